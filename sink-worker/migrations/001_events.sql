@@ -1,0 +1,12 @@
+-- The users' table. Users may add columns with defaults, generated columns, indexes and triggers: the sink names
+-- the columns it writes. The key is event_id alone, so that the table can later be partitioned by RANGE of
+-- event_id (UUIDv7 ranges are days) and stay unique as a whole.
+CREATE TABLE events (
+  event_id    uuid        PRIMARY KEY,
+  user_id     bigint      NOT NULL,
+  "timestamp" timestamptz NOT NULL,
+  metadata    jsonb       NOT NULL,
+  received_at timestamptz NOT NULL
+);
+CREATE INDEX events_user_id_timestamp_idx ON events (user_id, "timestamp");
+CREATE INDEX events_timestamp_idx ON events USING brin ("timestamp");
