@@ -1,0 +1,107 @@
+/**
+ * Settings from environment variables: each is declared once, with its default and its documentation; all are
+ * read and checked together, so that one start names every mistake. The README's table is made from the same
+ * declarations.
+ */
+
+export interface Setting<T> {
+  /** One sentence for the README's table. */
+  doc: string
+  /** The default as the table shows it; '' for none. */
+  defaultText: string
+  secret: boolean
+  /** Turns the variable's text into its value. Throws an Error whose message completes "NAME ...". */
+  parse: (text: string | undefined) => T
+}
+
+export type Settings = Record<string, Setting<unknown>>
+type Values<S extends Settings> = { [K in keyof S]: S[K] extends Setting<infer T> ? T : never }
+
+/** All mistakes in the environment, one sentence each; never the value of a secret. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads every declared variable; an empty one counts as unset.
+ *
+ * @throws {ConfigError} that names all mistakes at once
+ */
+export function readSettings<S extends Settings>(settings: S, env: NodeJS.ProcessEnv): Values<S> {
+  const problems: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [name, setting] of Object.entries(settings)) {
+    try {
+      values[name] = setting.parse(env[name] === '' ? undefined : env[name])
+    } catch (error) {
+      problems.push(`${name} ${(error as Error).message}`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return values as Values<S>
+}
+
+/** Free text. */
+export function text(fallback: string, doc: string): Setting<string> {
+  return { doc, defaultText: fallback, secret: false, parse: (value) => value ?? fallback }
+}
+
+/** Free text that may be absent. */
+export function optionalText(doc: string): Setting<string | undefined> {
+  return { doc, defaultText: '', secret: false, parse: (value) => value }
+}
+
+/** Like optionalText, but its value is never shown. */
+export function secret(doc: string): Setting<string | undefined> {
+  return { ...optionalText(doc), secret: true }
+}
+
+/** A whole number within [min, max]. */
+export function integer(fallback: number, min: number, max: number, doc: string): Setting<number> {
+  const parse = (value: string | undefined): number => {
+    if (value === undefined) return fallback
+    const number = Number(value)
+    if (!/^-?\d+$/.test(value) || number < min || number > max) {
+      throw new Error(`must be a whole number from ${min} to ${max}, not "${value}"`)
+    }
+    return number
+  }
+  return { doc, defaultText: String(fallback), secret: false, parse }
+}
+
+/** `true` or `false`. */
+export function boolean(fallback: boolean, doc: string): Setting<boolean> {
+  const parse = (value: string | undefined): boolean => {
+    if (value === undefined) return fallback
+    if (value === 'true' || value === '1') return true
+    if (value === 'false' || value === '0') return false
+    throw new Error(`must be true or false, not "${value}"`)
+  }
+  return { doc, defaultText: String(fallback), secret: false, parse }
+}
+
+/** One of the given words; absent only if there is no fallback. */
+export function oneOf<T extends string>(words: readonly T[], fallback: NoInfer<T>, doc: string): Setting<T> {
+  const parse = (value: string | undefined): T => {
+    if (value === undefined) return fallback
+    const word = words.find((candidate) => candidate === value.toLowerCase())
+    if (word === undefined) throw new Error(`must be one of ${words.join(', ')}, not "${value}"`)
+    return word
+  }
+  return { doc, defaultText: fallback, secret: false, parse }
+}
+
+/** A comma-separated list; blanks around the commas are dropped. */
+export function list(fallback: string, doc: string): Setting<string[]> {
+  const parse = (value: string | undefined): string[] =>
+    (value ?? fallback)
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+  return { doc, defaultText: fallback, secret: false, parse }
+}

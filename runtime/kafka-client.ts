@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs'
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
+import type { Logger } from './log.ts'
+
+/** The settings with which both services reach Kafka. */
+export const kafkaSettings = {
+  KAFKA_BOOTSTRAP_SERVERS: list(
+    '127.0.0.1:19092',
+    'Kafka brokers to start from, `host:port`, comma-separated',
+  ),
+  KAFKA_TOPIC: text('events', 'Topic for the events; created when missing'),
+  KAFKA_TOPIC_PARTITIONS: integer(12, 1, 10_000, 'Partitions of the topic when it is created'),
+  KAFKA_TOPIC_REPLICATION: integer(
+    -1,
+    -1,
+    100,
+    "Replicas of the topic when it is created; -1 is the broker's default",
+  ),
+  KAFKA_TOPIC_RETENTION_HOURS: integer(
+    168,
+    1,
+    87_600,
+    'Retention of the topic when it is created: the longest outage to survive',
+  ),
+  KAFKA_SSL: boolean(false, 'TLS to Kafka'),
+  KAFKA_SSL_CA_FILE: optionalText('PEM file of the certificate authority, if it is not a public one'),
+  KAFKA_SASL_MECHANISM: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'none', 'SASL mechanism'),
+  KAFKA_SASL_USERNAME: optionalText('SASL user'),
+  KAFKA_SASL_PASSWORD: secret('SASL password'),
+}
+
+export interface KafkaConnection {
+  brokers: string[]
+  ssl: KafkaConfig['ssl']
+  sasl: SASLOptions | undefined
+}
+
+export interface TopicConfig {
+  name: string
+  partitions: number
+  replicationFactor: number
+  retentionMs: number
+}
+
+type KafkaValues = { [K in keyof typeof kafkaSettings]: ReturnType<(typeof kafkaSettings)[K]['parse']> }
+
+/** @throws {ConfigError} for what only several settings together can show */
+export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection; topic: TopicConfig } {
+  const problems: string[] = []
+  if (values.KAFKA_BOOTSTRAP_SERVERS.length === 0) problems.push('KAFKA_BOOTSTRAP_SERVERS must name a broker')
+  for (const broker of values.KAFKA_BOOTSTRAP_SERVERS) {
+    if (!/^.+:\d{1,5}$/.test(broker))
+      problems.push(`KAFKA_BOOTSTRAP_SERVERS must be host:port, not "${broker}"`)
+  }
+  if (!/^[\w.-]{1,249}$/.test(values.KAFKA_TOPIC)) {
+    problems.push('KAFKA_TOPIC must be 1 to 249 letters, digits, dots, underscores or hyphens')
+  }
+  const hasUser = values.KAFKA_SASL_USERNAME !== undefined && values.KAFKA_SASL_PASSWORD !== undefined
+  if (values.KAFKA_SASL_MECHANISM !== 'none' && !hasUser) {
+    problems.push('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD')
+  }
+  let ssl: KafkaConfig['ssl'] = values.KAFKA_SSL
+  if (values.KAFKA_SSL && values.KAFKA_SSL_CA_FILE !== undefined) {
+    try {
+      ssl = { ca: [readFileSync(values.KAFKA_SSL_CA_FILE, 'utf8')] }
+    } catch {
+      problems.push(`KAFKA_SSL_CA_FILE can not be read: ${values.KAFKA_SSL_CA_FILE}`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  const sasl =
+    values.KAFKA_SASL_MECHANISM === 'none'
+      ? undefined
+      : ({
+          mechanism: values.KAFKA_SASL_MECHANISM,
+          username: values.KAFKA_SASL_USERNAME,
+          password: values.KAFKA_SASL_PASSWORD,
+        } as SASLOptions)
+  return {
+    connection: { brokers: values.KAFKA_BOOTSTRAP_SERVERS, ssl, sasl },
+    topic: {
+      name: values.KAFKA_TOPIC,
+      partitions: values.KAFKA_TOPIC_PARTITIONS,
+      replicationFactor: values.KAFKA_TOPIC_REPLICATION,
+      retentionMs: values.KAFKA_TOPIC_RETENTION_HOURS * 3_600_000,
+    },
+  }
+}
+
+/**
+ * A kafkajs instance that logs through ours. One per producer or consumer: kafkajs shares offset state between the
+ * consumers of one instance.
+ *
+ * A call fails within seconds here; who calls decides how long to go on.
+ */
+export function createKafka(connection: KafkaConnection, clientId: string, logger: Logger): Kafka {
+  return new Kafka({
+    clientId,
+    brokers: connection.brokers,
+    ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
+    ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
+    connectionTimeout: 3_000,
+    requestTimeout: 6_000,
+    enforceRequestTimeout: true,
+    retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
+    logLevel: logLevel.WARN,
+    logCreator: () => logThrough(logger.child({ component: 'kafkajs' })),
+  })
+}
+
+/** kafkajs calls its routine troubles errors; who calls it knows better, so they are warnings here. */
+function logThrough(logger: Logger) {
+  return ({
+    level,
+    log,
+  }: {
+    level: logLevel
+    log: { message: string; error?: unknown; broker?: unknown }
+  }): void => {
+    const fields = { broker: log.broker, error: log.error }
+    if (level <= logLevel.WARN) logger.warn(fields, log.message)
+    else logger.debug(fields, log.message)
+  }
+}
+
+/**
+ * Creates the topic if it is missing, never compacted (kafkajs and our offsets want every record).
+ *
+ * @returns true when it was created now
+ */
+export async function createTopicIfMissing(kafka: Kafka, topic: TopicConfig): Promise<boolean> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const existing = await admin.listTopics()
+    if (existing.includes(topic.name)) return false
+    return await admin.createTopics({
+      waitForLeaders: true,
+      topics: [
+        {
+          topic: topic.name,
+          numPartitions: topic.partitions,
+          replicationFactor: topic.replicationFactor,
+          configEntries: [
+            { name: 'cleanup.policy', value: 'delete' },
+            { name: 'retention.ms', value: String(topic.retentionMs) },
+          ],
+        },
+      ],
+    })
+  } finally {
+    await admin.disconnect()
+  }
+}

@@ -1,0 +1,44 @@
+import type { Logger } from './log.ts'
+import { ConfigError } from './env.ts'
+
+/** BSD sysexits.h: something was found in an unconfigured or misconfigured state. */
+const EX_CONFIG = 78
+
+/** Reads the configuration, or prints every mistake in words and exits 78 before anything is opened. */
+export function readConfigOrExit<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`The settings can not be used:\n${error.problems.map((p) => `  ${p}\n`).join('')}`)
+    process.exit(EX_CONFIG)
+  }
+}
+
+/**
+ * I8: the first SIGTERM or SIGINT drains and exits 0; a second one, or a drain past `limitMs`, ends at once with 1.
+ */
+export function onShutdownSignal(drain: () => Promise<void>, limitMs: number, logger: Logger): void {
+  let draining = false
+  const shutdown = (signal: string): void => {
+    if (draining) {
+      logger.warn({ signal }, 'second signal: ending at once')
+      process.exit(1)
+    }
+    draining = true
+    logger.info({ signal }, 'shutting down')
+    setTimeout(() => {
+      logger.error({ limit_ms: limitMs }, 'the drain took too long: ending at once')
+      process.exit(1)
+    }, limitMs).unref()
+    drain().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'the drain failed')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', shutdown)
+  process.on('SIGINT', shutdown)
+}
