@@ -1,0 +1,55 @@
+/** The fields of an event in scanned JSON text: which member is which, and its canonical text. Used by both services. */
+import { canonicalUserId, canonicalUuid } from './fields.ts'
+import { type JsonScan, KIND_NUMBER, KIND_STRING } from './json-scan.ts'
+import { canonicalTimestamp } from './timestamp.ts'
+
+export const FIELD_UNKNOWN = -1
+export const FIELD_USER_ID = 0
+export const FIELD_TIMESTAMP = 1
+export const FIELD_METADATA = 2
+export const FIELD_EVENT_ID = 3
+/** In records only: the API refuses it in a request. */
+export const FIELD_RECEIVED_AT = 4
+
+/** Names by FIELD_* number. */
+export const FIELD_NAMES = ['user_id', 'timestamp', 'metadata', 'event_id', 'received_at'] as const
+const NAME_BYTES = FIELD_NAMES.map((name) => Buffer.from(name))
+
+/** The FIELD_* of member `i`, however its name is escaped. */
+export function fieldOf(buf: Buffer, scan: JsonScan, i: number): number {
+  if (scan.nameIsEscaped(i)) return (FIELD_NAMES as readonly string[]).indexOf(scan.name(buf, i))
+  const start = scan.nameStart(i)
+  const length = scan.nameEnd(i) - start
+  for (let field = 0; field < NAME_BYTES.length; field++) {
+    const name = NAME_BYTES[field]!
+    if (name.length === length && startsWith(buf, start, name)) return field
+  }
+  return FIELD_UNKNOWN
+}
+
+function startsWith(buf: Buffer, start: number, name: Buffer): boolean {
+  for (let i = 0; i < name.length; i++) if (buf[start + i] !== name[i]) return false
+  return true
+}
+
+/** Member `i` as canonical user_id, or undefined when it is none. */
+export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  if (scan.valueKind(i) !== KIND_NUMBER) return undefined
+  return canonicalUserId(buf.toString('latin1', scan.valueStart(i), scan.valueEnd(i)))
+}
+
+/** Member `i` as canonical timestamp, or undefined when it is none. */
+export function readTimestamp(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  return scan.valueKind(i) === KIND_STRING ? canonicalTimestamp(readAscii(buf, scan, i)) : undefined
+}
+
+/** Member `i` as canonical UUID, or undefined when it is none. */
+export function readUuid(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  return scan.valueKind(i) === KIND_STRING ? canonicalUuid(readAscii(buf, scan, i)) : undefined
+}
+
+/** The string where only ASCII is of interest: other characters come out as other characters that are not ASCII. */
+function readAscii(buf: Buffer, scan: JsonScan, i: number): string {
+  if (scan.valueIsEscaped(i)) return scan.string(buf, i)
+  return buf.toString('latin1', scan.valueStart(i) + 1, scan.valueEnd(i) - 1)
+}

@@ -1,0 +1,164 @@
+/** From the bytes of a request's body to events, or to everything that is wrong with them. No I/O. */
+import { JsonScan } from '../event/json-scan.ts'
+import { skipSpace } from '../event/json-tokens.ts'
+import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS } from '../event/limits.ts'
+import { scanText, scanValue } from '../event/scan-json.ts'
+import type { CanonicalEvent } from '../event/types.ts'
+import { invalidUtf8Offset } from '../event/utf8.ts'
+import { canonicalEvent } from './canonical-event.ts'
+import { eventFaults } from './event-faults.ts'
+import type { ProblemError } from './problem.ts'
+
+/** A refused body: `problem`, `detail` and `errors` are for problem(); `status` is the one of that problem. */
+export type ParseFault =
+  | { ok: false; status: 400; problem: 'not-json' | 'not-utf8'; detail: string; errors?: never }
+  | { ok: false; status: 413; problem: 'too-large'; detail: string; errors?: never }
+  | { ok: false; status: 422; problem: 'invalid-event'; detail: string; errors: ProblemError[] }
+
+/** At least one event, in the order of the body. Their metadata are views of the body. */
+export type ParsedEvents = { ok: true; events: CanonicalEvent[] } | ParseFault
+
+export interface ParseOptions {
+  /** Makes the event_id of an event that came without one: a canonical UUIDv7. */
+  newId: () => string
+  /** Default MAX_EVENT_BYTES. */
+  maxEventBytes?: number
+}
+
+const scan = new JsonScan()
+
+/** The body of `POST /event`: one event. */
+export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
+  if (!scanText(body, 0, body.length, scan)) return notJson()
+  const event =
+    scan.end - scan.start > maxBytes(options) ? undefined : canonicalEvent(body, scan, options.newId)
+  if (event !== undefined) return { ok: true, events: [event] }
+  return tooLarge('The event', options) ?? invalid(eventFaults(body, scan, ''))
+}
+
+/** The body of `POST /events` as application/json: an array of events. */
+export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEvents {
+  const utf8Fault = invalidUtf8Offset(body)
+  if (utf8Fault >= 0) return notUtf8(utf8Fault)
+  const end = body.length
+  let pos = skipSpace(body, 0, end)
+  if (body[pos] !== 0x5b) return notAnArray(body)
+  pos = skipSpace(body, pos + 1, end)
+  const batch = new Batch(body, options)
+  let closed = body[pos] === 0x5d
+  if (closed) pos++
+  while (!closed) {
+    if (!scanValue(body, pos, end, scan)) return notJson()
+    batch.add()
+    pos = skipSpace(body, scan.end, end)
+    if (pos === end) return notJsonAt(pos, 'the text ends too early')
+    closed = body[pos] === 0x5d
+    if (!closed && body[pos] !== 0x2c) return notJsonAt(pos, 'expected , or ]')
+    pos++
+  }
+  pos = skipSpace(body, pos, end)
+  return pos < end ? notJsonAt(pos, 'expected the end of the text') : batch.result()
+}
+
+/** The body of `POST /events` as application/x-ndjson: one event a line. Blank lines do not count. */
+export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEvents {
+  const utf8Fault = invalidUtf8Offset(body)
+  if (utf8Fault >= 0) return notUtf8(utf8Fault)
+  const batch = new Batch(body, options)
+  let lineEnd = 0
+  for (let pos = 0; pos < body.length; pos = lineEnd + 1) {
+    const newline = body.indexOf(0x0a, pos)
+    lineEnd = newline < 0 ? body.length : newline
+    // White space of JSON: the carriage return of a CRLF goes with it.
+    if (skipSpace(body, pos, lineEnd) === lineEnd) continue
+    if (!scanValue(body, pos, lineEnd, scan)) return notJson()
+    batch.add()
+    const rest = skipSpace(body, scan.end, lineEnd)
+    if (rest < lineEnd) return notJsonAt(rest, 'expected the end of the line')
+  }
+  return batch.result()
+}
+
+/** Takes the scanned values one by one: keeps events until the first fault, then only faults. */
+class Batch {
+  readonly #body: Buffer
+  readonly #options: ParseOptions
+  readonly #events: CanonicalEvent[] = []
+  readonly #errors: ProblemError[] = []
+  #count = 0
+  #faulty = 0
+  #tooLarge: ParseFault | undefined
+
+  constructor(body: Buffer, options: ParseOptions) {
+    this.#body = body
+    this.#options = options
+  }
+
+  /** The value that `scan` holds now. Past a limit it is only counted: the rest of the body must still be JSON. */
+  add(): void {
+    const index = this.#count++
+    if (index >= MAX_BATCH_EVENTS || this.#tooLarge !== undefined) return
+    this.#tooLarge = tooLarge(`Event ${index}`, this.#options)
+    if (this.#tooLarge !== undefined) return
+    if (this.#faulty === 0) {
+      const event = canonicalEvent(this.#body, scan, this.#options.newId)
+      if (event !== undefined) {
+        this.#events.push(event)
+        return
+      }
+    }
+    if (this.#errors.length >= MAX_FAULTS) return
+    const faults = eventFaults(this.#body, scan, `/${index}`)
+    if (faults.length > 0) this.#faulty++
+    this.#errors.push(...faults)
+  }
+
+  result(): ParsedEvents {
+    if (this.#count === 0 || this.#count > MAX_BATCH_EVENTS) {
+      const detail = `A batch must have 1 to ${MAX_BATCH_EVENTS} events, this one has ${this.#count}.`
+      return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
+    }
+    if (this.#tooLarge !== undefined) return this.#tooLarge
+    return this.#faulty > 0 ? invalid(this.#errors) : { ok: true, events: this.#events }
+  }
+}
+
+function maxBytes(options: ParseOptions): number {
+  return options.maxEventBytes ?? MAX_EVENT_BYTES
+}
+
+function tooLarge(subject: string, options: ParseOptions): ParseFault | undefined {
+  const bytes = scan.end - scan.start
+  const limit = maxBytes(options)
+  if (bytes <= limit) return undefined
+  const detail = `${subject} must be at most ${limit} bytes long, it has ${bytes}.`
+  return { ok: false, status: 413, problem: 'too-large', detail }
+}
+
+function invalid(errors: ProblemError[]): ParseFault {
+  const listed = errors.slice(0, MAX_FAULTS)
+  const count = errors.length === 1 ? 'a fault' : `${listed.length} faults`
+  const more = errors.length >= MAX_FAULTS ? ' There may be more.' : ''
+  const detail = `Nothing was accepted because of ${count}, listed in errors.${more}`
+  return { ok: false, status: 422, problem: 'invalid-event', detail, errors: listed }
+}
+
+/** The body of a batch that begins with something else: not JSON, or JSON that is no array. */
+function notAnArray(body: Buffer): ParseFault {
+  if (!scanText(body, 0, body.length, scan)) return notJson()
+  const detail = 'A batch must be a JSON array of events; one event alone goes to POST /event.'
+  return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
+}
+
+function notUtf8(offset: number): ParseFault {
+  return { ok: false, status: 400, problem: 'not-utf8', detail: `Byte ${offset}: the body must be UTF-8.` }
+}
+
+function notJsonAt(offset: number, reason: string): ParseFault {
+  return { ok: false, status: 400, problem: 'not-json', detail: `Byte ${offset}: ${reason}.` }
+}
+
+/** What the failed scan found. */
+function notJson(): ParseFault {
+  return scan.error === 'not_utf8' ? notUtf8(scan.errorOffset) : notJsonAt(scan.errorOffset, scan.errorReason)
+}

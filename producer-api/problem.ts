@@ -1,0 +1,57 @@
+/** Answers other than 2xx: RFC 9457 problem details. */
+
+/** One fault of a request: `pointer` is an RFC 6901 pointer into the body, `detail` a sentence that says what is expected. */
+export interface ProblemError {
+  pointer: string
+  detail: string
+}
+
+/** Every kind of problem that the API answers: the name ends its `type`. */
+export const PROBLEMS = {
+  'bad-request': { status: 400, title: 'The request is not valid HTTP' },
+  'not-json': { status: 400, title: 'The body is not JSON' },
+  'not-utf8': { status: 400, title: 'The body is not UTF-8' },
+  'not-found': { status: 404, title: 'There is nothing at this path' },
+  'method-not-allowed': { status: 405, title: 'This path does not take this method' },
+  'request-timeout': { status: 408, title: 'The request did not arrive in time' },
+  'too-large': { status: 413, title: 'The request is over a size limit' },
+  'unsupported-media-type': { status: 415, title: 'The content type or encoding is not supported' },
+  'invalid-event': { status: 422, title: 'The body is not a valid event' },
+  'headers-too-large': { status: 431, title: 'The request headers are too large' },
+  internal: { status: 500, title: 'The server failed' },
+  'not-accepted': { status: 503, title: 'The event was not accepted' },
+  'outcome-unknown': { status: 503, title: 'It is not known whether the event was accepted' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ProblemKind = keyof typeof PROBLEMS
+
+/** RFC 9457 members, and this API's extensions. */
+export interface ProblemBody {
+  /** Relative reference: `/problems/<kind>`. */
+  type: string
+  title: string
+  status: number
+  detail: string
+  errors?: ProblemError[]
+  event_ids?: string[]
+  outcome?: 'not_accepted' | 'unknown'
+}
+
+export interface ProblemExtensions {
+  errors?: ProblemError[]
+  /** For 503: the ids of the events, also those made here, so that the client can send the same events again. */
+  eventIds?: string[]
+}
+
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json'
+
+/** The body of the answer; its `status` is the status to answer with. `outcome` follows from the kind. */
+export function problem(kind: ProblemKind, detail: string, extensions: ProblemExtensions = {}): ProblemBody {
+  const { status, title } = PROBLEMS[kind]
+  const body: ProblemBody = { type: `/problems/${kind}`, title, status, detail }
+  if (extensions.errors !== undefined) body.errors = extensions.errors
+  if (extensions.eventIds !== undefined) body.event_ids = extensions.eventIds
+  if (kind === 'not-accepted') body.outcome = 'not_accepted'
+  if (kind === 'outcome-unknown') body.outcome = 'unknown'
+  return body
+}
