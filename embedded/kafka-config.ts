@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+
+export interface BrokerPlace {
+  port: number
+  controllerPort: number
+  /** Relative to the broker's working directory: log.dirs would take a comma in a path for a separator. */
+  dataDir: string
+}
+
+/** server.properties of one node that is broker and controller at once. */
+export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace): string {
+  const settings = {
+    'process.roles': 'broker,controller',
+    'node.id': '1',
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': dataDir,
+    'auto.create.topics.enable': 'false',
+    // Kafka refuses what asks for more replicas than there are nodes.
+    'default.replication.factor': '1',
+    'offsets.topic.replication.factor': '1',
+    'offsets.topic.num.partitions': '4',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.min.isr': '1',
+    'share.coordinator.state.topic.replication.factor': '1',
+    'share.coordinator.state.topic.min.isr': '1',
+    'group.initial.rebalance.delay.ms': '0',
+    'num.network.threads': '1',
+    'num.io.threads': '2',
+    // The default, 128 MB, would be taken from the heap.
+    'log.cleaner.dedupe.buffer.size': '4194304',
+    // After kill -9 the broker waits for its own dead session to expire: 2 s instead of the default 9 s.
+    'broker.session.timeout.ms': '2000',
+    'broker.heartbeat.interval.ms': '500',
+  }
+  return Object.entries(settings)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('')
+}
+
+/** meta.properties, which marks a log directory as formatted for one cluster. */
+export function metaProperties(): string {
+  return `version=1\ncluster.id=${newId()}\nnode.id=1\ndirectory.id=${newId()}\n`
+}
+
+/** A random id in Kafka's form: 16 bytes, base64url. */
+export function newId(): string {
+  const id = randomBytes(16).toString('base64url')
+  // Command lines would take a leading minus for an option.
+  return id.startsWith('-') ? newId() : id
+}

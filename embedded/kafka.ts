@@ -1,0 +1,168 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { Child, endLeftover, type Exit } from './child.ts'
+import { metaProperties, serverProperties } from './kafka-config.ts'
+import { archiveFile, installKafka, type KafkaInstall } from './kafka-install.ts'
+import { kafkaAnswers } from './kafka-ready.ts'
+import { freePorts } from './ports.ts'
+
+export interface KafkaOptions {
+  /** Data, cluster id and configuration are kept here. */
+  dir: string
+  port: number
+  controllerPort: number
+  logFile?: string
+  pidFile?: string
+  /** Compile less: starts sooner, runs slower. For tests. */
+  fast?: boolean
+  /** Gets what is said while something takes long (the download). */
+  onLog?: (line: string) => void
+}
+
+const startLimitMs = 120_000
+
+/** A real Apache Kafka of one node (KRaft) as a child process. */
+export class EmbeddedKafka {
+  readonly bootstrapServers: string
+  readonly #options: KafkaOptions
+  #install: KafkaInstall | undefined
+  #child: Child | undefined
+  #extraFlags: string[]
+
+  constructor(options: KafkaOptions, extraFlags: string[] = []) {
+    this.#options = options
+    this.#extraFlags = extraFlags
+    this.bootstrapServers = `127.0.0.1:${options.port}`
+  }
+
+  /** Resolves when the present run has ended. */
+  get exited(): Promise<Exit> {
+    return this.#child?.exited ?? Promise.resolve({ code: 0, signal: null })
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  lastLines(): string[] {
+    return this.#child?.lastLines() ?? []
+  }
+
+  /** Finds or downloads what a broker needs. `start` does it too. */
+  async install(): Promise<KafkaInstall> {
+    this.#install ??= await installKafka(this.#options.onLog ?? (() => {}))
+    return this.#install
+  }
+
+  /** Starts on the data of the last run and waits until a request has been answered. */
+  async start(): Promise<void> {
+    const install = await this.install()
+    const { dir, port, controllerPort } = this.#options
+    const pidFile = this.#options.pidFile ?? join(dir, 'kafka.pid')
+    await endLeftover(pidFile, 'SIGTERM', 5_000)
+    prepare(dir, install)
+    writeFileSync(join(dir, 'server.properties'), serverProperties({ port, controllerPort, dataDir: 'data' }))
+    const child = new Child({
+      name: 'Kafka',
+      command: install.java,
+      args: [
+        ...this.#flags(install),
+        '-cp',
+        install.jars.join(delimiter),
+        'kafka.Kafka',
+        'server.properties',
+      ],
+      env: process.env,
+      cwd: dir,
+      logFile: this.#options.logFile ?? join(dir, 'kafka.log'),
+      pidFile,
+    })
+    child.start()
+    this.#child = child
+    await child.waitUntil(() => kafkaAnswers(port), startLimitMs)
+  }
+
+  /** Orderly end; SIGKILL after `limitMs`. */
+  async stop(limitMs = 10_000): Promise<void> {
+    await this.#child?.stop('SIGTERM', limitMs)
+  }
+
+  async kill(): Promise<void> {
+    await this.#child?.kill()
+  }
+
+  async freeze(): Promise<void> {
+    await this.#child?.freeze()
+  }
+
+  async thaw(): Promise<void> {
+    this.#child?.thaw()
+  }
+
+  #flags(install: KafkaInstall): string[] {
+    const archive = archiveFile(install)
+    return [
+      '-Xms64m',
+      this.#options.fast ? '-Xmx256m' : '-Xmx512m',
+      '-XX:+UseSerialGC',
+      '-XX:+ExitOnOutOfMemoryError',
+      ...(this.#options.fast ? ['-XX:TieredStopAtLevel=1'] : []),
+      // An archive that does not fit (another Java build, touched jars) is passed over by the JVM.
+      ...(existsSync(archive)
+        ? [`-XX:SharedArchiveFile=${archive}`, '-Xlog:cds=off', '-Xlog:cds+dynamic=off']
+        : []),
+      `-Dlog4j2.configurationFile=${join(install.home, 'log4j2.properties')}`,
+      '-Djava.awt.headless=true',
+      ...this.#extraFlags,
+    ]
+  }
+}
+
+/**
+ * Runs a broker once for its archive of loaded classes, which halves the time of every later start. Takes
+ * about 9 s and is done once per Java version; anything that goes wrong only means slower starts.
+ */
+export async function archiveClasses(install: KafkaInstall, signal?: AbortSignal): Promise<void> {
+  const archive = archiveFile(install)
+  if (existsSync(archive) || signal?.aborted) return
+  const dir = mkdtempSync(join(tmpdir(), 'firehose-kafka-archive-'))
+  const part = `${archive}.part-${process.pid}`
+  const [port = 0, controllerPort = 0] = await freePorts(2)
+  const kafka = new EmbeddedKafka({ dir, port, controllerPort, fast: true }, [
+    `-XX:ArchiveClassesAtExit=${part}`,
+  ])
+  const abort = () => void kafka.kill()
+  signal?.addEventListener('abort', abort)
+  try {
+    await kafka.start()
+    await kafka.stop(60_000)
+    if (statSync(part).size > 0) renameSync(part, archive)
+  } catch {
+    await kafka.kill()
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    rmSync(part, { force: true })
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+/** Formats the data directory if it is new. meta.properties comes last: it marks the directory as complete. */
+function prepare(dir: string, install: KafkaInstall): void {
+  const data = join(dir, 'data')
+  const marker = join(data, 'meta.properties')
+  if (existsSync(marker)) return
+  mkdirSync(data, { recursive: true })
+  copyFileSync(join(install.home, 'formatted', 'bootstrap.checkpoint'), join(data, 'bootstrap.checkpoint'))
+  writeFileSync(`${marker}.part`, metaProperties())
+  renameSync(`${marker}.part`, marker)
+}

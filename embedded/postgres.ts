@@ -1,0 +1,226 @@
+import { spawnSync } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Client, escapeIdentifier } from 'pg'
+import { Child, endLeftover, type Exit } from './child.ts'
+import { postgresBinaries, postgresDir, type ServerUser, serverUser } from './postgres-install.ts'
+import { childrenOf, commandOf, endProcess, identify, isAlive, processState, signal } from './process-info.ts'
+import { UserError } from './user-error.ts'
+
+export interface PostgresOptions {
+  /** The cluster is kept in `data` below this directory. */
+  dir: string
+  port: number
+  logFile?: string
+  pidFile?: string
+  /** Server settings beside or instead of ours, e.g. `{ max_connections: '50' }`. */
+  settings?: Record<string, string>
+  /** Do not sync the new cluster to disk at its making: only for data that may go. */
+  noInitSync?: boolean
+  onLog?: (line: string) => void
+}
+
+const user = 'firehose'
+const password = 'firehose'
+const database = 'firehose'
+const major = '18'
+const startLimitMs = 300_000
+
+/** A real PostgreSQL as a child process, reachable on 127.0.0.1 only. */
+export class EmbeddedPostgres {
+  /** Of its superuser. */
+  readonly url: string
+  readonly #options: PostgresOptions
+  #child: Child | undefined
+
+  constructor(options: PostgresOptions) {
+    this.#options = options
+    this.url = `postgresql://${user}:${password}@127.0.0.1:${options.port}/${database}`
+  }
+
+  /** Resolves when the present run has ended. */
+  get exited(): Promise<Exit> {
+    return this.#child?.exited ?? Promise.resolve({ code: 0, signal: null })
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  lastLines(): string[] {
+    return this.#child?.lastLines() ?? []
+  }
+
+  /** Starts on the data of the last run (made when there are none) and waits until a query was answered. */
+  async start(): Promise<void> {
+    const { dir, onLog: say = () => {} } = this.#options
+    const pidFile = this.#options.pidFile ?? join(dir, 'postgres.pid')
+    const runAs = serverUser(join(dir, 'data'))
+    const place = postgresDir(dir, runAs, say)
+    const bin = join(postgresBinaries(runAs, say), 'bin')
+    const data = join(place, 'data')
+    await endLeftover(pidFile, 'SIGINT', 10_000)
+    await endPostmaster(data)
+    if (!existsSync(data)) initdb(bin, data, runAs, this.#options.noInitSync ?? false)
+    checkVersion(data)
+    const child = new Child({
+      name: 'PostgreSQL',
+      command: join(bin, 'postgres'),
+      args: ['-D', data, ...this.#settings()],
+      env: serverEnv(),
+      cwd: '/',
+      user: runAs,
+      logFile: this.#options.logFile ?? join(dir, 'postgres.log'),
+      pidFile,
+    })
+    this.#child = child
+    child.start()
+    await child.waitUntil(() => this.#answers(), startLimitMs)
+  }
+
+  /** Fast shutdown: transactions in progress are rolled back; SIGKILL after `limitMs`. */
+  async stop(limitMs = 10_000): Promise<void> {
+    const tree = this.#tree()
+    const stopping = this.#child?.stop('SIGINT', limitMs)
+    for (const pid of tree) signal(pid, 'SIGCONT')
+    await stopping
+  }
+
+  /** SIGKILL to the postmaster, as a crash would; waits until its children have noticed and ended too. */
+  async kill(): Promise<void> {
+    const children = this.#tree().slice(1).map(identify)
+    await this.#child?.kill()
+    const deadline = Date.now() + 5_000
+    for (const id of children) {
+      if (!id) continue
+      // A frozen one would never notice.
+      signal(id.pid, 'SIGCONT')
+      while (isAlive(id)) {
+        if (Date.now() > deadline) signal(id.pid, 'SIGKILL')
+        await delay(5)
+      }
+    }
+  }
+
+  /** Stops postmaster and all children (open connections would still answer otherwise). */
+  async freeze(): Promise<void> {
+    await this.#child?.freeze()
+    // A child forked just before may not have been listed: look until nothing runs any more.
+    for (let running = this.#running(); running.length > 0; running = this.#running()) {
+      for (const pid of running) signal(pid, 'SIGSTOP')
+      await delay(5)
+    }
+  }
+
+  async thaw(): Promise<void> {
+    for (const pid of this.#tree().reverse()) signal(pid, 'SIGCONT')
+  }
+
+  #tree(): number[] {
+    const pid = this.pid
+    return pid ? [pid, ...childrenOf(pid)] : []
+  }
+
+  #running(): number[] {
+    return this.#tree().filter((pid) => processState(pid) === 'running')
+  }
+
+  #settings(): string[] {
+    const settings = {
+      listen_addresses: '127.0.0.1',
+      port: String(this.#options.port),
+      // Its path would have to be short and writable for the server's user; TCP costs nothing measurable.
+      unix_socket_directories: '',
+      timezone: 'UTC',
+      log_timezone: 'UTC',
+      log_line_prefix: '%m [%p] %a ',
+      ...this.#options.settings,
+    }
+    return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  }
+
+  /** Whether our database answers; makes it when it is the only thing missing. */
+  async #answers(): Promise<boolean> {
+    const port = this.#options.port
+    try {
+      await query(port, database, 'SELECT 1')
+      return true
+    } catch (error) {
+      const { code } = error as { code?: string }
+      if (code === '28P01')
+        throw new UserError(`PostgreSQL on port ${port} refuses the password: is it another server?`)
+      if (code === '3D000') await query(port, 'postgres', `CREATE DATABASE ${escapeIdentifier(database)}`)
+      return false
+    }
+  }
+}
+
+async function query(port: number, name: string, sql: string): Promise<void> {
+  const client = new Client({
+    host: '127.0.0.1',
+    port,
+    user,
+    password,
+    database: name,
+    ssl: false,
+    connectionTimeoutMillis: 2_000,
+    query_timeout: 10_000,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.query(sql)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+/** Makes a new cluster beside its place and renames it: an interrupted attempt leaves nothing half made. */
+function initdb(bin: string, data: string, runAs: ServerUser, noSync: boolean): void {
+  const part = `${data}.part`
+  const passwordFile = `${data}.password`
+  rmSync(part, { recursive: true, force: true })
+  mkdirSync(part, { mode: 0o700 })
+  writeFileSync(passwordFile, password, { mode: 0o600 })
+  if (runAs) for (const path of [part, passwordFile]) chownSync(path, runAs.uid, runAs.gid)
+  const locale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C']
+  const auth = ['-U', user, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
+  const args = [
+    '-D',
+    part,
+    '-E',
+    'UTF8',
+    ...locale,
+    ...auth,
+    '--no-instructions',
+    ...(noSync ? ['--no-sync'] : []),
+  ]
+  const run = spawnSync(join(bin, 'initdb'), args, { encoding: 'utf8', cwd: '/', env: serverEnv(), ...runAs })
+  rmSync(passwordFile, { force: true })
+  if (run.status !== 0) throw new Error(`initdb failed: ${run.error?.message ?? run.stderr}`)
+  renameSync(part, data)
+}
+
+/** Ends a postmaster that an earlier launcher left on these data; removes a lock file that names nobody. */
+async function endPostmaster(data: string): Promise<void> {
+  const file = join(data, 'postmaster.pid')
+  if (!existsSync(file)) return
+  const id = identify(Number(readFileSync(file, 'utf8').split('\n')[0]))
+  // The pid may belong to another program by now (common in containers): only a server on our data is ended.
+  if (id && commandOf(id.pid).includes(data)) return endProcess(id, 'SIGINT', 10_000)
+  rmSync(file, { force: true })
+}
+
+function checkVersion(data: string): void {
+  const found = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()
+  if (found === major) return
+  throw new UserError(
+    `${data} was written by PostgreSQL ${found}, this is ${major}: remove it to begin anew, or move its rows first.`,
+  )
+}
+
+/** None of the user's PG* variables may reach the server, which takes some as its settings. */
+function serverEnv(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
+}

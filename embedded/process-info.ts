@@ -1,0 +1,106 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Names one process for good: pids are reused, a pid together with its start time is not. */
+export interface ProcessId {
+  pid: number
+  started: string
+}
+
+type State = 'running' | 'stopped'
+
+const linux = process.platform === 'linux'
+let bootId: string | undefined
+
+/** Identity of a live process; undefined when it is gone or only a zombie that nobody has reaped. */
+export function identify(pid: number): ProcessId | undefined {
+  const seen = inspect(pid)
+  return seen && { pid, started: seen.started }
+}
+
+/** Whether exactly this process, not a later one under the same pid, is still alive. */
+export function isAlive(id: ProcessId): boolean {
+  return inspect(id.pid)?.started === id.started
+}
+
+/** 'stopped' after SIGSTOP took effect, 'running' otherwise; undefined when there is no such process. */
+export function processState(pid: number): State | undefined {
+  return inspect(pid)?.state
+}
+
+/** Direct children of a process. */
+export function childrenOf(pid: number): number[] {
+  if (linux) {
+    try {
+      const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      return list.split(' ').filter(Boolean).map(Number)
+    } catch {
+      // Some kernels are built without that file: ask ps.
+    }
+  }
+  const rows = ps(['-A', '-o', 'pid=,ppid=']).split('\n')
+  return rows
+    .map((row) => row.trim().split(/\s+/).map(Number))
+    .filter(([, parent]) => parent === pid)
+    .map(([child]) => child as number)
+}
+
+/** The command line of a process in one string, empty when it is gone. */
+export function commandOf(pid: number): string {
+  return ps(['-ww', '-o', 'command=', '-p', String(pid)]).trim()
+}
+
+/** Sends a signal; false when there is no such process any more. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+/** Ends a process that is not our child: the signal, then SIGKILL after `limitMs`. */
+export async function endProcess(id: ProcessId, name: NodeJS.Signals, limitMs: number): Promise<void> {
+  const deadline = Date.now() + limitMs
+  if (!isAlive(id)) return
+  signal(id.pid, name)
+  // A frozen process only sees the signal when it runs again.
+  signal(id.pid, 'SIGCONT')
+  while (isAlive(id)) {
+    if (Date.now() > deadline) signal(id.pid, 'SIGKILL')
+    await delay(20)
+  }
+}
+
+function inspect(pid: number): { started: string; state: State } | undefined {
+  return linux ? inspectProc(pid) : inspectPs(pid)
+}
+
+function inspectProc(pid: number): { started: string; state: State } | undefined {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    return undefined
+  }
+  // The second field is the program's name in brackets and may hold blanks: count from its end.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const state = fields[0] ?? ''
+  if ('ZX'.includes(state)) return undefined
+  // Start times are in ticks since boot, so they only compare within one boot.
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return { started: `${bootId}:${fields[19]}`, state: state === 'T' ? 'stopped' : 'running' }
+}
+
+function inspectPs(pid: number): { started: string; state: State } | undefined {
+  const match = /^(\S+)\s+(.+)$/.exec(ps(['-o', 'stat=,lstart=', '-p', String(pid)]).trim())
+  const [, state = '', started = ''] = match ?? []
+  if (!match || state.startsWith('Z')) return undefined
+  return { started, state: state.startsWith('T') ? 'stopped' : 'running' }
+}
+
+function ps(args: string[]): string {
+  return spawnSync('ps', args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } }).stdout ?? ''
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
+import pg from 'pg'
+import { isPortFree } from '../../embedded/ports.ts'
+import { type Backend, startBackend } from '../../proof/backends.ts'
+
+let backend: Backend
+
+before(async () => {
+  backend = await startBackend()
+})
+
+after(() => backend.close())
+
+describe('embedded Kafka', () => {
+  const topic = 'embedded-test'
+  let admin: Admin
+  let producer: Producer
+
+  before(async () => {
+    const kafka = new Kafka({
+      brokers: [backend.kafka.bootstrapServers],
+      logLevel: logLevel.NOTHING,
+      requestTimeout: 2_000,
+      enforceRequestTimeout: true,
+      retry: { retries: 20, initialRetryTime: 50, maxRetryTime: 250 },
+    })
+    admin = kafka.admin()
+    producer = kafka.producer()
+    await Promise.all([admin.connect(), producer.connect()])
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+  })
+
+  after(() => Promise.all([admin.disconnect(), producer.disconnect()]))
+
+  test('acknowledges a record', async () => {
+    await send()
+    assert.equal(await endOffset(), '1')
+  })
+
+  test('keeps acknowledged records and its cluster id over kill -9', async () => {
+    const { clusterId } = await admin.describeCluster()
+    await backend.kafka.kill()
+    await assert.rejects(connectionTo(backend.kafka.bootstrapServers))
+    await backend.kafka.start()
+    await send()
+    assert.equal(await endOffset(), '2')
+    assert.equal((await admin.describeCluster()).clusterId, clusterId)
+  })
+
+  test('stands still while frozen and goes on when thawed', async () => {
+    await backend.kafka.freeze()
+    let settled = false
+    const sent = send().then(() => {
+      settled = true
+    })
+    // A frozen broker's kernel still accepts connections: only an answer tells.
+    await connectionTo(backend.kafka.bootstrapServers)
+    assert.equal(settled, false)
+    await backend.kafka.thaw()
+    await sent
+    assert.ok(Number(await endOffset()) >= 3)
+  })
+
+  async function send(): Promise<void> {
+    await producer.send({ topic, acks: -1, messages: [{ value: 'x', partition: 0 }] })
+  }
+
+  async function endOffset(): Promise<string | undefined> {
+    return (await admin.fetchTopicOffsets(topic))[0]?.high
+  }
+})
+
+describe('embedded PostgreSQL', () => {
+  test('answers in UTC and UTF-8, durably, on 127.0.0.1 only', async () => {
+    const client = await connect()
+    const show = async (name: string) =>
+      Object.values((await client.query(`SHOW ${name}`)).rows[0] as object)[0]
+    assert.equal(await show('TimeZone'), 'UTC')
+    assert.equal(await show('server_encoding'), 'UTF8')
+    assert.equal(await show('fsync'), 'on')
+    assert.equal(await show('listen_addresses'), '127.0.0.1')
+    assert.match(await show('server_version'), /^18\./)
+    await client.end()
+  })
+
+  test('refuses a wrong password', async () => {
+    const wrong = new pg.Client({ connectionString: backend.postgres.url.replace(':firehose@', ':wrong@') })
+    await assert.rejects(wrong.connect(), { code: '28P01' })
+  })
+
+  test('keeps committed rows over kill -9', async () => {
+    const before = await connect()
+    await before.query('CREATE TABLE kept AS SELECT 1 AS n')
+    const closed = new Promise((resolve) => before.once('end', resolve))
+    await backend.postgres.kill()
+    await closed
+    await backend.postgres.start()
+    const client = await connect()
+    assert.deepEqual((await client.query('SELECT n FROM kept')).rows, [{ n: 1 }])
+    await client.end()
+  })
+
+  test('stands still while frozen, open connections too, and goes on when thawed', async () => {
+    const client = await connect()
+    const impatient = new pg.Client({ connectionString: backend.postgres.url, connectionTimeoutMillis: 300 })
+    await backend.postgres.freeze()
+    let answered = false
+    const answer = client.query('SELECT 1').then(() => {
+      answered = true
+    })
+    await assert.rejects(impatient.connect(), /timeout/)
+    assert.equal(answered, false)
+    await backend.postgres.thaw()
+    await answer
+    await client.end()
+  })
+
+  async function connect(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: backend.postgres.url })
+    client.on('error', () => {})
+    await client.connect()
+    return client
+  }
+})
+
+test('stop leaves nothing listening, start finds all again', async () => {
+  const { kafka, postgres } = backend
+  const ports = [portOf(kafka.bootstrapServers), Number(new URL(postgres.url).port)]
+  await Promise.all([kafka.stop(), postgres.stop()])
+  assert.deepEqual(await Promise.all(ports.map(isPortFree)), [true, true])
+  await Promise.all([kafka.start(), postgres.start()])
+  assert.deepEqual(await Promise.all(ports.map(isPortFree)), [false, false])
+})
+
+function portOf(server: string): number {
+  return Number(server.split(':')[1])
+}
+
+async function connectionTo(server: string): Promise<void> {
+  const { connect } = await import('node:net')
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(portOf(server), '127.0.0.1', () => resolve(void socket.destroy()))
+    socket.once('error', reject)
+  })
+}
