@@ -131,8 +131,8 @@ function logThrough(logger: Logger) {
  */
 export async function createTopicIfMissing(kafka: Kafka, topic: TopicConfig): Promise<boolean> {
   const admin = kafka.admin()
-  await admin.connect()
   try {
+    await admin.connect()
     const existing = await admin.listTopics()
     if (existing.includes(topic.name)) return false
     return await admin.createTopics({

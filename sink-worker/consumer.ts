@@ -1,0 +1,251 @@
+import { type Consumer, ConfigResourceTypes, type EachBatchPayload, type IHeaders, type Kafka } from 'kafkajs'
+import {
+  createKafka,
+  createTopicIfMissing,
+  type KafkaConnection,
+  type TopicConfig,
+} from '../runtime/kafka-client.ts'
+import type { Logger } from '../runtime/log.ts'
+import { sleep } from '../runtime/sleep.ts'
+import { probeDelayMs } from './outage.ts'
+import type {
+  RecordBatch,
+  RecordSource,
+  SourceListener,
+  TopicDescription,
+  TopicInspector,
+} from './record-source.ts'
+import type { KafkaRecord } from './records.ts'
+
+export interface ConsumerOptions {
+  connection: KafkaConnection
+  topic: string
+  groupId: string
+  /** A dead worker's partitions wait this long. */
+  sessionTimeoutMs: number
+  /** A fetch waits for this many bytes, at most maxWaitMs: larger batches for less work per event. */
+  minBytes: number
+  maxWaitMs: number
+  /** I7: of one fetch, so of what the sink holds of one broker. */
+  maxBytes: number
+}
+
+/** Kafka's own committed offset is a hint for lag tools: it may be late by this much. */
+const HINT_INTERVAL_MS = 1_000
+const LEAVE_LIMIT_MS = 3_000
+/** All partitions of a fetch are handed over at once, for one transaction; more than these wait for the next one. */
+const CONCURRENT_PARTITIONS = 64
+
+/**
+ * The kafkajs consumer behind RecordSource. kafkajs' own restart after a crash is switched off: the one way back from
+ * any failure is a new consumer, made here.
+ */
+export class KafkaRecordSource implements RecordSource {
+  readonly #options: ConsumerOptions
+  readonly #logger: Logger
+  #consumer: Consumer | undefined
+  #assigned: readonly number[] = []
+  #hints = new Map<number, bigint>()
+  #commitHints: (() => Promise<void>) | undefined
+  #stopping = false
+  #stopped: () => void = () => {}
+
+  constructor(options: ConsumerOptions, logger: Logger) {
+    this.#options = options
+    this.#logger = logger
+  }
+
+  async run(listener: SourceListener): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopped = resolve
+    })
+    for (let attempts = 0; !this.#stopping; attempts++) {
+      const consumer = this.#createConsumer()
+      const crash = new Promise<Error>((resolve) => {
+        consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error))
+      })
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+        attempts = 0
+        this.#assigned = payload.memberAssignment[this.#options.topic] ?? []
+        listener.assigned(this.#assigned)
+      })
+      let failure: Error | void
+      try {
+        await consumer.connect()
+        await consumer.subscribe({ topics: [this.#options.topic], fromBeginning: true })
+        this.#consumer = consumer
+        await consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: CONCURRENT_PARTITIONS,
+          eachBatch: async (payload) => await this.#eachBatch(payload, listener),
+        })
+        failure = await Promise.race([crash, stopped])
+      } catch (error) {
+        failure = error as Error
+      }
+      await leave(consumer)
+      this.#consumer = undefined
+      if (this.#stopping) return
+      listener.assigned([])
+      this.#logger.warn({ error: failure?.message }, 'the Kafka consumer failed; starting a new one')
+      await Promise.race([sleep(probeDelayMs(attempts, Math.random())), stopped])
+    }
+  }
+
+  seek(partition: number, offset: bigint): void {
+    this.#consumer?.seek({ topic: this.#options.topic, partition, offset: offset.toString() })
+  }
+
+  fetchOnly(partitions: readonly number[]): void {
+    const { topic } = this.#options
+    const others = this.#assigned.filter((partition) => !partitions.includes(partition))
+    if (others.length > 0) this.#consumer?.pause([{ topic, partitions: others }])
+    if (partitions.length > 0) this.#consumer?.resume([{ topic, partitions: [...partitions] }])
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#commitHints?.()
+    if (this.#consumer !== undefined) await leave(this.#consumer)
+    this.#stopped()
+  }
+
+  #createConsumer(): Consumer {
+    const kafka = createKafka(this.#options.connection, 'firehose-sink', this.#logger)
+    return kafka.consumer({
+      groupId: this.#options.groupId,
+      sessionTimeout: this.#options.sessionTimeoutMs,
+      heartbeatInterval: Math.floor(this.#options.sessionTimeoutMs / 4),
+      rebalanceTimeout: 60_000,
+      minBytes: this.#options.minBytes,
+      maxWaitTimeInMs: this.#options.maxWaitMs,
+      maxBytes: this.#options.maxBytes,
+      maxBytesPerPartition: Math.min(1024 * 1024, this.#options.maxBytes),
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 60_000, // added partitions are found this late
+      retry: { retries: 3, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
+    })
+  }
+
+  /** kafkajs must never see an error of ours: it would crash the consumer. What is thrown here is its own. */
+  async #eachBatch(payload: EachBatchPayload, listener: SourceListener): Promise<void> {
+    if (payload.isStale()) return // fetched before a seek
+    let lostMembership: unknown
+    const heartbeat = setInterval(() => {
+      payload.heartbeat().catch((error: unknown) => {
+        lostMembership = error
+      })
+    }, this.#options.sessionTimeoutMs / 5)
+    try {
+      const stored = await listener.batch(toRecordBatch(payload))
+      if (stored === undefined) return
+      payload.resolveOffset((stored - 1n).toString())
+      this.#hint(payload, stored)
+    } finally {
+      clearInterval(heartbeat)
+    }
+    if (lostMembership !== undefined) throw lostMembership
+  }
+
+  #hint(payload: EachBatchPayload, stored: bigint): void {
+    this.#hints.set(payload.batch.partition, stored)
+    if (this.#commitHints !== undefined) return
+    const commit = async (): Promise<void> => {
+      clearTimeout(timer)
+      this.#commitHints = undefined
+      const partitions = [...this.#hints].map(([partition, offset]) => ({
+        partition,
+        offset: offset.toString(),
+      }))
+      this.#hints.clear()
+      try {
+        await payload.commitOffsetsIfNecessary({ topics: [{ topic: this.#options.topic, partitions }] })
+      } catch (error) {
+        // Not a database error, and nothing depends on it.
+        this.#logger.debug({ error: String(error) }, 'the offset hint was not committed')
+      }
+    }
+    const timer = setTimeout(() => void commit(), HINT_INTERVAL_MS)
+    this.#commitHints = commit
+  }
+}
+
+function toRecordBatch({ batch }: EachBatchPayload): RecordBatch {
+  const { partition } = batch
+  const records = batch.messages.map(
+    (message): KafkaRecord => ({
+      partition,
+      offset: BigInt(message.offset),
+      timestampMs: Number(message.timestamp),
+      value: message.value,
+      headers: message.headers === undefined ? {} : flatHeaders(message.headers),
+    }),
+  )
+  return {
+    partition,
+    records,
+    endOffset: BigInt(batch.lastOffset()) + 1n,
+    highWatermark: BigInt(batch.highWatermark),
+  }
+}
+
+/** A repeated header keeps its last value. */
+function flatHeaders(headers: IHeaders): Record<string, Buffer> {
+  const flat: Record<string, Buffer> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const last = Array.isArray(value) ? value.at(-1) : value
+    if (last !== undefined) flat[name] = Buffer.from(last)
+  }
+  return flat
+}
+
+/** Without it the group would wait out our session. Not for ever: Kafka may be gone. */
+async function leave(consumer: Consumer): Promise<void> {
+  await Promise.race([consumer.disconnect().catch(() => {}), sleep(LEAVE_LIMIT_MS)])
+}
+
+/**
+ * Looks at the topic through a connection of its own, opened for each look: a standing one would double what kafkajs
+ * costs when idle.
+ */
+export class KafkaTopicInspector implements TopicInspector {
+  readonly #kafka: Kafka
+  readonly #topic: TopicConfig
+
+  constructor(connection: KafkaConnection, topic: TopicConfig, logger: Logger) {
+    this.#kafka = createKafka(connection, 'firehose-sink-inspector', logger)
+    this.#topic = topic
+  }
+
+  async createIfMissing(): Promise<boolean> {
+    return await createTopicIfMissing(this.#kafka, this.#topic)
+  }
+
+  async describe(): Promise<TopicDescription> {
+    const admin = this.#kafka.admin()
+    await admin.connect()
+    try {
+      const [{ clusterId }, offsets, configs] = await Promise.all([
+        admin.describeCluster(),
+        admin.fetchTopicOffsets(this.#topic.name),
+        admin.describeConfigs({
+          includeSynonyms: false,
+          resources: [
+            { type: ConfigResourceTypes.TOPIC, name: this.#topic.name, configNames: ['cleanup.policy'] },
+          ],
+        }),
+      ])
+      const policy = configs.resources[0]?.configEntries[0]?.configValue ?? ''
+      return {
+        clusterId,
+        compacted: policy.includes('compact'),
+        partitions: new Map(
+          offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
+        ),
+      }
+    } finally {
+      await admin.disconnect()
+    }
+  }
+}

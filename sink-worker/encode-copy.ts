@@ -1,0 +1,67 @@
+import type { EventRow } from './records.ts'
+
+/*
+ * The binary format of COPY (https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format"): a signature, flags
+ * and header extension; then for each tuple a 16-bit field count and for each field a 32-bit length and its bytes;
+ * then a 16-bit -1. Fields are in the types' own send/receive form, big-endian: uuid 16 bytes; int8 8 bytes;
+ * timestamptz int8 microseconds since 2000-01-01; jsonb a version byte 1 and the JSON text.
+ */
+const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
+const TRAILER = Buffer.from([0xff, 0xff])
+const JSONB_VERSION = 1
+
+/** field count 2 + uuid 4+16 + user_id 4+8 + timestamp 4+8 + metadata 4+1 + received_at 4+8 */
+const FIXED_ROW_BYTES = 63
+const ORDINAL_FIELD_BYTES = 8
+
+/** Large enough that the cost of a write is spread, small enough to overlap encoding with the server's work. */
+export const CHUNK_BYTES = 64 * 1024
+
+/**
+ * Rows in binary COPY form, as chunks of about CHUNK_BYTES (a single larger row makes a larger chunk). Lazy: a chunk
+ * is encoded when the socket wants it.
+ *
+ * @param withOrdinal prefixes each row with its index as an int4, for the staging table
+ */
+export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Generator<Buffer> {
+  const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
+  let chunk = Buffer.allocUnsafe(CHUNK_BYTES)
+  let pos = SIGNATURE.copy(chunk)
+  for (const [index, row] of rows.entries()) {
+    const size = FIXED_ROW_BYTES + extra + row.metadata.length
+    if (pos + size > chunk.length) {
+      yield chunk.subarray(0, pos)
+      chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, size))
+      pos = 0
+    }
+    pos = writeRow(chunk, pos, row, withOrdinal ? index : undefined)
+  }
+  yield chunk.subarray(0, pos)
+  yield TRAILER
+}
+
+function writeRow(chunk: Buffer, start: number, row: EventRow, ordinal: number | undefined): number {
+  let pos = start
+  pos = chunk.writeInt16BE(ordinal === undefined ? 5 : 6, pos)
+  if (ordinal !== undefined) {
+    pos = chunk.writeInt32BE(4, pos)
+    pos = chunk.writeInt32BE(ordinal, pos)
+  }
+  pos = writeUuid(chunk, chunk.writeInt32BE(16, pos), row.eventId)
+  pos = chunk.writeBigInt64BE(row.userId, chunk.writeInt32BE(8, pos))
+  pos = chunk.writeBigInt64BE(row.timestamp, chunk.writeInt32BE(8, pos))
+  pos = chunk.writeInt32BE(row.metadata.length + 1, pos)
+  pos = chunk.writeUInt8(JSONB_VERSION, pos)
+  pos += row.metadata.copy(chunk, pos)
+  return chunk.writeBigInt64BE(row.receivedAt, chunk.writeInt32BE(8, pos))
+}
+
+function writeUuid(chunk: Buffer, start: number, uuid: string): number {
+  let pos = start
+  pos += chunk.write(uuid.slice(0, 8), pos, 'hex')
+  pos += chunk.write(uuid.slice(9, 13), pos, 'hex')
+  pos += chunk.write(uuid.slice(14, 18), pos, 'hex')
+  pos += chunk.write(uuid.slice(19, 23), pos, 'hex')
+  pos += chunk.write(uuid.slice(24), pos, 'hex')
+  return pos
+}

@@ -1,0 +1,71 @@
+import type { AddressInfo } from 'node:net'
+import Koa from 'koa'
+import { createLogger } from '../runtime/log.ts'
+import { opsRoutes } from '../runtime/ops-routes.ts'
+import { onShutdownSignal, readConfigOrExit } from '../runtime/shutdown.ts'
+import { readSinkConfig } from './config.ts'
+import { KafkaRecordSource, KafkaTopicInspector } from './consumer.ts'
+import { Database } from './database.ts'
+import { createSinkMetrics } from './metrics.ts'
+import { Worker } from './worker.ts'
+
+const config = readConfigOrExit(() => readSinkConfig(process.env))
+const logger = createLogger('sink-worker', config.logLevel)
+const startedMs = Date.now()
+
+const { registry, counters } = createSinkMetrics(() => worker.status())
+const source = new KafkaRecordSource(
+  { ...config, connection: config.kafka, topic: config.topic.name },
+  logger.child({ component: 'consumer' }),
+)
+const worker: Worker = new Worker({
+  source,
+  inspector: new KafkaTopicInspector(config.kafka, config.topic, logger),
+  database: new Database(config.database, config.databaseTimeoutMs),
+  topic: config.topic.name,
+  counters,
+  logger,
+})
+
+const app = new Koa()
+app.use(
+  opsRoutes({
+    ready: () => {
+      const { state, reason } = worker.status()
+      return state === 'running' ? { ok: true } : { ok: false, reason: reason ?? state }
+    },
+    health: () => ({
+      ...worker.status(),
+      total_stored: counters.stored,
+      total_duplicates: counters.duplicates,
+      total_dead: counters.dead,
+      total_expired: counters.expired,
+      last_commit: counters.lastCommitMs === undefined ? null : new Date(counters.lastCommitMs).toISOString(),
+      uptime: Math.floor((Date.now() - startedMs) / 1_000),
+    }),
+    metrics: registry,
+  }).routes(),
+)
+const server = app.listen(config.port, config.host, () => {
+  const { port } = server.address() as AddressInfo
+  logger.info({ host: config.host, port, topic: config.topic.name }, 'the sink is up')
+})
+server.on('error', (error: NodeJS.ErrnoException) => {
+  const taken = `port ${config.port} is in use: set SINK_PORT to a free one`
+  logger.fatal(error.code === 'EADDRINUSE' ? taken : error.message)
+  process.exit(1)
+})
+
+onShutdownSignal(
+  async () => {
+    server.close()
+    server.closeAllConnections()
+    await worker.stop(config.shutdownTimeoutMs / 2)
+    await source.stop()
+  },
+  config.shutdownTimeoutMs,
+  logger,
+)
+
+await worker.prepare()
+await source.run(worker)

@@ -1,0 +1,104 @@
+import type { Database } from './database.ts'
+import type { TopicIdentity } from './fence.ts'
+
+/** A row of sink_offsets: the truth about what has been written. */
+export interface StoredOffset {
+  partition: number
+  nextOffset: bigint
+  /** The last record written, to recognise the topic again; null when none was. */
+  last: { offset: bigint; digest: Buffer } | null
+}
+
+/** What Kafka holds of a partition: the first retained offset, and the one after the last. */
+export interface Watermarks {
+  low: bigint
+  high: bigint
+}
+
+/** Where reading begins, or why it must not (I9). */
+export type Start =
+  | {
+      kind: 'read'
+      /** Where to seek: the last written record, if it is still there, to compare it first. */
+      seek: bigint
+      check: { offset: bigint; digest: Buffer } | null
+    }
+  | { kind: 'stop'; reason: string }
+
+/** Decides the start of one partition before anything of it is dropped or written. Pure. */
+export function decideStart(stored: StoredOffset, kafka: Watermarks | undefined): Start {
+  if (kafka === undefined) return stop(`Kafka does not know partition ${stored.partition} any more`)
+  if (kafka.high < stored.nextOffset) {
+    return stop(
+      `partition ${stored.partition} ends at offset ${kafka.high}, but ${stored.nextOffset} was written: ` +
+        'the topic was recreated or lost records',
+    )
+  }
+  const check = stored.last !== null && stored.last.offset >= kafka.low ? stored.last : null
+  return { kind: 'read', seek: check?.offset ?? stored.nextOffset, check }
+}
+
+/** A stop, with the commands that resolve it. */
+export function stop(reason: string): { kind: 'stop'; reason: string } {
+  return { kind: 'stop', reason: `${reason}; see "npm run sink -- adopt" and "npm run sink -- rewind"` }
+}
+
+/**
+ * Makes the offsets rows that are missing, starting at what Kafka still holds, and reads all.
+ *
+ * @returns the rows by partition; or the foreign cluster under which alone this topic was written before (then
+ *   nothing was made)
+ */
+export async function loadOffsets(
+  db: Database,
+  identity: TopicIdentity,
+  watermarks: ReadonlyMap<number, Watermarks>,
+): Promise<{ offsets: Map<number, StoredOffset> } | { foreignCluster: string }> {
+  const clusters = await db.query<{ cluster_id: string }>(
+    'SELECT DISTINCT cluster_id FROM sink_offsets WHERE topic = $1',
+    [identity.topic],
+  )
+  const known = clusters.rows.map((row) => row.cluster_id)
+  if (known[0] !== undefined && !known.includes(identity.clusterId)) return { foreignCluster: known[0] }
+
+  const partitions = [...watermarks.keys()]
+  await db.query(
+    `INSERT INTO sink_offsets (cluster_id, topic, partition, next_offset)
+     SELECT $1, $2, t.partition, t.low FROM unnest($3::int[], $4::bigint[]) AS t(partition, low)
+     ON CONFLICT DO NOTHING`,
+    [
+      identity.clusterId,
+      identity.topic,
+      partitions,
+      partitions.map((p) => String(watermarks.get(p)?.low ?? 0)),
+    ],
+  )
+  const { rows } = await db.query<{
+    partition: number
+    next_offset: string
+    last_offset: string | null
+    last_digest: Buffer | null
+  }>(
+    `SELECT partition, next_offset, last_offset, last_digest FROM sink_offsets
+     WHERE cluster_id = $1 AND topic = $2 AND partition = ANY($3::int[])`,
+    [identity.clusterId, identity.topic, partitions],
+  )
+  const offsets = rows.map((row): [number, StoredOffset] => [
+    row.partition,
+    {
+      partition: row.partition,
+      nextOffset: BigInt(row.next_offset),
+      last:
+        row.last_offset === null || row.last_digest === null
+          ? null
+          : { offset: BigInt(row.last_offset), digest: row.last_digest },
+    },
+  ])
+  return { offsets: new Map(offsets) }
+}
+
+/** Whether the topic was written before, under any cluster: then it must not be created anew. */
+export async function wasSeenBefore(db: Database, topic: string): Promise<boolean> {
+  const { rowCount } = await db.query('SELECT 1 FROM sink_offsets WHERE topic = $1 LIMIT 1', [topic])
+  return rowCount !== 0
+}

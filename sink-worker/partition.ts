@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import type { KafkaRecord } from './records.ts'
+import type { RecordBatch } from './record-source.ts'
+
+/** What the worker knows of one partition that the group gave it. */
+export interface PartitionState {
+  partition: number
+  /** sink_offsets.next_offset as last read or written by us. */
+  next: bigint
+  /** The record written last, which must be the first one read: else this is another topic (I9). */
+  check: { offset: bigint; digest: Buffer } | null
+  highWatermark: bigint
+  /** A gap before the next batch was confirmed by fetching from `next` again. */
+  gapConfirmed: boolean
+  /** Why nothing of this partition is read any more, in words for people. */
+  stopped: string | undefined
+}
+
+/** What to do with a fetched batch. */
+export type Placement =
+  /** These records are next; empty when all of them were written before. */
+  | { kind: 'take'; records: readonly KafkaRecord[] }
+  /** Offsets are missing before the first record: expired, or transaction markers. */
+  | { kind: 'gap'; first: bigint }
+  /** The record to compare is not there. */
+  | { kind: 'check_missing' }
+  /** The record to compare is another one. */
+  | { kind: 'other_topic' }
+  /** Not what was asked for: read the offsets again. */
+  | { kind: 'unexpected' }
+
+/** Compares a batch with the partition's position. Pure. */
+export function placeBatch(state: Pick<PartitionState, 'next' | 'check'>, batch: RecordBatch): Placement {
+  const [first] = batch.records
+  if (first === undefined) return { kind: 'unexpected' }
+  const { check, next } = state
+  if (check !== null) {
+    if (first.offset > check.offset) return { kind: 'check_missing' }
+    if (first.offset < check.offset) return { kind: 'unexpected' }
+    if (!digestOf(first).equals(check.digest)) return { kind: 'other_topic' }
+  } else if (first.offset < next) {
+    return { kind: 'unexpected' } // kafkajs went back to the start: the offset that we asked for is not there
+  }
+  const records = batch.records.filter((record) => record.offset >= next)
+  const head = records[0]
+  if (head !== undefined && head.offset > next && check === null) return { kind: 'gap', first: head.offset }
+  return { kind: 'take', records }
+}
+
+/** SHA-256 of a record's value: what sink_offsets.last_digest holds. */
+export function digestOf(record: KafkaRecord): Buffer {
+  return createHash('sha256')
+    .update(record.value ?? '')
+    .digest()
+}

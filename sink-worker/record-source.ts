@@ -1,0 +1,56 @@
+import type { Watermarks } from './offsets.ts'
+import type { KafkaRecord } from './records.ts'
+
+/*
+ * What the sink's core needs of a Kafka client. Membership of the group only says who works on what; correctness
+ * lives in PostgreSQL. Implemented in consumer.ts.
+ */
+
+/** Records of one partition, as fetched at one time. */
+export interface RecordBatch {
+  partition: number
+  /** Ascending offsets, gaps allowed; never empty. */
+  records: readonly KafkaRecord[]
+  /** The offset after the last one that this fetch covers: past trailing transaction markers, too. */
+  endOffset: bigint
+  /** The offset after the partition's last record. */
+  highWatermark: bigint
+}
+
+/** Who works on the batches: worker.ts. Neither call throws. */
+export interface SourceListener {
+  /** The group gave us these partitions, all earlier positions are void. Called before anything of them is fetched. */
+  assigned(partitions: readonly number[]): void
+  /**
+   * Takes one batch. While the promise is pending the client sends heartbeats and fetches nothing else of the same
+   * broker.
+   *
+   * @returns the offset up to which the partition is stored, or undefined when the batch was not taken
+   */
+  batch(batch: RecordBatch): Promise<bigint | undefined>
+}
+
+export interface RecordSource {
+  /** Joins the group and delivers until stop(), through broker restarts and rebalances. */
+  run(listener: SourceListener): Promise<void>
+  /** The next fetch of this partition begins here; what was fetched before is not delivered. */
+  seek(partition: number, offset: bigint): void
+  /** Fetches these partitions and no others; heartbeats go on. */
+  fetchOnly(partitions: readonly number[]): void
+  /** Leaves the group. Call it when no batch is pending. */
+  stop(): Promise<void>
+}
+
+/** The topic as the cluster describes it now. */
+export interface TopicDescription {
+  clusterId: string
+  compacted: boolean
+  partitions: ReadonlyMap<number, Watermarks>
+}
+
+export interface TopicInspector {
+  /** Rejects while Kafka is out of reach or the topic does not exist. */
+  describe(): Promise<TopicDescription>
+  /** Creates the topic if it is missing; true when it was created now. */
+  createIfMissing(): Promise<boolean>
+}

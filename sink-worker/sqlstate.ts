@@ -1,0 +1,65 @@
+/**
+ * What the sink does about an error of PostgreSQL, by SQLSTATE
+ * (https://www.postgresql.org/docs/18/errcodes-appendix.html). The one table of its kind.
+ */
+export type ErrorClass =
+  /** The database is away or full: pause, try again with backoff. */
+  | 'outage'
+  /** Two transactions met (deadlock, serialization): try again at once, one partition at a time. */
+  | 'contention'
+  /** A lock was not to be had in time: as an outage, but first end a frozen rival that holds the fence. */
+  | 'lock_timeout'
+  /** A key is there already: take the second road. */
+  | 'unique_violation'
+  /** The row's data, or a constraint or trigger of the user, refused a row: find it, bury it. */
+  | 'row'
+  /** The table, the rights or something unknown: pause aloud until a person has mended it. Nothing is buried. */
+  | 'halt'
+
+const BY_CODE: Record<string, ErrorClass> = {
+  '23505': 'unique_violation',
+  '55P03': 'lock_timeout', // lock_not_available
+  '55006': 'outage', // object_in_use
+  '25006': 'outage', // read_only_sql_transaction: a failover is under way
+  '25P03': 'outage', // idle_in_transaction_session_timeout
+  '25P04': 'outage', // transaction_timeout
+  '3D000': 'outage', // invalid_catalog_name: the database is not there (yet)
+  P0001: 'row', // raise_exception: a user's trigger
+  P0004: 'row', // assert_failure: likewise
+}
+
+const BY_CLASS: Record<string, ErrorClass> = {
+  '08': 'outage', // connection exception
+  '22': 'row', // data exception
+  '23': 'row', // integrity constraint violation
+  '40': 'contention', // transaction rollback
+  '44': 'row', // WITH CHECK OPTION violation
+  '53': 'outage', // insufficient resources: disk full, too many connections
+  '54': 'row', // program limit exceeded: JSON too deep, row too large for an index
+  '57': 'outage', // operator intervention: shutdown, cancel
+  '58': 'outage', // system error: I/O
+}
+
+/**
+ * @param error whatever the driver rejected with. Without a SQLSTATE it comes from the connection (refused, reset,
+ *   timed out): an outage. A mistake of our own (TypeError and the like) is a halt: it must be seen.
+ */
+export function classifyError(error: unknown): ErrorClass {
+  const code = sqlstateOf(error)
+  if (code !== undefined) return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'halt'
+  const programming = [TypeError, RangeError, ReferenceError, SyntaxError]
+  return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
+}
+
+/** The SQLSTATE of an error, if it has one; Node's own codes (ECONNREFUSED) are none. */
+export function sqlstateOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('E') ? code : undefined
+}
+
+/** One line for people: PostgreSQL's message with its SQLSTATE, or the connection's code. Never the row's data (`detail`). */
+export function describeError(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string }
+  const text = message === undefined || message === '' ? String(error) : message
+  return code === undefined || text.includes(code) ? text : `${text} (${code})`
+}
