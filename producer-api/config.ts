@@ -1,0 +1,149 @@
+import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
+import { ConfigError, integer, list, oneOf, readSettings, text } from '../runtime/env.ts'
+import {
+  type KafkaConnection,
+  kafkaConfig,
+  kafkaSettings,
+  type TopicConfig,
+} from '../runtime/kafka-client.ts'
+import { LOG_LEVELS } from '../runtime/log.ts'
+
+const MIB = 1024 * 1024
+
+/** Every setting of the API; the README's table is made from it. */
+export const apiSettings = {
+  HOST: text('127.0.0.1', 'Address to listen on; `0.0.0.0` for all'),
+  PORT: integer(8000, 0, 65_535, 'Port to listen on; 0 takes any free one'),
+  ...kafkaSettings,
+  LINGER_MS: integer(5, 0, 1_000, 'How long the first event of a batch for Kafka waits for others'),
+  BATCH_MAX_BYTES: integer(
+    512 * 1024,
+    1_024,
+    MAX_ENCODED_BATCH_BYTES,
+    'Largest batch for Kafka; must stay below the `max.message.bytes` of the topic',
+  ),
+  BATCH_MAX_EVENTS: integer(500, 1, 10_000, 'Most events in a batch for Kafka'),
+  BUFFER_MAX_BYTES: integer(
+    64 * MIB,
+    4 * MIB,
+    16_384 * MIB,
+    'Memory for events that Kafka has not acknowledged, with about 4 KiB for each waiting request; past it the API answers 503',
+  ),
+  DELIVERY_TIMEOUT_MS: integer(
+    10_000,
+    100,
+    600_000,
+    'How long a request may wait for Kafka before it is answered 503',
+  ),
+  MAX_EVENT_BYTES: integer(MAX_EVENT_BYTES, 256, MAX_EVENT_BYTES, 'Largest event'),
+  MAX_BODY_BYTES: integer(
+    MAX_BATCH_BODY_BYTES,
+    1_024,
+    16 * MIB,
+    `Largest body of \`POST /events\`, inflated; its encoded events must fit in ${MAX_ENCODED_BATCH_BYTES} bytes`,
+  ),
+  REQUEST_TIMEOUT_MS: integer(
+    30_000,
+    100,
+    600_000,
+    'How long a client may take to send a request; then it is answered 408',
+  ),
+  CORS_ORIGINS: list(
+    '',
+    'Origins whose pages may send events, comma-separated, such as `https://example.com`, or `*`',
+  ),
+  LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Least level to log: ${LOG_LEVELS.join(', ')}`),
+  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000, 'Longest drain after SIGTERM; then the process ends'),
+}
+
+export interface ApiConfig {
+  host: string
+  port: number
+  kafka: KafkaConnection
+  topic: TopicConfig
+  batcher: {
+    lingerMs: number
+    maxBytes: number
+    maxEvents: number
+    maxBufferBytes: number
+    deliveryTimeoutMs: number
+  }
+  maxEventBytes: number
+  maxBodyBytes: number
+  requestTimeoutMs: number
+  /** `*`, or the origins; [] for none. */
+  corsOrigins: '*' | string[]
+  logLevel: (typeof LOG_LEVELS)[number]
+  shutdownTimeoutMs: number
+}
+
+/** @throws {ConfigError} that names every mistake at once */
+export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
+  const values = readSettings(apiSettings, env)
+  const problems: string[] = []
+  if (values.LINGER_MS >= values.DELIVERY_TIMEOUT_MS) {
+    problems.push('LINGER_MS must be less than DELIVERY_TIMEOUT_MS')
+  }
+  if (values.SHUTDOWN_TIMEOUT_MS <= values.DELIVERY_TIMEOUT_MS) {
+    problems.push(
+      'SHUTDOWN_TIMEOUT_MS must be more than DELIVERY_TIMEOUT_MS, or events it took go unanswered',
+    )
+  }
+  if (values.MAX_BODY_BYTES < values.MAX_EVENT_BYTES) {
+    problems.push('MAX_BODY_BYTES must be at least MAX_EVENT_BYTES')
+  }
+  const corsOrigins = values.CORS_ORIGINS.includes('*') ? '*' : values.CORS_ORIGINS
+  if (corsOrigins === '*' && values.CORS_ORIGINS.length > 1) {
+    problems.push('CORS_ORIGINS must be either * or a list')
+  }
+  for (const origin of corsOrigins === '*' ? [] : corsOrigins) {
+    if (!isOrigin(origin)) {
+      problems.push(`CORS_ORIGINS must hold origins such as https://example.com, not "${origin}"`)
+    }
+  }
+  const kafka = collectProblems(problems, () => kafkaConfig(values))
+  if (problems.length > 0 || kafka === undefined) throw new ConfigError(problems)
+  return {
+    host: values.HOST,
+    port: values.PORT,
+    kafka: kafka.connection,
+    topic: kafka.topic,
+    batcher: {
+      lingerMs: values.LINGER_MS,
+      maxBytes: values.BATCH_MAX_BYTES,
+      maxEvents: values.BATCH_MAX_EVENTS,
+      maxBufferBytes: values.BUFFER_MAX_BYTES,
+      deliveryTimeoutMs: values.DELIVERY_TIMEOUT_MS,
+    },
+    maxEventBytes: values.MAX_EVENT_BYTES,
+    maxBodyBytes: values.MAX_BODY_BYTES,
+    requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    corsOrigins,
+    logLevel: values.LOG_LEVEL,
+    shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
+  }
+}
+
+/** The settings as text for `--help`. */
+export function settingsHelp(): string {
+  const lines = Object.entries(apiSettings).map(([name, setting]) => {
+    const fallback = setting.defaultText === '' ? '' : ` (default ${setting.defaultText})`
+    return `  ${name}\n      ${setting.doc}${fallback}`
+  })
+  return `Settings, as environment variables:\n${lines.join('\n')}\n`
+}
+
+/** As a browser sends it in the Origin header: no path, no trailing slash. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}
+
+function collectProblems<T>(problems: string[], read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    problems.push(...error.problems)
+    return undefined
+  }
+}

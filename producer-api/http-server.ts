@@ -1,0 +1,63 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
+import { requestId } from './request-id.ts'
+
+/** Longer than the idle limit of the usual load balancers (60 s), so that they close first and no request is lost. */
+const KEEP_ALIVE_MS = 75_000
+const LONGEST_HEADERS_MS = 10_000
+
+/** What the HTTP parser says, as the problem that the client is told. */
+const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
+  HPE_HEADER_OVERFLOW: {
+    kind: 'headers-too-large',
+    detail: 'The headers must take at most 16 KiB together.',
+  },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: 'too-large', detail: 'The chunk extensions are too long.' },
+  ERR_HTTP_REQUEST_TIMEOUT: { kind: 'request-timeout', detail: 'The request took too long to arrive.' },
+}
+const NOT_HTTP = { kind: 'bad-request' as const, detail: 'The request could not be parsed as HTTP/1.1.' }
+
+/**
+ * An HTTP server whose own refusals are problem+json too.
+ *
+ * @param handler takes every request, also those that wait for `100 Continue` (it must send it) or lack a Host
+ */
+export function createHttpServer(
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+  options: { requestTimeoutMs: number },
+): Server {
+  const { requestTimeoutMs } = options
+  const server = createServer({
+    requireHostHeader: false,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(requestTimeoutMs, LONGEST_HEADERS_MS),
+    connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
+  })
+  server.on('request', handler)
+  server.on('checkContinue', handler)
+  server.on('checkExpectation', handler)
+  server.on('clientError', answerParserError)
+  return server
+}
+
+function answerParserError(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: unknown }): void {
+  const answering = socket._httpMessage as ServerResponse | undefined
+  if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) {
+    socket.destroy()
+    return
+  }
+  const { kind, detail } = PARSER_PROBLEMS[error.code ?? ''] ?? NOT_HTTP
+  const body = problem(kind, detail)
+  const text = JSON.stringify(body)
+  const head = [
+    `HTTP/1.1 ${body.status} ${STATUS_CODES[body.status]}`,
+    `Content-Type: ${PROBLEM_CONTENT_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    `X-Request-Id: ${requestId(undefined)}`,
+    `Date: ${new Date().toUTCString()}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroySoon())
+}

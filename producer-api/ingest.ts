@@ -1,0 +1,162 @@
+import type { Context } from 'koa'
+import { v7 } from 'uuid'
+import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../event/limits.ts'
+import type { CanonicalEvent } from '../event/types.ts'
+import { answerProblem } from './answer-problem.ts'
+import type { Batcher } from './batcher.ts'
+import type { NotAcceptedReason, Outcome } from './delivery.ts'
+import { encodeRecord, receivedAt } from './encode-record.ts'
+import {
+  type ParsedEvents,
+  type ParseOptions,
+  parseEvent,
+  parseEventArray,
+  parseEventLines,
+} from './parse-event.ts'
+import type { ProblemKind } from './problem.ts'
+import { readBody } from './read-body.ts'
+import type { ApiStats, RejectReason } from './stats.ts'
+
+export interface IngestOptions {
+  maxEventBytes: number
+  /** Of `POST /events`. */
+  maxBodyBytes: number
+}
+
+type Parse = (body: Buffer, options: ParseOptions) => ParsedEvents
+
+/** Room for a pretty printer's spaces around the one event. */
+const EVENT_BODY_MARGIN_BYTES = 1_024
+
+const EVENT_TYPES = new Map<string, Parse>([
+  ['application/json', parseEvent],
+  ['text/plain', parseEvent],
+])
+const BATCH_TYPES = new Map<string, Parse>([
+  ['application/json', parseEventArray],
+  ['application/x-ndjson', parseEventLines],
+])
+
+const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSeconds: number }> = {
+  buffer_full: { detail: 'The buffer is full; nothing was kept.', retryAfterSeconds: 1 },
+  shutting_down: { detail: 'This server is shutting down; nothing was kept.', retryAfterSeconds: 1 },
+  timeout: { detail: 'Kafka could not be reached in time; nothing was kept.', retryAfterSeconds: 2 },
+  refused: { detail: 'Kafka refused to store it; nothing was kept.', retryAfterSeconds: 30 },
+  too_large: { detail: 'Kafka takes no message as large as these events together.', retryAfterSeconds: 30 },
+}
+
+/** The handlers of `POST /event` and `POST /events`: read, parse, encode, hand over, answer. */
+export function createIngest(options: IngestOptions, batcher: Batcher, stats: ApiStats) {
+  const parseOptions: ParseOptions = { newId: v7, maxEventBytes: options.maxEventBytes }
+
+  const refuse = (ctx: Context, kind: ProblemKind, detail: string, extensions = {}): void => {
+    stats.received += 1
+    stats.reject(kind, 1)
+    answerProblem(ctx, kind, detail, extensions)
+  }
+
+  const ingest = async (ctx: Context, types: Map<string, Parse>, maxBytes: number): Promise<void> => {
+    const startedAt = performance.now()
+    const parse = parserFor(ctx.req.headers['content-type'], types)
+    if (parse === undefined) {
+      ctx.set('Accept', [...types.keys()].join(', '))
+      const detail = `The content type must be ${[...types.keys()].join(' or ')}, in UTF-8.`
+      refuse(ctx, 'unsupported-media-type', detail)
+      return
+    }
+    const read = await readBody(ctx.req, ctx.res, maxBytes)
+    if (read.kind === 'aborted') {
+      ctx.respond = false
+      stats.received += 1
+      stats.reject('aborted', 1)
+      return
+    }
+    if (read.kind === 'refused') {
+      if (read.headers !== undefined) ctx.set(read.headers)
+      refuse(ctx, read.problem, read.detail)
+      return
+    }
+    const parsed = parse(read.body, parseOptions)
+    if (!parsed.ok) {
+      refuse(ctx, parsed.problem, parsed.detail, parsed.errors === undefined ? {} : { errors: parsed.errors })
+      return
+    }
+    const { events } = parsed
+    const records = encode(events)
+    if (records === undefined) {
+      const detail = `The events must take at most ${MAX_ENCODED_BATCH_BYTES} bytes together.`
+      refuse(ctx, 'too-large', detail)
+      return
+    }
+    stats.received += events.length
+    const outcome = await batcher.add(records)
+    if (outcome.kind === 'accepted') {
+      ctx.status = 202
+      ctx.set('Content-Type', 'application/json')
+      ctx.body = types === EVENT_TYPES ? acceptedEvent(events) : acceptedBatch(events)
+      stats.accept(events.length, (performance.now() - startedAt) / 1_000)
+    } else {
+      stats.reject(answerFailure(ctx, outcome, events), events.length)
+    }
+  }
+
+  return {
+    event: (ctx: Context) => ingest(ctx, EVENT_TYPES, options.maxEventBytes + EVENT_BODY_MARGIN_BYTES),
+    events: (ctx: Context) => ingest(ctx, BATCH_TYPES, options.maxBodyBytes),
+  }
+}
+
+/** The parser for a media type in UTF-8 (or its subset US-ASCII); undefined for all others. */
+function parserFor(contentType: string | undefined, types: Map<string, Parse>): Parse | undefined {
+  if (contentType === undefined) return undefined
+  const exact = types.get(contentType)
+  if (exact !== undefined) return exact
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';')
+  const charset = parameters.map((parameter) => parameter.trim()).find((p) => p.startsWith('charset='))
+  if (charset !== undefined && !/^charset="?(utf-8|utf8|us-ascii)"?$/.test(charset)) return undefined
+  return types.get(type.trim())
+}
+
+/** The records in the order of the events; undefined when Kafka could not take them as one batch. */
+function encode(events: CanonicalEvent[]): Buffer[] | undefined {
+  const now = receivedAt(Date.now())
+  let bytes = 0
+  const records = events.map((event) => {
+    const record = encodeRecord(event, now)
+    bytes += record.length + RECORD_OVERHEAD_BYTES
+    return record
+  })
+  return bytes <= MAX_ENCODED_BATCH_BYTES ? records : undefined
+}
+
+function acceptedEvent(events: CanonicalEvent[]): string {
+  return `{"status":"accepted","event_id":"${events[0]?.eventId}"}`
+}
+
+function acceptedBatch(events: CanonicalEvent[]): string {
+  const ids = events.map((event) => `"${event.eventId}"`).join(',')
+  return `{"status":"accepted","count":${events.length},"event_ids":[${ids}]}`
+}
+
+/** @returns the reason, for the statistics */
+function answerFailure(
+  ctx: Context,
+  outcome: Exclude<Outcome, { kind: 'accepted' }>,
+  events: CanonicalEvent[],
+): RejectReason {
+  const eventIds = events.map((event) => event.eventId)
+  ctx.state.cause = outcome.cause
+  if (outcome.kind === 'unknown') {
+    ctx.set('Retry-After', '1')
+    const detail = 'Kafka did not acknowledge in time. Send the same events again, with these ids.'
+    answerProblem(ctx, 'outcome-unknown', detail, { eventIds })
+    return 'outcome-unknown'
+  }
+  const { detail, retryAfterSeconds } = NOT_ACCEPTED[outcome.reason]
+  if (outcome.reason === 'too_large') answerProblem(ctx, 'too-large', detail)
+  else {
+    ctx.set('Retry-After', String(retryAfterSeconds))
+    answerProblem(ctx, 'not-accepted', detail, { eventIds })
+  }
+  return outcome.reason
+}

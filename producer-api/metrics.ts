@@ -1,0 +1,101 @@
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import type { Batcher } from './batcher.ts'
+import { type ApiStats, LATENCY_BUCKETS_S } from './stats.ts'
+
+export interface MetricSources {
+  stats: ApiStats
+  batcher: Batcher
+  bufferLimitBytes: number
+  availablePartitions: () => number
+  ready: () => boolean
+}
+
+/** Every metric of the API. Values are read when they are asked for, so that requests do not pay for them. */
+export function createMetrics(sources: MetricSources): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const { stats, batcher } = sources
+
+  const counter = (name: string, help: string, read: () => number): void => {
+    const metric = new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect: () => {
+        metric.reset()
+        metric.inc(read())
+      },
+    })
+  }
+  const gauge = (name: string, help: string, read: () => number): void => {
+    const metric: Gauge = new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect: () => metric.set(read()),
+    })
+  }
+
+  counter('firehose_api_events_received_total', 'Events received', () => stats.received)
+  counter('firehose_api_events_accepted_total', 'Events answered 202', () => stats.accepted)
+  const rejected = new Counter({
+    name: 'firehose_api_events_rejected_total',
+    help: 'Events not answered 202, by reason; a body refused as a whole counts as one',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect: () => {
+      rejected.reset()
+      for (const [reason, events] of stats.rejected) rejected.inc({ reason }, events)
+    },
+  })
+  gauge('firehose_api_buffer_bytes', 'Memory held for events that Kafka has not acknowledged', () => {
+    return batcher.queuedBytes
+  })
+  gauge('firehose_api_buffer_limit_bytes', 'Past this the API answers 503', () => sources.bufferLimitBytes)
+  gauge('firehose_api_buffer_events', 'Events that Kafka has not acknowledged', () => batcher.queuedEvents)
+  counter('firehose_api_kafka_sends_total', 'Batches sent to Kafka', () => batcher.counts.batchesSent)
+  counter('firehose_api_kafka_send_failures_total', 'Batches that failed; most are sent again', () => {
+    return batcher.counts.sendFailures
+  })
+  counter('firehose_api_kafka_events_total', 'Events acknowledged by Kafka', () => {
+    return batcher.counts.eventsAcknowledged
+  })
+  gauge('firehose_api_kafka_available_partitions', 'Partitions that can take events', () => {
+    return sources.availablePartitions()
+  })
+  gauge('firehose_api_ready', '1 when /readyz answers 200', () => (sources.ready() ? 1 : 0))
+  registerLatency(registry, stats)
+  return registry
+}
+
+/** prom-client's own histogram must be told of each value; this one hands over the counts that there are. */
+function registerLatency(registry: Registry, stats: ApiStats): void {
+  const name = 'firehose_api_accept_latency_seconds'
+  const help = 'From the end of the request headers to the answer, of requests answered 202'
+  const metric = {
+    name,
+    help,
+    type: 'histogram',
+    aggregator: 'sum',
+    reset: () => {},
+    get: async () => {
+      let below = 0
+      const values = [...LATENCY_BUCKETS_S, '+Inf'].map((le, bucket) => {
+        below += stats.latencyCounts[bucket] ?? 0
+        return { metricName: `${name}_bucket`, labels: { le }, value: below }
+      })
+      return {
+        name,
+        help,
+        type: 'histogram',
+        aggregator: 'sum',
+        values: [
+          ...values,
+          { metricName: `${name}_sum`, labels: {}, value: stats.latencySumSeconds },
+          { metricName: `${name}_count`, labels: {}, value: below },
+        ],
+      }
+    },
+  }
+  registry.registerMetric(metric as unknown as Gauge)
+}

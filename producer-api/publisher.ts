@@ -1,0 +1,212 @@
+import type { ICustomPartitioner, Kafka, Message, PartitionMetadata, Producer, RecordMetadata } from 'kafkajs'
+import { createTopicIfMissing, type TopicConfig } from '../runtime/kafka-client.ts'
+import type { Logger } from '../runtime/log.ts'
+import { type Publisher, PublishError } from './delivery.ts'
+import { PartitionHealth } from './partition-health.ts'
+import { classifySendError, kafkaErrorType, rootMessage } from './publish-errors.ts'
+
+/** The broker answers within this or with REQUEST_TIMED_OUT; below the client's own limit for a request (6 s). */
+const BROKER_TIMEOUT_MS = 5_000
+/** Sends learn of moved leaders from their errors; this is for leaders whose host has gone silent. */
+const METADATA_MAX_AGE_MS = 5_000
+/** After this long without a word from Kafka, a question about readiness asks it. */
+const STALE_MS = 5_000
+const FIRST_RETRY_MS = 200
+const LAST_RETRY_MS = 2_000
+const CLOSE_LIMIT_MS = 2_000
+
+/**
+ * Sends to Kafka through kafkajs, one topic-partition per send: with several, kafkajs can report success for records
+ * that it lost (notes in its issue #1303).
+ *
+ * Whether Kafka can be reached is found out by a short-lived admin connection: at the start, after failed sends, and
+ * until it answers again. One that stayed open would cost as much CPU when idle as the producer itself.
+ */
+export class KafkaPublisher implements Publisher {
+  readonly #kafka: Kafka
+  readonly #topic: TopicConfig
+  readonly #logger: Logger
+  readonly #producer: Producer
+  readonly #health: PartitionHealth
+  #onAvailable: () => void = () => {}
+  #reachable = false
+  #reason = 'not connected to Kafka yet'
+  #topicSeen = false
+  #producerConnected = false
+  #lastContact = 0
+  #check: Promise<boolean> | undefined
+  #retries = 0
+  #retryTimer: NodeJS.Timeout | undefined
+  #closed = false
+  #knownMetadata: PartitionMetadata[] | undefined
+
+  constructor(kafka: Kafka, topic: TopicConfig, logger: Logger) {
+    this.#kafka = kafka
+    this.#topic = topic
+    this.#logger = logger
+    this.#health = new PartitionHealth(() => this.#onAvailable())
+    this.#producer = kafka.producer({
+      allowAutoTopicCreation: false,
+      idempotent: false,
+      metadataMaxAge: METADATA_MAX_AGE_MS,
+      // One attempt per send: what a later attempt of kafkajs throws would hide what happened to the first.
+      retry: { retries: 0 },
+      createPartitioner: this.#partitioner(),
+    })
+  }
+
+  connect(onAvailable: () => void): void {
+    this.#onAvailable = onAvailable
+    void this.#checkKafka()
+  }
+
+  availablePartitions(): readonly number[] {
+    return this.#reachable ? this.#health.available() : []
+  }
+
+  /** Whether sends can be expected to work now; asks Kafka in the background when it has been silent. */
+  ready(): { ok: true } | { ok: false; reason: string } {
+    if (!this.#reachable) return { ok: false, reason: this.#reason }
+    if (performance.now() - this.#lastContact > STALE_MS) void this.#checkKafka()
+    return { ok: true }
+  }
+
+  async publish(partition: number, records: readonly Buffer[]): Promise<void> {
+    let encoded = false
+    const messages: Message[] = records.map((value) => ({ value, partition }))
+    const [first] = messages
+    if (first === undefined) return
+    // kafkajs reads this when it encodes the request, which is after it has found the broker and connected to it.
+    Object.defineProperty(first, 'headers', {
+      enumerable: true,
+      get: () => {
+        encoded = true
+        return {}
+      },
+    })
+    try {
+      const topic = this.#topic.name
+      const answer = await this.#producer.send({ topic, acks: -1, timeout: BROKER_TIMEOUT_MS, messages })
+      checkAnswer(answer, topic, partition, encoded)
+    } catch (error) {
+      const failure = classifySendError(error, encoded)
+      if (failure.retryable) {
+        this.#health.suspend(partition)
+        void this.#checkKafka()
+      }
+      throw failure
+    }
+    this.#lastContact = performance.now()
+    this.#health.succeeded(partition)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#reachable = false
+    this.#reason = 'shutting down'
+    clearTimeout(this.#retryTimer)
+    this.#health.close()
+    // A broker that hangs would keep kafkajs waiting for its answers.
+    const limit = new Promise((resolve) => setTimeout(resolve, CLOSE_LIMIT_MS).unref())
+    await Promise.race([this.#producer.disconnect(), limit])
+  }
+
+  /** Hands on the partition that each message names, and reads the metadata that kafkajs has just now. */
+  #partitioner(): ICustomPartitioner {
+    return () =>
+      ({ message, partitionMetadata }) => {
+        if (partitionMetadata !== this.#knownMetadata) {
+          this.#knownMetadata = partitionMetadata
+          this.#health.learn(partitionMetadata)
+        }
+        return message.partition as number
+      }
+  }
+
+  /** One question at a time, whoever asks. Goes on asking until Kafka answers. */
+  #checkKafka(): Promise<boolean> {
+    this.#check ??= this.#askKafka().finally(() => {
+      this.#check = undefined
+    })
+    return this.#check
+  }
+
+  async #askKafka(): Promise<boolean> {
+    if (this.#closed) return false
+    try {
+      const partitions = await this.#reach()
+      const leaders = partitions.filter((partition) => partition.leader >= 0)
+      if (leaders.length === 0) throw new Error(`no partition of topic ${this.#topic.name} has a leader`)
+      if (this.#closed) return false
+      this.#lastContact = performance.now()
+      this.#nowReachable(partitions)
+      return true
+    } catch (error) {
+      this.#nowUnreachable(error)
+      return false
+    }
+  }
+
+  async #reach(): Promise<PartitionMetadata[]> {
+    if (!this.#topicSeen && (await createTopicIfMissing(this.#kafka, this.#topic))) {
+      this.#logger.info({ topic: this.#topic.name, partitions: this.#topic.partitions }, 'topic created')
+    }
+    const admin = this.#kafka.admin()
+    try {
+      await admin.connect()
+      const { topics } = await admin.fetchTopicMetadata({ topics: [this.#topic.name] })
+      this.#topicSeen = true
+      if (!this.#producerConnected) await this.#producer.connect()
+      this.#producerConnected = true
+      return topics[0]?.partitions ?? []
+    } finally {
+      // Not awaited: with a broker that hangs it may take as long as the requests before it.
+      admin.disconnect().catch(() => {})
+    }
+  }
+
+  #nowReachable(partitions: PartitionMetadata[]): void {
+    this.#retries = 0
+    this.#health.learn(partitions)
+    if (this.#reachable) return
+    this.#logger.info({ topic: this.#topic.name, partitions: partitions.length }, 'Kafka is reachable')
+    this.#reachable = true
+    this.#health.forgive()
+    this.#onAvailable()
+  }
+
+  #nowUnreachable(error: unknown): void {
+    if (this.#closed) return
+    const deleted = this.#topicSeen && kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION'
+    const reason = deleted
+      ? `topic ${this.#topic.name} is gone: it was deleted, and is not made again because its records are lost`
+      : `Kafka is out of reach: ${rootMessage(error)}`
+    if (this.#reachable || this.#reason !== reason) {
+      this.#logger[deleted ? 'error' : 'warn']({ topic: this.#topic.name }, reason)
+    }
+    this.#reachable = false
+    this.#reason = reason
+    const wait = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries) * (0.5 + Math.random() / 2)
+    this.#retries = Math.min(this.#retries + 1, 10)
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = setTimeout(() => void this.#checkKafka(), wait)
+  }
+}
+
+/** I1: kafkajs resolves with an empty answer for a partition that it does not know. */
+function checkAnswer(answer: RecordMetadata[], topic: string, partition: number, encoded: boolean): void {
+  const [only] = answer
+  if (
+    answer.length === 1 &&
+    only?.topicName === topic &&
+    only.partition === partition &&
+    only.errorCode === 0
+  )
+    return
+  throw new PublishError(`the produce response is not for partition ${partition} alone`, {
+    code: 'UNEXPECTED_PRODUCE_RESPONSE',
+    retryable: true,
+    mayHaveWritten: encoded,
+    cause: answer,
+  })
+}

@@ -1,0 +1,37 @@
+import type { NotAcceptedReason } from './delivery.ts'
+import type { ProblemKind } from './problem.ts'
+
+/** Why events were not accepted; the values of a metric's label. */
+export type RejectReason = ProblemKind | NotAcceptedReason | 'aborted'
+
+/** Upper bounds of the latency histogram, in seconds. */
+export const LATENCY_BUCKETS_S = [
+  0.0025, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
+
+/**
+ * What has happened since the start, in plain fields: counting costs the request next to nothing. A body that was
+ * refused as a whole counts as one event.
+ */
+export class ApiStats {
+  readonly startedAt = performance.now()
+  received = 0
+  accepted = 0
+  readonly rejected = new Map<RejectReason, number>()
+  /** Requests answered 202 per bucket, the last one without a bound. */
+  readonly latencyCounts = new Float64Array(LATENCY_BUCKETS_S.length + 1)
+  latencySumSeconds = 0
+
+  reject(reason: RejectReason, events: number): void {
+    this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + events)
+  }
+
+  accept(events: number, latencySeconds: number): void {
+    this.accepted += events
+    this.latencySumSeconds += latencySeconds
+    let bucket = 0
+    while (bucket < LATENCY_BUCKETS_S.length && latencySeconds > (LATENCY_BUCKETS_S[bucket] as number))
+      bucket++
+    this.latencyCounts[bucket]! += 1
+  }
+}
