@@ -167,7 +167,8 @@ export function readPidFile(pidFile: string): ProcessId | undefined {
   }
 }
 
-function writePidFile(pidFile: string, pid: number): void {
+/** Writes down who a process is, for `readPidFile`. */
+export function writePidFile(pidFile: string, pid: number): void {
   const id = identify(pid)
   if (id) writeFileSync(pidFile, `${id.pid}\n${id.started}\n`)
 }

@@ -40,13 +40,13 @@ export function cacheDir(): string {
 }
 
 /** Finds Java and the jars; the first call on a machine has Maven download them. `say` gets progress lines. */
-export async function installKafka(say: (line: string) => void): Promise<KafkaInstall> {
+export async function installKafka(say: (line: string) => void, signal?: AbortSignal): Promise<KafkaInstall> {
   const java = findJava()
   const home = join(cacheDir(), `kafka-${version}`)
-  if (!existsSync(home)) await download(home, java.path, say)
+  if (!existsSync(home)) await download(home, java.path, say, signal)
   const libs = join(home, 'libs')
   // Sorted, since an archive of classes is only valid for the same class path in the same order.
-  const jars = readdirSync(libs).sort()
+  const jars = readdirSync(libs).toSorted()
   return { java: java.path, javaVersion: java.version, home, jars: jars.map((jar) => join(libs, jar)) }
 }
 
@@ -76,7 +76,12 @@ function findJava(): { path: string; version: string } {
   )
 }
 
-async function download(home: string, java: string, say: (line: string) => void): Promise<void> {
+async function download(
+  home: string,
+  java: string,
+  say: (line: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (spawnSync('mvn', ['-v']).error) {
     throw new UserError(
       `Maven was not found: it downloads the jars of the embedded Kafka, once. Install it with` +
@@ -89,7 +94,7 @@ async function download(home: string, java: string, say: (line: string) => void)
   const temp = mkdtempSync(`${home}.part-`)
   try {
     say(`Downloading Apache Kafka ${version} with Maven to ${home} (about 45 MB, once)`)
-    await runMaven(temp, say)
+    await runMaven(temp, say, signal)
     format(temp, java)
     say(`Apache Kafka ${version}: ${megabytes(join(temp, 'libs'))} MB in place`)
     try {
@@ -103,12 +108,12 @@ async function download(home: string, java: string, say: (line: string) => void)
   }
 }
 
-function runMaven(dir: string, say: (line: string) => void): Promise<void> {
+function runMaven(dir: string, say: (line: string) => void, signal: AbortSignal | undefined): Promise<void> {
   writeFileSync(join(dir, 'pom.xml'), pom())
   writeFileSync(join(dir, 'log4j2.properties'), log4j)
   const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
   const args = ['-B', plugin, `-DoutputDirectory=${join(dir, 'libs')}`, '-DincludeScope=runtime']
-  const child = spawn('mvn', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('mvn', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'], ...(signal && { signal }) })
   const errors: string[] = []
   let kilobytes = 0
   let said = 0

@@ -27,12 +27,15 @@ export interface KafkaOptions {
   fast?: boolean
   /** Gets what is said while something takes long (the download). */
   onLog?: (line: string) => void
+  /** Ends a download. */
+  signal?: AbortSignal
 }
 
 const startLimitMs = 120_000
 
 /** A real Apache Kafka of one node (KRaft) as a child process. */
 export class EmbeddedKafka {
+  readonly name = 'Kafka'
   readonly bootstrapServers: string
   readonly #options: KafkaOptions
   #install: KafkaInstall | undefined
@@ -60,7 +63,7 @@ export class EmbeddedKafka {
 
   /** Finds or downloads what a broker needs. `start` does it too. */
   async install(): Promise<KafkaInstall> {
-    this.#install ??= await installKafka(this.#options.onLog ?? (() => {}))
+    this.#install ??= await installKafka(this.#options.onLog ?? (() => {}), this.#options.signal)
     return this.#install
   }
 
@@ -73,7 +76,7 @@ export class EmbeddedKafka {
     prepare(dir, install)
     writeFileSync(join(dir, 'server.properties'), serverProperties({ port, controllerPort, dataDir: 'data' }))
     const child = new Child({
-      name: 'Kafka',
+      name: this.name,
       command: install.java,
       args: [
         ...this.#flags(install),
@@ -132,13 +135,16 @@ export class EmbeddedKafka {
  * Runs a broker once for its archive of loaded classes, which halves the time of every later start. Takes
  * about 9 s and is done once per Java version; anything that goes wrong only means slower starts.
  */
-export async function archiveClasses(install: KafkaInstall, signal?: AbortSignal): Promise<void> {
+export async function archiveClasses(
+  install: KafkaInstall,
+  { signal, pidFile }: { signal?: AbortSignal; pidFile: string },
+): Promise<void> {
   const archive = archiveFile(install)
   if (existsSync(archive) || signal?.aborted) return
   const dir = mkdtempSync(join(tmpdir(), 'firehose-kafka-archive-'))
   const part = `${archive}.part-${process.pid}`
   const [port = 0, controllerPort = 0] = await freePorts(2)
-  const kafka = new EmbeddedKafka({ dir, port, controllerPort, fast: true }, [
+  const kafka = new EmbeddedKafka({ dir, port, controllerPort, pidFile, fast: true }, [
     `-XX:ArchiveClassesAtExit=${part}`,
   ])
   const abort = () => void kafka.kill()

@@ -29,6 +29,7 @@ const startLimitMs = 300_000
 
 /** A real PostgreSQL as a child process, reachable on 127.0.0.1 only. */
 export class EmbeddedPostgres {
+  readonly name = 'PostgreSQL'
   /** Of its superuser. */
   readonly url: string
   readonly #options: PostgresOptions
@@ -65,7 +66,7 @@ export class EmbeddedPostgres {
     if (!existsSync(data)) initdb(bin, data, runAs, this.#options.noInitSync ?? false)
     checkVersion(data)
     const child = new Child({
-      name: 'PostgreSQL',
+      name: this.name,
       command: join(bin, 'postgres'),
       args: ['-D', data, ...this.#settings()],
       env: serverEnv(),
@@ -114,7 +115,7 @@ export class EmbeddedPostgres {
   }
 
   async thaw(): Promise<void> {
-    for (const pid of this.#tree().reverse()) signal(pid, 'SIGCONT')
+    for (const pid of this.#tree().toReversed()) signal(pid, 'SIGCONT')
   }
 
   #tree(): number[] {

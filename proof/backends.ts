@@ -64,7 +64,7 @@ export async function startBackend(): Promise<Backend> {
     guard.stdin?.end()
   }
   try {
-    await archiveClasses(await kafka.install())
+    await archiveClasses(await kafka.install(), { pidFile: join(dir, 'kafka-archive.pid') })
     await Promise.all([kafka.start(), postgres.start()])
   } catch (error) {
     await close()

@@ -1,0 +1,172 @@
+import { existsSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { migrate } from '../sink-worker/migrate.ts'
+import { endLeftover } from './child.ts'
+import { archiveClasses, EmbeddedKafka } from './kafka.ts'
+import { checkPorts, type LaunchConfig, logFile, pidFile, serviceEnv } from './launch-settings.ts'
+import { NodeService } from './node-service.ts'
+import { EmbeddedPostgres } from './postgres.ts'
+import { signal } from './process-info.ts'
+import type { Screen } from './screen.ts'
+import { type Observation, watchStatus } from './status-line.ts'
+import { type Service, supervise } from './supervise.ts'
+
+/** All children are gone before this much time since the first signal has passed. */
+const stopLimitMs = 9_000
+const maxLogBytes = 20_000_000
+
+/** Everything that `npm start` runs, from start to stop. */
+export class Launcher {
+  readonly kafka: EmbeddedKafka
+  readonly postgres: EmbeddedPostgres
+  readonly api: NodeService
+  readonly sink: NodeService
+  readonly ignoredVariables: string[]
+  readonly #config: LaunchConfig
+  readonly #screen: Screen
+  readonly #stopping = new AbortController()
+  readonly #up = new Set<Service>()
+  #archive: Promise<void> = Promise.resolve()
+
+  constructor(config: LaunchConfig, screen: Screen, userEnv: NodeJS.ProcessEnv) {
+    this.#config = config
+    this.#screen = screen
+    const files = (name: string) => ({ logFile: logFile(config, name), pidFile: pidFile(config, name) })
+    const { kafkaPort, postgresPort, apiPort, sinkPort } = config
+    const onLog = (line: string) => screen.say(line)
+    this.kafka = new EmbeddedKafka({
+      dir: join(config.dir, 'kafka'),
+      port: kafkaPort,
+      controllerPort: kafkaPort + 1,
+      ...files('kafka'),
+      onLog,
+      signal: this.#stopping.signal,
+    })
+    this.postgres = new EmbeddedPostgres({
+      dir: join(config.dir, 'postgres'),
+      port: postgresPort,
+      ...files('postgres'),
+      onLog,
+    })
+    const { env, ignored } = serviceEnv(userEnv, config, this.kafka.bootstrapServers, this.postgres.url)
+    this.ignoredVariables = ignored
+    this.api = new NodeService({
+      name: 'API',
+      main: 'producer-api/main.ts',
+      port: apiPort,
+      env,
+      ...files('api'),
+    })
+    this.sink = new NodeService({
+      name: 'Sink',
+      main: 'sink-worker/main.ts',
+      port: sinkPort,
+      env,
+      ...files('sink'),
+    })
+  }
+
+  /** Ends what an earlier launcher left, then starts all in the order of their needs. */
+  async start(): Promise<void> {
+    await this.#endLeftovers()
+    await checkPorts(this.#config)
+    this.#rotateLogs()
+    await this.kafka.install()
+    const { kafkaPort, postgresPort } = this.#config
+    await this.#both(
+      this.#begin(this.kafka, `127.0.0.1:${kafkaPort}`),
+      this.#begin(this.postgres, `127.0.0.1:${postgresPort}`),
+    )
+    const applied = await migrate(this.postgres.url)
+    if (applied.length > 0) this.#screen.say(`  migrations  ${applied.join(', ')}`)
+    await this.#both(this.#begin(this.api, this.api.url), this.#begin(this.sink, this.sink.url))
+  }
+
+  /** Keeps all running and the status line fresh until `stop`. Throws when a service cannot run at all. */
+  async watch(): Promise<void> {
+    const stopping = this.#stopping.signal
+    const say = (line: string) => this.#screen.say(line)
+    const all = [
+      { service: this.kafka, needs: [] },
+      { service: this.postgres, needs: [] },
+      { service: this.api, needs: [this.kafka] },
+      { service: this.sink, needs: [this.kafka, this.postgres] },
+    ]
+    const install = await this.kafka.install()
+    this.#archive = archiveClasses(install, {
+      signal: stopping,
+      pidFile: pidFile(this.#config, 'kafka-archive'),
+    })
+    const observe = () => this.#observe()
+    const live = (line: string) => this.#screen.live(line)
+    await Promise.all([
+      ...all.map((one) => supervise(one, this.#up, say, stopping)),
+      watchStatus(observe, live, say, stopping),
+    ])
+  }
+
+  /** Stops all in reverse order; what does not end in time is killed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    const deadline = Date.now() + stopLimitMs
+    const left = (atMostMs: number) => Math.max(500, Math.min(atMostMs, deadline - Date.now()))
+    await this.api.stop(left(3_500))
+    await this.sink.stop(left(3_000))
+    await Promise.all([this.postgres.stop(left(5_000)), this.kafka.stop(left(5_000)), this.#archive])
+  }
+
+  /** SIGKILL to all. */
+  async kill(): Promise<void> {
+    this.#stopping.abort()
+    await Promise.all(this.#services().map((service) => service.kill()))
+  }
+
+  /** SIGKILL to what still runs, without waiting: the last resort when this process ends by a fault. */
+  killNow(): void {
+    for (const { pid } of this.#services()) if (pid) signal(pid, 'SIGKILL')
+  }
+
+  #services(): Service[] {
+    return [this.api, this.sink, this.postgres, this.kafka]
+  }
+
+  async #begin(service: Service, address: string): Promise<void> {
+    this.#stopping.signal.throwIfAborted()
+    const begun = Date.now()
+    await service.start()
+    this.#up.add(service)
+    const seconds = ((Date.now() - begun) / 1000).toFixed(1)
+    this.#screen.say(`  ${service.name.padEnd(11)} ${address.padEnd(24)} ${seconds} s`)
+  }
+
+  /** Both are waited for also when one fails, so that nothing starts after the clean-up. */
+  async #both(...starts: Promise<void>[]): Promise<void> {
+    for (const result of await Promise.allSettled(starts)) {
+      if (result.status === 'rejected') throw result.reason
+    }
+  }
+
+  async #observe(): Promise<Observation> {
+    const [api, sink] = await Promise.all([this.api.health(), this.sink.health()])
+    return { atMs: Date.now(), api, sink, databaseRuns: this.#up.has(this.postgres) }
+  }
+
+  async #endLeftovers(): Promise<void> {
+    const ended: string[] = []
+    const end = async (name: string, by: NodeJS.Signals, limitMs: number) => {
+      if (await endLeftover(pidFile(this.#config, name), by, limitMs)) ended.push(name)
+    }
+    await end('kafka-archive', 'SIGKILL', 0)
+    await Promise.all([end('api', 'SIGTERM', 3_000), end('sink', 'SIGTERM', 3_000)])
+    await Promise.all([end('postgres', 'SIGINT', 5_000), end('kafka', 'SIGTERM', 5_000)])
+    if (ended.length > 0)
+      this.#screen.say(`Ended what an earlier start had left running: ${ended.join(', ')}`)
+  }
+
+  #rotateLogs(): void {
+    for (const name of ['kafka', 'postgres', 'api', 'sink']) {
+      const file = logFile(this.#config, name)
+      if (existsSync(file) && statSync(file).size > maxLogBytes) renameSync(file, `${file}.1`)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { fileURLToPath } from 'node:url'
+import { Child, type Exit } from './child.ts'
+
+const startLimitMs = 60_000
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+export interface NodeServiceOptions {
+  name: string
+  /** Path of the program below the project's root. */
+  main: string
+  /** Where it serves /readyz and /health on 127.0.0.1. */
+  port: number
+  env: NodeJS.ProcessEnv
+  logFile: string
+  pidFile: string
+}
+
+/** One of our own services as an operating-system process. */
+export class NodeService {
+  readonly name: string
+  readonly url: string
+  readonly #child: Child
+
+  constructor({ name, main, port, env, logFile, pidFile }: NodeServiceOptions) {
+    this.name = name
+    this.url = `http://127.0.0.1:${port}`
+    const args = ['--disable-warning=TimeoutNegativeWarning', main]
+    this.#child = new Child({ name, command: process.execPath, args, env, cwd: root, logFile, pidFile })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /** Resolves when the present run has ended. */
+  get exited(): Promise<Exit> {
+    return this.#child.exited
+  }
+
+  lastLines(): string[] {
+    return this.#child.lastLines()
+  }
+
+  /** Starts and waits until /readyz says yes. */
+  async start(): Promise<void> {
+    this.#child.start()
+    await this.#child.waitUntil(async () => (await this.#get('/readyz'))?.ok ?? false, startLimitMs)
+  }
+
+  async stop(limitMs: number): Promise<void> {
+    await this.#child.stop('SIGTERM', limitMs)
+  }
+
+  async kill(): Promise<void> {
+    await this.#child.kill()
+  }
+
+  /** The JSON of /health; undefined when it does not answer. */
+  async health(): Promise<Record<string, unknown> | undefined> {
+    try {
+      const response = await this.#get('/health')
+      return response && ((await response.json()) as Record<string, unknown>)
+    } catch {
+      return undefined
+    }
+  }
+
+  async #get(path: string): Promise<Response | undefined> {
+    try {
+      return await fetch(this.url + path, { signal: AbortSignal.timeout(1_000) })
+    } catch {
+      return undefined
+    }
+  }
+}

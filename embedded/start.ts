@@ -1,0 +1,118 @@
+// `npm start`: everything on this machine, from one command.
+import { relative } from 'node:path'
+import { ConfigError } from '../runtime/env.ts'
+import { type LaunchConfig, launchConfig, launchSettings } from './launch-settings.ts'
+import { lockDirectory } from './launcher-lock.ts'
+import { Launcher } from './launcher.ts'
+import { Screen } from './screen.ts'
+import { UserError } from './user-error.ts'
+
+/** npm passes on a Ctrl-C that the terminal has sent already: a repeat within this time is the same one. */
+const sameSignalMs = 500
+
+const screen = new Screen(process.stdout)
+
+if (process.argv.includes('--help') || process.argv.includes('-h')) help()
+else process.exit(await main())
+
+async function main(): Promise<number> {
+  const begun = Date.now()
+  let launcher: Launcher | undefined
+  let unlock = () => {}
+  try {
+    const config = launchConfig(process.env)
+    unlock = lockDirectory(config.dir)
+    launcher = new Launcher(config, screen, process.env)
+    process.on('exit', () => launcher?.killNow())
+    const stopped = stopOnSignal(launcher)
+    screen.say(`Firehose, with its data in ${config.dir}`)
+    if (launcher.ignoredVariables.length > 0) {
+      screen.say(
+        `Not used here: ${launcher.ignoredVariables.join(', ')} (for your own services: npm run api, sink)`,
+      )
+    }
+    const run = launcher.start().then(() => {
+      welcome(config, (Date.now() - begun) / 1000)
+      return launcher?.watch()
+    })
+    // Once stopping, the failures of what is being stopped say nothing.
+    await Promise.race([run, stopped.begun])
+    await stopped.ended()
+    // Something may have been between two steps of its start just then.
+    await launcher.kill()
+    await run.catch(() => {})
+    await launcher.kill()
+    return 0
+  } catch (error) {
+    screen.live('')
+    for (const line of explain(error)) console.error(line)
+    await launcher?.kill()
+    return error instanceof ConfigError ? 78 : 1
+  } finally {
+    unlock()
+  }
+}
+
+interface Stopping {
+  /** Resolves at the first signal. */
+  begun: Promise<void>
+  /** Resolves when all has stopped. */
+  ended: () => Promise<void>
+}
+
+function stopOnSignal(launcher: Launcher): Stopping {
+  let firstMs = 0
+  let ended: Promise<void> | undefined
+  const begun = new Promise<void>((resolve) => {
+    const onSignal = () => {
+      if (!ended) {
+        firstMs = Date.now()
+        screen.live('')
+        screen.say('Stopping (again: at once)')
+        ended = launcher
+          .stop()
+          .then(() => screen.say(`Stopped in ${((Date.now() - firstMs) / 1000).toFixed(1)} s`))
+        resolve()
+      } else if (Date.now() - firstMs > sameSignalMs) {
+        void launcher.kill()
+      }
+    }
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+  })
+  return { begun, ended: () => ended ?? Promise.resolve() }
+}
+
+function welcome(config: LaunchConfig, seconds: number): void {
+  const event = { user_id: 1, timestamp: new Date().toISOString(), metadata: { page: '/' } }
+  const logs = relative(process.cwd(), `${config.dir}/logs`)
+  screen.say(`Ready in ${seconds.toFixed(1)} s.
+
+Send an event:   curl -i http://127.0.0.1:${config.apiPort}/event -H 'content-type: application/json' -d '${JSON.stringify(event)}'
+See the rows:    npm run sql -- "select * from events order by received_at desc limit 5"
+Try the API:     http://127.0.0.1:${config.apiPort}/docs
+Logs:            ${logs}/*.log
+Ctrl-C stops all; the data stay.
+`)
+}
+
+function explain(error: unknown): string[] {
+  if (error instanceof ConfigError)
+    return ['The settings can not be used:', ...error.problems.map((line) => `  ${line}`)]
+  if (error instanceof UserError) return [error.message]
+  return [
+    error instanceof Error ? error.message : String(error),
+    'Could not start; see the log files for more.',
+  ]
+}
+
+function help(): void {
+  screen.say(`Usage: npm start
+
+Runs Kafka, PostgreSQL, the API and the sink on this machine until Ctrl-C; the data stay.
+Needs Java 17 or later and, the first time, Maven. With Docker instead: docker compose up
+
+Settings (environment variables), beside those of the API and the sink:`)
+  for (const [name, { doc, defaultText }] of Object.entries(launchSettings)) {
+    screen.say(`  ${name.padEnd(13)} ${doc} (${defaultText})`)
+  }
+}

@@ -1,0 +1,78 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What the services say of themselves in /health; undefined when they do not answer. */
+export interface Observation {
+  atMs: number
+  api: Record<string, unknown> | undefined
+  sink: Record<string, unknown> | undefined
+  databaseRuns: boolean
+}
+
+/** The figures of the live line. Rates are per second since the observation before; undefined when unknown. */
+export interface Status {
+  acceptedPerS: number | undefined
+  storedPerS: number | undefined
+  lag: number | undefined
+  /** 'up', 'down' or why nothing is being written. */
+  database: string
+}
+
+/** Compares two observations (pure). A counter that went back means that its service was restarted. */
+export function statusOf(now: Observation, before: Observation | undefined): Status {
+  const seconds = before ? (now.atMs - before.atMs) / 1000 : 0
+  const rate = (end: unknown, start: unknown) => {
+    if (typeof end !== 'number' || typeof start !== 'number' || seconds <= 0) return undefined
+    return Math.max(0, Math.round((end - start) / seconds))
+  }
+  return {
+    acceptedPerS: rate(now.api?.total_accepted, before?.api?.total_accepted),
+    storedPerS: rate(now.sink?.total_stored, before?.sink?.total_stored),
+    lag: lagOf(now.sink),
+    database: databaseState(now),
+  }
+}
+
+/** One line of text for people. */
+export function formatStatus({ acceptedPerS, storedPerS, lag, database }: Status): string {
+  const figure = (value: number | undefined) => value?.toLocaleString('en-US') ?? '-'
+  return `accepted ${figure(acceptedPerS)}/s | lag ${figure(lag)} | stored ${figure(storedPerS)}/s | database ${database}`
+}
+
+/** Observes once a second until the signal aborts: every line for `live`, changes of the database for `say`. */
+export async function watchStatus(
+  observe: () => Promise<Observation>,
+  live: (line: string) => void,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let before: Observation | undefined
+  let database = 'up'
+  while (!signal.aborted) {
+    const now = await observe()
+    if (signal.aborted) return
+    const status = statusOf(now, before)
+    if (status.database !== database) say(`database ${status.database}`)
+    database = status.database
+    live(formatStatus(status))
+    before = now
+    await delay(1_000, undefined, { signal }).catch(() => {})
+  }
+}
+
+function lagOf(sink: Record<string, unknown> | undefined): number | undefined {
+  if (!Array.isArray(sink?.partitions)) return undefined
+  let sum = 0
+  for (const partition of sink.partitions as { lag?: unknown }[]) {
+    // Offsets are 64 bits wide and may come as text.
+    sum += Number(partition.lag ?? 0)
+  }
+  return Number.isFinite(sum) ? sum : undefined
+}
+
+function databaseState({ databaseRuns, sink }: Observation): string {
+  if (!databaseRuns) return 'down'
+  if (!sink) return 'up, the sink does not answer'
+  if (sink.state === 'running' || sink.state === undefined) return 'up'
+  const reason = typeof sink.reason === 'string' && sink.reason ? `: ${sink.reason}` : ''
+  return `waiting (sink ${String(sink.state)}${reason})`
+}

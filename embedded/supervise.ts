@@ -1,0 +1,83 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { describeExit, type Exit } from './child.ts'
+
+/** What the launcher starts and watches. */
+export interface Service {
+  readonly name: string
+  readonly pid: number | undefined
+  readonly exited: Promise<Exit>
+  start(): Promise<void>
+  stop(limitMs: number): Promise<void>
+  kill(): Promise<void>
+  lastLines(): string[]
+}
+
+/** A service with those that must run before it is started. */
+export interface Supervised {
+  service: Service
+  needs: Service[]
+}
+
+const firstDelayMs = 500
+const maxDelayMs = 15_000
+/** After running this long a service counts as sound, and the next failure starts with the first delay. */
+const soundMs = 30_000
+/** BSD's EX_CONFIG: started again it would say the same. */
+const configExitCode = 78
+
+/**
+ * Starts a service again whenever it ends, with a growing delay and after those that it needs, until the
+ * signal aborts. Throws when it ended because of its configuration.
+ */
+export async function supervise(
+  { service, needs }: Supervised,
+  up: Set<Service>,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let delayMs = firstDelayMs
+  while (!signal.aborted) {
+    const since = Date.now()
+    const exit = await service.exited
+    up.delete(service)
+    if (signal.aborted) return
+    say(`${service.name} ${describeExit(exit)}; its last lines:`)
+    for (const line of service.lastLines()) say(`    ${line}`)
+    if (exit.code === configExitCode) throw new Error(`${service.name} cannot run with its settings`)
+    if (Date.now() - since > soundMs) delayMs = firstDelayMs
+    delayMs = await restart(service, needs, up, delayMs, say, signal)
+  }
+}
+
+async function restart(
+  service: Service,
+  needs: Service[],
+  up: Set<Service>,
+  startDelayMs: number,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  let delayMs = startDelayMs
+  for (;;) {
+    say(`Starting ${service.name} again in ${delayMs / 1000} s`)
+    await pause(delayMs, signal)
+    delayMs = Math.min(delayMs * 2, maxDelayMs)
+    while (!signal.aborted && needs.some((other) => !up.has(other))) await pause(100, signal)
+    if (signal.aborted) return delayMs
+    try {
+      const begun = Date.now()
+      await service.start()
+      up.add(service)
+      say(`${service.name} is back after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
+      return delayMs
+    } catch (error) {
+      await service.kill()
+      if (signal.aborted) return delayMs
+      say(`${service.name} did not start: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => {})
+}
