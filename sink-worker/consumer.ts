@@ -1,4 +1,4 @@
-import { type Consumer, ConfigResourceTypes, type EachBatchPayload, type IHeaders, type Kafka } from 'kafkajs'
+import kafkajs, { type Consumer, type EachBatchPayload, type IHeaders, type Kafka } from 'kafkajs'
 import {
   createKafka,
   createTopicIfMissing,
@@ -66,7 +66,7 @@ export class KafkaRecordSource implements RecordSource {
       })
       consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
         attempts = 0
-        this.#assigned = payload.memberAssignment[this.#options.topic] ?? []
+        this.#assigned = (payload.memberAssignment[this.#options.topic] ?? []).toSorted((a, b) => a - b)
         listener.assigned(this.#assigned)
       })
       let failure: Error | void
@@ -232,7 +232,7 @@ export class KafkaTopicInspector implements TopicInspector {
         admin.describeConfigs({
           includeSynonyms: false,
           resources: [
-            { type: ConfigResourceTypes.TOPIC, name: this.#topic.name, configNames: ['cleanup.policy'] },
+            { type: kafkajs.ConfigResourceTypes.TOPIC, name: this.#topic.name, configNames: ['cleanup.policy'] },
           ],
         }),
       ])
