@@ -1,0 +1,136 @@
+// `npm run sql`: asks the database without psql. With an argument it runs that and ends.
+import { createInterface } from 'node:readline/promises'
+import pg from 'pg'
+import { formatTable } from './table.ts'
+
+const maxRows = 1_000
+const hint = 'select event_id, user_id, "timestamp", metadata from events order by received_at desc limit 5;'
+
+interface Table {
+  names: string[]
+  rows: (string | null)[][]
+  command: string
+  count: number
+}
+
+process.exitCode = await main(process.argv.slice(2).join(' ').trim())
+
+async function main(statement: string): Promise<number> {
+  if (statement === '--help' || statement === '-h') {
+    console.log(`Usage: npm run sql                     a prompt (\\q or Ctrl-D ends it)
+       npm run sql -- "select ..."     one result
+
+The database is DATABASE_URL, else PG*, else the one of \`npm start\`.`)
+    return 0
+  }
+  const client = new pg.Client(connection())
+  client.on('error', () => {})
+  try {
+    await client.connect()
+  } catch (error) {
+    console.error(`PostgreSQL at ${client.host}:${client.port} cannot be used: ${reasonOf(error)}`)
+    return 1
+  }
+  const ok = statement ? await run(client, statement) : await prompt(client)
+  await client.end()
+  return ok ? 0 : 1
+}
+
+function connection(): pg.ClientConfig {
+  const { DATABASE_URL, PGHOST, PGDATABASE, PGUSER, PG_PORT } = process.env
+  const common = { application_name: 'firehose-sql', connectionTimeoutMillis: 5_000 }
+  if (DATABASE_URL) return { ...common, connectionString: DATABASE_URL }
+  // Without a connection string the driver reads PG* itself.
+  if (PGHOST || PGDATABASE || PGUSER) return common
+  return {
+    ...common,
+    connectionString: `postgresql://firehose:firehose@127.0.0.1:${PG_PORT || 15432}/firehose`,
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const refused = 'code' in error && error.code === 'ECONNREFUSED'
+  return refused ? 'nothing listens there (is `npm start` running?)' : error.message
+}
+
+async function prompt(client: pg.Client): Promise<boolean> {
+  console.log(
+    `Connected to ${client.database} on ${client.host}:${client.port}. End a statement with ; and quit with \\q`,
+  )
+  console.log(`Try:  ${hint}\n`)
+  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: 'firehose> ' })
+  let closed = false
+  lines.once('close', () => {
+    closed = true
+  })
+  client.once('end', () => {
+    if (!closed) console.error('\nThe connection to PostgreSQL has ended.')
+    lines.close()
+  })
+  let statement = ''
+  lines.prompt()
+  for await (const line of lines) {
+    if (!statement && /^\s*(\\q|exit|quit)\s*;?\s*$/i.test(line)) break
+    statement += `${line}\n`
+    if (/;\s*$/.test(line)) {
+      await run(client, statement)
+      statement = ''
+    }
+    if (!statement.trim()) statement = ''
+    lines.setPrompt(statement ? '      ... ' : 'firehose> ')
+    // The input may have ended while the statement ran; the lines read before are still delivered.
+    if (!closed) lines.prompt()
+  }
+  lines.close()
+  return true
+}
+
+/** Runs one or more statements and prints their results; false after an error. */
+async function run(client: pg.Client, statement: string): Promise<boolean> {
+  try {
+    for (const table of await query(client, statement)) print(table)
+    return true
+  } catch (error) {
+    const { message, code, detail, hint: advice } = error as pg.DatabaseError
+    console.error(`ERROR ${code ? `${code}: ` : ''}${message}`)
+    if (detail) console.error(`detail: ${detail}`)
+    if (advice) console.error(`hint: ${advice}`)
+    return false
+  }
+}
+
+/** Keeps the first rows only, so that a query over all events does not fill the memory. */
+function query(client: pg.Client, text: string): Promise<Table[]> {
+  // PostgreSQL's own text of each value: a number past 2^53 in jsonb would not survive JavaScript.
+  const types = { getTypeParser: () => (value: string) => value }
+  const running = client.query(new pg.Query({ text, rowMode: 'array', types } as pg.QueryConfig))
+  const kept = new Map<unknown, { rows: (string | null)[][]; count: number }>()
+  running.on('row', (row: unknown, result?: unknown) => {
+    const seen = kept.get(result) ?? { rows: [], count: 0 }
+    kept.set(result, seen)
+    seen.count += 1
+    if (seen.rows.length < maxRows) seen.rows.push(row as (string | null)[])
+  })
+  return new Promise((resolve, reject) => {
+    running.once('error', reject)
+    running.once('end', (end: pg.ResultBuilder | pg.ResultBuilder[]) => {
+      const results = Array.isArray(end) ? end : [end]
+      resolve(
+        results.map((result) => ({
+          names: result.fields.map((field) => field.name),
+          rows: kept.get(result)?.rows ?? [],
+          command: result.command,
+          count: kept.get(result)?.count ?? result.rowCount ?? 0,
+        })),
+      )
+    })
+  })
+}
+
+function print({ names, rows, command, count }: Table): void {
+  if (names.length === 0) return console.log(`${command} ${count}`)
+  console.log(formatTable(names, rows, process.stdout.isTTY ? 80 : Number.POSITIVE_INFINITY))
+  const more = count > rows.length ? `, the first ${rows.length} shown` : ''
+  console.log(`(${count} ${count === 1 ? 'row' : 'rows'}${more})\n`)
+}

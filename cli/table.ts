@@ -1,0 +1,22 @@
+/** Rows as text in columns; longer cells are cut to `maxWidth` characters. */
+export function formatTable(names: string[], rows: (string | null)[][], maxWidth: number): string {
+  const cells = [names, ...rows].map((row) => row.map((value) => cut(value ?? '', maxWidth)))
+  const widths = names.map((_, column) =>
+    cells.reduce((max, row) => Math.max(max, row[column]?.length ?? 0), 0),
+  )
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join(' | ')
+      .trimEnd(),
+  )
+  const rule = widths.map((width) => '-'.repeat(width)).join('-+-')
+  return [lines[0], rule, ...lines.slice(1)].join('\n')
+}
+
+function cut(value: string, maxWidth: number): string {
+  // A line break or an escape sequence in the data must not reach the terminal as such.
+  // oxlint-disable-next-line no-control-regex
+  const shown = value.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (char) => JSON.stringify(char).slice(1, -1))
+  return shown.length > maxWidth ? `${shown.slice(0, maxWidth - 1)}…` : shown
+}
