@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { canonicalTimestamp, isCanonicalTimestamp, toPostgresMicros } from '../../../event/timestamp.ts'
+import { dateTimeText } from '../../arbitrary/timestamp-text.ts'
+
+const FIRST = Date.parse('0001-01-01T00:00:00Z')
+const LAST = Date.parse('9999-12-31T23:59:59.999Z')
+const MILLENNIUM = BigInt(Date.parse('2000-01-01T00:00:00Z'))
+const instants = fc.integer({ min: FIRST, max: LAST })
+
+test('takes RFC 3339, with the offset optional', () => {
+  const cases: [text: string, canonical: string][] = [
+    ['2025-01-31T12:00:00Z', '2025-01-31T12:00:00.000000Z'],
+    ['2025-01-31t12:00:00z', '2025-01-31T12:00:00.000000Z'],
+    ['2025-01-31T12:00:00', '2025-01-31T12:00:00.000000Z'],
+    ['2025-01-31T12:00:00.5', '2025-01-31T12:00:00.500000Z'],
+    ['2025-01-31T12:00:00-00:00', '2025-01-31T12:00:00.000000Z'],
+    ['2025-01-31T12:00:00.123+01:30', '2025-01-31T10:30:00.123000Z'],
+    ['2024-12-31T23:59:59.999999999-00:01', '2025-01-01T00:00:59.999999Z'],
+    ['9999-12-31T23:59:59.9999999Z', '9999-12-31T23:59:59.999999Z'],
+    ['0000-12-31T23:00:00-01:00', '0001-01-01T00:00:00.000000Z'],
+    ['2000-02-29T00:00:00Z', '2000-02-29T00:00:00.000000Z'],
+  ]
+  for (const [text, canonical] of cases) assert.equal(canonicalTimestamp(text), canonical, text)
+})
+
+test('refuses everything else', () => {
+  const cases = [
+    '',
+    'now',
+    '2025-01-31',
+    '2025-01-31T12:00Z',
+    '2025-01-31 12:00:00Z',
+    '20250131T120000Z',
+    ' 2025-01-31T12:00:00Z',
+  ]
+    .concat([
+      '2025-01-31T12:00:00Z ',
+      '2025-01-31T12:00:00Zx',
+      '2025-01-31T12:00:00.Z',
+      '2025-01-31T12:00:00,5Z',
+    ])
+    .concat(['2025-01-31T12:00:60Z', '2025-01-31T24:00:00Z', '2025-01-31T12:60:00Z', '2025-13-01T00:00:00Z'])
+    .concat(['2025-00-01T00:00:00Z', '2025-01-00T00:00:00Z', '2025-04-31T00:00:00Z', '2023-02-29T00:00:00Z'])
+    .concat([
+      '1900-02-29T00:00:00Z',
+      '0000-01-01T00:00:00Z',
+      '0001-01-01T00:00:00+00:01',
+      '9999-12-31T23:59:59-00:01',
+    ])
+    .concat([
+      '2025-01-31T12:00:00+24:00',
+      '2025-01-31T12:00:00+01:60',
+      '2025-01-31T12:00:00+01',
+      '2025-01-31T12:00:00+0100',
+    ])
+    .concat([
+      '2025-01-31T12:00:00.5.5Z',
+      '+2025-01-31T12:00:00Z',
+      '12025-01-31T12:00:00Z',
+      '２025-01-31T12:00:00Z',
+      '2025-1-31T12:00:00Z',
+    ])
+    .concat([
+      '2025-01-31T12:00:00Z+01:00',
+      '2025-01-31T-1:00:00Z',
+      '2025-01-31T12:00:00+01:0',
+      '2025-01-31T12:00:00.000000'.concat('ZZ'),
+    ])
+  for (const text of cases) assert.equal(canonicalTimestamp(text), undefined, text)
+})
+
+test('agrees with Date on every instant, at any offset', () => {
+  fc.assert(
+    fc.property(instants, fc.integer({ min: -1439, max: 1439 }), (ms, minutes) => {
+      const sign = minutes < 0 ? '-' : '+'
+      const [h, m] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60]
+      const offset = `${sign}${String(h).padStart(2, '0')}:${String(m).padStart(2, '0')}`
+      const local = new Date(ms).toISOString().replace('Z', offset)
+      const utc = ms - minutes * 60_000
+      const expected =
+        utc < FIRST || utc > LAST ? undefined : new Date(utc).toISOString().replace('Z', '000Z')
+      assert.equal(canonicalTimestamp(local), expected, local)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a canonical text stays as it is, and what we accept becomes one', () => {
+  fc.assert(
+    fc.property(dateTimeText, (text) => {
+      const canonical = canonicalTimestamp(text)
+      assert.equal(isCanonicalTimestamp(text), canonical === text)
+      if (canonical === undefined) return
+      assert.match(canonical, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+      assert.equal(canonicalTimestamp(canonical), canonical)
+      const fraction = /\.(\d+)/.exec(text)?.[1] ?? ''
+      assert.equal(canonical.slice(20, 26), fraction.slice(0, 6).padEnd(6, '0'), 'cut, not rounded')
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+test('toPostgresMicros counts microseconds from 2000 on', () => {
+  assert.equal(toPostgresMicros('2000-01-01T00:00:00.000000Z'), 0n)
+  assert.equal(toPostgresMicros('1999-12-31T23:59:59.999999Z'), -1n)
+  fc.assert(
+    fc.property(instants, fc.integer({ min: 0, max: 999 }), (ms, micros) => {
+      const canonical = new Date(ms).toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`)
+      assert.equal(toPostgresMicros(canonical), (BigInt(ms) - MILLENNIUM) * 1_000n + BigInt(micros))
+    }),
+    { numRuns: 2_000 },
+  )
+})

@@ -1,0 +1,101 @@
+/**
+ * The JSON Schema files, the examples and the validator say the same, except for the rules that a schema cannot
+ * express (beyondSchema).
+ */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import * as formats from 'ajv-formats'
+import * as fc from 'fast-check'
+import { encodeRecord } from '../../../producer-api/encode-record.ts'
+import { type ParsedEvents, parseEvent } from '../../../producer-api/parse-event.ts'
+import invalidEvents from '../../../schemas/examples/invalid-events.json' with { type: 'json' }
+import eventSchema from '../../../schemas/event.schema.json' with { type: 'json' }
+import recordSchema from '../../../schemas/record.schema.json' with { type: 'json' }
+import { eventText } from '../../arbitrary/event-text.ts'
+
+const ajv = new Ajv2020({ strict: true })
+formats.default.default(ajv)
+const isEvent = ajv.compile(eventSchema)
+const isRecord = ajv.compile(recordSchema)
+
+const EXAMPLES = new URL('../../../schemas/examples/', import.meta.url)
+const read = (name: string): Buffer => readFileSync(new URL(name, EXAMPLES))
+const parse = (body: Buffer): ParsedEvents =>
+  parseEvent(body, { newId: () => '0198c0de-7a5b-7000-8000-000000000000' })
+
+test('valid examples are valid', () => {
+  const names = readdirSync(EXAMPLES).filter((name) => !name.startsWith('invalid'))
+  assert.ok(names.length >= 4)
+  for (const name of names) {
+    const body = read(name)
+    const validate = name.startsWith('event-') ? isEvent : isRecord
+    assert.ok(validate(JSON.parse(body.toString())), `${name}: ${JSON.stringify(validate.errors)}`)
+    assert.equal(parse(body).ok, name.startsWith('event-'), name)
+  }
+})
+
+test('invalid examples are refused with the pointers they name, and by the schema where it can', () => {
+  for (const { why, body, pointers, schemaRefuses } of invalidEvents) {
+    const parsed = parse(Buffer.from(body))
+    assert.ok(!parsed.ok && parsed.status === 422, why)
+    assert.deepEqual(
+      parsed.errors.map((error) => error.pointer),
+      pointers,
+      why,
+    )
+    assert.equal(isEvent(JSON.parse(body)), !schemaRefuses, why)
+  }
+})
+
+test("the schemas' own examples are valid, and the API's records fit the record schema", () => {
+  for (const example of eventSchema.examples) {
+    assert.ok(isEvent(example))
+    const parsed = parse(Buffer.from(JSON.stringify(example)))
+    assert.ok(parsed.ok)
+    const record = encodeRecord(parsed.events[0]!, '2025-01-31T12:00:00.250000Z')
+    assert.ok(isRecord(JSON.parse(record.toString())), JSON.stringify(isRecord.errors))
+  }
+  for (const example of recordSchema.examples) assert.ok(isRecord(example))
+})
+
+/** Whether a fault is one that the schema cannot see: see its description. */
+function beyondSchema(text: string, pointer: string, repeated: Set<string>): boolean {
+  // Of a repeated name only the last value is left once the text was parsed.
+  if (repeated.has(pointer)) return true
+  // What jsonb cannot hold.
+  if (pointer.startsWith('/metadata/')) return true
+  // A parser has made 1.0, 1e3 and 2^63 ordinary numbers by then.
+  const hidden = /[.eE]|\d{19}/.test(/"user_id"\s*:\s*(-?[0-9.eE+-]+)/.exec(text)?.[1] ?? '')
+  if (pointer === '/user_id') return hidden
+  // Days of the month, and years once in UTC.
+  return (
+    pointer === '/timestamp' &&
+    /"timestamp"\s*:"(\d{4}-(02|04|06|09|11)-(29|30|31)|0000|0001-01-01|9999-12-31)/.test(text)
+  )
+}
+
+test('validator and schema agree on events that are nearly right', () => {
+  const seen = { both: 0, neither: 0, validatorOnly: 0 }
+  fc.assert(
+    fc.property(eventText, (text) => {
+      const parsed = parse(Buffer.from(text))
+      if (!parsed.ok && parsed.status !== 422) return
+      const fits = isEvent(JSON.parse(text))
+      if (parsed.ok) {
+        assert.ok(fits, `the schema refuses what the validator takes: ${JSON.stringify(isEvent.errors)}`)
+        seen.both++
+      } else if (fits) {
+        const twice = parsed.errors.filter((error) => error.detail.endsWith('must appear only once.'))
+        const repeated = new Set(twice.map((error) => error.pointer))
+        for (const { pointer, detail } of parsed.errors) {
+          assert.ok(beyondSchema(text, pointer, repeated), `${pointer}: ${detail}`)
+        }
+        seen.validatorOnly++
+      } else seen.neither++
+    }),
+    { numRuns: 3_000 },
+  )
+  assert.ok(Math.min(...Object.values(seen)) > 50, JSON.stringify(seen))
+})
