@@ -1,0 +1,108 @@
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../proof/load.ts'
+
+const HELP = `Sends known events to the API of this machine at a fixed pace and counts what becomes of each.
+
+npm run load -- [options]
+  --rate N           events a second (1000)
+  --connections N    keep-alive connections (100)
+  --seconds N        how long (10)
+  --batch K          K events a request, to POST /events (1: POST /event)
+  --acked FILE       write each acknowledged event as event_id<TAB>body; check with npm run verify -- --acked FILE
+  --retry            repeat what failed, same id and bytes, until it is accepted (120 s at most)
+  --url URL          base URL of the API (http://127.0.0.1:8000)
+  --seed TEXT        name of the run; the events follow from it (random)
+  --help
+
+Latency counts from the time a request was planned for, so a stalled server shows. Ctrl-C stops early.
+Exit code 0: every event was accepted. 1: some were not, or the command could not run.
+`
+
+try {
+  const values = parse()
+  if (values.help) process.stdout.write(HELP)
+  else process.exitCode = await main(values)
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
+
+async function main(values: ReturnType<typeof parse>): Promise<number> {
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort())
+  const cpuBefore = process.cpuUsage()
+  const result = await load({ ...optionsOf(values), signal: stop.signal, onProgress })
+  printResult(result, process.cpuUsage(cpuBefore), Number(values.batch))
+  return result.acked === result.sent ? 0 : 1
+}
+
+function parse() {
+  return parseArgs({
+    options: {
+      rate: { type: 'string', default: '1000' },
+      connections: { type: 'string', default: '100' },
+      seconds: { type: 'string', default: '10' },
+      batch: { type: 'string', default: '1' },
+      acked: { type: 'string' },
+      retry: { type: 'boolean', default: false },
+      url: { type: 'string', default: 'http://127.0.0.1:8000' },
+      seed: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  }).values
+}
+
+function optionsOf(given: ReturnType<typeof parse>): LoadOptions {
+  return {
+    url: given.url,
+    rate: Number(given.rate),
+    connections: Number(given.connections),
+    seconds: Number(given.seconds),
+    batch: Number(given.batch),
+    retry: given.retry,
+    ...(given.acked === undefined ? {} : { ackedFile: given.acked }),
+    ...(given.seed === undefined ? {} : { seed: given.seed }),
+  }
+}
+
+function onProgress(progress: LoadProgress): void {
+  const { elapsed_s, acked_per_s, acked, failed, retried, in_flight, queued, p99_ms } = progress
+  process.stderr.write(
+    `${elapsed_s} s: ${acked_per_s}/s acked, ${acked} in all, ${failed} failed, ${retried} repeated, ` +
+      `${in_flight} in flight, ${queued} waiting, p99 ${p99_ms.toFixed(1)} ms\n`,
+  )
+}
+
+function printResult(result: LoadResult, cpu: NodeJS.CpuUsage, batch: number): void {
+  const requests = Math.max(1, Math.ceil(result.sent / batch))
+  const rows: [string, string][] = [
+    ['seed, start', `${result.seed}, ${result.started_at_ms}`],
+    ['sent', `${result.sent} events, ${Math.round(result.sent_rate)}/s`],
+    ['acknowledged', `${result.acked} events, ${Math.round(result.achieved_rate)}/s`],
+    ['failed', counts(result.errors)],
+    ['of these unknown', String(result.unknown)],
+    ['repeated', counts(result.retries)],
+    ['latency p50 / p90', `${ms(result.p50_ms)} / ${ms(result.p90_ms)}`],
+    ['latency p99 / max', `${ms(result.p99_ms)} / ${ms(result.max_ms)}`],
+    ['waited for a connection', `${result.max_queued} requests at most`],
+    ['generator late p99 / max', `${ms(result.late_p99_ms)} / ${ms(result.late_max_ms)}`],
+    ['generator CPU', `${((cpu.user + cpu.system) / requests).toFixed(1)} us a request`],
+    [
+      'load average',
+      loadavg()
+        .map((value) => value.toFixed(2))
+        .join(' '),
+    ],
+  ]
+  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(26)}${value}\n`)
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`
+}
+
+function counts(byKind: Record<string, number>): string {
+  const kinds = Object.entries(byKind).map(([kind, count]) => `${kind}: ${count}`)
+  return kinds.length === 0 ? 'none' : kinds.join(', ')
+}

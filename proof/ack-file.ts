@@ -1,0 +1,84 @@
+import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
+import { once } from 'node:events'
+
+const FLUSH_CHARS = 1024 * 1024
+
+/**
+ * Writes a file of acknowledged events, one line each: `event_id<TAB>the JSON text that was sent`.
+ * Lines are gathered in memory and written in the background, so that adding one never waits.
+ */
+export class AckFile {
+  readonly #stream: WriteStream
+  #lines: string[] = []
+  #chars = 0
+  #error: Error | undefined
+
+  private constructor(stream: WriteStream) {
+    this.#stream = stream
+    stream.on('error', (error) => (this.#error = error))
+  }
+
+  /** Creates the file, or empties it. @throws the file system's error */
+  static async create(path: string): Promise<AckFile> {
+    const stream = createWriteStream(path)
+    await once(stream, 'open')
+    return new AckFile(stream)
+  }
+
+  /** Adds one acknowledged event. `body` holds no line break. */
+  add(eventId: string, body: string): void {
+    this.#lines.push(eventId, '\t', body, '\n')
+    this.#chars += body.length
+    if (this.#chars >= FLUSH_CHARS) this.#flush()
+  }
+
+  /** Writes what is left and closes the file. @throws the first error of any write */
+  async close(): Promise<void> {
+    this.#flush()
+    if (this.#error === undefined) {
+      this.#stream.end()
+      await once(this.#stream, 'close')
+    }
+    if (this.#error !== undefined) throw this.#error
+  }
+
+  #flush(): void {
+    if (this.#lines.length > 0) this.#stream.write(this.#lines.join(''))
+    this.#lines = []
+    this.#chars = 0
+  }
+}
+
+/** A line of an ack file. */
+export interface AckedLine {
+  eventId: string
+  /** The JSON text as it was sent. */
+  body: Buffer
+}
+
+/**
+ * Reads an ack file, a few thousand lines at a time. Lines end at LF only: a body may hold U+2028 or U+2029.
+ * A last line without its LF is left out: the writer was killed while it wrote it.
+ * @throws a line without a tab; the file system's error
+ */
+export async function* readAckFile(path: string): AsyncGenerator<AckedLine[]> {
+  let rest: Buffer = Buffer.alloc(0)
+  let lineNumber = 0
+  for await (const chunk of createReadStream(path, { highWaterMark: FLUSH_CHARS }) as AsyncIterable<Buffer>) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    const lines: AckedLine[] = []
+    let start = 0
+    for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, start)) {
+      lineNumber += 1
+      const tab = bytes.subarray(start, end).indexOf(9)
+      if (tab === -1) throw new Error(`${path}: line ${lineNumber} has no tab; expected event_id<TAB>body`)
+      lines.push({
+        eventId: bytes.toString('latin1', start, start + tab),
+        body: bytes.subarray(start + tab + 1, end),
+      })
+      start = end + 1
+    }
+    rest = bytes.subarray(start)
+    if (lines.length > 0) yield lines
+  }
+}

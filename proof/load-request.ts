@@ -1,0 +1,159 @@
+import { eventIdOf, eventOf, type Run } from './events.ts'
+import type { Outcome } from './http-connection.ts'
+import { headerOf, type HttpResponse } from './http-response.ts'
+
+/** What one attempt came to. */
+export type Attempt =
+  | { kind: 'accepted' }
+  | {
+      kind: 'failed'
+      /** `503 unknown`, `422`, `ECONNRESET`, ...: a bounded set. */
+      error: string
+      /** The server may have stored the events all the same. */
+      maybeStored: boolean
+      /** Sending the same bytes again may help. */
+      retryable: boolean
+      /** What `Retry-After` asked for; 0 without one. */
+      retryAfterMs: number
+    }
+
+const FIRST_BACKOFF_MS = 100
+const MAX_BACKOFF_MS = 5000
+
+/** One request of a run: events `first` to `first + count - 1`. Holds its text only while it is under way. */
+export class LoadRequest {
+  readonly count: number
+  /** When the plan said to send it, by `performance.now()`. */
+  readonly intendedMs: number
+  readonly #run: Run
+  readonly #hostHeader: string
+  readonly #first: number
+  readonly #isBatch: boolean
+  /** Of a single event, once made. */
+  #eventId: string | undefined
+  #body: string | undefined
+  #failures = 0
+  #maybeStored = false
+
+  constructor(
+    run: Run,
+    hostHeader: string,
+    first: number,
+    count: number,
+    isBatch: boolean,
+    intendedMs: number,
+  ) {
+    this.#run = run
+    this.#hostHeader = hostHeader
+    this.#first = first
+    this.count = count
+    this.#isBatch = isBatch
+    this.intendedMs = intendedMs
+  }
+
+  /** True when the server may have taken any of the attempts. */
+  get maybeStored(): boolean {
+    return this.#maybeStored
+  }
+
+  /** The request's text: the same bytes at each attempt. */
+  render(): { text: string; encoding: 'latin1' | 'utf8' } {
+    let body = ''
+    let bytes = 0
+    if (this.#isBatch) {
+      for (let i = 0; i < this.count; i += 1) body += `${eventOf(this.#run, this.#first + i).body}\n`
+      bytes = Buffer.byteLength(body)
+    } else {
+      const event = eventOf(this.#run, this.#first)
+      this.#eventId = event.eventId
+      body = event.body
+      bytes = event.bodyBytes
+    }
+    this.#body = body
+    const path = this.#isBatch ? '/events' : '/event'
+    const type = this.#isBatch ? 'application/x-ndjson' : 'application/json'
+    const head = `POST ${path} HTTP/1.1\r\nHost: ${this.#hostHeader}\r\nContent-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`
+    return { text: head + body, encoding: bytes === body.length ? 'latin1' : 'utf8' }
+  }
+
+  eachEvent(visit: (eventId: string, body: string) => void): void {
+    if (this.#eventId !== undefined && this.#body !== undefined) return visit(this.#eventId, this.#body)
+    for (let n = this.#first; n < this.#first + this.count; n += 1) {
+      const event = eventOf(this.#run, n)
+      visit(event.eventId, event.body)
+    }
+  }
+
+  /** True when an answer names the ids of this request, each once, in the order sent. */
+  isNamedIn(answer: string): boolean {
+    if (this.#eventId !== undefined) return answer.includes(this.#eventId)
+    let at = 0
+    for (let n = this.#first; n < this.#first + this.count; n += 1) {
+      at = answer.indexOf(eventIdOf(this.#run, n), at) + 36
+      if (at < 36) return false
+    }
+    return true
+  }
+
+  afterFailure(maybeStored: boolean): void {
+    this.#failures += 1
+    this.#maybeStored ||= maybeStored
+    this.#body = undefined
+  }
+
+  /** Doubling from 100 ms to 5 s, jittered, never earlier than the server asked. */
+  backoffMs(retryAfterMs: number): number {
+    const backoff = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(10, this.#failures - 1))
+    return Math.max(retryAfterMs, backoff * (0.5 + Math.random() / 2))
+  }
+}
+
+/** Reads an outcome as the HTTP contract says: accepted is a 202 that names our ids, and nothing else. */
+export function judge(request: LoadRequest, outcome: Outcome): Attempt {
+  if (outcome.kind === 'failure') {
+    return {
+      kind: 'failed',
+      error: outcome.code,
+      maybeStored: outcome.sent,
+      retryable: true,
+      retryAfterMs: 0,
+    }
+  }
+  const { status, body } = outcome.response
+  if (status === 202 && request.isNamedIn(body)) return { kind: 'accepted' }
+  // A success that is not ours to read: something was taken, but not by the contract.
+  if (status < 300) {
+    return {
+      kind: 'failed',
+      error: `${status} without our ids`,
+      maybeStored: true,
+      retryable: false,
+      retryAfterMs: 0,
+    }
+  }
+  return refusal(outcome.response)
+}
+
+function refusal(response: HttpResponse): Attempt {
+  const { status } = response
+  const outcome = outcomeOf(response.body)
+  const retryAfterS = Number(headerOf(response.head, 'retry-after') ?? 0)
+  return {
+    kind: 'failed',
+    error: outcome === undefined ? String(status) : `${status} ${outcome}`,
+    maybeStored: outcome === undefined ? status >= 500 : outcome === 'unknown',
+    retryable: status >= 500 || status === 429 || status === 408,
+    retryAfterMs: Number.isFinite(retryAfterS) ? retryAfterS * 1000 : 0,
+  }
+}
+
+function outcomeOf(body: string): 'not_accepted' | 'unknown' | undefined {
+  try {
+    const problem: unknown = JSON.parse(body)
+    const outcome =
+      typeof problem === 'object' && problem !== null && 'outcome' in problem ? problem.outcome : undefined
+    return outcome === 'not_accepted' || outcome === 'unknown' ? outcome : undefined
+  } catch {
+    return undefined
+  }
+}
