@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { migrate } from '../sink-worker/migrate.ts'
 import { endLeftover } from './child.ts'
 import { archiveClasses, EmbeddedKafka } from './kafka.ts'
+import { DatabaseProbe } from './database-probe.ts'
 import { checkPorts, type LaunchConfig, logFile, pidFile, serviceEnv } from './launch-settings.ts'
 import { NodeService } from './node-service.ts'
 import { EmbeddedPostgres } from './postgres.ts'
@@ -25,6 +26,7 @@ export class Launcher {
   readonly #config: LaunchConfig
   readonly #screen: Screen
   readonly #stopping = new AbortController()
+  readonly #probe: DatabaseProbe
   readonly #up = new Set<Service>()
   #archive: Promise<void> = Promise.resolve()
 
@@ -48,6 +50,7 @@ export class Launcher {
       ...files('postgres'),
       onLog,
     })
+    this.#probe = new DatabaseProbe(this.postgres.url)
     const { env, ignored } = serviceEnv(userEnv, config, this.kafka.bootstrapServers, this.postgres.url)
     this.ignoredVariables = ignored
     this.api = new NodeService({
@@ -108,6 +111,7 @@ export class Launcher {
   /** Stops all in reverse order; what does not end in time is killed. */
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#probe.close()
     const deadline = Date.now() + stopLimitMs
     const left = (atMostMs: number) => Math.max(500, Math.min(atMostMs, deadline - Date.now()))
     await this.api.stop(left(3_500))
@@ -147,8 +151,9 @@ export class Launcher {
   }
 
   async #observe(): Promise<Observation> {
-    const [api, sink] = await Promise.all([this.api.health(), this.sink.health()])
-    return { atMs: Date.now(), api, sink, databaseRuns: this.#up.has(this.postgres) }
+    const probe = this.#up.has(this.postgres) ? this.#probe.answers() : false
+    const [api, sink, databaseAnswers] = await Promise.all([this.api.health(), this.sink.health(), probe])
+    return { atMs: Date.now(), api, sink, databaseAnswers }
   }
 
   async #endLeftovers(): Promise<void> {

@@ -55,6 +55,15 @@ export class NodeService {
     await this.#child.kill()
   }
 
+  /** Stands still (SIGSTOP) until thaw(). */
+  async freeze(): Promise<void> {
+    await this.#child.freeze()
+  }
+
+  thaw(): void {
+    this.#child.thaw()
+  }
+
   /** The JSON of /health; undefined when it does not answer. */
   async health(): Promise<Record<string, unknown> | undefined> {
     try {

@@ -5,7 +5,7 @@ export interface Observation {
   atMs: number
   api: Record<string, unknown> | undefined
   sink: Record<string, unknown> | undefined
-  databaseRuns: boolean
+  databaseAnswers: boolean
 }
 
 /** The figures of the live line. Rates are per second since the observation before; undefined when unknown. */
@@ -13,8 +13,9 @@ export interface Status {
   acceptedPerS: number | undefined
   storedPerS: number | undefined
   lag: number | undefined
-  /** 'up', 'down' or why nothing is being written. */
-  database: string
+  database: 'up' | 'down'
+  /** What keeps the sink from its work; empty when nothing does. */
+  trouble: string
 }
 
 /** Compares two observations (pure). A counter that went back means that its service was restarted. */
@@ -28,17 +29,22 @@ export function statusOf(now: Observation, before: Observation | undefined): Sta
     acceptedPerS: rate(now.api?.total_accepted, before?.api?.total_accepted),
     storedPerS: rate(now.sink?.total_stored, before?.sink?.total_stored),
     lag: lagOf(now.sink),
-    database: databaseState(now),
+    database: now.databaseAnswers ? 'up' : 'down',
+    trouble: troubleOf(now.sink),
   }
 }
 
 /** One line of text for people. */
-export function formatStatus({ acceptedPerS, storedPerS, lag, database }: Status): string {
+export function formatStatus({ acceptedPerS, storedPerS, lag, database, trouble }: Status): string {
   const figure = (value: number | undefined) => value?.toLocaleString('en-US') ?? '-'
-  return `accepted ${figure(acceptedPerS)}/s | lag ${figure(lag)} | stored ${figure(storedPerS)}/s | database ${database}`
+  const figures = `accepted ${figure(acceptedPerS)}/s | lag ${figure(lag)} | stored ${figure(storedPerS)}/s`
+  return `${figures} | database ${database}${trouble && ` | ${trouble}`}`
 }
 
-/** Observes once a second until the signal aborts: every line for `live`, changes of the database for `say`. */
+/**
+ * Observes once a second until the signal aborts: every line for `live`, changes of the database and of the
+ * sink's troubles for `say`.
+ */
 export async function watchStatus(
   observe: () => Promise<Observation>,
   live: (line: string) => void,
@@ -46,13 +52,14 @@ export async function watchStatus(
   signal: AbortSignal,
 ): Promise<void> {
   let before: Observation | undefined
-  let database = 'up'
+  let shown = { database: 'up', trouble: '' }
   while (!signal.aborted) {
     const now = await observe()
     if (signal.aborted) return
     const status = statusOf(now, before)
-    if (status.database !== database) say(`database ${status.database}`)
-    database = status.database
+    if (status.database !== shown.database) say(`Database ${status.database}`)
+    if (status.trouble !== shown.trouble) say(status.trouble || 'Sink running')
+    shown = status
     live(formatStatus(status))
     before = now
     await delay(1_000, undefined, { signal }).catch(() => {})
@@ -69,10 +76,10 @@ function lagOf(sink: Record<string, unknown> | undefined): number | undefined {
   return Number.isFinite(sum) ? sum : undefined
 }
 
-function databaseState({ databaseRuns, sink }: Observation): string {
-  if (!databaseRuns) return 'down'
-  if (!sink) return 'up, the sink does not answer'
-  if (sink.state === 'running' || sink.state === undefined) return 'up'
+function troubleOf(sink: Record<string, unknown> | undefined): string {
+  if (!sink) return 'sink does not answer'
+  // It starts with no partitions: nothing is wrong with that.
+  if (sink.state === 'running' || sink.state === 'starting') return ''
   const reason = typeof sink.reason === 'string' && sink.reason ? `: ${sink.reason}` : ''
-  return `waiting (sink ${String(sink.state)}${reason})`
+  return `sink ${String(sink.state)}${reason}`
 }
