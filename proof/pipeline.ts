@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { NodeService } from '../embedded/node-service.ts'
+import { freePorts } from '../embedded/ports.ts'
+import { migrate } from '../sink-worker/migrate.ts'
+import { type Backend, startBackend } from './backends.ts'
+
+/** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */
+export class Pipeline {
+  readonly backend: Backend
+  readonly db: pg.Pool
+  readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-pipeline-'))
+  readonly #env: NodeJS.ProcessEnv
+  readonly #services: NodeService[] = []
+
+  private constructor(backend: Backend, env: NodeJS.ProcessEnv) {
+    this.backend = backend
+    this.#env = {
+      ...process.env,
+      KAFKA_BOOTSTRAP_SERVERS: backend.kafka.bootstrapServers,
+      DATABASE_URL: backend.postgres.url,
+      KAFKA_TOPIC_PARTITIONS: '4',
+      ...env,
+    }
+    this.db = new pg.Pool({ connectionString: backend.postgres.url, max: 4 })
+    this.db.on('error', () => {}) // PostgreSQL is killed in some tests
+  }
+
+  /** Starts Kafka and PostgreSQL and applies the migrations; the services are started by the caller. */
+  static async start(env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
+    const pipeline = new Pipeline(await startBackend(), env)
+    await migrate(pipeline.backend.postgres.url)
+    return pipeline
+  }
+
+  /** An API on a free port, ready. */
+  async startApi(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    return await this.#startService('producer-api', 'PORT', env)
+  }
+
+  /** A sink, ready. */
+  async startSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    return await this.#startService('sink-worker', 'SINK_PORT', env)
+  }
+
+  async query<R extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<R[]> {
+    return (await this.db.query<R>(sql, values)).rows
+  }
+
+  /** Rows of `events`. */
+  async countEvents(): Promise<number> {
+    const [row] = await this.query<{ count: string }>('SELECT count(*) FROM events')
+    return Number(row?.count)
+  }
+
+  /** A file below the pipeline's own folder. */
+  path(name: string): string {
+    return join(this.#dir, name)
+  }
+
+  /** Ends everything and removes its data. */
+  async close(): Promise<void> {
+    await Promise.all(this.#services.map(async (service) => await service.kill()))
+    await this.db.end().catch(() => {})
+    await this.backend.close()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  async #startService(program: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
+    const [port = 0] = await freePorts(1)
+    const name = `${program}-${this.#services.length}`
+    const service = new NodeService({
+      name,
+      main: `${program}/main.ts`,
+      port,
+      env: { ...this.#env, ...env, [portVariable]: String(port) },
+      logFile: this.path(`${name}.log`),
+      pidFile: this.path(`${name}.pid`),
+    })
+    this.#services.push(service)
+    await service.start()
+    return service
+  }
+}

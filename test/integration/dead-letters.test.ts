@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { idOf, record, withProducer } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+/*
+ * I6: one bad record goes to dead_letters alone, its neighbours are stored, the partition moves on; a broken table
+ * buries nothing.
+ */
+
+let pipeline: Pipeline
+let sinkUrl: string
+
+before(async () => {
+  pipeline = await Pipeline.start()
+  sinkUrl = (await pipeline.startSink()).url
+})
+after(async () => {
+  await pipeline?.close()
+})
+
+async function send(...values: (string | Buffer | null)[]): Promise<void> {
+  await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+    await produce(values.map((value) => ({ value, partition: 0 })))
+  })
+}
+
+async function sinkState(): Promise<{ state: string; reason?: string; total_dead: number }> {
+  const response = await fetch(`${sinkUrl}/health`)
+  return (await response.json()) as { state: string; reason?: string; total_dead: number }
+}
+
+async function isStored(n: number): Promise<boolean> {
+  return (await pipeline.query('SELECT 1 FROM events WHERE event_id = $1', [idOf(n)])).length === 1
+}
+
+async function newestDeadLetters(count: number) {
+  return await pipeline.query<{
+    reason: string
+    sqlstate: string | null
+    message: string
+    event_id: string | null
+  }>('SELECT reason, sqlstate, message, event_id FROM dead_letters ORDER BY "offset" DESC LIMIT $1', [count])
+}
+
+test('I6: each kind of undecodable record is a dead letter, its neighbours are stored', async () => {
+  const poison: (string | Buffer | null)[] = [
+    'not json',
+    '',
+    null,
+    '[1]',
+    '{"event_id":',
+    record(900, { user_id: '9' }),
+    record(901).replace('"user_id":901', '"user_id":9223372036854775808'),
+    record(902, { timestamp: '10000-01-01T00:00:00Z' }),
+    record(903, { metadata: { nul: '\0' } }),
+    record(904, { metadata: [] }),
+    record(905, { event_id: 'nope' }),
+    record(906, { metadata: undefined }),
+    Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+  ]
+  const mixed = poison.flatMap((value, index) => [value, record(index + 1)])
+  await send(...mixed, record(100))
+  await until('the last record is stored', async () => await isStored(100))
+
+  const dead = await pipeline.query<{ value: Buffer | null; reason: string }>(
+    'SELECT value, reason FROM dead_letters ORDER BY "offset"',
+  )
+  assert.deepEqual(
+    dead.map(({ value }) => value?.toString('latin1') ?? null),
+    poison.map((value) => (value === null ? null : Buffer.from(value).toString('latin1'))),
+  )
+  assert.ok(dead.every(({ reason }) => reason === 'undecodable'))
+  assert.equal(await pipeline.countEvents(), poison.length + 1)
+})
+
+test('records of other producers: any order, unknown fields, missing id and time', async () => {
+  await send(
+    '{"extra":{"nul":"\\u0000"},"metadata":{"a":1},"timestamp":"2026-05-01T12:00:00+02:00","user_id":7,"event_id":"00000000-0000-7000-8000-000000000200"}',
+    record(201, { event_id: undefined, received_at: undefined }),
+    record(202),
+  )
+  await until('stored', async () => await isStored(202))
+  const [first] = await pipeline.query(
+    `SELECT user_id, "timestamp" = '2026-05-01T10:00:00Z' AS same_time, metadata FROM events WHERE event_id = $1`,
+    [idOf(200)],
+  )
+  assert.deepEqual(first, { user_id: '7', same_time: true, metadata: { a: 1 } })
+  const [second] = await pipeline.query(
+    `SELECT uuid_extract_version(event_id) AS version, now() - received_at < interval '1 minute' AS recent
+     FROM events WHERE user_id = 201`,
+  )
+  assert.deepEqual(second, { version: 5, recent: true })
+})
+
+test('I2: the first of two events with one id stays; an identical one counts, another one is a dead letter', async () => {
+  const before = await sinkState()
+  await send(record(300), record(300), record(300, { user_id: 1 }), record(301))
+  await until('stored', async () => await isStored(301))
+  const again = record(300, { metadata: { page: 'other' } })
+  await send(again, record(300, { received_at: '2026-01-02T03:04:07.000000Z' }), record(302))
+  await until('stored', async () => await isStored(302))
+
+  const dead = await newestDeadLetters(2)
+  assert.deepEqual(
+    dead.map(({ reason, event_id }) => [reason, event_id]),
+    [
+      ['event_id_conflict', idOf(300)],
+      ['event_id_conflict', idOf(300)],
+    ],
+  )
+  const now = (await sinkState()) as unknown as { total_duplicates: number; total_dead: number }
+  const earlier = before as unknown as { total_duplicates: number }
+  assert.equal(now.total_duplicates - earlier.total_duplicates, 2)
+  const rows = await pipeline.query('SELECT user_id, metadata FROM events WHERE event_id = $1', [idOf(300)])
+  assert.deepEqual(rows, [{ user_id: '300', metadata: { page: '/p/300' } }])
+})
+
+test("I6: a row that the user's constraint or trigger refuses is a dead letter that names it", async () => {
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT user_is_not_404 CHECK (user_id <> 404)')
+  await pipeline.query(`
+    CREATE FUNCTION refuse_405() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF NEW.user_id = 405 THEN RAISE EXCEPTION 'no 405 here'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER refuse_405 BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse_405();
+    CREATE FUNCTION drop_406() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF NEW.user_id = 406 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER drop_406 BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION drop_406()`)
+  const numbers = Array.from({ length: 40 }, (_, index) => 390 + index)
+  await send(...numbers.map((n) => record(n)))
+  await until('stored', async () => await isStored(429))
+
+  const dead = await newestDeadLetters(3)
+  assert.deepEqual(
+    dead.map(({ event_id, sqlstate }) => [event_id, sqlstate]),
+    [
+      [idOf(406), '23505'],
+      [idOf(405), 'P0001'],
+      [idOf(404), '23514'],
+    ],
+  )
+  assert.match(dead[2]?.message ?? '', /user_is_not_404/)
+  const stored = await pipeline.query('SELECT 1 FROM events WHERE user_id BETWEEN 390 AND 429')
+  assert.equal(stored.length, 37)
+  await pipeline.query('DROP TRIGGER refuse_405 ON events; DROP TRIGGER drop_406 ON events')
+})
+
+test('I6: a constraint that refuses all rows pauses the sink and buries nothing', async () => {
+  const { total_dead } = await sinkState()
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT nothing_new CHECK (user_id < 500)')
+  await send(...Array.from({ length: 30 }, (_, index) => record(500 + index)))
+  const state = await until('paused', async () => {
+    const now = await sinkState()
+    return now.state === 'paused' && now
+  })
+  assert.match(state.reason ?? '', /rows were refused/)
+  assert.equal((await sinkState()).total_dead, total_dead)
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT nothing_new')
+  await until('stored', async () => await isStored(529))
+  assert.equal((await sinkState()).total_dead, total_dead)
+})
+
+test('I6: an altered column pauses the sink aloud, nothing is stored or buried until it is mended', async () => {
+  const { total_dead } = await sinkState()
+  for (const [column, type, back] of [
+    ['metadata', 'text', 'jsonb'],
+    ['user_id', 'int', 'bigint'],
+  ] as const) {
+    await pipeline.query(`ALTER TABLE events ALTER ${column} TYPE ${type} USING ${column}::${type}`)
+    const n = column === 'metadata' ? 600 : 601
+    await send(record(n))
+    const paused = await until('paused', async () => {
+      const now = await sinkState()
+      return now.state === 'paused' && now
+    })
+    assert.match(paused.reason ?? '', /columns of "events"/)
+    assert.equal(await isStored(n), false)
+    await pipeline.query(`ALTER TABLE events ALTER ${column} TYPE ${back} USING ${column}::${back}`)
+    await until('stored', async () => await isStored(n))
+  }
+  assert.equal((await sinkState()).total_dead, total_dead)
+})
+
+test('users may add columns, indexes and generated columns', async () => {
+  await pipeline.query(`ALTER TABLE events ADD COLUMN country text NOT NULL DEFAULT 'nowhere',
+    ADD COLUMN page text GENERATED ALWAYS AS (metadata ->> 'page') STORED`)
+  await pipeline.query(
+    'CREATE INDEX ON events (page); CREATE UNIQUE INDEX ON events (page) WHERE user_id >= 700',
+  )
+  await send(record(700), record(701, { metadata: { page: '/p/700' } }), record(702))
+  await until('stored', async () => await isStored(702))
+  assert.deepEqual(
+    await pipeline.query('SELECT country, page FROM events WHERE event_id = $1', [idOf(702)]),
+    [{ country: 'nowhere', page: '/p/702' }],
+  )
+  const [dead] = await newestDeadLetters(1)
+  assert.deepEqual([dead?.reason, dead?.event_id], ['constraint', idOf(701)])
+})
