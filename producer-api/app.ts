@@ -1,14 +1,15 @@
 import cors from '@koa/cors'
-import Router from '@koa/router'
-import Koa, { type Context, type Next } from 'koa'
+import { Router } from '@koa/router'
+import Koa, { type Context, type Middleware, type Next } from 'koa'
 import type { Logger } from '../runtime/log.ts'
 import { type Ops, opsRoutes } from '../runtime/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
 import { docsRoutes } from './docs.ts'
 import type { createIngest } from './ingest.ts'
 import { openApiDocument } from './openapi.ts'
-import { PROBLEMS, type ProblemKind } from './problem.ts'
+import { PROBLEMS } from './problem.ts'
 import { requestId } from './request-id.ts'
+import { RequestLog } from './request-log.ts'
 
 export interface AppOptions {
   ingest: ReturnType<typeof createIngest>
@@ -41,8 +42,9 @@ export function createApp(options: AppOptions): Koa {
   return app
 }
 
-/** Gives each request its id, logs what was not answered 2xx, and turns what was thrown into a 500. */
+/** Gives each request its id, logs what was refused, and turns what was thrown into a 500. */
 function outermost({ logger, draining }: AppOptions) {
+  const requestLog = new RequestLog(logger)
   return async (ctx: Context, next: Next): Promise<void> => {
     const id = requestId(ctx.req.headers['x-request-id'])
     ctx.set('X-Request-Id', id)
@@ -57,38 +59,38 @@ function outermost({ logger, draining }: AppOptions) {
         if (!ctx.headerSent) answerProblem(ctx, 'internal', 'The server failed to handle this request.')
       }
     }
-    const { status } = ctx
-    if (status < 400) return
-    const facts = { request_id: id, method: ctx.method, path: ctx.path, status, problem: ctx.state.problem }
-    if (status < 500) logger.info(facts, 'request refused')
-    else logger.warn({ ...facts, cause: (ctx.state.cause as Error | undefined)?.message }, 'request failed')
+    if (ctx.state.problem === undefined) return
+    requestLog.refused({
+      request_id: id,
+      method: ctx.method,
+      path: ctx.path,
+      status: ctx.status,
+      problem: ctx.state.problem,
+      cause: ctx.state.cause instanceof Error ? ctx.state.cause.message : undefined,
+    })
   }
 }
 
 /** 404 or 405 for what no route took; OPTIONS is answered from the routes that there are. */
-async function nothingHere(ctx: Context, next: Next): Promise<void> {
+const nothingHere: Middleware = async (ctx, next) => {
   await next()
   if (ctx.status !== 404 || ctx.body !== undefined || ctx.respond === false) return
-  const matched = (ctx as { matched?: { methods: string[] }[] }).matched ?? []
+  const matched: { methods: string[] }[] = ctx.matched ?? []
   const methods = new Set(matched.flatMap((layer) => layer.methods))
   if (methods.size === 0) {
     answerProblem(ctx, 'not-found', 'There is nothing at this path; see /docs.')
     return
   }
-  const allow = [...methods, 'OPTIONS'].sort().join(', ')
+  const allow = [...methods, 'OPTIONS'].toSorted().join(', ')
   ctx.set('Allow', allow)
   if (ctx.method === 'OPTIONS') ctx.status = 204
   else answerProblem(ctx, 'method-not-allowed', `This path takes ${allow}.`)
 }
 
 function describeProblem(ctx: Context & { params: Record<string, string> }): void {
-  const name = ctx.params.name ?? ''
-  if (!Object.hasOwn(PROBLEMS, name)) {
-    answerProblem(ctx, 'not-found', 'There is no problem of this name.')
-    return
-  }
-  const { status, title } = PROBLEMS[name as ProblemKind]
-  ctx.body = { type: `/problems/${name}`, title, status }
+  const found = Object.entries(PROBLEMS).find(([name]) => name === ctx.params.name)
+  if (found === undefined) answerProblem(ctx, 'not-found', 'There is no problem of this name.')
+  else ctx.body = { type: `/problems/${found[0]}`, title: found[1].title, status: found[1].status }
 }
 
 function corsFor(origins: '*' | string[]) {

@@ -47,9 +47,8 @@ export class Batch {
     this.readyAt = readyAt
   }
 
-  /** A lone entry always fits: it is never split. */
+  /** Not asked of an empty batch: a lone entry is taken at any size, for it is never split. */
   fits(entry: Entry, limits: BatchLimits): boolean {
-    if (this.size === 0) return true
     return this.bytes + entry.sendBytes <= limits.maxBytes && this.events + entry.events <= limits.maxEvents
   }
 

@@ -116,6 +116,8 @@ export class Batcher {
   /** Partitions may have become available, or a wait may be over: send what can be sent. */
   pump(): void {
     const now = this.#clock.now()
+    // What is past its deadline must not be handed to Kafka any more.
+    this.#deadlines.expire(now)
     for (let batch = this.#next(now); batch !== undefined; batch = this.#next(now)) {
       const partition = this.#freePartition()
       if (partition === undefined) break
@@ -142,8 +144,9 @@ export class Batcher {
     this.#open ??= new Batch(now + this.#options.lingerMs)
     this.#open.add(entry)
     if (this.#open.isFull(this.#options)) this.#closeOpen(now)
-    if (this.#closed.length > 0 || this.#options.lingerMs === 0) this.pump()
-    else this.#scheduleWake(now)
+    // The timer of a linger that is over may not have fired yet: never rely on it here.
+    if (this.#next(now) === undefined) this.#scheduleWake(now)
+    else this.pump()
   }
 
   #closeOpen(now: number): void {
@@ -253,12 +256,15 @@ export class Batcher {
     entry.records = []
   }
 
-  /** One timer for the linger and all backoffs; none while there is nothing to wait for. */
+  /**
+   * One timer for the linger and all backoffs; none while there is nothing to wait for. Only called when what is due
+   * has been sent, or waits for a partition: a partition that becomes free calls pump().
+   */
   #scheduleWake(now: number): void {
-    let wakeAt = this.#open?.readyAt ?? Number.POSITIVE_INFINITY
-    for (const batch of this.#closed) wakeAt = Math.min(wakeAt, batch.readyAt)
-    // What is due already waits for a partition, and a partition that becomes free calls pump().
-    if (wakeAt <= now) wakeAt = Number.POSITIVE_INFINITY
+    let wakeAt = Number.POSITIVE_INFINITY
+    for (const batch of this.#open === undefined ? this.#closed : [...this.#closed, this.#open]) {
+      if (batch.readyAt > now) wakeAt = Math.min(wakeAt, batch.readyAt)
+    }
     if (wakeAt === this.#wakeAt) return
     this.#cancelWake?.()
     this.#cancelWake = undefined

@@ -134,8 +134,8 @@ export function settingsHelp(): string {
 }
 
 /** As a browser sends it in the Origin header: no path, no trailing slash. */
-function isOrigin(text: string): boolean {
-  return URL.canParse(text) && new URL(text).origin === text
+function isOrigin(item: string): boolean {
+  return URL.canParse(item) && new URL(item).origin === item
 }
 
 function collectProblems<T>(problems: string[], read: () => T): T | undefined {

@@ -40,15 +40,19 @@ export class Deadlines {
     }
   }
 
-  #arm(entry: Entry): void {
-    const wait = Math.max(0, Math.ceil(entry.deadlineAt - this.#clock.now()))
-    this.#cancelTimer = this.#clock.after(wait, () => this.#expire())
+  /** Hands over what has passed by now, also when the timer is late. */
+  expire(now: number): void {
+    while (this.#first !== undefined && this.#first.deadlineAt <= now) this.#onPassed(this.#first)
   }
 
-  #expire(): void {
+  #arm(entry: Entry): void {
+    const wait = Math.max(0, Math.ceil(entry.deadlineAt - this.#clock.now()))
+    this.#cancelTimer = this.#clock.after(wait, () => this.#onTimer())
+  }
+
+  #onTimer(): void {
     this.#cancelTimer = undefined
-    const now = this.#clock.now()
-    while (this.#first !== undefined && this.#first.deadlineAt <= now) this.#onPassed(this.#first)
+    this.expire(this.#clock.now())
     if (this.#first !== undefined && this.#cancelTimer === undefined) this.#arm(this.#first)
   }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import Router from '@koa/router'
+import { Router } from '@koa/router'
 
 const PAGE = `<!DOCTYPE html>
 <html lang="en">

@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import { createKafka } from '../runtime/kafka-client.ts'
 import { createLogger } from '../runtime/log.ts'
 import { onShutdownSignal, readConfigOrExit } from '../runtime/shutdown.ts'
@@ -58,7 +57,8 @@ const app = createApp({
   logger,
   draining: () => draining,
 })
-const server = createHttpServer(app.callback(), config)
+const handle = app.callback()
+const server = createHttpServer((request, response) => void handle(request, response), config)
 
 server.on('error', (error: NodeJS.ErrnoException) => {
   const where = `${config.host}:${config.port}`
@@ -82,12 +82,12 @@ async function drain(): Promise<void> {
   draining = true
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   await batcher.drain()
-  await lastAnswers(server, closed)
+  await lastAnswers(closed)
   await publisher.close()
   logger.info({ accepted: stats.accepted }, 'stopped')
 }
 
-async function lastAnswers(server: Server, closed: Promise<void>): Promise<void> {
+async function lastAnswers(closed: Promise<void>): Promise<void> {
   const timer = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
   await closed
   clearTimeout(timer)

@@ -27,7 +27,7 @@ export class PartitionHealth {
     const withLeader = partitions
       .filter((partition) => partition.leader !== null && partition.leader >= 0)
       .map((partition) => partition.partitionId)
-      .sort((a, b) => a - b)
+      .toSorted((a, b) => a - b)
     const same =
       withLeader.length === this.#withLeader.length && withLeader.every((id, i) => id === this.#withLeader[i])
     if (same) return

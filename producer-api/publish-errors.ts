@@ -47,7 +47,7 @@ export function classifySendError(error: unknown, encoded: boolean): PublishErro
   const type = chain.map((link) => link.type).find((value) => typeof value === 'string')
   const systemCode = chain.map((link) => link.code).find((value) => typeof value === 'string')
   const innermost = chain.at(-1)
-  const code = (type ?? systemCode ?? innermost?.name ?? 'UNKNOWN') as string
+  const code = type ?? systemCode ?? innermost?.name ?? 'UNKNOWN'
   const direct = chain.length === 1
   const nothingWritten =
     !encoded || NOTHING_WRITTEN.has(code) || (direct && NOTHING_WRITTEN_IF_DIRECT.has(code))

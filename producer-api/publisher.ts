@@ -14,6 +14,8 @@ const STALE_MS = 5_000
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 2_000
 const CLOSE_LIMIT_MS = 2_000
+/** kafkajs drops a message for a partition that it does not know, and its answer lacks it. */
+const NO_PARTITION = -1
 
 /**
  * Sends to Kafka through kafkajs, one topic-partition per send: with several, kafkajs can report success for records
@@ -119,7 +121,7 @@ export class KafkaPublisher implements Publisher {
           this.#knownMetadata = partitionMetadata
           this.#health.learn(partitionMetadata)
         }
-        return message.partition as number
+        return message.partition ?? NO_PARTITION
       }
   }
 

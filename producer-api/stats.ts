@@ -30,8 +30,7 @@ export class ApiStats {
     this.accepted += events
     this.latencySumSeconds += latencySeconds
     let bucket = 0
-    while (bucket < LATENCY_BUCKETS_S.length && latencySeconds > (LATENCY_BUCKETS_S[bucket] as number))
-      bucket++
+    while (latencySeconds > (LATENCY_BUCKETS_S[bucket] ?? Number.POSITIVE_INFINITY)) bucket++
     this.latencyCounts[bucket]! += 1
   }
 }
