@@ -37,8 +37,12 @@ export class JsonScan {
   end = 0
   /** Members of the value when it is an object, in the order of the text; repeated names stay repeated. */
   memberCount = 0
-  /** At most MAX_FAULTS, by ascending offset. Past MAX_DEPTH only `too_deep` itself is reported. */
+  /**
+   * By ascending offset; past MAX_DEPTH only `too_deep` itself. At most MAX_FAULTS for each member (or for a value that
+   * is no object), so that none of one member can crowd out those of the next.
+   */
   faults: JsonbFault[] = []
+  #faultsOfMember = 0
   /** Set when the text is not JSON: the first byte that cannot stand there (its end when it is cut short), and why. */
   error: 'not_utf8' | 'not_json' | undefined = undefined
   errorOffset = -1
@@ -89,6 +93,7 @@ export class JsonScan {
     this.error = undefined
     this.errorOffset = -1
     if (this.faults.length > 0) this.faults = []
+    this.#faultsOfMember = 0
     if (this.#slices.length > STRIDE * MEMBERS_KEPT) this.#slices = new Int32Array(STRIDE * FIRST_MEMBERS)
   }
 
@@ -99,6 +104,7 @@ export class JsonScan {
     this.#slices[at] = nameStart
     this.#slices[at + 1] = nameEnd
     this.#slices[at + 4] = escaped ? NAME_ESCAPED : 0
+    this.#faultsOfMember = 0
   }
 
   /** For the scanner: the member's value was read. */
@@ -112,7 +118,7 @@ export class JsonScan {
 
   /** For the scanner: jsonb cannot hold what stands at `offset`. */
   addFault(kind: JsonbFaultKind, offset: number): void {
-    if (this.faults.length < MAX_FAULTS) this.faults.push({ kind, offset })
+    if (this.#faultsOfMember++ < MAX_FAULTS) this.faults.push({ kind, offset })
   }
 
   /** For the scanner: the text is not JSON. Returns -1, which is "no offset" to the callers. */

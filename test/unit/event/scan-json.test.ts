@@ -39,6 +39,26 @@ test('accepts what JSON.parse accepts, whatever jsonb thinks of it', () => {
   )
 })
 
+test('treats every ASCII character in every place as JSON.parse does', () => {
+  for (let code = 0; code < 128; code++) {
+    const c = String.fromCharCode(code)
+    for (const text of [
+      c,
+      `"${c}"`,
+      `"\\${c}"`,
+      `"\\u00${c}0"`,
+      `[${c}1]`,
+      `1${c}`,
+      `-${c}`,
+      `1.${c}`,
+      `1e${c}1`,
+      `{${c}}`,
+    ]) {
+      assert.equal(scanned(text), parses(text), JSON.stringify(text))
+    }
+  }
+})
+
 test('says where a text stops being JSON, and why', () => {
   const cases: [text: string, offset: number, reason: string][] = [
     ['', 0, 'the text ends too early'],
@@ -97,13 +117,23 @@ test('reports what jsonb cannot hold with kind and offset, and goes on', () => {
     { kind: 'lone_surrogate', offset: text.indexOf('\\udfff') },
     { kind: 'nul_escape', offset: text.lastIndexOf('\\u0000') },
   ])
+  assert.equal(scanned('"\\ud83d\\ud83d\\ude00"'), true)
+  assert.deepEqual(
+    scan.faults,
+    [{ kind: 'lone_surrogate', offset: 1 }],
+    'the second high surrogate has its low one',
+  )
   assert.equal(scanned('{}'), true)
   assert.deepEqual(scan.faults, [], 'a new scan forgets the faults')
 })
 
-test(`lists at most ${MAX_FAULTS} faults`, () => {
-  assert.equal(scanned(`[${'"\\u0000",'.repeat(MAX_FAULTS)}"\\u0000"]`), true)
+test(`lists at most ${MAX_FAULTS} faults of a member, whatever the others have`, () => {
+  const many = `[${'"\\u0000",'.repeat(MAX_FAULTS)}"\\u0000"]`
+  assert.equal(scanned(many), true)
   assert.equal(scan.faults.length, MAX_FAULTS)
+  assert.equal(scanned(`{"a":${many},"b":1e131072}`), true)
+  assert.equal(scan.faults.length, MAX_FAULTS + 1)
+  assert.equal(scan.faults.at(-1)?.kind, 'number_out_of_range')
 })
 
 test(`allows ${MAX_DEPTH} levels, and reports the bracket that goes deeper but nothing below it`, () => {
