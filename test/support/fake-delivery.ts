@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { Batcher, type BatcherOptions } from '../../producer-api/batcher.ts'
+import { type Clock, type Outcome, PublishError, type Publisher } from '../../producer-api/delivery.ts'
+
+export class FakeClock implements Clock {
+  time = 0
+  timers = new Map<number, { at: number; callback: () => void }>()
+  #ids = 0
+
+  now(): number {
+    return this.time
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const id = this.#ids++
+    this.timers.set(id, { at: this.time + ms, callback })
+    return () => this.timers.delete(id)
+  }
+
+  /** Time passes; timers fire only with `fire`: a busy event loop has time without timers. */
+  advance(ms: number, fire = true): void {
+    this.time += ms
+    if (!fire) return
+    for (;;) {
+      const due = [...this.timers].filter(([, timer]) => timer.at <= this.time)
+      const next = due.toSorted(([, a], [, b]) => a.at - b.at)[0]
+      if (next === undefined) return
+      this.timers.delete(next[0])
+      next[1].callback()
+    }
+  }
+}
+
+export type Ending = 'ack' | 'refused' | 'timeout' | 'forbidden' | 'too_large'
+
+export class FakePublisher implements Publisher {
+  available: number[] = [0, 1, 2]
+  inFlight: { partition: number; entries: Sent[]; end: (ending: Ending) => void }[] = []
+  sends: number[][] = []
+  onSend: (entries: Sent[], records: readonly Buffer[]) => void = () => {}
+  readonly #byRecord: Map<Buffer, Sent>
+
+  constructor(byRecord: Map<Buffer, Sent>) {
+    this.#byRecord = byRecord
+  }
+
+  connect(): void {}
+  async close(): Promise<void> {}
+  availablePartitions(): readonly number[] {
+    return this.available
+  }
+
+  publish(partition: number, records: readonly Buffer[]): Promise<void> {
+    assert.ok(this.available.includes(partition), 'sent to a partition that is not available')
+    assert.ok(!this.inFlight.some((send) => send.partition === partition), 'two sends to one partition')
+    const entries = [...new Set(records.map((record) => this.#byRecord.get(record)))].filter(
+      (entry) => !!entry,
+    )
+    assert.deepEqual(
+      records,
+      entries.flatMap((entry) => entry.records),
+      'an entry was split, or its order changed',
+    )
+    this.sends.push(entries.map((entry) => entry.index))
+    for (const entry of entries) {
+      assert.equal(entry.outcome, undefined, 'an answered entry was sent')
+      entry.inFlight = true
+      entry.sent = true
+    }
+    this.onSend(entries, records)
+    return new Promise((resolve, reject) => {
+      const send = {
+        partition,
+        entries,
+        end: (ending: Ending) => {
+          this.inFlight = this.inFlight.filter((other) => other !== send)
+          for (const entry of entries) {
+            entry.inFlight = false
+            if (ending === 'ack') entry.acked = true
+            if (ending === 'timeout') entry.maybeWritten = true
+          }
+          if (ending === 'ack') resolve()
+          else reject(failures[ending])
+        },
+      }
+      this.inFlight.push(send)
+    })
+  }
+}
+
+const fails = (code: string, retryable: boolean, mayHaveWritten: boolean, tooLarge = false): PublishError =>
+  new PublishError(code, { code, retryable, mayHaveWritten, tooLarge })
+const failures = {
+  refused: fails('ECONNREFUSED', true, false),
+  timeout: fails('REQUEST_TIMED_OUT', true, true),
+  forbidden: fails('TOPIC_AUTHORIZATION_FAILED', false, false),
+  too_large: fails('MESSAGE_TOO_LARGE', false, false, true),
+}
+
+export interface Sent {
+  index: number
+  records: Buffer[]
+  addedAt: number
+  inFlight: boolean
+  sent: boolean
+  acked: boolean
+  maybeWritten: boolean
+  answers: number
+  outcome: Outcome | undefined
+}
+
+export const OPTIONS: BatcherOptions = {
+  lingerMs: 5,
+  maxBytes: 4_000,
+  maxEvents: 10,
+  maxBufferBytes: 60_000,
+  deliveryTimeoutMs: 1_000,
+}
+
+export function setup(options: Partial<BatcherOptions> = {}) {
+  const all = { ...OPTIONS, ...options }
+  const clock = new FakeClock()
+  const byRecord = new Map<Buffer, Sent>()
+  const publisher = new FakePublisher(byRecord)
+  const batcher = new Batcher(all, publisher, clock)
+  const entries: Sent[] = []
+  const add = (count = 1, size = 20): Sent => {
+    const records = Array.from({ length: count }, () => Buffer.alloc(size))
+    const entry: Sent = {
+      index: entries.length,
+      records,
+      addedAt: clock.time,
+      inFlight: false,
+      sent: false,
+      acked: false,
+      maybeWritten: false,
+      answers: 0,
+      outcome: undefined,
+    }
+    entries.push(entry)
+    for (const record of records) byRecord.set(record, entry)
+    void batcher.add(records).then((outcome) => {
+      entry.answers += 1
+      entry.outcome = outcome
+    })
+    return entry
+  }
+  return { clock, publisher, batcher, entries, add }
+}
+
+export const outcomeOf = (entry: Sent): string | undefined =>
+  entry.outcome?.kind === 'not_accepted' ? entry.outcome.reason : entry.outcome?.kind
