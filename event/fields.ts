@@ -2,6 +2,9 @@
 
 const INT8_MAX = '9223372036854775807'
 const INT8_MIN_DIGITS = '9223372036854775808'
+/** RFC 9562 section 4, any version and variant: PostgreSQL's uuid takes them all. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const UUID_ANY_CASE = new RegExp(UUID, 'i')
 
 /**
  * The canonical text of a JSON number token that is a decimal integer within int8 (PostgreSQL's bigint), or undefined.
@@ -21,19 +24,8 @@ export function canonicalUserId(token: string): string | undefined {
   return token
 }
 
-/**
- * The UUID in lower case with hyphens (RFC 9562 section 4; any version and variant, as PostgreSQL's uuid), or undefined
- * when the text is not one in that form: no braces, no urn:. A loop, because a regular expression takes twice as long.
- */
+/** The UUID in lower case with hyphens, or undefined when the text is not one in that form (no braces, no urn:). */
 export function canonicalUuid(text: string): string | undefined {
-  if (text.length !== 36) return undefined
-  let upper = false
-  for (let i = 0; i < 36; i++) {
-    const c = text.charCodeAt(i)
-    if (i === 8 || i === 13 || i === 18 || i === 23) {
-      if (c !== 0x2d) return undefined
-    } else if (c >= 0x41 && c <= 0x46) upper = true
-    else if (!((c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x66))) return undefined
-  }
-  return upper ? text.toLowerCase() : text
+  if (UUID.test(text)) return text
+  return UUID_ANY_CASE.test(text) ? text.toLowerCase() : undefined
 }
