@@ -10,7 +10,7 @@ import { eventFaults } from './event-faults.ts'
 import type { ProblemError } from './problem.ts'
 
 /** A refused body: `problem`, `detail` and `errors` are for problem(); `status` is the one of that problem. */
-export type ParseFault =
+type ParseFault =
   | { ok: false; status: 400; problem: 'not-json' | 'not-utf8'; detail: string; errors?: never }
   | { ok: false; status: 413; problem: 'too-large'; detail: string; errors?: never }
   | { ok: false; status: 422; problem: 'invalid-event'; detail: string; errors: ProblemError[] }
