@@ -1,6 +1,13 @@
 // `npm run sql`: asks the database without psql. With an argument it runs that and ends.
 import { createInterface } from 'node:readline/promises'
-import pg from 'pg'
+import {
+  Client,
+  type ClientConfig,
+  type DatabaseError,
+  Query,
+  type QueryConfig,
+  type ResultBuilder,
+} from 'pg'
 import { formatTable } from './table.ts'
 
 const maxRows = 1_000
@@ -23,7 +30,7 @@ async function main(statement: string): Promise<number> {
 The database is DATABASE_URL, else PG*, else the one of \`npm start\`.`)
     return 0
   }
-  const client = new pg.Client(connection())
+  const client = new Client(connection())
   client.on('error', () => {})
   try {
     await client.connect()
@@ -36,7 +43,7 @@ The database is DATABASE_URL, else PG*, else the one of \`npm start\`.`)
   return ok ? 0 : 1
 }
 
-function connection(): pg.ClientConfig {
+function connection(): ClientConfig {
   const { DATABASE_URL, PGHOST, PGDATABASE, PGUSER, PG_PORT } = process.env
   const common = { application_name: 'firehose-sql', connectionTimeoutMillis: 5_000 }
   if (DATABASE_URL) return { ...common, connectionString: DATABASE_URL }
@@ -54,7 +61,7 @@ function reasonOf(error: unknown): string {
   return refused ? 'nothing listens there (is `npm start` running?)' : error.message
 }
 
-async function prompt(client: pg.Client): Promise<boolean> {
+async function prompt(client: Client): Promise<boolean> {
   console.log(
     `Connected to ${client.database} on ${client.host}:${client.port}. End a statement with ; and quit with \\q`,
   )
@@ -87,12 +94,12 @@ async function prompt(client: pg.Client): Promise<boolean> {
 }
 
 /** Runs one or more statements and prints their results; false after an error. */
-async function run(client: pg.Client, statement: string): Promise<boolean> {
+async function run(client: Client, statement: string): Promise<boolean> {
   try {
     for (const table of await query(client, statement)) print(table)
     return true
   } catch (error) {
-    const { message, code, detail, hint: advice } = error as pg.DatabaseError
+    const { message, code, detail, hint: advice } = error as DatabaseError
     console.error(`ERROR ${code ? `${code}: ` : ''}${message}`)
     if (detail) console.error(`detail: ${detail}`)
     if (advice) console.error(`hint: ${advice}`)
@@ -101,10 +108,10 @@ async function run(client: pg.Client, statement: string): Promise<boolean> {
 }
 
 /** Keeps the first rows only, so that a query over all events does not fill the memory. */
-function query(client: pg.Client, text: string): Promise<Table[]> {
+function query(client: Client, text: string): Promise<Table[]> {
   // PostgreSQL's own text of each value: a number past 2^53 in jsonb would not survive JavaScript.
   const types = { getTypeParser: () => (value: string) => value }
-  const running = client.query(new pg.Query({ text, rowMode: 'array', types } as pg.QueryConfig))
+  const running = client.query(new Query({ text, rowMode: 'array', types } as QueryConfig))
   const kept = new Map<unknown, { rows: (string | null)[][]; count: number }>()
   running.on('row', (row: unknown, result?: unknown) => {
     const seen = kept.get(result) ?? { rows: [], count: 0 }
@@ -114,7 +121,7 @@ function query(client: pg.Client, text: string): Promise<Table[]> {
   })
   return new Promise((resolve, reject) => {
     running.once('error', reject)
-    running.once('end', (end: pg.ResultBuilder | pg.ResultBuilder[]) => {
+    running.once('end', (end: ResultBuilder | ResultBuilder[]) => {
       const results = Array.isArray(end) ? end : [end]
       resolve(
         results.map((result) => ({

@@ -86,15 +86,23 @@ export class Child {
     }
   }
 
-  /** Sends `by` and waits for the end; after `limitMs` SIGKILL. Does nothing when it is not running. */
-  async stop(by: NodeJS.Signals, limitMs: number): Promise<void> {
+  /**
+   * Sends `by` and waits for the end; after `limitMs` SIGKILL. Does nothing when it is not running.
+   *
+   * @returns whether SIGKILL was needed
+   */
+  async stop(by: NodeJS.Signals, limitMs: number): Promise<boolean> {
     const pid = this.pid
-    if (!pid) return
-    const timer = setTimeout(() => signal(pid, 'SIGKILL'), limitMs)
+    if (!pid) return false
+    let killed = false
+    const timer = setTimeout(() => {
+      killed = signal(pid, 'SIGKILL')
+    }, limitMs)
     signal(pid, by)
     signal(pid, 'SIGCONT')
     await this.#exited
     clearTimeout(timer)
+    return killed
   }
 
   /** SIGKILL, and waits until the process has been reaped. */
@@ -122,9 +130,7 @@ export class Child {
   async waitUntil(ready: () => Promise<boolean>, limitMs: number): Promise<void> {
     const deadline = Date.now() + limitMs
     let ended: Exit | undefined
-    const watch = this.#exited.then((exit) => {
-      ended = exit
-    })
+    const watch = this.#exited.then((exit) => (ended = exit))
     while (!(await ready())) {
       await Promise.race([delay(25), watch])
       const { name, logFile } = this.options

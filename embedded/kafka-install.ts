@@ -157,9 +157,11 @@ function megabytes(dir: string): number {
   return Math.round(sizes.reduce((sum, size) => sum + size, 0) / 1e6)
 }
 
+function dependency(group: string, artifact: string, release: string): string {
+  return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${release}</version></dependency>`
+}
+
 function pom(): string {
-  const dependency = (group: string, artifact: string, release: string) =>
-    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${release}</version></dependency>`
   return `<?xml version="1.0" encoding="UTF-8"?>
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>

@@ -95,9 +95,9 @@ export class EmbeddedKafka {
     await child.waitUntil(() => kafkaAnswers(port), startLimitMs)
   }
 
-  /** Orderly end; SIGKILL after `limitMs`. */
-  async stop(limitMs = 10_000): Promise<void> {
-    await this.#child?.stop('SIGTERM', limitMs)
+  /** Orderly end; SIGKILL after `limitMs`, then true. */
+  async stop(limitMs = 10_000): Promise<boolean> {
+    return (await this.#child?.stop('SIGTERM', limitMs)) ?? false
   }
 
   async kill(): Promise<void> {

@@ -113,10 +113,13 @@ export class Launcher {
     this.#stopping.abort()
     this.#probe.close()
     const deadline = Date.now() + stopLimitMs
-    const left = (atMostMs: number) => Math.max(500, Math.min(atMostMs, deadline - Date.now()))
-    await this.api.stop(left(3_500))
-    await this.sink.stop(left(3_000))
-    await Promise.all([this.postgres.stop(left(5_000)), this.kafka.stop(left(5_000)), this.#archive])
+    const stop = async (service: Service, reserveMs: number) => {
+      const limitMs = Math.max(500, deadline - Date.now() - reserveMs)
+      if (await service.stop(limitMs)) this.#screen.say(`${service.name} did not end in time and was killed`)
+    }
+    await stop(this.api, 5_000)
+    await stop(this.sink, 2_000)
+    await Promise.all([stop(this.postgres, 0), stop(this.kafka, 0), this.#archive])
   }
 
   /** SIGKILL to all. */

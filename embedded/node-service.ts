@@ -41,14 +41,20 @@ export class NodeService {
     return this.#child.lastLines()
   }
 
+  /** Starts without waiting: for a service that is not expected to become ready. */
+  spawn(): void {
+    this.#child.start()
+  }
+
   /** Starts and waits until /readyz says yes. */
   async start(): Promise<void> {
-    this.#child.start()
+    this.spawn()
     await this.#child.waitUntil(async () => (await this.#get('/readyz'))?.ok ?? false, startLimitMs)
   }
 
-  async stop(limitMs: number): Promise<void> {
-    await this.#child.stop('SIGTERM', limitMs)
+  /** Orderly end; SIGKILL after `limitMs`, then true. */
+  stop(limitMs: number): Promise<boolean> {
+    return this.#child.stop('SIGTERM', limitMs)
   }
 
   async kill(): Promise<void> {

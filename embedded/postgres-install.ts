@@ -31,8 +31,11 @@ export function serverUser(dataDir: string): ServerUser {
     const { uid, gid } = statSync(dataDir)
     if (uid !== 0) return { uid, gid }
   }
-  const id = (flag: string) => Number(spawnSync('id', [flag, 'nobody'], { encoding: 'utf8' }).stdout)
-  return { uid: id('-u') || 65_534, gid: id('-g') || 65_534 }
+  return { uid: idOfNobody('-u'), gid: idOfNobody('-g') }
+}
+
+function idOfNobody(flag: '-u' | '-g'): number {
+  return Number(spawnSync('id', [flag, 'nobody'], { encoding: 'utf8' }).stdout) || 65_534
 }
 
 /**

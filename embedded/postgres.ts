@@ -80,12 +80,12 @@ export class EmbeddedPostgres {
     await child.waitUntil(() => this.#answers(), startLimitMs)
   }
 
-  /** Fast shutdown: transactions in progress are rolled back; SIGKILL after `limitMs`. */
-  async stop(limitMs = 10_000): Promise<void> {
+  /** Fast shutdown: transactions in progress are rolled back; SIGKILL after `limitMs`, then true. */
+  async stop(limitMs = 10_000): Promise<boolean> {
     const tree = this.#tree()
     const stopping = this.#child?.stop('SIGINT', limitMs)
     for (const pid of tree) signal(pid, 'SIGCONT')
-    await stopping
+    return (await stopping) ?? false
   }
 
   /** SIGKILL to the postmaster, as a crash would; waits until its children have noticed and ended too. */

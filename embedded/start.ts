@@ -18,7 +18,7 @@ else process.exit(await main())
 async function main(): Promise<number> {
   const begun = Date.now()
   let launcher: Launcher | undefined
-  let unlock = () => {}
+  let unlock: (() => void) | undefined
   try {
     const config = launchConfig(process.env)
     unlock = lockDirectory(config.dir)
@@ -49,7 +49,7 @@ async function main(): Promise<number> {
     await launcher?.kill()
     return error instanceof ConfigError ? 78 : 1
   } finally {
-    unlock()
+    unlock?.()
   }
 }
 

@@ -9,7 +9,7 @@ export interface Observation {
 }
 
 /** The figures of the live line. Rates are per second since the observation before; undefined when unknown. */
-export interface Status {
+interface Status {
   acceptedPerS: number | undefined
   storedPerS: number | undefined
   lag: number | undefined
@@ -19,7 +19,7 @@ export interface Status {
 }
 
 /** Compares two observations (pure). A counter that went back means that its service was restarted. */
-export function statusOf(now: Observation, before: Observation | undefined): Status {
+function statusOf(now: Observation, before: Observation | undefined): Status {
   const seconds = before ? (now.atMs - before.atMs) / 1000 : 0
   const rate = (end: unknown, start: unknown) => {
     if (typeof end !== 'number' || typeof start !== 'number' || seconds <= 0) return undefined
@@ -34,9 +34,12 @@ export function statusOf(now: Observation, before: Observation | undefined): Sta
   }
 }
 
+function figure(value: number | undefined): string {
+  return value?.toLocaleString('en-US') ?? '-'
+}
+
 /** One line of text for people. */
-export function formatStatus({ acceptedPerS, storedPerS, lag, database, trouble }: Status): string {
-  const figure = (value: number | undefined) => value?.toLocaleString('en-US') ?? '-'
+function formatStatus({ acceptedPerS, storedPerS, lag, database, trouble }: Status): string {
   const figures = `accepted ${figure(acceptedPerS)}/s | lag ${figure(lag)} | stored ${figure(storedPerS)}/s`
   return `${figures} | database ${database}${trouble && ` | ${trouble}`}`
 }

@@ -7,7 +7,8 @@ export interface Service {
   readonly pid: number | undefined
   readonly exited: Promise<Exit>
   start(): Promise<void>
-  stop(limitMs: number): Promise<void>
+  /** Orderly end; true when SIGKILL was needed after `limitMs`. */
+  stop(limitMs: number): Promise<boolean>
   kill(): Promise<void>
   lastLines(): string[]
 }

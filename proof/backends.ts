@@ -18,7 +18,7 @@ export interface Backend {
 /** One service and what can be done to it. `start` waits until it answers and finds the data it had before. */
 export interface ServiceBackend {
   start(): Promise<void>
-  stop(): Promise<void>
+  stop(): Promise<unknown>
   /** As a crash would (SIGKILL). */
   kill(): Promise<void>
   /** All of its processes stand still (SIGSTOP): nothing answers and no connection breaks. */
@@ -42,21 +42,20 @@ export async function startBackend(): Promise<Backend> {
   // Run as root, PostgreSQL has another user, who must be able to come by here.
   chmodSync(dir, 0o711)
   const guard = spawnGuard(dir)
-  const onLog = (line: string) => console.error(line)
   const kafka = new EmbeddedKafka({
     dir: join(dir, 'kafka'),
     port,
     controllerPort,
     fast: true,
     pidFile: join(dir, 'kafka.pid'),
-    onLog,
+    onLog: console.error,
   })
   const postgres = new EmbeddedPostgres({
     dir: join(dir, 'postgres'),
     port: postgresPort,
     pidFile: join(dir, 'postgres.pid'),
     noInitSync: true,
-    onLog,
+    onLog: console.error,
   })
   const close = async () => {
     await Promise.all([kafka.kill(), postgres.kill()])

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
-import pg from 'pg'
+import { Client } from 'pg'
+import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import { isPortFree } from '../../embedded/ports.ts'
 import { type Backend, startBackend } from '../../proof/backends.ts'
 
@@ -42,7 +43,7 @@ describe('embedded Kafka', () => {
   test('keeps acknowledged records and its cluster id over kill -9', async () => {
     const { clusterId } = await admin.describeCluster()
     await backend.kafka.kill()
-    await assert.rejects(connectionTo(backend.kafka.bootstrapServers))
+    assert.equal(await isPortFree(portOf(backend.kafka.bootstrapServers)), true)
     await backend.kafka.start()
     await send()
     assert.equal(await endOffset(), '2')
@@ -50,16 +51,13 @@ describe('embedded Kafka', () => {
   })
 
   test('stands still while frozen and goes on when thawed', async () => {
+    const port = portOf(backend.kafka.bootstrapServers)
     await backend.kafka.freeze()
-    let settled = false
-    const sent = send().then(() => {
-      settled = true
-    })
-    // A frozen broker's kernel still accepts connections: only an answer tells.
-    await connectionTo(backend.kafka.bootstrapServers)
-    assert.equal(settled, false)
+    assert.equal(await kafkaAnswers(port, 300), false)
+    const sent = send()
     await backend.kafka.thaw()
     await sent
+    assert.equal(await kafkaAnswers(port, 5_000), true)
     assert.ok(Number(await endOffset()) >= 3)
   })
 
@@ -86,14 +84,14 @@ describe('embedded PostgreSQL', () => {
   })
 
   test('refuses a wrong password', async () => {
-    const wrong = new pg.Client({ connectionString: backend.postgres.url.replace(':firehose@', ':wrong@') })
+    const wrong = new Client({ connectionString: backend.postgres.url.replace(':firehose@', ':wrong@') })
     await assert.rejects(wrong.connect(), { code: '28P01' })
   })
 
   test('keeps committed rows over kill -9', async () => {
-    const before = await connect()
-    await before.query('CREATE TABLE kept AS SELECT 1 AS n')
-    const closed = new Promise((resolve) => before.once('end', resolve))
+    const doomed = await connect()
+    await doomed.query('CREATE TABLE kept AS SELECT 1 AS n')
+    const closed = new Promise((resolve) => doomed.once('end', resolve))
     await backend.postgres.kill()
     await closed
     await backend.postgres.start()
@@ -104,25 +102,16 @@ describe('embedded PostgreSQL', () => {
 
   test('stands still while frozen, open connections too, and goes on when thawed', async () => {
     const client = await connect()
-    const impatient = new pg.Client({ connectionString: backend.postgres.url, connectionTimeoutMillis: 300 })
+    const impatient = new Client({ connectionString: backend.postgres.url, connectionTimeoutMillis: 300 })
     await backend.postgres.freeze()
     let answered = false
-    const answer = client.query('SELECT 1').then(() => {
-      answered = true
-    })
+    const answer = client.query('SELECT 1').then(() => (answered = true))
     await assert.rejects(impatient.connect(), /timeout/)
     assert.equal(answered, false)
     await backend.postgres.thaw()
     await answer
     await client.end()
   })
-
-  async function connect(): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: backend.postgres.url })
-    client.on('error', () => {})
-    await client.connect()
-    return client
-  }
 })
 
 test('stop leaves nothing listening, start finds all again', async () => {
@@ -138,10 +127,9 @@ function portOf(server: string): number {
   return Number(server.split(':')[1])
 }
 
-async function connectionTo(server: string): Promise<void> {
-  const { connect } = await import('node:net')
-  await new Promise<void>((resolve, reject) => {
-    const socket = connect(portOf(server), '127.0.0.1', () => resolve(void socket.destroy()))
-    socket.once('error', reject)
-  })
+async function connect(): Promise<Client> {
+  const client = new Client({ connectionString: backend.postgres.url })
+  client.on('error', () => {})
+  await client.connect()
+  return client
 }
