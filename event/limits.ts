@@ -4,8 +4,8 @@
  */
 
 /**
- * Levels of nesting in one event, the event object itself being the first. PostgreSQL's parser recurses and gives
- * up between 10,000 and 20,000 levels at the default max_stack_depth (2 MB, PostgreSQL 18); people nest to about ten. 200 is far from both.
+ * Levels of nesting in one event, the event object itself being the first. PostgreSQL's parser recurses and gives up
+ * between 10,000 and 20,000 levels (tried on 18, max_stack_depth 2 MB, the default); people nest to about ten.
  */
 export const MAX_DEPTH = 200
 

@@ -61,6 +61,9 @@ test('stops once the pointers have used up their budget', () => {
   const offsets = [1, 2, 3, 4, 5].map((n) => text.indexOf(String(n)))
   assert.equal(pointersAt(Buffer.from(text), 0, text.length, offsets, 250).length, 3)
   assert.equal(pointersAt(Buffer.from(text), 0, text.length, offsets, 0).length, 1)
+  const oneString = `{"${'n'.repeat(100)}":"12345"}`
+  const inside = offsets.map((_, i) => oneString.indexOf('1') + i)
+  assert.equal(pointersAt(Buffer.from(oneString), 0, oneString.length, inside, 250).length, 3)
 })
 
 test('escapes ~ and / (RFC 6901 section 3)', () => {
