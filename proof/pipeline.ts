@@ -6,6 +6,7 @@ import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import { type Backend, startBackend } from './backends.ts'
+import { type Verdict, verify } from './verify.ts'
 
 /** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */
 export class Pipeline {
@@ -60,12 +61,22 @@ export class Pipeline {
     return join(this.#dir, name)
   }
 
+  /** Compares Kafka, and the acknowledged ids if given, with the tables. */
+  async verify(ackedFile?: string): Promise<Verdict> {
+    return await verify({
+      databaseUrl: this.backend.postgres.url,
+      kafkaBootstrapServers: this.backend.kafka.bootstrapServers,
+      topic: this.#env.KAFKA_TOPIC ?? 'events',
+      ...(ackedFile === undefined ? {} : { ackedFile }),
+    })
+  }
+
   /** Ends everything and removes its data. */
   async close(): Promise<void> {
     await Promise.all(this.#services.map(async (service) => await service.kill()))
     await this.db.end().catch(() => {})
     await this.backend.close()
-    rmSync(this.#dir, { recursive: true, force: true })
+    if (process.env.KEEP_LOGS === undefined) rmSync(this.#dir, { recursive: true, force: true })
   }
 
   async #startService(program: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {

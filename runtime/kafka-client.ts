@@ -104,7 +104,7 @@ export function createKafka(connection: KafkaConnection, clientId: string, logge
     requestTimeout: 6_000,
     enforceRequestTimeout: true,
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
-    logLevel: logLevel.WARN,
+    logLevel: logger.isLevelEnabled('trace') ? logLevel.DEBUG : logLevel.WARN,
     logCreator: () => logThrough(logger.child({ component: 'kafkajs' })),
   })
 }
@@ -120,7 +120,7 @@ function logThrough(logger: Logger) {
   }): void => {
     const fields = { broker: log.broker, error: log.error }
     if (level <= logLevel.WARN) logger.warn(fields, log.message)
-    else logger.debug(fields, log.message)
+    else logger.trace(fields, log.message)
   }
 }
 

@@ -69,6 +69,7 @@ export class KafkaRecordSource implements RecordSource {
         this.#assigned = (payload.memberAssignment[this.#options.topic] ?? []).toSorted((a, b) => a - b)
         listener.assigned(this.#assigned)
       })
+      watchFetches(consumer, listener)
       let failure: Error | void
       try {
         await consumer.connect()
@@ -171,6 +172,19 @@ export class KafkaRecordSource implements RecordSource {
   }
 }
 
+/**
+ * After a fetch that Kafka refused because it does not know the topic, kafkajs just goes on where it was, should the
+ * topic be there again, without a join. Its events tell: such a fetch has a start and no end.
+ */
+function watchFetches(consumer: Consumer, listener: SourceListener): void {
+  const running = new Set<number>()
+  consumer.on(consumer.events.FETCH_START, ({ payload: { nodeId } }) => {
+    if (running.has(nodeId)) listener.disturbed()
+    running.add(nodeId)
+  })
+  consumer.on(consumer.events.FETCH, ({ payload: { nodeId } }) => running.delete(nodeId))
+}
+
 function toRecordBatch({ batch }: EachBatchPayload): RecordBatch {
   const { partition } = batch
   const records = batch.messages.map(
@@ -232,7 +246,11 @@ export class KafkaTopicInspector implements TopicInspector {
         admin.describeConfigs({
           includeSynonyms: false,
           resources: [
-            { type: kafkajs.ConfigResourceTypes.TOPIC, name: this.#topic.name, configNames: ['cleanup.policy'] },
+            {
+              type: kafkajs.ConfigResourceTypes.TOPIC,
+              name: this.#topic.name,
+              configNames: ['cleanup.policy'],
+            },
           ],
         }),
       ])

@@ -17,10 +17,12 @@ export interface RecordBatch {
   highWatermark: bigint
 }
 
-/** Who works on the batches: worker.ts. Neither call throws. */
+/** Who works on the batches: worker.ts. No call throws. */
 export interface SourceListener {
   /** The group gave us these partitions, all earlier positions are void. Called before anything of them is fetched. */
   assigned(partitions: readonly number[]): void
+  /** A fetch failed in a way that may mean another topic of the same name: all positions are to be checked again. */
+  disturbed(): void
   /**
    * Takes one batch. While the promise is pending the client sends heartbeats and fetches nothing else of the same
    * broker.

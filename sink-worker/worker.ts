@@ -49,7 +49,8 @@ export class Worker implements SourceListener {
   readonly #store: BatchStore
   readonly #stopSignal = new AbortController()
   #identity: TopicIdentity
-  #assigned: readonly number[] = []
+  /** Undefined before the first time: then we are starting. */
+  #assigned: readonly number[] | undefined
   #partitions = new Map<number, PartitionState>()
   #breaker: Breaker = RUNNING
   #remindedMs = 0
@@ -78,6 +79,10 @@ export class Worker implements SourceListener {
   assigned(partitions: readonly number[]): void {
     this.#assigned = partitions
     this.#parts.logger.info({ partitions }, 'partitions assigned')
+    this.#startOver()
+  }
+
+  disturbed(): void {
     this.#startOver()
   }
 
@@ -337,7 +342,7 @@ export class Worker implements SourceListener {
     await database.open()
     this.#identity = { clusterId: description.clusterId, topic }
     const assigned = new Map(
-      this.#assigned.map((partition) => [
+      (this.#assigned ?? []).map((partition) => [
         partition,
         description.partitions.get(partition) ?? { low: 0n, high: -1n },
       ]),

@@ -151,7 +151,7 @@ test('I6: a constraint that refuses all rows pauses the sink and buries nothing'
   await send(...Array.from({ length: 30 }, (_, index) => record(500 + index)))
   const state = await until('paused', async () => {
     const now = await sinkState()
-    return now.state === 'paused' && now
+    return now.state === 'paused' ? now : undefined
   })
   assert.match(state.reason ?? '', /rows were refused/)
   assert.equal((await sinkState()).total_dead, total_dead)
@@ -171,7 +171,7 @@ test('I6: an altered column pauses the sink aloud, nothing is stored or buried u
     await send(record(n))
     const paused = await until('paused', async () => {
       const now = await sinkState()
-      return now.state === 'paused' && now
+      return now.state === 'paused' ? now : undefined
     })
     assert.match(paused.reason ?? '', /columns of "events"/)
     assert.equal(await isStored(n), false)

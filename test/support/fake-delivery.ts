@@ -113,7 +113,7 @@ export const OPTIONS: BatcherOptions = {
   lingerMs: 5,
   maxBytes: 4_000,
   maxEvents: 10,
-  maxBufferBytes: 60_000,
+  maxBufferBytes: 240_000,
   deliveryTimeoutMs: 1_000,
 }
 

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { after, beforeEach, afterEach, test } from 'node:test'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+/* I9: offsets that can not be right stop their partition aloud, or count the gap aloud; never a silent skip. */
+
+const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
+let sink: NodeService
+
+beforeEach(async () => {
+  await deleteTopic()
+  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
+  sink = await pipeline.startSink()
+  await until('running', async () => (await health()).state === 'running')
+})
+afterEach(async () => {
+  await sink.kill()
+})
+after(async () => {
+  await pipeline.close()
+})
+
+test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is dropped or written', async () => {
+  await send(0, 50)
+  await storedRows(50)
+  await sink.stop(10_000)
+  await deleteTopic()
+  await createTopic()
+  await send(100, 10)
+  sink.spawn()
+  const { reason } = await stopped()
+  assert.match(reason, /ends at offset 10, but 50 was written.*npm run sink -- adopt/)
+  assert.equal(await pipeline.countEvents(), 50)
+})
+
+test('I9: a recreated topic that has outgrown the old offsets is told by its last record', async () => {
+  await send(0, 50)
+  await storedRows(50)
+  await sink.stop(10_000)
+  await deleteTopic()
+  await createTopic()
+  await send(100, 80)
+  sink.spawn()
+  const { reason } = await stopped()
+  assert.match(reason, /record at offset 49 is not the one that was written/)
+  assert.equal(await pipeline.countEvents(), 50)
+})
+
+test('I9: the topic recreated while the sink runs stops the partition aloud', async () => {
+  await send(0, 50)
+  await storedRows(50)
+  await deleteTopic()
+  await createTopic()
+  await send(100, 80)
+  await stopped()
+  assert.equal(await pipeline.countEvents(), 50)
+})
+
+test('I9: a topic that was written from another cluster stops aloud', async () => {
+  await send(0, 10)
+  await storedRows(10)
+  await sink.stop(10_000)
+  await pipeline.query(`UPDATE sink_offsets SET cluster_id = 'another-cluster'`)
+  sink.spawn()
+  const { reason } = await stopped()
+  assert.match(reason, /written before from cluster another-cluster/)
+})
+
+test('I9: records that expired before they were read are counted aloud, the rest is stored', async () => {
+  await send(0, 10)
+  await storedRows(10)
+  await sink.stop(10_000)
+  await send(10, 40)
+  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
+  await admin.connect()
+  await admin.fetchTopicMetadata({ topics: ['events'] }) // deleteTopicRecords wants it loaded
+  await admin.deleteTopicRecords({ topic: 'events', partitions: [{ partition: 0, offset: '30' }] })
+  await admin.disconnect()
+  await sink.start()
+  await storedRows(30)
+  assert.equal((await health()).total_expired, 20)
+})
+
+test('a database restored from an older backup is filled again from Kafka', async () => {
+  await send(0, 50)
+  await storedRows(50)
+  const [row] = await pipeline.query<{ last_digest: Buffer }>('SELECT last_digest FROM sink_offsets')
+  assert.ok(row)
+  await send(50, 50)
+  await storedRows(100)
+  await sink.stop(10_000)
+  await pipeline.query('DELETE FROM events WHERE user_id >= 50')
+  await pipeline.query('UPDATE sink_offsets SET next_offset = 50, last_offset = 49, last_digest = $1', [
+    row.last_digest,
+  ])
+  await sink.start()
+  await storedRows(100)
+})
+
+test('transaction markers and aborted transactions of other producers are no gaps', async () => {
+  const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer({
+    transactionalId: 'another-producer',
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  await producer.connect()
+  const transact = async (from: number, commit: boolean): Promise<void> => {
+    const transaction = await producer.transaction()
+    const messages = Array.from({ length: 10 }, (_, index) => ({ value: record(from + index), partition: 0 }))
+    await transaction.send({ topic: 'events', messages })
+    await (commit ? transaction.commit() : transaction.abort())
+  }
+  await transact(0, true)
+  await transact(100, false)
+  await storedRows(10)
+  await transact(200, true)
+  await transact(300, false)
+  await producer.disconnect()
+  await send(10, 10)
+  await storedRows(30)
+  const state = await health()
+  assert.equal(state.total_expired, 0)
+  assert.equal(state.state, 'running')
+  await sink.stop(10_000)
+  await sink.start()
+  await until('running', async () => (await health()).state === 'running')
+  assert.equal(await pipeline.countEvents(), 30)
+})
+
+interface Health {
+  state: string
+  reason: string
+  total_expired: number
+}
+
+async function health(): Promise<Health> {
+  return ((await sink.health()) ?? {}) as unknown as Health
+}
+
+async function stopped(): Promise<Health> {
+  return await until('the partition is stopped', async () => {
+    const now = await health()
+    return now.state === 'stopped' ? now : undefined
+  })
+}
+
+async function storedRows(count: number): Promise<void> {
+  await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
+}
+
+async function send(from: number, count: number): Promise<void> {
+  await until('the topic takes records', async () => {
+    try {
+      await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+        await produce(
+          Array.from({ length: count }, (_, index) => ({ value: record(from + index), partition: 0 })),
+        )
+      })
+      return true
+    } catch {
+      return false // its leader is still being elected
+    }
+  })
+}
+
+async function createTopic(): Promise<void> {
+  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
+  await admin.connect()
+  await until('the old topic is gone', async () => {
+    try {
+      return await admin.createTopics({
+        topics: [{ topic: 'events', numPartitions: 1 }],
+        waitForLeaders: true,
+      })
+    } catch {
+      return false
+    }
+  })
+  await admin.disconnect()
+}
+
+async function deleteTopic(): Promise<void> {
+  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
+  await admin.connect()
+  if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
+  await until('the topic is gone', async () => !(await admin.listTopics()).includes('events'))
+  await admin.disconnect()
+}

@@ -1,0 +1,32 @@
+/**
+ * The fault tests run small in `npm test` and at full size, as the README states it, with FULL=1
+ * (`npm run test:full`): 5,000 requests/s over 1,000 connections, outages of 20 s, shipped defaults.
+ */
+const full = process.env.FULL === '1'
+
+export const scale = full
+  ? {
+      full,
+      rate: 5_000,
+      connections: 1_000,
+      seconds: 30,
+      outageMs: 20_000,
+      lockMs: 5_000,
+      sinkKills: 10,
+      apiKills: 3,
+    }
+  : {
+      full,
+      rate: 500,
+      connections: 50,
+      seconds: 8,
+      outageMs: 3_000,
+      lockMs: 5_000,
+      sinkKills: 3,
+      apiKills: 2,
+    }
+
+/** So that a short outage is noticed within it; at full size the shipped defaults are what is tested. */
+export const quickTimeouts: NodeJS.ProcessEnv = full
+  ? {}
+  : { DATABASE_TIMEOUT_MS: '1000', KAFKA_SESSION_TIMEOUT_MS: '6000' }
