@@ -24,10 +24,10 @@ export const apiSettings = {
   ),
   BATCH_MAX_EVENTS: integer(500, 1, 10_000, 'Most events in a batch for Kafka'),
   BUFFER_MAX_BYTES: integer(
-    64 * MIB,
+    128 * MIB,
     4 * MIB,
     16_384 * MIB,
-    'Memory for events that Kafka has not acknowledged, with about 4 KiB for each waiting request; past it the API answers 503',
+    'Memory for events that Kafka has not acknowledged, 16 KiB for each waiting request included, and as much again for bodies that are being read; past it the API answers 503',
   ),
   DELIVERY_TIMEOUT_MS: integer(
     10_000,

@@ -14,13 +14,15 @@ import {
   parseEventLines,
 } from './parse-event.ts'
 import type { ProblemKind } from './problem.ts'
-import { readBody } from './read-body.ts'
+import { BodyBudget, readBody } from './read-body.ts'
 import type { ApiStats, RejectReason } from './stats.ts'
 
 export interface IngestOptions {
   maxEventBytes: number
   /** Of `POST /events`. */
   maxBodyBytes: number
+  /** Of all bodies that are being read. */
+  maxBodiesBytes: number
 }
 
 type Parse = (body: Buffer, options: ParseOptions) => ParsedEvents
@@ -49,9 +51,11 @@ const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSecond
 export function createIngest(options: IngestOptions, batcher: Batcher, stats: ApiStats) {
   const parseOptions: ParseOptions = { newId: v7, maxEventBytes: options.maxEventBytes }
 
+  const budget = new BodyBudget(options.maxBodiesBytes)
+
   const refuse = (ctx: Context, kind: ProblemKind, detail: string, extensions = {}): void => {
     stats.received += 1
-    stats.reject(kind, 1)
+    stats.reject(kind === 'not-accepted' ? 'buffer_full' : kind, 1)
     answerProblem(ctx, kind, detail, extensions)
   }
 
@@ -64,7 +68,7 @@ export function createIngest(options: IngestOptions, batcher: Batcher, stats: Ap
       refuse(ctx, 'unsupported-media-type', detail)
       return
     }
-    const read = await readBody(ctx.req, ctx.res, maxBytes)
+    const read = await readBody(ctx.req, ctx.res, maxBytes, budget)
     if (read.kind === 'aborted') {
       ctx.respond = false
       stats.received += 1

@@ -24,7 +24,9 @@ const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
 tolerateLeaderlessPartitions()
 const stats = new ApiStats()
-const kafka = createKafka(config.kafka, 'firehose-api', logger)
+// kafkajs writes several lines for each attempt to connect; the publisher says what matters.
+const kafkaLogger = logger.child({}, { level: logger.isLevelEnabled('debug') ? config.logLevel : 'error' })
+const kafka = createKafka(config.kafka, 'firehose-api', kafkaLogger)
 const publisher = new KafkaPublisher(kafka, config.topic, logger)
 const batcher = new Batcher(config.batcher, publisher, systemClock)
 let draining = false
@@ -51,7 +53,7 @@ const metrics = createMetrics({
   ready: () => ready().ok,
 })
 const app = createApp({
-  ingest: createIngest(config, batcher, stats),
+  ingest: createIngest({ ...config, maxBodiesBytes: config.batcher.maxBufferBytes }, batcher, stats),
   ops: { ready, health, metrics },
   corsOrigins: config.corsOrigins,
   logger,

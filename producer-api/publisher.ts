@@ -41,6 +41,7 @@ export class KafkaPublisher implements Publisher {
   #retryTimer: NodeJS.Timeout | undefined
   #closed = false
   #knownMetadata: PartitionMetadata[] | undefined
+  #lastFailureLogged = Number.NEGATIVE_INFINITY
 
   constructor(kafka: Kafka, topic: TopicConfig, logger: Logger) {
     this.#kafka = kafka
@@ -92,6 +93,7 @@ export class KafkaPublisher implements Publisher {
       checkAnswer(answer, topic, partition, encoded)
     } catch (error) {
       const failure = classifySendError(error, encoded)
+      this.#logFailure(partition, failure)
       if (failure.retryable) {
         this.#health.suspend(partition)
         void this.#checkKafka()
@@ -165,6 +167,14 @@ export class KafkaPublisher implements Publisher {
       // Not awaited: with a broker that hangs it may take as long as the requests before it.
       admin.disconnect().catch(() => {})
     }
+  }
+
+  /** One a second: in an outage there is one for every partition, and again for every retry. */
+  #logFailure(partition: number, { code, message, retryable }: PublishError): void {
+    const now = performance.now()
+    if (now - this.#lastFailureLogged < 1_000) return
+    this.#lastFailureLogged = now
+    this.#logger.warn({ partition, code, retryable }, `send to Kafka failed: ${message}`)
   }
 
   #nowReachable(partitions: PartitionMetadata[]): void {

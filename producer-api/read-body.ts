@@ -8,9 +8,39 @@ export type ReadBody =
   /** The client went away: there is nobody to answer. */
   | { kind: 'aborted' }
 
+/** Bytes of all bodies that are being read: many large ones at once must not fill the memory (I7). */
+export class BodyBudget {
+  readonly #limitBytes: number
+  #usedBytes = 0
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  take(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.#limitBytes) return false
+    this.#usedBytes += bytes
+    return true
+  }
+
+  giveBack(bytes: number): void {
+    this.#usedBytes -= bytes
+  }
+}
+
 const ABORTED: ReadBody = { kind: 'aborted' }
 
 /** After a refusal the rest of the body is read and dropped within these, so that the client gets to the answer. */
+const NO_MEMORY: ReadBody = {
+  kind: 'refused',
+  problem: 'not-accepted',
+  detail: 'Too many bodies are being read at once; nothing was kept.',
+  headers: { 'Retry-After': '1' },
+}
 const LINGER_MS = 1_000
 const LINGER_BYTES = 4 * 1024 * 1024
 
@@ -18,11 +48,13 @@ const LINGER_BYTES = 4 * 1024 * 1024
  * Reads a whole body into memory, at most `maxBytes` of it, inflated or not. Never rejects.
  *
  * @param response asked to send `100 Continue` when the client waits for it
+ * @param budget used while the body is read; without room in it the answer is 503
  */
 export async function readBody(
   request: IncomingMessage,
   response: ServerResponse,
   maxBytes: number,
+  budget: BodyBudget,
 ): Promise<ReadBody> {
   const encoding = request.headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity' && encoding.toLowerCase() !== 'gzip') {
@@ -35,9 +67,9 @@ export async function readBody(
   }
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return tooLarge(maxBytes)
   if (request.headers.expect !== undefined) response.writeContinue()
-  const read = await collect(request, maxBytes)
+  const read = await collect(request, maxBytes, budget)
   if (read.kind !== 'body' || encoding === undefined || encoding === 'identity') return read
-  return inflate(read.body, maxBytes)
+  return inflate(read.body, maxBytes, budget)
 }
 
 /**
@@ -65,11 +97,13 @@ export function endAndLinger(request: IncomingMessage, response: ServerResponse,
   request.resume()
 }
 
-function collect(request: IncomingMessage, maxBytes: number): Promise<ReadBody> {
+function collect(request: IncomingMessage, maxBytes: number, budget: BodyBudget): Promise<ReadBody> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let bytes = 0
+    let taken = 0
     const settle = (result: ReadBody): void => {
+      budget.giveBack(taken)
       request.off('data', onData)
       request.off('end', onEnd)
       request.off('close', onClose)
@@ -77,10 +111,13 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<ReadBody> 
     }
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length
-      if (bytes <= maxBytes) chunks.push(chunk)
-      else {
+      const fits = bytes <= maxBytes
+      if (fits && budget.take(chunk.length)) {
+        taken = bytes
+        chunks.push(chunk)
+      } else {
         request.pause()
-        settle(tooLarge(maxBytes))
+        settle(fits ? NO_MEMORY : tooLarge(maxBytes))
       }
     }
     const onEnd = (): void => {
@@ -96,9 +133,12 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<ReadBody> 
   })
 }
 
-function inflate(body: Buffer, maxBytes: number): Promise<ReadBody> {
+async function inflate(body: Buffer, maxBytes: number, budget: BodyBudget): Promise<ReadBody> {
+  const bytes = body.length + maxBytes
+  if (!budget.take(bytes)) return NO_MEMORY
   return new Promise((resolve) => {
     gunzip(body, { maxOutputLength: maxBytes }, (error, inflated) => {
+      budget.giveBack(bytes)
       if (error === null) resolve({ kind: 'body', body: inflated })
       else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') resolve(tooLarge(maxBytes))
       else {

@@ -54,7 +54,7 @@ test('a batch never grows past its limits; a larger entry goes alone', () => {
 })
 
 test('a full buffer refuses at once; bytes count until the send settles', async () => {
-  const { clock, publisher, batcher, add } = setup({ maxBufferBytes: 10_000 })
+  const { clock, publisher, batcher, add } = setup({ maxBufferBytes: 40_000 })
   const [first, second] = [add(), add()]
   const third = add()
   await macrotask()
