@@ -149,6 +149,8 @@ describe('a batch', () => {
     assert.deepEqual(pointers(array(GOOD)), [''])
     assert.deepEqual(pointers(lines(`[${GOOD}]`)), ['/0'])
     assert.equal(detail(array(''), 400), 'Byte 0: the text ends too early.')
+    assert.equal(detail(array('[{} '), 400), 'Byte 4: the text ends too early.')
+    assert.equal(detail(array('[{}}'), 400), 'Byte 3: expected , or ].')
     assert.equal(
       detail(lines(`${GOOD}\n{"a":\n1}`), 400),
       `Byte ${GOOD.length + 6}: the text ends too early.`,
