@@ -94,8 +94,35 @@ const wrongPiece = weighted<string>(
       '\\ud83d\\ud83d\\ude00',
     ),
   ],
-  [1, fc.constantFrom('\\ud83d\\n', '\\ud83d😀', '\\u0000\\u0000', '\\ud83dx\\ude00', '\\u00000')],
-  [1, fc.constantFrom('\\x', '\\u12', '\\u12g4', '\\U0041', '\u0001', '\n', '\t', '\u001f', "\\'", '\\')],
+  [
+    1,
+    fc.constantFrom(
+      '\\ud83d\\ud83d',
+      '\\ud83d\\n',
+      '\\ud83d😀',
+      '\\u0000\\u0000',
+      '\\ud83dx\\ude00',
+      '\\u00000',
+    ),
+  ],
+  [
+    1,
+    fc.constantFrom(
+      '\\x',
+      '\\v',
+      '\\a',
+      '\\0',
+      '\\u12',
+      '\\u12g4',
+      '\\U0041',
+      '\u0001',
+      '\n',
+      '\t',
+      '\u001f',
+      "\\'",
+      '\\',
+    ),
+  ],
 )
 const stringBody = (wrong: number): fc.Arbitrary<string> =>
   fc
