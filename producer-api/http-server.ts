@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
 import { requestId } from './request-id.ts'
 
@@ -42,9 +42,13 @@ export function createHttpServer(
   return server
 }
 
-function answerParserError(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: unknown }): void {
-  const answering = socket._httpMessage as ServerResponse | undefined
-  if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) {
+function answerParserError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // Node's own name for the answer that this connection is waiting for.
+  const waiting: unknown = Reflect.get(socket, '_httpMessage')
+  const answer = waiting instanceof ServerResponse ? waiting : undefined
+  // A whole request before the nonsense may have been accepted: rather no answer to it than a wrong one.
+  const tooLate = answer !== undefined && (answer.headersSent || answer.req.complete)
+  if (error.code === 'ECONNRESET' || !socket.writable || tooLate) {
     socket.destroy()
     return
   }
@@ -59,5 +63,5 @@ function answerParserError(error: NodeJS.ErrnoException, socket: Socket & { _htt
     `Date: ${new Date().toUTCString()}`,
     'Connection: close',
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroySoon())
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
 }

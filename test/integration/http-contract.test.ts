@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { PROBLEMS } from '../../producer-api/problem.ts'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { problemOf } from '../support/http.ts'
+import { kafkaClient } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+/* The HTTP contract on a real Kafka, request by request. What the HTTP parser refuses: http-parser.test.ts. */
+
+let pipeline: Pipeline
+let api: NodeService
+
+before(async () => {
+  pipeline = await Pipeline.start()
+  api = await pipeline.startApi({ CORS_ORIGINS: 'https://shop.example, https://app.example' })
+})
+after(async () => {
+  await pipeline?.close()
+})
+
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const JSON_TYPE = { 'Content-Type': 'application/json' }
+const LINES_TYPE = { 'Content-Type': 'application/x-ndjson' }
+
+const event = (change: Record<string, unknown> = {}): string =>
+  JSON.stringify({ user_id: 1, timestamp: '2025-01-31T12:00:00Z', metadata: {}, ...change })
+const post = (path: string, body: string | Buffer, headers: Record<string, string> = JSON_TYPE) =>
+  fetch(api.url + path, { method: 'POST', body, headers })
+
+test('POST /event answers 202 with the id: the one that was sent, in lower case, or a new UUIDv7', async () => {
+  const made = await post('/event', event())
+  assert.equal(made.status, 202)
+  assert.equal(made.headers.get('content-type'), 'application/json')
+  const answer = (await made.json()) as { event_id: string }
+  assert.deepEqual(Object.keys(answer), ['status', 'event_id'])
+  assert.match(answer.event_id, UUID_V7)
+  const sent = await post('/event', event({ event_id: '0198C0DE-7A5B-7000-8000-0123456789AB' }))
+  assert.deepEqual(await sent.json(), {
+    status: 'accepted',
+    event_id: '0198c0de-7a5b-7000-8000-0123456789ab',
+  })
+})
+
+test('POST /event takes what sendBeacon sends, and UTF-8 by any of its names', async () => {
+  for (const type of ['text/plain;charset=UTF-8', 'Application/JSON; charset="utf-8"', 'text/plain']) {
+    assert.equal((await post('/event', event(), { 'Content-Type': type })).status, 202, type)
+  }
+})
+
+test('POST /events takes an array or lines, and answers the ids in the order sent', async () => {
+  const ids = [1, 2, 3].map((n) => `00000000-0000-7000-8000-00000000000${n}`)
+  const events = ids.map((event_id) => event({ event_id }))
+  const expected = { status: 'accepted', count: 3, event_ids: ids }
+  const array = await post('/events', `[${events.join(', ')}]`)
+  assert.equal(array.status, 202)
+  assert.deepEqual(await array.json(), expected)
+  const lines = await post('/events', `\r\n${events.join('\r\n\r\n')}\r\n`, LINES_TYPE)
+  assert.equal(lines.status, 202)
+  assert.deepEqual(await lines.json(), expected)
+  const most = await post('/events', `${event()}\n`.repeat(1_000), LINES_TYPE)
+  assert.equal(((await most.json()) as { count: number }).count, 1_000)
+})
+
+test('422 lists all faults at once with pointers; in a batch they begin with the index', async () => {
+  const fault = '{"user_id":1.0,"timestamp":"2025-02-30T00:00:00Z","metadata":{"a":["\\u0000"]},"extra":1}'
+  const one = await problemOf(await post('/event', fault), 422, 'invalid-event')
+  assert.deepEqual(
+    one.errors?.map((error) => error.pointer),
+    ['/user_id', '/timestamp', '/metadata/a/0', '/extra'],
+  )
+  const many = await problemOf(await post('/events', `[${event()},${fault}]`), 422, 'invalid-event')
+  assert.deepEqual(
+    many.errors?.map((error) => error.pointer),
+    ['/1/user_id', '/1/timestamp', '/1/metadata/a/0', '/1/extra'],
+  )
+  const lines = await post('/events', `\n\n${event()}\n\n{}\n`, LINES_TYPE)
+  assert.equal((await problemOf(lines, 422, 'invalid-event')).errors?.[0]?.pointer, '/1/user_id')
+  for (const batch of ['[]', '{}', `[${Array(1_001).fill(event()).join(',')}]`]) {
+    await problemOf(await post('/events', batch), 422, 'invalid-event')
+  }
+})
+
+test('400 for what is not JSON or not UTF-8', async () => {
+  for (const body of ['', '{', 'user_id=1', `${event()} x`]) {
+    await problemOf(await post('/event', body), 400, 'not-json')
+  }
+  await problemOf(await post('/event', Buffer.from('{"a":"\xff"}', 'latin1')), 400, 'not-utf8')
+  await problemOf(await post('/events', Buffer.from('["\xff"]', 'latin1')), 400, 'not-utf8')
+})
+
+test('413 over each limit: the body, one event, the encoded batch', async () => {
+  const padded = (bytes: number): string => event({ metadata: { pad: 'x'.repeat(bytes) } })
+  await problemOf(await post('/event', 'x'.repeat(70_000)), 413, 'too-large')
+  await problemOf(await post('/event', padded(65_536)), 413, 'too-large')
+  await problemOf(await post('/events', `[${padded(65_536)}]`), 413, 'too-large')
+  await problemOf(await post('/events', `[${Array(20).fill(padded(60_000)).join(',')}]`), 413, 'too-large')
+  const encoded = `[${Array(1_000).fill(padded(850)).join(',')}]`
+  assert.ok(encoded.length < 1024 * 1024)
+  await problemOf(await post('/events', encoded), 413, 'too-large')
+  assert.equal((await post('/event', padded(65_000))).status, 202)
+  assert.equal((await post('/events', `[${Array(1_000).fill(padded(700)).join(',')}]`)).status, 202)
+})
+
+test('415 for other types and charsets, naming what is taken', async () => {
+  const types = [
+    'application/x-www-form-urlencoded',
+    'application/json; charset=iso-8859-1',
+    'constructor',
+    '',
+  ]
+  for (const type of types) {
+    const answer = await post('/event', event(), { 'Content-Type': type })
+    assert.equal(answer.headers.get('accept'), 'application/json, text/plain')
+    await problemOf(answer, 415, 'unsupported-media-type')
+  }
+  const plain = await post('/events', `[${event()}]`, { 'Content-Type': 'text/plain' })
+  await problemOf(plain, 415, 'unsupported-media-type')
+})
+
+test('gzip bodies are inflated within the limits; other encodings are 415', async () => {
+  const zip = { ...JSON_TYPE, 'Content-Encoding': 'gzip' }
+  assert.equal((await post('/event', gzipSync(event()), zip)).status, 202)
+  assert.equal((await post('/events', gzipSync(`[${event()}]`), zip)).status, 202)
+  await problemOf(await post('/event', gzipSync(Buffer.alloc(50_000_000)), zip), 413, 'too-large')
+  await problemOf(await post('/event', gzipSync(event()).subarray(0, -9), zip), 400, 'bad-request')
+  const other = await post('/event', event(), { ...JSON_TYPE, 'Content-Encoding': 'br' })
+  assert.equal(other.headers.get('accept-encoding'), 'gzip')
+  await problemOf(other, 415, 'unsupported-media-type')
+})
+
+test('404 and 405 with Allow; HEAD and OPTIONS as they should be', async () => {
+  await problemOf(await fetch(`${api.url}/nowhere`), 404, 'not-found')
+  await problemOf(await fetch(`${api.url}/problems/%E0%A4%A`), 404, 'not-found')
+  const wrong = await fetch(`${api.url}/event`)
+  assert.equal(wrong.headers.get('allow'), 'OPTIONS, POST')
+  await problemOf(wrong, 405, 'method-not-allowed')
+  const head = await fetch(`${api.url}/health`, { method: 'HEAD' })
+  assert.equal(head.status, 200)
+  assert.ok(Number(head.headers.get('content-length')) > 0)
+  assert.equal((await fetch(`${api.url}/event`, { method: 'HEAD' })).status, 405)
+  const options = await fetch(`${api.url}/health`, { method: 'OPTIONS' })
+  assert.equal(options.status, 204)
+  assert.equal(options.headers.get('allow'), 'GET, HEAD, OPTIONS')
+})
+
+test('X-Request-Id is taken when it is sane, else made', async () => {
+  const withId = (id: string) => fetch(`${api.url}/livez`, { headers: { 'X-Request-Id': id } })
+  assert.equal((await withId('order-7:a/b=')).headers.get('x-request-id'), 'order-7:a/b=')
+  for (const id of ['two words', 'x'.repeat(129), '"quoted"']) {
+    assert.match((await withId(id)).headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/)
+  }
+})
+
+test('CORS for the listed origins alone, preflight included', async () => {
+  const preflight = (origin: string) =>
+    fetch(`${api.url}/event`, {
+      method: 'OPTIONS',
+      headers: {
+        Origin: origin,
+        'Access-Control-Request-Method': 'POST',
+        'Access-Control-Request-Headers': 'content-type',
+      },
+    })
+  const allowed = await preflight('https://app.example')
+  assert.equal(allowed.status, 204)
+  assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://app.example')
+  assert.equal(allowed.headers.get('access-control-allow-headers'), 'content-type')
+  assert.match(allowed.headers.get('access-control-allow-methods') ?? '', /POST/)
+  assert.equal((await preflight('https://evil.example')).headers.get('access-control-allow-origin'), null)
+  const refused = await post('/event', '{', { ...JSON_TYPE, Origin: 'https://shop.example' })
+  assert.equal(refused.headers.get('access-control-allow-origin'), 'https://shop.example')
+  assert.match(refused.headers.get('access-control-expose-headers') ?? '', /X-Request-Id.*Retry-After/)
+  await problemOf(refused, 400, 'not-json')
+})
+
+test('/docs is a page whose files are all served from here; / leads to it', async () => {
+  const root = await fetch(`${api.url}/`, { redirect: 'manual' })
+  assert.deepEqual([root.status, root.headers.get('location')], [302, '/docs'])
+  const page = await (await fetch(`${api.url}/docs`)).text()
+  const references = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '')
+  assert.ok(references.length >= 4)
+  for (const reference of references) {
+    assert.match(reference, /^\/docs\//)
+    assert.equal((await fetch(api.url + reference)).status, 200, reference)
+  }
+  const document = (await (await fetch(`${api.url}/openapi.json`)).json()) as { paths: object }
+  for (const path of Object.keys(document.paths)) {
+    assert.notEqual((await fetch(api.url + path)).status, 404, path)
+  }
+  for (const [name, { status, title }] of Object.entries(PROBLEMS)) {
+    const described = await fetch(`${api.url}/problems/${name}`)
+    assert.deepEqual(await described.json(), { type: `/problems/${name}`, title, status })
+  }
+})
+
+test('livez, readyz, health and metrics tell the same story', async () => {
+  assert.equal((await fetch(`${api.url}/livez`)).status, 200)
+  assert.equal((await fetch(`${api.url}/readyz`)).status, 200)
+  await post('/event', event())
+  const health = await api.health()
+  assert.deepEqual(Object.keys(health ?? {}), [
+    'status',
+    'queue_size',
+    'queue_bytes',
+    'total_received',
+    'total_accepted',
+    'total_rejected',
+    'uptime',
+  ])
+  const rejected = Object.values(health?.total_rejected ?? {}).reduce((sum, n) => sum + n, 0)
+  assert.equal(health?.total_received, Number(health?.total_accepted) + rejected)
+  const metrics = await (await fetch(`${api.url}/metrics`)).text()
+  assert.match(metrics, new RegExp(`^firehose_api_events_accepted_total ${health?.total_accepted}$`, 'm'))
+  assert.match(metrics, /^firehose_api_events_rejected_total\{reason="too-large"\} \d+$/m)
+  assert.match(metrics, /^firehose_api_accept_latency_seconds_bucket\{le="\+Inf"\} \d+$/m)
+})
+
+test('what is in Kafka is the canonical record, the metadata byte for byte', async () => {
+  const ids = ['00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-0000000000a2']
+  const metadata = '{ "big": 12345678901234567890, "z":1e400 ,"ä":"\\u00e4"}'
+  const body = (id?: string) =>
+    `{"metadata":${metadata},"timestamp":"2025-01-31T12:00:00.1234567+02:00","user_id":-0${id ? `,"event_id":"${id.toUpperCase()}"` : ''}}`
+  await post('/event', body(ids[0]))
+  await post('/events', `[${body(ids[1])}]`)
+  const found = new Map<string, string>()
+  const consumer = kafkaClient(pipeline.backend.kafka.bootstrapServers).consumer({
+    groupId: 'contract',
+    maxWaitTimeInMs: 100,
+  })
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topic: 'events', fromBeginning: true })
+    await consumer.run({
+      eachMessage: async ({ message }) => {
+        const text = message.value?.toString() ?? ''
+        found.set(text.slice(13, 49), text)
+        assert.equal(message.key, null)
+        assert.deepEqual(message.headers, {})
+      },
+    })
+    await until('both records', () => ids.every((id) => found.has(id)))
+  } finally {
+    await consumer.disconnect()
+  }
+  for (const id of ids) {
+    const text = found.get(id) ?? ''
+    const receivedAt = /"received_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"/.exec(text)?.[1]
+    assert.equal(
+      text,
+      `{"event_id":"${id}","user_id":0,"timestamp":"2025-01-31T10:00:00.123456Z","received_at":"${receivedAt}","metadata":${metadata}}`,
+    )
+  }
+})
