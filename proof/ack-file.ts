@@ -59,7 +59,7 @@ export interface AckedLine {
 /**
  * Reads an ack file, a few thousand lines at a time. Lines end at LF only: a body may hold U+2028 or U+2029.
  * A last line without its LF is left out: the writer was killed while it wrote it.
- * @throws a line without a tab; the file system's error
+ * @throws a line of another form; the file system's error
  */
 export async function* readAckFile(path: string): AsyncGenerator<AckedLine[]> {
   let rest: Buffer = Buffer.alloc(0)
@@ -70,12 +70,11 @@ export async function* readAckFile(path: string): AsyncGenerator<AckedLine[]> {
     let start = 0
     for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, start)) {
       lineNumber += 1
-      const tab = bytes.subarray(start, end).indexOf(9)
-      if (tab === -1) throw new Error(`${path}: line ${lineNumber} has no tab; expected event_id<TAB>body`)
-      lines.push({
-        eventId: bytes.toString('latin1', start, start + tab),
-        body: bytes.subarray(start + tab + 1, end),
-      })
+      const eventId = bytes.toString('latin1', start, start + 36)
+      if (bytes[start + 36] !== 9 || !/^[0-9a-f-]{36}$/i.test(eventId)) {
+        throw new Error(`${path}: line ${lineNumber} is not event_id<TAB>body`)
+      }
+      lines.push({ eventId, body: bytes.subarray(start + 37, end) })
       start = end + 1
     }
     rest = bytes.subarray(start)

@@ -1,0 +1,38 @@
+import { isUtf8 } from 'node:buffer'
+import { once } from 'node:events'
+import type { Client } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+
+/** One `write` per row would cost more than the row. */
+const COPY_CHARS = 64 * 1024
+
+/**
+ * Copies items into a table.
+ * @param line the item's columns in COPY's text format, without the line's end
+ * @throws PostgreSQL's error
+ */
+export async function copyRows<T>(
+  client: Client,
+  table: string,
+  items: readonly T[],
+  line: (item: T) => string,
+): Promise<void> {
+  const stream = client.query(copyFrom(`COPY ${table} FROM STDIN`))
+  const finished = once(stream, 'finish')
+  let text = ''
+  for (const item of items) {
+    text += `${line(item)}\n`
+    if (text.length < COPY_CHARS) continue
+    if (!stream.write(text)) await Promise.race([once(stream, 'drain'), finished])
+    text = ''
+  }
+  stream.end(text)
+  await finished
+}
+
+/** Two columns: whether the value is text that PostgreSQL can hold, and its raw bytes (hex needs no escapes). */
+export function copyValue(value: Buffer | null): string {
+  if (value === null) return 'f\t\\N'
+  const isText = isUtf8(value) && !value.includes(0)
+  return `${isText ? 't' : 'f'}\t\\\\x${value.toString('hex')}`
+}

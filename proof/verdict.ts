@@ -1,0 +1,64 @@
+/** An event that is not as it should be. */
+export interface Finding {
+  event_id: string | null
+  /** Where its record is in Kafka; null when no record that was read holds it. */
+  partition: number | null
+  offset: string | null
+  /** In words, or the names of the columns that differ. */
+  why: string
+}
+
+/** Counts are exact; lists hold the first 100. `records` = stored + duplicates + dead + missing + different. */
+export interface Verdict {
+  /** Nothing is missing or different and there are no problems. */
+  ok: boolean
+  /** Lines of the ack file, and what became of their ids. */
+  acked: number
+  acked_stored: number
+  acked_dead: number
+  acked_not_yet_read: number
+  acked_missing_count: number
+  acked_missing: Finding[]
+  acked_different_count: number
+  acked_different: Finding[]
+  /** Records from the first retained one up to the sink's offsets. */
+  records: number
+  /** Distinct ids that are stored with the content of each of their records. */
+  stored: number
+  /** Further records of such ids. */
+  duplicates: number
+  dead: number
+  missing_count: number
+  missing: Finding[]
+  different_count: number
+  different: Finding[]
+  /** Records past the sink's offsets. */
+  not_yet_read: number
+  /** What keeps the verdict from being whole: expired records, a recreated topic, ... One sentence each. */
+  problems: string[]
+}
+
+/** A verdict before anything was looked at. */
+export function emptyVerdict(): Verdict {
+  return {
+    ok: false,
+    acked: 0,
+    acked_stored: 0,
+    acked_dead: 0,
+    acked_not_yet_read: 0,
+    acked_missing_count: 0,
+    acked_missing: [],
+    acked_different_count: 0,
+    acked_different: [],
+    records: 0,
+    stored: 0,
+    duplicates: 0,
+    dead: 0,
+    missing_count: 0,
+    missing: [],
+    different_count: 0,
+    different: [],
+    not_yet_read: 0,
+    problems: [],
+  }
+}
