@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
+import type { KafkaConnection } from '../runtime/kafka-client.ts'
+import { createKafka } from '../runtime/kafka-client.ts'
+import { createLogger } from '../runtime/log.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import { type Backend, startBackend } from './backends.ts'
 import { type Verdict, verify } from './verify.ts'
@@ -15,6 +18,9 @@ export class Pipeline {
   readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-pipeline-'))
   readonly #env: NodeJS.ProcessEnv
   readonly #services: NodeService[] = []
+  readonly #topic: string
+  readonly #connection: KafkaConnection
+  readonly #logger = createLogger('proof', 'silent')
 
   private constructor(backend: Backend, env: NodeJS.ProcessEnv) {
     this.backend = backend
@@ -25,6 +31,8 @@ export class Pipeline {
       KAFKA_TOPIC_PARTITIONS: '4',
       ...env,
     }
+    this.#topic = this.#env.KAFKA_TOPIC ?? 'events'
+    this.#connection = { brokers: [backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
     this.db = new pg.Pool({ connectionString: backend.postgres.url, max: 4 })
     this.db.on('error', () => {}) // PostgreSQL is killed in some tests
   }
@@ -56,6 +64,20 @@ export class Pipeline {
     return Number(row?.count)
   }
 
+  /** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
+  async isCaughtUp(): Promise<boolean> {
+    const admin = createKafka(this.#connection, 'firehose-proof', this.#logger).admin()
+    await admin.connect()
+    const ends = await admin.fetchTopicOffsets(this.#topic)
+    await admin.disconnect()
+    const stored = await this.query<{ partition: number; next_offset: string }>(
+      'SELECT partition, next_offset FROM sink_offsets WHERE topic = $1',
+      [this.#topic],
+    )
+    const next = new Map(stored.map((row) => [row.partition, row.next_offset]))
+    return ends.every(({ partition, high }) => (next.get(partition) ?? '0') === high)
+  }
+
   /** A file below the pipeline's own folder. */
   path(name: string): string {
     return join(this.#dir, name)
@@ -66,7 +88,7 @@ export class Pipeline {
     return await verify({
       databaseUrl: this.backend.postgres.url,
       kafkaBootstrapServers: this.backend.kafka.bootstrapServers,
-      topic: this.#env.KAFKA_TOPIC ?? 'events',
+      topic: this.#topic,
       ...(ackedFile === undefined ? {} : { ackedFile }),
     })
   }

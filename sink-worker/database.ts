@@ -18,12 +18,13 @@ const KEEPALIVE_IDLE_MS = 10_000
  */
 export class Database {
   readonly #config: pg.ClientConfig
-  readonly #silenceMs: number
+  /** PostgreSQL silent for so long, while a statement runs, counts as down. */
+  readonly silenceMs: number
   #session: { client: pg.Client; socket: Socket } | undefined
 
   constructor(config: pg.ClientConfig, silenceMs: number) {
     this.#config = { ...config, application_name: APPLICATION_NAME }
-    this.#silenceMs = silenceMs
+    this.silenceMs = silenceMs
   }
 
   get connected(): boolean {
@@ -131,12 +132,12 @@ export class Database {
       if (bytes !== lastBytes) {
         lastBytes = bytes
         lastChange = Date.now()
-      } else if (Date.now() - lastChange > this.#silenceMs) {
-        const silence = `PostgreSQL has been silent for ${this.#silenceMs} ms`
+      } else if (Date.now() - lastChange > this.silenceMs) {
+        const silence = `PostgreSQL has been silent for ${this.silenceMs} ms`
         socket.destroy(new Error(silence))
         this.destroy()
       }
-    }, this.#silenceMs / 4)
+    }, this.silenceMs / 4)
     try {
       return await work(session)
     } finally {

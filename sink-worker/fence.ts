@@ -38,12 +38,14 @@ export class TableMismatchError extends Error {
   }
 }
 
-/** How long a statement waits for a lock, the fence's included. */
-const LOCK_TIMEOUT_MS = 4_000
-/** When a fence has waited this long, a rival that holds it is looked at. Below the lock timeout. */
-const RIVAL_CHECK_MS = 2_000
-/** A rival whose transaction is older is frozen or unreachable: no healthy one takes so long. */
-const RIVAL_TRANSACTION_MS = 5_000
+/**
+ * Shares of the time after which a silent database counts as down: first a rival that holds the fence is looked at,
+ * then the wait for a lock is over; and a rival whose transaction is as old as this is frozen or unreachable, since no
+ * healthy one takes so long.
+ */
+const RIVAL_CHECK_SHARE = 0.2
+const LOCK_TIMEOUT_SHARE = 0.4
+const RIVAL_AGE_SHARE = 0.5
 
 /**
  * Opens a transaction whose first statement takes the row locks of all slices and moves their offsets (I3): a rival
@@ -62,7 +64,7 @@ export async function openFencedTransaction(
 ): Promise<void> {
   const statements = [
     'BEGIN ISOLATION LEVEL READ COMMITTED',
-    `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    `SET LOCAL lock_timeout = ${Math.ceil(db.silenceMs * LOCK_TIMEOUT_SHARE)}`,
     'SET LOCAL tcp_keepalives_idle = 10',
     'SET LOCAL tcp_keepalives_interval = 5',
     'SET LOCAL tcp_keepalives_count = 3',
@@ -98,10 +100,11 @@ async function withRivalCheck<T>(db: Database, work: () => Promise<T>): Promise<
   const timer = setTimeout(() => {
     check = db
       .onSecondConnection(
-        async (client) => await client.query(TERMINATE_RIVALS, [APPLICATION_NAME, RIVAL_TRANSACTION_MS]),
+        async (client) =>
+          await client.query(TERMINATE_RIVALS, [APPLICATION_NAME, db.silenceMs * RIVAL_AGE_SHARE]),
       )
       .catch(() => {}) // the fence's own lock_timeout will say that it waited in vain
-  }, RIVAL_CHECK_MS)
+  }, db.silenceMs * RIVAL_CHECK_SHARE)
   try {
     return await work()
   } finally {

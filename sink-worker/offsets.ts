@@ -62,9 +62,11 @@ export async function loadOffsets(
   if (known[0] !== undefined && !known.includes(identity.clusterId)) return { foreignCluster: known[0] }
 
   const partitions = [...watermarks.keys()]
+  // ON CONFLICT alone would wait for a transaction that has a row in hand, such as a frozen worker's.
   await db.query(
     `INSERT INTO sink_offsets (cluster_id, topic, partition, next_offset)
      SELECT $1, $2, t.partition, t.low FROM unnest($3::int[], $4::bigint[]) AS t(partition, low)
+     WHERE NOT EXISTS (SELECT 1 FROM sink_offsets AS o WHERE (o.cluster_id, o.topic, o.partition) = ($1, $2, t.partition))
      ON CONFLICT DO NOTHING`,
     [
       identity.clusterId,

@@ -78,7 +78,7 @@ for (const [name, lastsMs, begin] of outages) {
     t.diagnostic(`sink CPU while paused: ${(cpuShare * 100).toFixed(1)} %`)
     assert.deepEqual(result.errors, {})
     assert.equal(result.acked, result.sent)
-    await until('the sink has caught up', isCaughtUp, 60_000)
+    await until('the sink has caught up', async () => await pipeline.isCaughtUp(), 60_000)
     const verdict = await pipeline.verify(ackedFile)
     assert.equal(verdict.ok, true, JSON.stringify(verdict))
     assert.equal(verdict.acked, result.acked)
@@ -90,11 +90,6 @@ for (const [name, lastsMs, begin] of outages) {
 function loadOptions() {
   const { rate, connections, seconds } = scale
   return { url: api.url, rate, connections, seconds: scale.full ? seconds : Math.max(seconds, 8) }
-}
-
-async function isCaughtUp(): Promise<boolean> {
-  const health = (await sink.health()) as { state: string; partitions: { lag: number }[] } | undefined
-  return health?.state === 'running' && health.partitions.every(({ lag }) => lag === 0)
 }
 
 async function groupMembers(): Promise<string[]> {

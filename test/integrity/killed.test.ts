@@ -76,14 +76,7 @@ async function storedBySink(): Promise<number> {
 }
 
 async function assertAllStored(ackedFile: string, acked: number): Promise<void> {
-  await until(
-    'the sink has caught up',
-    async () => {
-      const health = (await sink.health()) as { state: string; partitions: { lag: number }[] } | undefined
-      return health?.state === 'running' && health.partitions.every(({ lag }) => lag === 0)
-    },
-    60_000,
-  )
+  await until('the sink has caught up', async () => await pipeline.isCaughtUp(), 60_000)
   const verdict = await pipeline.verify(ackedFile)
   assert.equal(verdict.ok, true, JSON.stringify(verdict))
   assert.equal(verdict.acked, acked)
