@@ -27,44 +27,31 @@ CREATE TEMP TABLE verify_acked (event_id text, is_text boolean, value bytea);
 CREATE INDEX ON verify_unread (event_id);
 CREATE INDEX ON verify_findings (event_id);
 
--- plpgsql, because its expressions are planned once; SQL functions that are not inlined cost ten times as much.
--- An object without the escapes that PostgreSQL's operators refuse (NUL, lone surrogates) even in fields that
--- Firehose ignores. In metadata no row can hold them. Escaped backslashes go first, so that what looks like an escape is one.
-CREATE FUNCTION pg_temp.mended(body text) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  RETURN regexp_replace(replace(body, '\\', '\u005c'),
-    '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '', 'g')::json;
-END $$;
+-- The event's members of an object that jsonb refuses for the sake of a field that Firehose ignores: NUL, lone surrogates,
+-- numbers past numeric. In metadata no row can hold them. Escaped backslashes go first, so that what looks like an
+-- escape is one.
+CREATE FUNCTION pg_temp.mended(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_object_agg(key, value::text::jsonb) FROM json_each(regexp_replace(replace(body, '\\', '\u005c'),
+    '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '', 'g')::json)
+  WHERE key IN ('event_id', 'user_id', 'timestamp', 'received_at', 'metadata')
+    AND pg_input_is_valid(value::text, 'jsonb')
+$$;
 -- The object that a value holds, else null. Nesting past the stack's depth is an error, not invalid input.
-CREATE FUNCTION pg_temp.as_object(is_text boolean, value bytea) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION pg_temp.as_object(is_text boolean, value bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   body text;
-  object json;
-  probe json;
+  object jsonb;
 BEGIN
   IF NOT is_text THEN RETURN NULL; END IF;
   body := convert_from(value, 'UTF8');
-  object := body::json;
-  IF json_typeof(object) <> 'object' THEN RETURN NULL; END IF;
-  IF strpos(body, '\u') > 0 THEN
-    BEGIN
-      probe := object -> '';
-    EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
-      object := pg_temp.mended(body);
-    END;
-  END IF;
-  RETURN object;
-EXCEPTION WHEN invalid_text_representation OR statement_too_complex THEN
+  BEGIN
+    object := body::jsonb;
+  EXCEPTION WHEN data_exception THEN
+    IF pg_input_is_valid(body, 'json') AND body ~ '^\s*[{]' THEN object := pg_temp.mended(body); END IF;
+  END;
+  RETURN CASE WHEN jsonb_typeof(object) = 'object' THEN object END;
+EXCEPTION WHEN statement_too_complex THEN
   RETURN NULL;
-END $$;
-CREATE FUNCTION pg_temp.as_jsonb(value json) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  RETURN CASE WHEN pg_input_is_valid(value::text, 'jsonb') THEN value::text::jsonb END;
-END $$;
--- A member as text; null when it is absent or holds what text cannot.
-CREATE FUNCTION pg_temp.member(object json, name text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  RETURN pg_temp.as_jsonb(object -> name) #>> '{}';
 END $$;
 CREATE FUNCTION pg_temp.as_uuid(value text) RETURNS uuid LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -102,14 +89,14 @@ WITH record AS MATERIALIZED (
 ), field AS MATERIALIZED (
   SELECT partition, "offset", is_dead, is_other_value, is_unread, object IS NOT NULL AS is_object,
     CASE WHEN object IS NULL THEN NULL
-      WHEN object -> 'event_id' IS NULL THEN coordinate_id
-      ELSE pg_temp.as_uuid(pg_temp.member(object, 'event_id')) END AS event_id,
-    pg_temp.as_bigint(pg_temp.member(object, 'user_id')) AS user_id,
-    pg_temp.as_time(pg_temp.member(object, 'timestamp')) AS "timestamp",
-    pg_temp.as_jsonb(object -> 'metadata') AS metadata,
-    CASE WHEN object -> 'received_at' IS NULL
+      WHEN NOT object ? 'event_id' THEN coordinate_id
+      ELSE pg_temp.as_uuid(object ->> 'event_id') END AS event_id,
+    pg_temp.as_bigint(object ->> 'user_id') AS user_id,
+    pg_temp.as_time(object ->> 'timestamp') AS "timestamp",
+    object -> 'metadata' AS metadata,
+    CASE WHEN NOT object ? 'received_at'
       THEN 'epoch'::timestamptz + timestamp_ms * interval '1 millisecond'
-      ELSE pg_temp.as_time(pg_temp.member(object, 'received_at')) END AS received_at
+      ELSE pg_temp.as_time(object ->> 'received_at') END AS received_at
   FROM record
 )
 INSERT INTO verify_verdicts
@@ -175,9 +162,9 @@ WITH line AS MATERIALIZED (
   LEFT JOIN events e ON e.event_id = l.event_id
   LEFT JOIN LATERAL (SELECT partition, "offset" FROM verify_findings f WHERE f.event_id = l.event_id LIMIT 1) p ON true
   CROSS JOIN LATERAL (SELECT concat_ws(', ',
-    CASE WHEN e.user_id IS DISTINCT FROM pg_temp.as_bigint(pg_temp.member(l.object, 'user_id')) THEN 'user_id' END,
-    CASE WHEN e."timestamp" IS DISTINCT FROM pg_temp.as_time(pg_temp.member(l.object, 'timestamp')) THEN 'timestamp' END,
-    CASE WHEN e.metadata::text IS DISTINCT FROM pg_temp.as_jsonb(l.object -> 'metadata')::text
+    CASE WHEN e.user_id IS DISTINCT FROM pg_temp.as_bigint(l.object ->> 'user_id') THEN 'user_id' END,
+    CASE WHEN e."timestamp" IS DISTINCT FROM pg_temp.as_time(l.object ->> 'timestamp') THEN 'timestamp' END,
+    CASE WHEN e.metadata::text IS DISTINCT FROM (l.object -> 'metadata')::text
       THEN 'metadata' END) AS other) c
 )
 SELECT verdict, count(*)::int AS count,

@@ -16,7 +16,7 @@ const dir = mkdtempSync(join(tmpdir(), 'firehose-verify-'))
 const run = openRun({ seed: 'verify', startedAtMs: 1_750_000_000_000 })
 /** Of another producer: no id, another order, more digits, and a field to ignore that jsonb could not hold. */
 const FOREIGN =
-  '{"metadata":{"v":1.50,"s":"\\\\u0000\\ud83d\\ude00"},"timestamp":"2026-01-02T03:04:05.1234567","user_id":7,"note":"\\u0000 \\ud800 \\\\u0000 \\ud83d\\ude00 \\udc00"}'
+  '{"metadata":{"v":1.50,"s":"\\\\u0000\\ud83d\\ude00"},"timestamp":"2026-01-02T03:04:05.1234567","user_id":7,"big":1e400000,"note":"\\u0000 \\ud800 \\\\u0000 \\ud83d\\ude00 \\udc00"}'
 const NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 
 let backend: Backend
