@@ -48,7 +48,6 @@ function outermost({ logger, draining }: AppOptions) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const id = requestId(ctx.req.headers['x-request-id'])
     ctx.set('X-Request-Id', id)
-    if (draining()) ctx.set('Connection', 'close')
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') {
       answerProblem(ctx, 'bad-request', 'A Host header is required.')
     } else {
@@ -59,6 +58,7 @@ function outermost({ logger, draining }: AppOptions) {
         if (!ctx.headerSent) answerProblem(ctx, 'internal', 'The server failed to handle this request.')
       }
     }
+    if (draining() && !ctx.headerSent) ctx.set('Connection', 'close')
     if (ctx.state.problem === undefined) return
     requestLog.refused({
       request_id: id,

@@ -90,7 +90,10 @@ async function drain(): Promise<void> {
 }
 
 async function lastAnswers(closed: Promise<void>): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
+  // Connections that were busy when the server closed stay open when they become idle.
+  const idle = setInterval(() => server.closeIdleConnections(), 20)
+  const limit = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
   await closed
-  clearTimeout(timer)
+  clearInterval(idle)
+  clearTimeout(limit)
 }
