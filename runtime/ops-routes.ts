@@ -1,4 +1,4 @@
-import Router from '@koa/router'
+import { Router } from '@koa/router'
 import type { Registry } from 'prom-client'
 
 /** What a service tells its operators. */

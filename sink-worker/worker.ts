@@ -108,15 +108,10 @@ export class Worker implements SourceListener {
   /** What /health says. */
   status() {
     const stopped = [...this.#partitions.values()].filter((state) => state.stopped !== undefined)
-    const isPaused = this.#breaker.kind !== 'running'
+    const isStarting = this.#assigned === undefined || this.#recovery !== undefined
+    const state = isStarting ? 'starting' : stopped.length > 0 ? 'stopped' : 'running'
     return {
-      state: isPaused
-        ? 'paused'
-        : stopped.length > 0
-          ? 'stopped'
-          : this.#recovery === undefined
-            ? 'running'
-            : 'starting',
+      state: this.#breaker.kind === 'running' ? state : 'paused',
       reason: this.#breaker.kind === 'running' ? stopped[0]?.stopped : this.#breaker.reason,
       paused_since:
         this.#breaker.kind === 'running' ? undefined : new Date(this.#breaker.sinceMs).toISOString(),
