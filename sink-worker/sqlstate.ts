@@ -57,9 +57,25 @@ export function sqlstateOf(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('E') ? code : undefined
 }
 
-/** One line for people: PostgreSQL's message with its SQLSTATE, or the connection's code. Never the row's data (`detail`). */
+/** What a person can do about an error that names no remedy itself. */
+const REMEDIES: Record<string, string> = {
+  '42P01': 'run "npm run migrate"',
+  '3D000': 'create the database, then run "npm run migrate"',
+  '42501': 'grant the sink the rights that it needs on this table',
+  '53300': 'raise max_connections or run fewer workers',
+}
+
+/**
+ * One line for people: PostgreSQL's message with its SQLSTATE and what to do, or the connection's code. Never the
+ * row's data (`detail`).
+ */
 export function describeError(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string }
   const text = message === undefined || message === '' ? String(error) : message
-  return code === undefined || text.includes(code) ? text : `${text} (${code})`
+  const remedy = code === undefined ? undefined : REMEDIES[code]
+  return [
+    text,
+    code === undefined || text.includes(code) ? '' : ` (${code})`,
+    remedy === undefined ? '' : `: ${remedy}`,
+  ].join('')
 }

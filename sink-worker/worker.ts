@@ -4,7 +4,7 @@
  * answered to the source. Whatever goes wrong has one way back: stop fetching, wait, read the offsets in PostgreSQL
  * again, seek there, go on.
  *
- * The worker owns the positions of its partitions and the breaker; nothing else changes them.
+ * The worker owns the positions of its partitions; nothing else changes them.
  */
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
@@ -12,12 +12,12 @@ import type { SinkCounters } from './metrics.ts'
 import type { Database } from './database.ts'
 import { decodeRecord } from './decode-record.ts'
 import type { TopicIdentity } from './fence.ts'
-import { decideStart, loadOffsets, stop, wasSeenBefore } from './offsets.ts'
-import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from './outage.ts'
+import { stop, wasSeenBefore } from './offsets.ts'
+import { OutageGuard } from './outage-guard.ts'
 import { digestOf, type PartitionState, placeBatch } from './partition.ts'
+import { readPositions } from './positions.ts'
 import type { RecordBatch, RecordSource, SourceListener, TopicInspector } from './record-source.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from './records.ts'
-import { describeError, sqlstateOf } from './sqlstate.ts'
 import { BatchStore } from './store-batch.ts'
 import type { WriteRequest, WriteResult } from './write-batch.ts'
 
@@ -41,19 +41,15 @@ export interface WorkerParts {
   logger: Logger
 }
 
-/** A reminder in the log while an outage lasts. */
-const REMIND_MS = 30_000
-
 export class Worker implements SourceListener {
   readonly #parts: WorkerParts
   readonly #store: BatchStore
   readonly #stopSignal = new AbortController()
+  readonly #outage: OutageGuard
   #identity: TopicIdentity
   /** Undefined before the first time: then we are starting. */
   #assigned: readonly number[] | undefined
   #partitions = new Map<number, PartitionState>()
-  #breaker: Breaker = RUNNING
-  #remindedMs = 0
   /** Counts the times that all positions were voided: what was begun before must not be finished. */
   #generation = 0
   #recovery: Promise<void> | undefined
@@ -63,12 +59,13 @@ export class Worker implements SourceListener {
   constructor(parts: WorkerParts) {
     this.#parts = parts
     this.#store = new BatchStore(parts.database)
+    this.#outage = new OutageGuard(parts.logger, parts.counters, this.#stopSignal.signal)
     this.#identity = { clusterId: '', topic: parts.topic }
   }
 
   /** Waits for PostgreSQL and Kafka; creates the topic unless it was written before (then someone deleted it). */
   async prepare(): Promise<void> {
-    await this.#untilItWorks(async () => {
+    await this.#outage.untilItWorks(async () => {
       await this.#parts.database.open()
       if (await wasSeenBefore(this.#parts.database, this.#parts.topic)) return
       const created = await this.#parts.inspector.createIfMissing()
@@ -107,15 +104,16 @@ export class Worker implements SourceListener {
 
   /** What /health says. */
   status() {
-    const stopped = [...this.#partitions.values()].filter((state) => state.stopped !== undefined)
+    const { breaker } = this.#outage
+    const partitions = [...this.#partitions.values()]
+    const stopped = partitions.find((state) => state.stopped !== undefined)?.stopped
     const isStarting = this.#assigned === undefined || this.#recovery !== undefined
-    const state = isStarting ? 'starting' : stopped.length > 0 ? 'stopped' : 'running'
+    const isPaused = breaker.kind !== 'running'
     return {
-      state: this.#breaker.kind === 'running' ? state : 'paused',
-      reason: this.#breaker.kind === 'running' ? stopped[0]?.stopped : this.#breaker.reason,
-      paused_since:
-        this.#breaker.kind === 'running' ? undefined : new Date(this.#breaker.sinceMs).toISOString(),
-      partitions: [...this.#partitions.values()].map(({ partition, next, highWatermark, stopped: why }) => ({
+      state: isPaused ? 'paused' : isStarting ? 'starting' : stopped === undefined ? 'running' : 'stopped',
+      reason: isPaused ? breaker.reason : stopped,
+      paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
+      partitions: partitions.map(({ partition, next, highWatermark, stopped: why }) => ({
         partition,
         next_offset: Number(next),
         lag: Math.max(0, Number(highWatermark - next)),
@@ -269,32 +267,13 @@ export class Worker implements SourceListener {
     counters.lastCommitMs = Date.now()
     counters.observeBatch(result.stored + result.duplicates + result.dead, durationMs)
     if (result.dead > 0) logger.warn({ count: result.dead }, 'records went to dead_letters')
-    this.#resumed()
+    this.#outage.close()
   }
 
   /** PostgreSQL or Kafka failed us: stop fetching until they are back. */
   #fail(error: unknown): void {
-    this.#openBreaker(error)
+    this.#outage.open(error)
     this.#startOver()
-  }
-
-  #openBreaker(error: unknown): void {
-    const { counters, logger } = this.#parts
-    if (this.#isStopping) return
-    const reason = describeError(error)
-    const isNew = this.#breaker.kind === 'running'
-    if (isNew) counters.pauses += 1
-    this.#breaker = afterFailure(this.#breaker, reason, Date.now())
-    if (isNew || Date.now() - this.#remindedMs > REMIND_MS) {
-      this.#remindedMs = Date.now()
-      logger.error({ reason, sqlstate: sqlstateOf(error) }, isNew ? 'paused' : 'still paused')
-    }
-  }
-
-  #resumed(): void {
-    if (this.#breaker.kind === 'running') return
-    this.#parts.logger.info({ paused_ms: Date.now() - this.#breaker.sinceMs }, 'running again')
-    this.#breaker = RUNNING
   }
 
   /** Voids all positions, stops fetching, and reads them again from PostgreSQL. */
@@ -311,17 +290,18 @@ export class Worker implements SourceListener {
     let generation: number
     do {
       generation = this.#generation
-      await this.#untilItWorks(async () => await this.#readPositions())
+      await this.#outage.untilItWorks(async () => await this.#readPositions())
     } while (generation !== this.#generation && !this.#isStopping)
     if (this.#isStopping) return
 
-    this.#breaker = afterProbe(this.#breaker)
+    this.#outage.probe()
     for (const state of this.#partitions.values()) {
       if (state.stopped === undefined)
         this.#parts.source.seek(state.partition, state.check?.offset ?? state.next)
     }
     this.#fetchStarted()
-    if ([...this.#partitions.values()].every((state) => state.highWatermark <= state.next)) this.#resumed()
+    if ([...this.#partitions.values()].every((state) => state.highWatermark <= state.next))
+      this.#outage.close()
   }
 
   #fetchStarted(): void {
@@ -329,64 +309,24 @@ export class Worker implements SourceListener {
     this.#parts.source.fetchOnly(started.map((state) => state.partition))
   }
 
-  /** Where each assigned partition stands, by PostgreSQL, and whether that can be right, by Kafka (I9). */
   async #readPositions(): Promise<void> {
     const { database, inspector, topic, logger } = this.#parts
     const description = await inspector.describe()
     this.#showLag(description.partitions)
     await database.open()
     this.#identity = { clusterId: description.clusterId, topic }
-    const assigned = new Map(
-      (this.#assigned ?? []).map((partition) => [
-        partition,
-        description.partitions.get(partition) ?? { low: 0n, high: -1n },
-      ]),
-    )
-    const loaded = await loadOffsets(database, this.#identity, assigned)
-    const stoppedBefore = new Set([...this.#partitions.values()].map((state) => state.stopped))
-    this.#partitions = new Map()
-    for (const [partition, watermarks] of assigned) {
-      const stored = 'offsets' in loaded ? loaded.offsets.get(partition) : undefined
-      const start = description.compacted
-        ? stop('the topic is compacted, which drops events: set cleanup.policy=delete')
-        : 'foreignCluster' in loaded
-          ? stop(
-              `this topic was written before from cluster ${loaded.foreignCluster}, this one is ${description.clusterId}`,
-            )
-          : decideStart(stored ?? { partition, nextOffset: watermarks.low, last: null }, watermarks)
-      const stopped = start.kind === 'stop' ? start.reason : undefined
-      if (stopped !== undefined && !stoppedBefore.has(stopped))
-        logger.error({ partition, reason: stopped }, 'partition stopped')
-      this.#partitions.set(partition, {
-        partition,
-        next: stored?.nextOffset ?? watermarks.low,
-        check: start.kind === 'read' ? start.check : null,
-        highWatermark: watermarks.high,
-        gapConfirmed: false,
-        stopped,
-      })
+    const positions = await readPositions(database, description, this.#identity, this.#assigned ?? [])
+    for (const { partition, stopped } of positions.values()) {
+      const isNews = stopped !== undefined && this.#partitions.get(partition)?.stopped !== stopped
+      if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
     }
+    this.#partitions = positions
   }
 
   /** During a database outage, Kafka still tells how far behind we are. */
   #showLag(partitions: ReadonlyMap<number, { high: bigint }>): void {
     for (const state of this.#partitions.values()) {
       state.highWatermark = partitions.get(state.partition)?.high ?? state.highWatermark
-    }
-  }
-
-  /** Tries until it works or we stop, with growing delays while the breaker is open. */
-  async #untilItWorks(work: () => Promise<void>): Promise<void> {
-    while (!this.#isStopping) {
-      if (this.#breaker.kind === 'paused') {
-        await sleep(probeDelayMs(this.#breaker.attempts, Math.random()), this.#stopSignal.signal)
-      }
-      try {
-        await work()
-        return
-      } catch (error) {
-        this.#openBreaker(error)
-      }
     }
   }
 }
