@@ -1,0 +1,43 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { apiSettings } from '../producer-api/config.ts'
+import type { Settings } from '../runtime/env.ts'
+import { kafkaSettings } from '../runtime/kafka-client.ts'
+import { sinkSettings } from '../sink-worker/config.ts'
+
+const README = new URL('../README.md', import.meta.url)
+const BEGIN = '<!-- settings: made by `npm run settings` -->'
+const END = '<!-- /settings -->'
+
+/** The README with its table of settings made anew from the code. Throws when the markers are missing. */
+export function withSettings(readme: string): string {
+  const begin = readme.indexOf(BEGIN)
+  const end = readme.indexOf(END)
+  if (begin === -1 || end < begin) throw new Error('README.md has lost the markers of its settings table')
+  return `${readme.slice(0, begin + BEGIN.length)}\n${tables()}${readme.slice(end)}`
+}
+
+function tables(): string {
+  const only = (settings: Settings): Settings =>
+    Object.fromEntries(Object.entries(settings).filter(([name]) => !(name in kafkaSettings)))
+  return [
+    table('Both services: Kafka', kafkaSettings),
+    table('producer-api', only(apiSettings)),
+    table('sink-worker', only(sinkSettings)),
+  ].join('\n')
+}
+
+function table(title: string, settings: Settings): string {
+  const rows = Object.entries(settings).map(
+    ([name, { defaultText, doc }]) =>
+      `| \`${name}\` | ${defaultText === '' ? '' : `\`${defaultText}\``} | ${doc} |`,
+  )
+  return [`| ${title} | default | |`, '|---|---|---|', ...rows, ''].join('\n')
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
+  if (values.help)
+    console.log("Usage: npm run settings\n\nMakes the README's table of settings from the code.")
+  else await writeFile(README, withSettings(await readFile(README, 'utf8')))
+}
