@@ -137,6 +137,7 @@ export class KafkaPublisher implements Publisher {
 
   async #askKafka(): Promise<boolean> {
     if (this.#closed) return false
+    const askedAt = performance.now()
     try {
       const partitions = await this.#reach()
       const leaders = partitions.filter((partition) => partition.leader >= 0)
@@ -146,6 +147,8 @@ export class KafkaPublisher implements Publisher {
       this.#nowReachable(partitions)
       return true
     } catch (error) {
+      // The question may have gone to a broker that is down while others take records.
+      if (this.#reachable && this.#lastContact > askedAt) return true
       this.#nowUnreachable(error)
       return false
     }

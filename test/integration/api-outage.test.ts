@@ -74,16 +74,19 @@ test('Kafka down: 503 not_accepted with the ids at the deadline; back: 202 witho
   assert.equal((await post(4)).status, 202)
 })
 
-test('an event that waits while Kafka restarts is accepted when Kafka is back in time', async () => {
+test('I8: what waits for Kafka when SIGTERM comes is accepted when Kafka is back in time', async () => {
   const patient = await pipeline.startApi({ DELIVERY_TIMEOUT_MS: '60000', SHUTDOWN_TIMEOUT_MS: '70000' })
   await pipeline.backend.kafka.kill()
-  const loaded = load({ url: patient.url, rate: 20, connections: 200, seconds: 3, timeoutMs: 60_000 })
-  await until('waiting events', async () => Number((await patient.health())?.queue_size) > 10)
+  const loaded = load({ url: patient.url, rate: 60, connections: 100, seconds: 1, timeoutMs: 60_000 })
+  await until('waiting events', async () => (await patient.health())?.queue_size === 60)
+  const { exited } = patient
+  const stopped = patient.stop(60_000)
+  await until('the drain', () => patient.lastLines().some((line) => line.includes('shutting down')))
   await pipeline.backend.kafka.start()
-  const result = await loaded
-  assert.deepEqual(result.errors, {})
-  assert.equal(result.acked, 60)
-  await patient.stop(10_000)
+  const { acked, errors } = await loaded
+  assert.deepEqual({ acked, errors }, { acked: 60, errors: {} })
+  assert.equal(await stopped, false)
+  assert.deepEqual(await exited, { code: 0, signal: null })
   await ready()
 })
 
