@@ -1,7 +1,9 @@
 import { RECORD_OVERHEAD_BYTES } from '../event/limits.ts'
 import { Batch, type BatchLimits, type Entry } from './batch.ts'
 import { Deadlines } from './deadlines.ts'
-import { type Clock, type NotAcceptedReason, type Outcome, PublishError, type Publisher } from './delivery.ts'
+import type { Clock, Outcome, Publisher, PublishError } from './delivery.ts'
+import { asPublishError, backoffMs, because, failure } from './failures.ts'
+import { PartitionTurns } from './partition-turns.ts'
 
 export interface BatcherOptions extends BatchLimits {
   /** How long the first entry of a batch waits for others. */
@@ -28,9 +30,6 @@ const REQUEST_OVERHEAD_BYTES = 16 * 1024
 /** The objects around one record on its way through the client library. */
 const RECORD_OBJECTS_BYTES = 256
 
-const FIRST_BACKOFF_MS = 50
-const MAX_BACKOFF_MS = 1_000
-
 /**
  * The buffer between HTTP and Kafka, and its only owner.
  *
@@ -45,8 +44,7 @@ export class Batcher {
   readonly #publisher: Publisher
   readonly #clock: Clock
   readonly #deadlines: Deadlines
-  readonly #busyPartitions = new Set<number>()
-  #nextPartition = 0
+  readonly #partitions = new PartitionTurns()
   #open: Batch | undefined
   /** Closed batches, the oldest first; those that failed before stand in front. */
   #closed: Batch[] = []
@@ -120,7 +118,7 @@ export class Batcher {
     // What is past its deadline must not be handed to Kafka any more.
     this.#deadlines.expire(now)
     for (let batch = this.#next(now); batch !== undefined; batch = this.#next(now)) {
-      const partition = this.#freePartition()
+      const partition = this.#partitions.take(this.#publisher.availablePartitions())
       if (partition === undefined) break
       this.#take(batch)
       void this.#send(batch, partition)
@@ -171,22 +169,9 @@ export class Batcher {
     else this.#closed = this.#closed.filter((other) => other !== batch)
   }
 
-  #freePartition(): number | undefined {
-    const available = this.#publisher.availablePartitions()
-    for (let step = 0; step < available.length; step++) {
-      const partition = available[(this.#nextPartition + step) % available.length]
-      if (partition !== undefined && !this.#busyPartitions.has(partition)) {
-        this.#nextPartition = (this.#nextPartition + step + 1) % available.length
-        return partition
-      }
-    }
-    return undefined
-  }
-
   async #send(batch: Batch, partition: number): Promise<void> {
     batch.compact()
     batch.sending = true
-    this.#busyPartitions.add(partition)
     this.counts.batchesSent += 1
     try {
       await this.#publisher.publish(partition, batch.records())
@@ -196,7 +181,7 @@ export class Batcher {
       this.counts.sendFailures += 1
       this.#afterFailure(batch, asPublishError(error))
     }
-    this.#busyPartitions.delete(partition)
+    this.#partitions.giveBack(partition)
     this.pump()
   }
 
@@ -277,26 +262,4 @@ export class Batcher {
       this.pump()
     })
   }
-}
-
-/** Between half and the whole of the exponential wait, so that many batches do not return as one. */
-function backoffMs(failures: number): number {
-  const whole = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures - 1, 10))
-  return whole * (0.5 + Math.random() / 2)
-}
-
-function failure(entry: Entry, reason: NotAcceptedReason): Outcome {
-  return entry.mayHaveWritten
-    ? { kind: 'unknown', ...because(entry) }
-    : { kind: 'not_accepted', reason, ...because(entry) }
-}
-
-function because(entry: Entry): { cause?: Error } {
-  return entry.cause === undefined ? {} : { cause: entry.cause }
-}
-
-function asPublishError(error: unknown): PublishError {
-  if (error instanceof PublishError) return error
-  const facts = { code: 'UNEXPECTED', retryable: true, mayHaveWritten: true, cause: error }
-  return new PublishError('the send failed unexpectedly', facts)
 }

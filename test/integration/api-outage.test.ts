@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import kafkajs from 'kafkajs'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { load } from '../../proof/load.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
@@ -54,7 +55,13 @@ test('the topic is made as configured: partitions, retention, never compacted', 
     assert.equal(topic?.partitions.length, 4)
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: 2, name: 'events', configNames: ['cleanup.policy', 'retention.ms'] }],
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: 'events',
+          configNames: ['cleanup.policy', 'retention.ms'],
+        },
+      ],
     })
     const values = resources[0]?.configEntries.map((entry) => entry.configValue)
     assert.deepEqual(values?.toSorted(), ['604800000', 'delete'])

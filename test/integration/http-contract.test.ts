@@ -213,7 +213,10 @@ test('livez, readyz, health and metrics tell the same story', async () => {
   const rejected = Object.values(health?.total_rejected ?? {}).reduce((sum, n) => sum + n, 0)
   assert.equal(health?.total_received, Number(health?.total_accepted) + rejected)
   const metrics = await (await fetch(`${api.url}/metrics`)).text()
-  assert.match(metrics, new RegExp(`^firehose_api_events_accepted_total ${health?.total_accepted}$`, 'm'))
+  assert.match(
+    metrics,
+    new RegExp(`^firehose_api_events_accepted_total ${String(health?.total_accepted)}$`, 'm'),
+  )
   assert.match(metrics, /^firehose_api_events_rejected_total\{reason="too-large"\} \d+$/m)
   assert.match(metrics, /^firehose_api_accept_latency_seconds_bucket\{le="\+Inf"\} \d+$/m)
 })

@@ -1,0 +1,22 @@
+/** Partitions in turn, one send to each at a time. */
+export class PartitionTurns {
+  readonly #busy = new Set<number>()
+  #next = 0
+
+  /** The next of `available` that has no send in flight; it is busy until it is given back. */
+  take(available: readonly number[]): number | undefined {
+    for (let step = 0; step < available.length; step++) {
+      const partition = available[(this.#next + step) % available.length]
+      if (partition !== undefined && !this.#busy.has(partition)) {
+        this.#next = (this.#next + step + 1) % available.length
+        this.#busy.add(partition)
+        return partition
+      }
+    }
+    return undefined
+  }
+
+  giveBack(partition: number): void {
+    this.#busy.delete(partition)
+  }
+}
