@@ -11,8 +11,17 @@ const PAGE = `<!DOCTYPE html>
 <title>Firehose API</title>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+<style>
+body { margin: 0 }
+.swagger-ui .info { margin: 32px 0 16px }
+.swagger-ui .body-param__text { min-height: 160px }
+.swagger-ui .parameter__name { white-space: nowrap }
+/* A choice of one server; a column of "No links". */
+.swagger-ui .scheme-container, .swagger-ui .response-col_links { display: none }
+</style>
 </head>
 <body>
+<noscript>This page needs JavaScript. The API is described by <a href="/openapi.json">/openapi.json</a>.</noscript>
 <div id="ui"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
@@ -24,7 +33,8 @@ const START = `SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#ui',
   deepLinking: true,
-  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
   validatorUrl: null,
 })
 `
