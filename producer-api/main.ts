@@ -7,7 +7,6 @@ import { readApiConfig, settingsHelp } from './config.ts'
 import { systemClock } from './delivery.ts'
 import { createHttpServer } from './http-server.ts'
 import { createIngest } from './ingest.ts'
-import { tolerateLeaderlessPartitions } from './leaderless-partitions.ts'
 import { createMetrics } from './metrics.ts'
 import { KafkaPublisher } from './publisher.ts'
 import { ApiStats } from './stats.ts'
@@ -22,7 +21,6 @@ if (process.argv.includes('--help')) {
 
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
-tolerateLeaderlessPartitions()
 const stats = new ApiStats()
 // kafkajs writes several lines for each attempt to connect; the publisher says what matters.
 const kafkaLogger = logger.child({}, { level: logger.isLevelEnabled('debug') ? config.logLevel : 'error' })

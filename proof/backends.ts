@@ -16,7 +16,7 @@ export interface Backend {
 }
 
 /** One service and what can be done to it. `start` waits until it answers and finds the data it had before. */
-export interface ServiceBackend {
+interface ServiceBackend {
   start(): Promise<void>
   stop(): Promise<unknown>
   /** As a crash would (SIGKILL). */
@@ -26,11 +26,11 @@ export interface ServiceBackend {
   thaw(): Promise<void>
 }
 
-export interface KafkaBackend extends ServiceBackend {
+interface KafkaBackend extends ServiceBackend {
   bootstrapServers: string
 }
 
-export interface PostgresBackend extends ServiceBackend {
+interface PostgresBackend extends ServiceBackend {
   /** Connection string of a superuser. */
   url: string
 }

@@ -1,5 +1,5 @@
 /** Too many rows were refused for the rows to be the reason. */
-export class TooManyRefusedError extends Error {
+class TooManyRefusedError extends Error {
   constructor(refused: number, of: number, cause: unknown) {
     super(`${refused} of ${of} rows were refused: the table, not the rows, seems to be the reason`, { cause })
     this.name = 'TooManyRefusedError'

@@ -31,7 +31,7 @@ export class FenceLostError extends Error {
 }
 
 /** `events` is not the table that the rows were made for. Nothing was written. */
-export class TableMismatchError extends Error {
+class TableMismatchError extends Error {
   constructor(found: string) {
     super(`the columns of "events" are (${found}), expected (${EVENT_COLUMN_TYPES}); restore their types`)
     this.name = 'TableMismatchError'

@@ -37,7 +37,7 @@ export interface DeadLetter {
   message: string
 }
 
-export type DeadReason =
+type DeadReason =
   /** No JSON object with the four fields of an event. */
   | 'undecodable'
   /** Another event with this id, and other content, came first. */

@@ -13,7 +13,7 @@ export async function until<T>(
   const end = performance.now() + limitMs
   for (;;) {
     const value = await condition()
-    if (value !== false && value !== null && value !== undefined) return value as NonNullable<T>
+    if (value !== false && value !== null && value !== undefined) return value
     if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`)
     await sleep(20)
   }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'node:test'
 import { PublishError } from '../../../producer-api/delivery.ts'
-import { tolerateLeaderlessPartitions } from '../../../producer-api/leaderless-partitions.ts'
 import { classifySendError, kafkaErrorType, rootMessage } from '../../../producer-api/publish-errors.ts'
 
 const require = createRequire(import.meta.url)
@@ -12,7 +11,7 @@ interface ErrorClass {
 const errors: Record<string, ErrorClass> = require('kafkajs/src/errors')
 const {
   createErrorFromCode,
-}: { createErrorFromCode(code: number): Error } = require('kafkajs/src/protocol/error')
+}: { createErrorFromCode: (code: number) => Error } = require('kafkajs/src/protocol/error')
 
 function make(name: string, ...parameters: unknown[]): Error {
   const Class = errors[name]
@@ -122,31 +121,4 @@ test('the chain of causes is followed to its end, and a circle has one', () => {
   const circle: Error & { cause?: unknown } = new Error('round')
   circle.cause = circle
   assert.equal(rootMessage(circle), 'round')
-})
-
-test('kafkajs takes metadata with a leaderless partition, and still fails on other errors', async () => {
-  const metadata = (topicErrorCode: number, partitionErrorCode: number) => ({
-    topicMetadata: [
-      {
-        topicErrorCode,
-        topic: 'events',
-        partitionMetadata: [
-          { partitionErrorCode: 0, partitionId: 0, leader: 1 },
-          { partitionErrorCode, partitionId: 1, leader: 0 },
-        ],
-      },
-    ],
-  })
-  const first = tolerateLeaderlessPartitions()
-  assert.equal(tolerateLeaderlessPartitions(), first)
-  // As kafkajs itself gets at it.
-  const { protocol } = require('kafkajs/src/protocol/requests/metadata')
-  const { parse } = protocol({ version: '6' })({ topics: ['events'] }).response
-  const [topic] = (await parse(metadata(0, 5))).topicMetadata
-  assert.deepEqual(
-    topic.partitionMetadata.map((partition: { leader: number }) => partition.leader),
-    [1, -1],
-  )
-  await assert.rejects(parse(metadata(3, 0)), { type: 'UNKNOWN_TOPIC_OR_PARTITION' })
-  await assert.rejects(parse(metadata(0, 29)), { type: 'TOPIC_AUTHORIZATION_FAILED' })
 })
