@@ -1,0 +1,35 @@
+/**
+ * Sends one event, again and again until it is accepted (202), and resolves with its event_id. The body with the id is
+ * made once and never changes: so the event is stored once, however often it is sent. Node 20 or later, and browsers.
+ */
+export async function sendEvent(apiUrl, event, { timeoutMs = 15_000, maxAttempts = Infinity } = {}) {
+  const event_id = event.event_id ?? uuidV7()
+  const body = JSON.stringify({ timestamp: new Date().toISOString(), ...event, event_id })
+  for (let attempt = 1; ; attempt++) {
+    // A network error says nothing about the event: it may have been accepted, and only the answer lost.
+    const answer = await post(new URL('/event', apiUrl), body, timeoutMs).catch((error) => ({ error }))
+    if (answer.status === 202) return event_id
+    const mayPass = answer.error || answer.status >= 500 || answer.status === 408 || answer.status === 429
+    if (!mayPass || attempt >= maxAttempts) {
+      throw new Error(`Event ${event_id}: ${answer.status ?? answer.error} ${answer.text ?? ''}`)
+    }
+    const backoffMs = Math.min(250 * 2 ** (attempt - 1), 30_000) * (0.5 + Math.random() / 2)
+    await new Promise((resolve) => setTimeout(resolve, (answer.retryAfter || 0) * 1_000 + backoffMs))
+  }
+}
+
+async function post(url, body, timeoutMs) {
+  const headers = { 'Content-Type': 'application/json' }
+  const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) })
+  const retryAfter = Number(response.headers.get('Retry-After'))
+  return { status: response.status, text: await response.text(), retryAfter }
+}
+
+/** 48 bits of time, then 74 that are random (RFC 9562): new ids lie close together in the table's index. */
+function uuidV7() {
+  const time = Date.now().toString(16).padStart(12, '0')
+  const bytes = crypto.getRandomValues(new Uint8Array(10))
+  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const variant = '89ab'[bytes[9] & 3]
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(3, 6)}-${random.slice(6, 18)}`
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+
+/* When the client's code tries again, and how long it waits. Against the real API: client-snippet.test.ts. */
+
+type SendEvent = (
+  apiUrl: string,
+  event: object,
+  options?: { timeoutMs?: number; maxAttempts?: number },
+) => Promise<string>
+const snippet = new URL('../../../examples/send-event.mjs', import.meta.url).href
+const { sendEvent }: { sendEvent: SendEvent } = await import(snippet)
+
+test('sendEvent() waits longer and longer with jitter, and as long as Retry-After asks in any case', async (t) => {
+  const status = (code: number, headers = {}) => new Response('', { status: code, headers })
+  const script = [
+    () => Promise.reject(new TypeError('fetch failed')),
+    () => status(500),
+    () => status(408),
+    () => status(429, { 'Retry-After': '7' }),
+    noAnswer,
+    () => status(503, { 'Retry-After': 'Wed, 21 Oct 2015 07:28:00 GMT' }),
+    () => status(202),
+  ]
+  const bodies: unknown[] = []
+  t.mock.method(globalThis, 'fetch', async (_: URL, init: RequestInit) => {
+    bodies.push(init.body)
+    return await script.shift()?.(init)
+  })
+  const waits = recordWaits(t)
+  t.mock.method(Math, 'random', () => 1)
+  await sendEvent('http://api.example', { user_id: 1, metadata: {} }, { timeoutMs: 50 })
+  assert.deepEqual(waits, [250, 500, 1_000, 7_000 + 2_000, 4_000, 8_000])
+  assert.equal(bodies.length, 7)
+  assert.equal(new Set(bodies).size, 1)
+})
+
+test('sendEvent() never waits over 30 s by itself, and gives up after maxAttempts', async (t) => {
+  t.mock.method(globalThis, 'fetch', async () => new Response('', { status: 503 }))
+  const waits = recordWaits(t)
+  const sent = sendEvent('http://api.example', { user_id: 1, metadata: {} }, { maxAttempts: 12 })
+  await assert.rejects(sent, /: 503/)
+  assert.equal(waits.length, 11)
+  for (const [n, wait] of waits.entries()) {
+    const longest = Math.min(250 * 2 ** n, 30_000)
+    assert.ok(wait >= longest / 2 && wait <= longest, `wait ${n + 1}: ${wait} ms`)
+  }
+  assert.equal(new Set(waits.slice(-4)).size, 4, 'no two clients wait the same time')
+})
+
+test('sendEvent() keeps an id that it is given, and stops at once at any answer that will not change', async (t) => {
+  for (const status of [200, 400, 404, 413, 415, 422]) {
+    const fetched = t.mock.method(globalThis, 'fetch', async () => new Response('why', { status }))
+    const sent = sendEvent('http://api.example', { event_id: 'mine', user_id: 1, metadata: {} })
+    await assert.rejects(sent, { message: `Event mine: ${status} why` })
+    assert.equal(fetched.mock.callCount(), 1)
+  }
+})
+
+/** A request that hangs until its time limit. */
+function noAnswer({ signal }: RequestInit): Promise<Response> {
+  // The timer of AbortSignal.timeout() keeps no process alive; a socket would.
+  const alive = setInterval(() => {}, 1_000)
+  return new Promise((_, reject) => {
+    signal?.addEventListener('abort', () => {
+      clearInterval(alive)
+      reject(signal.reason)
+    })
+  })
+}
+
+/** The waits that setTimeout() is asked for from now on; they take no time. */
+function recordWaits(t: TestContext): number[] {
+  const waits: number[] = []
+  const { setImmediate } = globalThis
+  t.mock.method(globalThis, 'setTimeout', (callback: () => void, ms: number) => {
+    waits.push(ms)
+    return setImmediate(callback)
+  })
+  return waits
+}
