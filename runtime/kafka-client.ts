@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import kafkajs, { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
 import type { Logger } from './log.ts'
+
+// What other producers may have used; kafkajs knows gzip alone by itself. Snappy and LZ4 need packages of their own.
+kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+  compress: async ({ buffer }: { buffer: Buffer }) => zstdCompressSync(buffer),
+  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
+})
 
 /** The settings with which both services reach Kafka. */
 export const kafkaSettings = {

@@ -32,6 +32,7 @@ export interface ConsumerOptions {
 
 /** Kafka's own committed offset is a hint for lag tools: it may be late by this much. */
 const HINT_INTERVAL_MS = 1_000
+const LAST_HINT_LIMIT_MS = 1_000
 const LEAVE_LIMIT_MS = 3_000
 /** All partitions of a fetch are handed over at once, for one transaction; more than these wait for the next one. */
 const CONCURRENT_PARTITIONS = 64
@@ -48,6 +49,8 @@ export class KafkaRecordSource implements RecordSource {
   #hints = new Map<number, bigint>()
   #commitHints: (() => Promise<void>) | undefined
   #stopping = false
+  /** Consumers that failed since a batch was stored. */
+  #failures = 0
   #stopped: () => void = () => {}
 
   constructor(options: ConsumerOptions, logger: Logger) {
@@ -59,15 +62,19 @@ export class KafkaRecordSource implements RecordSource {
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve
     })
-    for (let attempts = 0; !this.#stopping; attempts++) {
+    for (; !this.#stopping; this.#failures++) {
       const consumer = this.#createConsumer()
       const crash = new Promise<Error>((resolve) => {
         consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error))
       })
       consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-        attempts = 0
+        this.#hints.clear()
         this.#assigned = (payload.memberAssignment[this.#options.topic] ?? []).toSorted((a, b) => a - b)
         listener.assigned(this.#assigned)
+      })
+      // From here on kafkajs throws at a pause or a seek; a crash is told only after it has disconnected.
+      consumer.on(consumer.events.STOP, () => {
+        if (this.#consumer === consumer) this.#consumer = undefined
       })
       watchFetches(consumer, listener)
       let failure: Error | void
@@ -88,9 +95,9 @@ export class KafkaRecordSource implements RecordSource {
       await leave(consumer)
       this.#consumer = undefined
       if (this.#stopping) return
-      listener.assigned([])
+      listener.lost(failure ?? new Error('the Kafka consumer ended'))
       this.#logger.warn({ error: failure?.message }, 'the Kafka consumer failed; starting a new one')
-      await Promise.race([sleep(probeDelayMs(attempts, Math.random())), stopped])
+      await Promise.race([sleep(probeDelayMs(this.#failures, Math.random())), stopped])
     }
   }
 
@@ -107,7 +114,7 @@ export class KafkaRecordSource implements RecordSource {
 
   async stop(): Promise<void> {
     this.#stopping = true
-    await this.#commitHints?.()
+    await Promise.race([this.#commitHints?.(), sleep(LAST_HINT_LIMIT_MS)])
     if (this.#consumer !== undefined) await leave(this.#consumer)
     this.#stopped()
   }
@@ -134,14 +141,20 @@ export class KafkaRecordSource implements RecordSource {
     if (payload.isStale()) return // fetched before a seek
     let lostMembership: unknown
     const heartbeat = setInterval(() => {
-      payload.heartbeat().catch((error: unknown) => {
-        lostMembership = error
-      })
-    }, this.#options.sessionTimeoutMs / 5)
+      payload.heartbeat().then(
+        () => {
+          lostMembership = undefined
+        },
+        (error: unknown) => {
+          lostMembership = error
+        },
+      )
+    }, this.#options.sessionTimeoutMs / 10)
     try {
       const stored = await listener.batch(toRecordBatch(payload))
       if (stored === undefined) return
       payload.resolveOffset((stored - 1n).toString())
+      this.#failures = 0
       this.#hint(payload, stored)
     } finally {
       clearInterval(heartbeat)
@@ -209,7 +222,7 @@ function flatHeaders(headers: IHeaders): Record<string, Buffer> {
   const flat: Record<string, Buffer> = {}
   for (const [name, value] of Object.entries(headers)) {
     const last = Array.isArray(value) ? value.at(-1) : value
-    if (last !== undefined) flat[name] = Buffer.from(last)
+    if (last !== undefined && last !== null) flat[name] = Buffer.from(last)
   }
   return flat
 }

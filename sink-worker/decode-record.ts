@@ -22,6 +22,7 @@ import type { Decoded, EventRow, KafkaRecord } from './records.ts'
 const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 /** 2000-01-01T00:00:00Z, the epoch of PostgreSQL's timestamptz, in milliseconds since 1970. */
 const POSTGRES_EPOCH_MS = 946_684_800_000n
+const END_OF_YEAR_9999_MS = 253_402_300_800_000
 
 const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
 
@@ -69,7 +70,11 @@ function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdenti
   const receivedAt =
     receivedMember === undefined ? recordTime(record) : readMicros(readTimestamp(value, scan, receivedMember))
   if (receivedAt === undefined) {
-    return undecodable(record, 'received_at is not an RFC 3339 date-time', eventId)
+    const fault =
+      receivedMember === undefined
+        ? "the record's own time is out of range"
+        : 'received_at is not an RFC 3339 date-time'
+    return undecodable(record, fault, eventId)
   }
 
   const metadataMember = memberOf[FIELD_METADATA]!
@@ -98,8 +103,11 @@ function readMicros(canonical: string | undefined): bigint | undefined {
   return canonical === undefined ? undefined : toPostgresMicros(canonical)
 }
 
-function recordTime(record: KafkaRecord): bigint {
-  return (BigInt(Math.max(0, record.timestampMs)) - POSTGRES_EPOCH_MS) * 1_000n
+/** The record's own time; undefined when it is none (a producer that took nanoseconds for milliseconds). */
+function recordTime(record: KafkaRecord): bigint | undefined {
+  const timestampMs = Math.max(0, record.timestampMs) // -1 is "none" (KIP-32)
+  if (!(timestampMs < END_OF_YEAR_9999_MS)) return undefined
+  return (BigInt(timestampMs) - POSTGRES_EPOCH_MS) * 1_000n
 }
 
 /** The same record read again gets the same id. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { APPLICATION_NAME, type Database } from './database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from './event-table.ts'
@@ -40,12 +41,12 @@ class TableMismatchError extends Error {
 
 /**
  * Shares of the time after which a silent database counts as down: first a rival that holds the fence is looked at,
- * then the wait for a lock is over; and a rival whose transaction is as old as this is frozen or unreachable, since no
- * healthy one takes so long.
+ * then the wait for a lock is over.
  */
 const RIVAL_CHECK_SHARE = 0.2
 const LOCK_TIMEOUT_SHARE = 0.4
-const RIVAL_AGE_SHARE = 0.5
+/** A rival whose transaction is older has lost its partition to us and still has not ended: frozen or unreachable. */
+const RIVAL_AGE_MS = 5_000
 
 /**
  * Opens a transaction whose first statement takes the row locks of all slices and moves their offsets (I3): a rival
@@ -62,8 +63,9 @@ export async function openFencedTransaction(
   identity: TopicIdentity,
   slices: readonly Slice[],
 ): Promise<void> {
+  const token = `/* fence ${randomUUID()} */`
   const statements = [
-    'BEGIN ISOLATION LEVEL READ COMMITTED',
+    `${token} BEGIN ISOLATION LEVEL READ COMMITTED`,
     `SET LOCAL lock_timeout = ${Math.ceil(db.silenceMs * LOCK_TIMEOUT_SHARE)}`,
     'SET LOCAL tcp_keepalives_idle = 10',
     'SET LOCAL tcp_keepalives_interval = 5',
@@ -73,7 +75,7 @@ export async function openFencedTransaction(
   for (const slice of slices) statements.push(fenceStatement(identity, slice))
   statements.push('LOCK TABLE events IN ROW EXCLUSIVE MODE', READ_EVENT_COLUMN_TYPES)
 
-  const results = await withRivalCheck(db, async () => await db.queries(statements.join(';\n')))
+  const results = await withRivalCheck(db, token, async () => await db.queries(statements.join(';\n')))
 
   for (const [index, slice] of slices.entries()) {
     if (results[firstFence + index]?.rowCount !== 1) throw new FenceLostError(slice.partition)
@@ -92,16 +94,16 @@ function fenceStatement(identity: TopicIdentity, slice: Slice): string {
 
 /**
  * No timeout of the server ends a COPY whose client is frozen (measured): its row lock would hold a partition for
- * ever. So, while the fence waits, a second connection ends the sessions that block ours, if they are the sink's own
+ * ever. So, while the fence waits (its token finds it, through a pooler too), a second connection ends the sessions that
+ * block it, if they are the sink's own
  * (same role, same name) and their transaction is older than a healthy one gets.
  */
-async function withRivalCheck<T>(db: Database, work: () => Promise<T>): Promise<T> {
+async function withRivalCheck<T>(db: Database, token: string, work: () => Promise<T>): Promise<T> {
   let check: Promise<unknown> = Promise.resolve()
   const timer = setTimeout(() => {
     check = db
       .onSecondConnection(
-        async (client) =>
-          await client.query(TERMINATE_RIVALS, [APPLICATION_NAME, db.silenceMs * RIVAL_AGE_SHARE]),
+        async (client) => await client.query(TERMINATE_RIVALS, [APPLICATION_NAME, RIVAL_AGE_MS, token]),
       )
       .catch(() => {}) // the fence's own lock_timeout will say that it waited in vain
   }, db.silenceMs * RIVAL_CHECK_SHARE)
@@ -118,6 +120,6 @@ const TERMINATE_RIVALS = `
   FROM pg_stat_activity AS waiting
   CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking(pid)
   JOIN pg_stat_activity AS rival ON rival.pid = blocking.pid
-  WHERE waiting.application_name = $1 AND waiting.usename = current_user AND waiting.wait_event_type = 'Lock'
+  WHERE starts_with(waiting.query, $3) AND waiting.usename = current_user
     AND rival.application_name = $1 AND rival.usename = current_user AND rival.datname = current_database()
     AND clock_timestamp() - rival.xact_start > $2 * interval '1 millisecond'`

@@ -26,8 +26,7 @@ export type Start =
   | { kind: 'stop'; reason: string }
 
 /** Decides the start of one partition before anything of it is dropped or written. Pure. */
-export function decideStart(stored: StoredOffset, kafka: Watermarks | undefined): Start {
-  if (kafka === undefined) return stop(`Kafka does not know partition ${stored.partition} any more`)
+export function decideStart(stored: StoredOffset, kafka: Watermarks): Start {
   if (kafka.high < stored.nextOffset) {
     return stop(
       `partition ${stored.partition} ends at offset ${kafka.high}, but ${stored.nextOffset} was written: ` +

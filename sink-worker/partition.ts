@@ -7,10 +7,12 @@ export interface PartitionState {
   partition: number
   /** sink_offsets.next_offset as last read or written by us. */
   next: bigint
+  /** Where reading stands: past `next` when what came after it were transaction markers only. */
+  read: bigint
   /** The record written last, which must be the first one read: else this is another topic (I9). */
   check: { offset: bigint; digest: Buffer } | null
   highWatermark: bigint
-  /** A gap before the next batch was confirmed by fetching from `next` again. */
+  /** A gap before the next batch was confirmed by fetching from `read` again. */
   gapConfirmed: boolean
   /** Why nothing of this partition is read any more, in words for people. */
   stopped: string | undefined
@@ -30,10 +32,13 @@ export type Placement =
   | { kind: 'unexpected' }
 
 /** Compares a batch with the partition's position. Pure. */
-export function placeBatch(state: Pick<PartitionState, 'next' | 'check'>, batch: RecordBatch): Placement {
+export function placeBatch(
+  position: { next: bigint; check: PartitionState['check'] },
+  batch: RecordBatch,
+): Placement {
   const [first] = batch.records
   if (first === undefined) return { kind: 'unexpected' }
-  const { check, next } = state
+  const { check, next } = position
   if (check !== null) {
     if (first.offset > check.offset) return { kind: 'check_missing' }
     if (first.offset < check.offset) return { kind: 'unexpected' }

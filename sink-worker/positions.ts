@@ -4,13 +4,17 @@ import { decideStart, loadOffsets, type Start, stop, type StoredOffset, type Wat
 import type { PartitionState } from './partition.ts'
 import type { TopicDescription } from './record-source.ts'
 
-/** Of a partition that Kafka does not know: ends before any offset, which stops it. */
-const UNKNOWN: Watermarks = { low: 0n, high: -1n }
+/** @throws when Kafka does not know the partition: its metadata may be old, or someone deleted the topic */
+export function watermarksOf(description: TopicDescription, partition: number): Watermarks {
+  const watermarks = description.partitions.get(partition)
+  if (watermarks === undefined) throw new Error(`Kafka does not know partition ${partition}`)
+  return watermarks
+}
 
 /**
  * Where each partition stands, by PostgreSQL, and whether that can be right, by Kafka (I9).
  *
- * @throws the driver's errors
+ * @throws the driver's errors; see watermarksOf
  */
 export async function readPositions(
   database: Database,
@@ -18,9 +22,8 @@ export async function readPositions(
   identity: TopicIdentity,
   partitions: readonly number[],
 ): Promise<Map<number, PartitionState>> {
-  const watermarks = new Map(partitions.map((p) => [p, description.partitions.get(p) ?? UNKNOWN]))
-  const known = new Map([...watermarks].filter(([, marks]) => marks !== UNKNOWN))
-  const loaded = await loadOffsets(database, identity, known)
+  const watermarks = new Map(partitions.map((p) => [p, watermarksOf(description, p)]))
+  const loaded = await loadOffsets(database, identity, watermarks)
 
   const start = (stored: StoredOffset, kafka: Watermarks): Start => {
     if (description.compacted)
@@ -40,6 +43,7 @@ export async function readPositions(
       const state: PartitionState = {
         partition,
         next: stored.nextOffset,
+        read: stored.nextOffset,
         check: decision.kind === 'read' ? decision.check : null,
         highWatermark: kafka.high,
         gapConfirmed: false,

@@ -21,6 +21,8 @@ export interface RecordBatch {
 export interface SourceListener {
   /** The group gave us these partitions, all earlier positions are void. Called before anything of them is fetched. */
   assigned(partitions: readonly number[]): void
+  /** We are no member any more; the source tries to join again. */
+  lost(reason: Error): void
   /** A fetch failed in a way that may mean another topic of the same name: all positions are to be checked again. */
   disturbed(): void
   /**

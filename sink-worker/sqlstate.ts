@@ -51,10 +51,11 @@ export function classifyError(error: unknown): ErrorClass {
   return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
 }
 
-/** The SQLSTATE of an error, if it has one; Node's own codes (ECONNREFUSED) are none. */
+/** The SQLSTATE of an error, if PostgreSQL sent it (only then has it a severity); Node's codes (EPIPE) are none. */
 export function sqlstateOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('E') ? code : undefined
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
+  const isFromServer = typeof severity === 'string' && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)
+  return isFromServer ? code : undefined
 }
 
 /** What a person can do about an error that names no remedy itself. */

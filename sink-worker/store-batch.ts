@@ -14,8 +14,6 @@ export type StoreOutcome =
   | { kind: 'stored'; result: WriteResult }
   /** Another worker wrote the range: read the offsets and go on from there. */
   | { kind: 'fence_lost' }
-  /** Two transactions met again and again: try one partition at a time. */
-  | { kind: 'contention'; error: unknown }
   /** Pause until it works. */
   | { kind: 'failed'; error: unknown }
 
@@ -55,11 +53,29 @@ export class BatchStore {
           continue
         }
         if (classifyError(error) !== 'contention') return { kind: 'failed', error }
-        if (request.slices.length > 1) return { kind: 'contention', error }
+        if (request.slices.length > 1) return await this.#storeOneByOne(identity, request)
         contentions += 1
         if (contentions === CONTENTION_ATTEMPTS) return { kind: 'failed', error }
       }
     }
+  }
+
+  /** After a deadlock: a transaction a partition. What is stored before one fails stays; the offsets tell. */
+  async #storeOneByOne(identity: TopicIdentity, request: WriteRequest): Promise<StoreOutcome> {
+    const total: WriteResult = { stored: 0, duplicates: 0, dead: 0, refused: 0 }
+    for (const slice of request.slices) {
+      const isOfSlice = ({ record }: { record: { partition: number } }): boolean =>
+        record.partition === slice.partition
+      const outcome = await this.store(identity, {
+        slices: [slice],
+        rows: request.rows.filter(isOfSlice),
+        dead: request.dead.filter(isOfSlice),
+      })
+      if (outcome.kind !== 'stored') return outcome
+      for (const name of ['stored', 'duplicates', 'dead', 'refused'] as const)
+        total[name] += outcome.result[name]
+    }
+    return { kind: 'stored', result: total }
   }
 
   readonly #tooMany = (refused: number, of: number): boolean => {

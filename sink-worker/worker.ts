@@ -15,21 +15,31 @@ import type { TopicIdentity } from './fence.ts'
 import { stop, wasSeenBefore } from './offsets.ts'
 import { OutageGuard } from './outage-guard.ts'
 import { digestOf, type PartitionState, placeBatch } from './partition.ts'
-import { readPositions } from './positions.ts'
+import { readPositions, watermarksOf } from './positions.ts'
 import type { RecordBatch, RecordSource, SourceListener, TopicInspector } from './record-source.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from './records.ts'
 import { BatchStore } from './store-batch.ts'
+import { TransactionQueue } from './transaction-queue.ts'
 import type { WriteRequest, WriteResult } from './write-batch.ts'
 
 /** A batch of one partition that waits for its transaction. */
 interface Part {
   generation: number
   state: PartitionState
+  /** next_offset as it must stand, and as it shall stand. */
+  from: bigint
   to: bigint
   last: KafkaRecord
   rows: DecodedRow[]
   dead: DeadLetter[]
-  settle: (stored: boolean) => void
+  /** Records before this batch that expired before they were read. */
+  expired: number
+}
+
+/** Records of a batch that are next, with what is missing before them. */
+interface Placed {
+  records: readonly KafkaRecord[]
+  expired: number
 }
 
 export interface WorkerParts {
@@ -53,8 +63,7 @@ export class Worker implements SourceListener {
   /** Counts the times that all positions were voided: what was begun before must not be finished. */
   #generation = 0
   #recovery: Promise<void> | undefined
-  #pending: Part[] = []
-  #writing: Promise<void> | undefined
+  readonly #queue = new TransactionQueue<Part>(async (parts) => await this.#write(parts))
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
@@ -79,23 +88,42 @@ export class Worker implements SourceListener {
     this.#startOver()
   }
 
+  lost(reason: Error): void {
+    this.#assigned = undefined
+    this.#generation += 1
+    this.#outage.open(reason)
+  }
+
   disturbed(): void {
     this.#startOver()
   }
 
   async batch(batch: RecordBatch): Promise<bigint | undefined> {
     const state = this.#partitions.get(batch.partition)
-    const isReading = this.#recovery === undefined && !this.#isStopping
+    const isReading = this.#recovery === undefined && this.#assigned !== undefined && !this.#isStopping
     if (!isReading || state === undefined || state.stopped !== undefined) return undefined
     const generation = this.#generation
     state.highWatermark = batch.highWatermark
     try {
-      const records = await this.#place(state, batch)
-      if (records === undefined || generation !== this.#generation) return undefined
-      const to = batch.endOffset > state.next ? batch.endOffset : state.next
-      const last = records.at(-1)
-      if (last === undefined) return to
-      return (await this.#enqueue(state, records, last, to)) ? to : undefined
+      const placed = await this.#place(state, batch)
+      if (placed === undefined || generation !== this.#generation) return undefined
+      const to = batch.endOffset > state.read ? batch.endOffset : state.read
+      const last = placed.records.at(-1)
+      if (last !== undefined) {
+        const part = {
+          generation,
+          state,
+          from: state.next,
+          to,
+          last,
+          ...placed,
+          ...this.#decode(placed.records),
+        }
+        return (await this.#queue.add(part)) ? to : undefined
+      }
+      state.read = to
+      this.#closeOutageIfCaughtUp()
+      return to
     } catch (error) {
       this.#fail(error)
       return undefined
@@ -113,10 +141,10 @@ export class Worker implements SourceListener {
       state: isPaused ? 'paused' : isStarting ? 'starting' : stopped === undefined ? 'running' : 'stopped',
       reason: isPaused ? breaker.reason : stopped,
       paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
-      partitions: partitions.map(({ partition, next, highWatermark, stopped: why }) => ({
+      partitions: partitions.map(({ partition, next, read, highWatermark, stopped: why }) => ({
         partition,
         next_offset: Number(next),
-        lag: Math.max(0, Number(highWatermark - next)),
+        lag: Math.max(0, Number(highWatermark - read)),
         ...(why === undefined ? {} : { stopped: why }),
       })),
     }
@@ -126,9 +154,9 @@ export class Worker implements SourceListener {
   async stop(limitMs: number): Promise<void> {
     this.#stopSignal.abort()
     this.#parts.source.fetchOnly([])
-    await Promise.race([this.#writing, sleep(limitMs)])
+    await Promise.race([this.#queue.idle(), sleep(limitMs)])
     this.#parts.database.destroy() // ends a write that PostgreSQL does not answer; it rolls back
-    await this.#writing
+    await this.#queue.idle()
   }
 
   get #isStopping(): boolean {
@@ -136,28 +164,27 @@ export class Worker implements SourceListener {
   }
 
   /** The records of the batch that are next, or undefined when the batch is not to be taken. */
-  async #place(state: PartitionState, batch: RecordBatch): Promise<readonly KafkaRecord[] | undefined> {
-    const { source } = this.#parts
-    const placement = placeBatch(state, batch)
+  async #place(state: PartitionState, batch: RecordBatch): Promise<Placed | undefined> {
+    const generation = this.#generation
+    const { check, read } = state
+    const placement = placeBatch({ next: read, check }, batch)
     switch (placement.kind) {
       case 'take':
         state.check = null
-        return placement.records
+        return { records: placement.records, expired: 0 }
       case 'unexpected':
         this.#startOver()
         return undefined
       case 'other_topic':
         return this.#stopPartition(
           state,
-          `the record at offset ${state.check?.offset} is not the one that was written`,
+          `the record at offset ${check?.offset} is not the one that was written`,
         )
       case 'check_missing': {
         const low = await this.#lowWatermark(state.partition)
-        if (state.check !== null && low <= state.check.offset) {
-          return this.#stopPartition(
-            state,
-            `the record at offset ${state.check.offset}, written before, is gone`,
-          )
+        if (generation !== this.#generation) return undefined
+        if (check !== null && low <= check.offset) {
+          return this.#stopPartition(state, `the record at offset ${check.offset}, written before, is gone`)
         }
         state.check = null
         return await this.#place(state, batch)
@@ -165,33 +192,20 @@ export class Worker implements SourceListener {
       case 'gap': {
         if (!state.gapConfirmed) {
           state.gapConfirmed = true
-          source.seek(state.partition, state.next)
+          this.#parts.source.seek(state.partition, read)
           return undefined
         }
-        this.#countExpired(state, await this.#lowWatermark(state.partition), placement.first)
-        return batch.records
+        // What is missing below the low watermark has expired; the rest of a gap are transaction markers.
+        const low = await this.#lowWatermark(state.partition)
+        const expired = (low < placement.first ? low : placement.first) - read
+        return { records: batch.records, expired: Math.max(0, Number(expired)) }
       }
     }
   }
 
-  /** What is missing below the low watermark has expired; the rest of a gap are transaction markers. */
-  #countExpired(state: PartitionState, low: bigint, first: bigint): void {
-    const { counters, logger } = this.#parts
-    const count = (low < first ? low : first) - state.next
-    if (count <= 0n) return
-    counters.expired += Number(count)
-    const { partition, next } = state
-    logger.error(
-      { partition, from: String(next), count: String(count) },
-      'records expired before they were read',
-    )
-  }
-
   async #lowWatermark(partition: number): Promise<bigint> {
     const description = await this.#parts.inspector.describe()
-    const watermarks = description.partitions.get(partition)
-    if (watermarks === undefined) throw new Error(`Kafka does not know partition ${partition} any more`)
-    return watermarks.low
+    return watermarksOf(description, partition).low
   }
 
   #stopPartition(state: PartitionState, reason: string): undefined {
@@ -200,12 +214,7 @@ export class Worker implements SourceListener {
     this.#fetchStarted()
   }
 
-  async #enqueue(
-    state: PartitionState,
-    records: readonly KafkaRecord[],
-    last: KafkaRecord,
-    to: bigint,
-  ): Promise<boolean> {
+  #decode(records: readonly KafkaRecord[]): { rows: DecodedRow[]; dead: DeadLetter[] } {
     const rows: DecodedRow[] = []
     const dead: DeadLetter[] = []
     for (const record of records) {
@@ -213,53 +222,39 @@ export class Worker implements SourceListener {
       if (decoded.ok) rows.push({ record, row: decoded.row })
       else dead.push(decoded.dead)
     }
-    return await new Promise((settle) => {
-      this.#pending.push({ generation: this.#generation, state, to, last, rows, dead, settle })
-      this.#writing ??= this.#writePending()
-    })
+    return { rows, dead }
   }
 
-  /** Everything that a fetch brought goes into one transaction: the other partitions' handlers run before it begins. */
-  async #writePending(): Promise<void> {
-    await new Promise(setImmediate)
-    while (this.#pending.length > 0) {
-      const parts = this.#pending.splice(0)
-      await this.#write(parts.toSorted((a, b) => a.state.partition - b.state.partition))
-    }
-    this.#writing = undefined
-  }
-
-  async #write(parts: readonly Part[]): Promise<void> {
-    const current = parts.filter(({ generation }) => generation === this.#generation && !this.#isStopping)
-    for (const part of parts) if (!current.includes(part)) part.settle(false)
-    if (current.length === 0) return
-
+  /** Writes all parts in one transaction, unless something made their positions void meanwhile. */
+  async #write(parts: readonly Part[]): Promise<boolean> {
+    if (this.#isStopping || parts.some(({ generation }) => generation !== this.#generation)) return false
     const startedMs = performance.now()
-    const outcome = await this.#store.store(this.#identity, toRequest(current))
+    const outcome = await this.#store.store(this.#identity, toRequest(parts))
     switch (outcome.kind) {
       case 'stored':
-        this.#committed(current, outcome.result, performance.now() - startedMs)
-        return
-      case 'contention':
-        for (const part of current) await this.#write([part])
-        return
+        this.#committed(parts, outcome.result, performance.now() - startedMs)
+        return true
       case 'fence_lost':
         this.#parts.counters.fencesLost += 1
         this.#parts.logger.warn('another worker wrote these offsets; reading them again')
         this.#startOver()
-        break
+        return false
       case 'failed':
         this.#fail(outcome.error)
+        return false
     }
-    for (const part of current) part.settle(false)
   }
 
   #committed(parts: readonly Part[], result: WriteResult, durationMs: number): void {
     const { counters, logger } = this.#parts
-    for (const { state, to, settle } of parts) {
+    for (const { state, from, to, expired } of parts) {
       state.next = to
+      state.read = to
       state.gapConfirmed = false
-      settle(true)
+      if (expired === 0) continue
+      counters.expired += expired
+      const facts = { partition: state.partition, from: String(from), count: expired }
+      logger.error(facts, 'records expired before they were read')
     }
     counters.stored += result.stored
     counters.duplicates += result.duplicates
@@ -280,28 +275,33 @@ export class Worker implements SourceListener {
   #startOver(): void {
     this.#generation += 1
     this.#parts.source.fetchOnly([])
-    if (this.#isStopping) return
-    this.#recovery ??= this.#recover().finally(() => {
-      this.#recovery = undefined
-    })
+    if (this.#isStopping || this.#assigned === undefined) return
+    this.#recovery ??= this.#recover()
   }
 
+  /** Never rejects. */
   async #recover(): Promise<void> {
     let generation: number
     do {
       generation = this.#generation
       await this.#outage.untilItWorks(async () => await this.#readPositions())
     } while (generation !== this.#generation && !this.#isStopping)
-    if (this.#isStopping) return
+    this.#recovery = undefined
+    if (this.#isStopping || this.#assigned === undefined) return
 
     this.#outage.probe()
     for (const state of this.#partitions.values()) {
       if (state.stopped === undefined)
-        this.#parts.source.seek(state.partition, state.check?.offset ?? state.next)
+        this.#parts.source.seek(state.partition, state.check?.offset ?? state.read)
     }
     this.#fetchStarted()
-    if ([...this.#partitions.values()].every((state) => state.highWatermark <= state.next))
-      this.#outage.close()
+    this.#closeOutageIfCaughtUp()
+  }
+
+  /** Without a record to write, no commit can show that all is well again. */
+  #closeOutageIfCaughtUp(): void {
+    const reading = [...this.#partitions.values()].filter((state) => state.stopped === undefined)
+    if (reading.every((state) => state.highWatermark <= state.read)) this.#outage.close()
   }
 
   #fetchStarted(): void {
@@ -311,11 +311,17 @@ export class Worker implements SourceListener {
 
   async #readPositions(): Promise<void> {
     const { database, inspector, topic, logger } = this.#parts
-    const description = await inspector.describe()
+    await this.#queue.idle() // on the same connection, a transaction that runs would show its own offsets
+    let description = await inspector.describe()
     this.#showLag(description.partitions)
     await database.open()
     this.#identity = { clusterId: description.clusterId, topic }
-    const positions = await readPositions(database, description, this.#identity, this.#assigned ?? [])
+    let positions = await readPositions(database, description, this.#identity, this.#assigned ?? [])
+    if ([...positions.values()].some(({ stopped }) => stopped !== undefined)) {
+      // Another worker may have read and written on between our two looks: an end of the log that is newer decides.
+      description = await inspector.describe()
+      positions = await readPositions(database, description, this.#identity, this.#assigned ?? [])
+    }
     for (const { partition, stopped } of positions.values()) {
       const isNews = stopped !== undefined && this.#partitions.get(partition)?.stopped !== stopped
       if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
@@ -332,15 +338,16 @@ export class Worker implements SourceListener {
 }
 
 function toRequest(parts: readonly Part[]): WriteRequest {
+  const sorted = parts.toSorted((a, b) => a.state.partition - b.state.partition)
   return {
-    slices: parts.map(({ state, to, last }) => ({
+    slices: sorted.map(({ state, from, to, last }) => ({
       partition: state.partition,
-      from: state.next,
+      from,
       to,
       lastOffset: last.offset,
       lastDigest: digestOf(last),
     })),
-    rows: parts.flatMap(({ rows }) => rows),
-    dead: parts.flatMap(({ dead }) => dead),
+    rows: sorted.flatMap(({ rows }) => rows),
+    dead: sorted.flatMap(({ dead }) => dead),
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import kafkajs, { type IHeaders } from 'kafkajs'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { idOf, record, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
@@ -8,6 +9,8 @@ import { until } from '../support/until.ts'
  * I6: one bad record goes to dead_letters alone, its neighbours are stored, the partition moves on; a broken table
  * buries nothing.
  */
+
+const { CompressionTypes } = kafkajs
 
 let pipeline: Pipeline
 let sinkUrl: string
@@ -114,6 +117,20 @@ test('I2: the first of two events with one id stays; an identical one counts, an
   assert.equal(now.total_duplicates - earlier.total_duplicates, 2)
   const rows = await pipeline.query('SELECT user_id, metadata FROM events WHERE event_id = $1', [idOf(300)])
   assert.deepEqual(rows, [{ user_id: '300', metadata: { page: '/p/300' } }])
+})
+
+test('headers of any kind and zstd of other producers are no reason to stop', async () => {
+  await withProducer(pipeline.backend.kafka.bootstrapServers, async (_send, producer) => {
+    const headers: IHeaders = { text: 'a', repeated: ['a', Buffer.from([0xff, 0])] }
+    const messages = [
+      { value: record(350), partition: 0, headers },
+      { value: 'poison', partition: 0, headers },
+    ]
+    await producer.send({ topic: 'events', messages, compression: CompressionTypes.ZSTD })
+  })
+  await until('stored', async () => await isStored(350))
+  const [dead] = await pipeline.query(`SELECT headers FROM dead_letters WHERE headers <> '{}'`)
+  assert.deepEqual(dead, { headers: { text: 'a', repeated: { base64: '/wA=' } } })
 })
 
 test("I6: a row that the user's constraint or trigger refuses is a dead letter that names it", async () => {

@@ -274,3 +274,11 @@ test('decoding never throws, and a row is always one that the encoder can write'
     { numRuns: 1_000 },
   )
 })
+
+test('a record whose own time is out of range (nanoseconds for milliseconds) is a dead letter, not a crash', () => {
+  const value = Buffer.from('{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}')
+  const record = { partition: 0, offset: 1n, timestampMs: 1.7e18, value, headers: {} }
+  const decoded = decodeRecord(record, { clusterId: 'c', topic: 'events' })
+  assert.ok(!decoded.ok)
+  assert.equal(decoded.dead.message, "the record's own time is out of range")
+})

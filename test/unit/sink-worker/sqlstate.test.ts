@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { classifyError, describeError, type ErrorClass, sqlstateOf } from '../../../sink-worker/sqlstate.ts'
 
 function errorWith(code: string | undefined, message = 'no'): Error {
-  return Object.assign(new Error(message), code === undefined ? {} : { code })
+  if (code === undefined) return new Error(message)
+  // Node's own codes begin with E and come without a severity.
+  return Object.assign(new Error(message), code.startsWith('E') ? { code } : { code, severity: 'ERROR' })
 }
 
 /** What to do, by class and by code; the names are those of the appendix of error codes. */
