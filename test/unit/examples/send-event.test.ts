@@ -57,13 +57,16 @@ test('sendEvent() keeps an id that it is given, and stops at once at any answer 
   }
 })
 
-/** A request that hangs until its time limit. */
+/** A request that hangs until its time limit; refused after 5 s without one. */
 function noAnswer({ signal }: RequestInit): Promise<Response> {
-  // The timer of AbortSignal.timeout() keeps no process alive; a socket would.
-  const alive = setInterval(() => {}, 1_000)
-  return new Promise((_, reject) => {
+  return new Promise((resolve, reject) => {
+    // An interval, for setTimeout() is not the real one here.
+    const limit = setInterval(() => {
+      clearInterval(limit)
+      resolve(new Response('no time limit', { status: 400 }))
+    }, 5_000)
     signal?.addEventListener('abort', () => {
-      clearInterval(alive)
+      clearInterval(limit)
       reject(signal.reason)
     })
   })
