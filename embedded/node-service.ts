@@ -1,8 +1,22 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Child, type Exit } from './child.ts'
 
 const startLimitMs = 60_000
 const root = fileURLToPath(new URL('..', import.meta.url))
+
+/**
+ * Also in package.json and in the image. A young generation of 3 x 8 MiB instead of 3 x 16 keeps a service at
+ * 5,000 requests/s below 200 MiB, at no cost in CPU that could be measured; kafkajs causes the warning.
+ */
+const NODE_FLAGS = ['--disable-warning=TimeoutNegativeWarning', '--max-semi-space-size=8']
+
+/** One malloc arena is enough for what is one thread; compiled code kept on disk needs no compiler in memory (16 MiB). */
+const MEMORY_ENV = {
+  MALLOC_ARENA_MAX: '1',
+  NODE_COMPILE_CACHE: join(tmpdir(), 'firehose-compile-cache'),
+}
 
 export interface NodeServiceOptions {
   name: string
@@ -24,8 +38,15 @@ export class NodeService {
   constructor({ name, main, port, env, logFile, pidFile }: NodeServiceOptions) {
     this.name = name
     this.url = `http://127.0.0.1:${port}`
-    const args = ['--disable-warning=TimeoutNegativeWarning', main]
-    this.#child = new Child({ name, command: process.execPath, args, env, cwd: root, logFile, pidFile })
+    this.#child = new Child({
+      name,
+      command: process.execPath,
+      args: [...NODE_FLAGS, main],
+      env: { ...MEMORY_ENV, ...env },
+      cwd: root,
+      logFile,
+      pidFile,
+    })
   }
 
   get pid(): number | undefined {
