@@ -16,7 +16,8 @@ export class Pipeline {
   readonly backend: Backend
   readonly db: pg.Pool
   readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-pipeline-'))
-  readonly #env: NodeJS.ProcessEnv
+  /** The settings with which the services run. */
+  readonly env: NodeJS.ProcessEnv
   readonly #services: NodeService[] = []
   readonly #topic: string
   readonly #connection: KafkaConnection
@@ -24,14 +25,14 @@ export class Pipeline {
 
   private constructor(backend: Backend, env: NodeJS.ProcessEnv) {
     this.backend = backend
-    this.#env = {
+    this.env = {
       ...process.env,
       KAFKA_BOOTSTRAP_SERVERS: backend.kafka.bootstrapServers,
       DATABASE_URL: backend.postgres.url,
       KAFKA_TOPIC_PARTITIONS: '4',
       ...env,
     }
-    this.#topic = this.#env.KAFKA_TOPIC ?? 'events'
+    this.#topic = this.env.KAFKA_TOPIC ?? 'events'
     this.#connection = { brokers: [backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
     this.db = new pg.Pool({ connectionString: backend.postgres.url, max: 4 })
     this.db.on('error', () => {}) // PostgreSQL is killed in some tests
@@ -108,7 +109,7 @@ export class Pipeline {
       name,
       main: `${program}/main.ts`,
       port,
-      env: { ...this.#env, ...env, [portVariable]: String(port) },
+      env: { ...this.env, ...env, [portVariable]: String(port) },
       logFile: this.path(`${name}.log`),
       pidFile: this.path(`${name}.pid`),
     })

@@ -42,6 +42,8 @@ interface Placed {
   expired: number
 }
 
+const STOPPED_RECHECK_MS = 30_000
+
 export interface WorkerParts {
   source: RecordSource
   inspector: TopicInspector
@@ -63,6 +65,7 @@ export class Worker implements SourceListener {
   /** Counts the times that all positions were voided: what was begun before must not be finished. */
   #generation = 0
   #recovery: Promise<void> | undefined
+  #lookAgain: NodeJS.Timeout | undefined
   readonly #queue = new TransactionQueue<Part>(async (parts) => await this.#write(parts))
 
   constructor(parts: WorkerParts) {
@@ -212,6 +215,7 @@ export class Worker implements SourceListener {
     state.stopped = stop(reason).reason
     this.#parts.logger.error({ partition: state.partition, reason: state.stopped }, 'partition stopped')
     this.#fetchStarted()
+    this.#lookAgainLater()
   }
 
   #decode(records: readonly KafkaRecord[]): { rows: DecodedRow[]; dead: DeadLetter[] } {
@@ -290,12 +294,20 @@ export class Worker implements SourceListener {
     if (this.#isStopping || this.#assigned === undefined) return
 
     this.#outage.probe()
+    this.#lookAgainLater()
     for (const state of this.#partitions.values()) {
       if (state.stopped === undefined)
         this.#parts.source.seek(state.partition, state.check?.offset ?? state.read)
     }
     this.#fetchStarted()
     this.#closeOutageIfCaughtUp()
+  }
+
+  /** A person may have resolved what stopped a partition. */
+  #lookAgainLater(): void {
+    clearTimeout(this.#lookAgain)
+    const isStopped = [...this.#partitions.values()].some((state) => state.stopped !== undefined)
+    if (isStopped) this.#lookAgain = setTimeout(() => this.#startOver(), STOPPED_RECHECK_MS).unref()
   }
 
   /** Without a record to write, no commit can show that all is well again. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -40,7 +40,7 @@ test('POST /event, tried out on /docs, shows a 202, and the event is in PostgreS
   const page = await browser.newPage({ viewport: { width: 1280, height: 1720 } })
   const seen = watch(page)
   t.after(async () => {
-    const path = process.env.SCREENSHOT ?? join(tmpdir(), 'firehose-docs.png')
+    const path = process.env.SCREENSHOT ?? join(mkdtempSync(join(tmpdir(), 'firehose-')), 'docs.png')
     await page.screenshot({ path })
     t.diagnostic(`screenshot: ${path}`)
   })

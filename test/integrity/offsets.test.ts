@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { after, beforeEach, afterEach, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
@@ -34,6 +36,25 @@ test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is
   const { reason } = await stopped()
   assert.match(reason, /ends at offset 10, but 50 was written.*npm run sink -- adopt/)
   assert.equal(await pipeline.countEvents(), 50)
+})
+
+test('adopt takes the recreated topic as it is now; rewind reads again and stores nothing twice', async () => {
+  await send(0, 50)
+  await storedRows(50)
+  await sink.stop(10_000)
+  await deleteTopic()
+  await createTopic()
+  await send(100, 10)
+  assert.match(await resolve('adopt'), /partition 0: from 50, next offset is now 0/)
+  await sink.start()
+  await storedRows(60)
+  await sink.stop(10_000)
+  await pipeline.query('DELETE FROM events WHERE user_id = 107')
+  assert.match(await resolve('rewind', '--to', '5'), /partition 0: from 10, next offset is now 5/)
+  await sink.start()
+  await storedRows(60)
+  assert.equal((await pipeline.query('SELECT 1 FROM dead_letters')).length, 0)
+  await assert.rejects(resolve('rewind', '--to', '11'), /Nothing was moved: partition 0 ends at offset 10/)
 })
 
 test('I9: a recreated topic that has outgrown the old offsets is told by its last record', async () => {
@@ -134,6 +155,14 @@ interface Health {
   state: string
   reason: string
   total_expired: number
+}
+
+/** Runs `npm run sink -- ...` and gives what it says. */
+async function resolve(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['cli/sink.ts', ...args], {
+    env: pipeline.env,
+  })
+  return stdout
 }
 
 async function health(): Promise<Health> {

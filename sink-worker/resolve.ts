@@ -1,0 +1,57 @@
+import type { Database } from './database.ts'
+import { watermarksOf } from './positions.ts'
+import type { TopicDescription } from './record-source.ts'
+
+/**
+ * What a person decides about offsets that stopped a partition (I9). Both only move offsets: what is stored stays, and
+ * what is read again is recognised by its event_id.
+ */
+
+/** The position of one partition as it was and as it is now; `from` is null when there was none. */
+export interface Moved {
+  partition: number
+  from: bigint | null
+  to: bigint
+}
+
+/**
+ * The topic as it is now, on the cluster as it is now, is the one to read: from its first retained record, or from
+ * `offset` if that is later.
+ *
+ * @param partitions all of the topic's when left out
+ * @throws for a partition that Kafka does not know, or an offset past its end; then nothing is moved
+ */
+export async function moveOffsets(
+  db: Database,
+  description: TopicDescription,
+  topic: string,
+  offset: bigint,
+  partitions: readonly number[] = [...description.partitions.keys()],
+): Promise<Moved[]> {
+  await db.query('BEGIN')
+  try {
+    const moved: Moved[] = []
+    for (const partition of partitions.toSorted((a, b) => a - b)) {
+      const { low, high } = watermarksOf(description, partition)
+      if (offset > high) throw new Error(`partition ${partition} ends at offset ${high}, before ${offset}`)
+      const to = offset > low ? offset : low
+      const { rows } = await db.query<{ next_offset: string }>(
+        'SELECT next_offset FROM sink_offsets WHERE (cluster_id, topic, partition) = ($1, $2, $3) FOR UPDATE',
+        [description.clusterId, topic, partition],
+      )
+      await db.query(
+        `INSERT INTO sink_offsets (cluster_id, topic, partition, next_offset) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (cluster_id, topic, partition) DO UPDATE
+         SET next_offset = excluded.next_offset, last_offset = NULL, last_digest = NULL, updated_at = now()`,
+        [description.clusterId, topic, partition, to.toString()],
+      )
+      const before = rows[0]?.next_offset
+      moved.push({ partition, from: before === undefined ? null : BigInt(before), to })
+    }
+    await db.query('COMMIT')
+    return moved
+  } catch (error) {
+    await db.rollback()
+    throw error
+  }
+}
