@@ -27,6 +27,8 @@ export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace)
     'share.coordinator.state.topic.replication.factor': '1',
     'share.coordinator.state.topic.min.isr': '1',
     'group.initial.rebalance.delay.ms': '0',
+    // So that a dead worker's partitions need not wait for the default's 6 s, where short sessions are asked for.
+    'group.min.session.timeout.ms': '1000',
     'num.network.threads': '1',
     'num.io.threads': '2',
     // The default, 128 MB, would be taken from the heap.

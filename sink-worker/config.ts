@@ -22,9 +22,9 @@ export const sinkSettings = {
   KAFKA_GROUP_ID: text('firehose-sink', 'Consumer group; all sink workers of a topic share it'),
   KAFKA_SESSION_TIMEOUT_MS: integer(
     10_000,
-    6_000,
+    1_000,
     300_000,
-    "How long a dead worker's partitions wait for another",
+    "How long a dead worker's partitions wait for another; brokers take no less than their `group.min.session.timeout.ms` (6 s by default)",
   ),
   FETCH_MIN_BYTES: integer(
     256 * 1024,

@@ -12,7 +12,7 @@ let api: NodeService
 let sink: NodeService
 
 before(async () => {
-  pipeline = await Pipeline.start({ KAFKA_SESSION_TIMEOUT_MS: '6000' })
+  pipeline = await Pipeline.start({ KAFKA_SESSION_TIMEOUT_MS: '2000' })
   api = await pipeline.startApi()
   sink = await pipeline.startSink()
 })

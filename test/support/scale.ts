@@ -29,4 +29,4 @@ export const scale = full
 /** So that a short outage is noticed within it; at full size the shipped defaults are what is tested. */
 export const quickTimeouts: NodeJS.ProcessEnv = full
   ? {}
-  : { DATABASE_TIMEOUT_MS: '1000', KAFKA_SESSION_TIMEOUT_MS: '6000' }
+  : { DATABASE_TIMEOUT_MS: '1000', KAFKA_SESSION_TIMEOUT_MS: '2000' }
