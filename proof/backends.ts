@@ -76,7 +76,7 @@ export async function startBackend(): Promise<Backend> {
  * Ends the services and removes their data if this process dies without `close` (a crash, a time limit):
  * the guard's standard input ends with us.
  */
-function spawnGuard(dir: string): ChildProcess {
+export function spawnGuard(dir: string): ChildProcess {
   const script =
     'read line; for f in "$0"/*.pid; do test -f "$f" && kill -9 "$(head -n 1 "$f")"; done; rm -rf "$0"'
   const guard = spawn('/bin/sh', ['-c', script, dir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })

@@ -8,7 +8,7 @@ import type { KafkaConnection } from '../runtime/kafka-client.ts'
 import { createKafka } from '../runtime/kafka-client.ts'
 import { createLogger } from '../runtime/log.ts'
 import { migrate } from '../sink-worker/migrate.ts'
-import { type Backend, startBackend } from './backends.ts'
+import { type Backend, spawnGuard, startBackend } from './backends.ts'
 import { type Verdict, verify } from './verify.ts'
 
 /** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */
@@ -18,6 +18,7 @@ export class Pipeline {
   readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-pipeline-'))
   /** The settings with which the services run. */
   readonly env: NodeJS.ProcessEnv
+  readonly #guard = spawnGuard(this.#dir)
   readonly #services: NodeService[] = []
   readonly #topic: string
   readonly #connection: KafkaConnection
@@ -99,7 +100,8 @@ export class Pipeline {
     await Promise.all(this.#services.map(async (service) => await service.kill()))
     await this.db.end().catch(() => {})
     await this.backend.close()
-    if (process.env.KEEP_LOGS === undefined) rmSync(this.#dir, { recursive: true, force: true })
+    rmSync(this.#dir, { recursive: true, force: true })
+    this.#guard.stdin?.end()
   }
 
   async #startService(program: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
