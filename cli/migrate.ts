@@ -1,10 +1,9 @@
-import { parseArgs } from 'node:util'
-import { readSettings } from '../runtime/env.ts'
+import { parseArgsOrExit } from './args.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
-import { databaseSettings, databaseUrl } from '../sink-worker/config.ts'
+import { databaseUrl } from '../runtime/database-url.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 
-const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
+const { values } = parseArgsOrExit({ options: { help: { type: 'boolean', short: 'h' } } })
 if (values.help) {
   console.log(`Usage: npm run migrate
 
@@ -13,7 +12,7 @@ and to run from several places at once.`)
   process.exit(0)
 }
 
-const url = readConfigOrExit(() => databaseUrl(readSettings(databaseSettings, process.env)))
+const url = readConfigOrExit(() => databaseUrl(process.env))
 try {
   const applied = await migrate(url)
   console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseArgsOrExit } from './args.ts'
 import { createLogger } from '../runtime/log.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
@@ -7,7 +7,7 @@ import { Database } from '../sink-worker/database.ts'
 import { moveOffsets } from '../sink-worker/resolve.ts'
 
 const HELP = `Usage: npm run sink                                        start the sink worker
-       npm run sink -- adopt                               read the topic as it is now, from its first record
+       npm run sink -- adopt [--partition N]               read the topic as it is now, from its first record
        npm run sink -- rewind --to OFFSET [--partition N]  read again from an offset (0: all that is retained)
 
 The sink stops a partition when its offsets can not be right: the topic was recreated, belongs to another cluster, or
@@ -17,14 +17,17 @@ its event_id. A running sink goes on within 30 s.
 
 Settings: see the README.`
 
-const { positionals, values } = parseArgs({
+const { positionals, values } = parseArgsOrExit({
   allowPositionals: true,
   options: { help: { type: 'boolean', short: 'h' }, to: { type: 'string' }, partition: { type: 'string' } },
 })
 const [command] = positionals
 
 if (values.help) console.log(HELP)
-else if (command === undefined) await import('../sink-worker/main.ts')
+else if (values.partition !== undefined && !/^\d+$/.test(values.partition)) {
+  console.error(`--partition must be a number, not "${values.partition}".`)
+  process.exitCode = 64
+} else if (command === undefined) await import('../sink-worker/main.ts')
 else if (command === 'adopt' && values.to === undefined) process.exitCode = await move(0n)
 else if (command === 'rewind' && /^\d+$/.test(values.to ?? ''))
   process.exitCode = await move(BigInt(values.to ?? ''))

@@ -8,6 +8,8 @@ import {
   type QueryConfig,
   type ResultBuilder,
 } from 'pg'
+import { databaseUrl } from '../runtime/database-url.ts'
+import { readConfigOrExit } from '../runtime/shutdown.ts'
 import { formatTable } from './table.ts'
 
 const maxRows = 1_000
@@ -44,15 +46,8 @@ The database is DATABASE_URL, else PG*, else the one of \`npm start\`.`)
 }
 
 function connection(): ClientConfig {
-  const { DATABASE_URL, PGHOST, PGDATABASE, PGUSER, PG_PORT } = process.env
-  const common = { application_name: 'firehose-sql', connectionTimeoutMillis: 5_000 }
-  if (DATABASE_URL) return { ...common, connectionString: DATABASE_URL }
-  // Without a connection string the driver reads PG* itself.
-  if (PGHOST || PGDATABASE || PGUSER) return common
-  return {
-    ...common,
-    connectionString: `postgresql://firehose:firehose@127.0.0.1:${PG_PORT || 15432}/firehose`,
-  }
+  const connectionString = readConfigOrExit(() => databaseUrl(process.env))
+  return { application_name: 'firehose-sql', connectionTimeoutMillis: 5_000, connectionString }
 }
 
 function reasonOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { EMBEDDED_DATABASE_URL } from '../sink-worker/config.ts'
+import { databaseUrl } from '../runtime/database-url.ts'
 import { ConfigError, readSettings } from '../runtime/env.ts'
 import { kafkaConfig, kafkaSettings } from '../runtime/kafka-client.ts'
 import { type Finding, type Verdict, verify, type VerifyProgress } from '../proof/verify.ts'
@@ -42,8 +42,7 @@ async function main(): Promise<number> {
 function targets() {
   const { connection, topic } = kafkaConfig(readSettings(kafkaSettings, process.env))
   return {
-    // An empty one leaves it to the driver, which reads PG* itself.
-    databaseUrl: process.env['DATABASE_URL'] || (process.env['PGHOST'] ? '' : EMBEDDED_DATABASE_URL),
+    databaseUrl: databaseUrl(process.env),
     kafkaBootstrapServers: connection.brokers.join(','),
     kafkaAccess: {
       ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),

@@ -28,7 +28,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(outermost(options))
   if (options.corsOrigins === '*' || options.corsOrigins.length > 0) app.use(corsFor(options.corsOrigins))
   app.use(nothingHere)
-  const router = new Router()
+  const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.event)
   router.post('/events', options.ingest.events)
   const document = openApiDocument()

@@ -1,5 +1,5 @@
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
-import { ConfigError, integer, list, oneOf, readSettings, text } from '../runtime/env.ts'
+import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../runtime/env.ts'
 import {
   type KafkaConnection,
   kafkaConfig,
@@ -79,8 +79,7 @@ export interface ApiConfig {
 
 /** @throws {ConfigError} that names every mistake at once */
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  const values = readSettings(apiSettings, env)
-  const problems: string[] = []
+  const { values, problems } = parseSettings(apiSettings, env)
   if (values.LINGER_MS >= values.DELIVERY_TIMEOUT_MS) {
     problems.push('LINGER_MS must be less than DELIVERY_TIMEOUT_MS')
   }
@@ -136,14 +135,4 @@ export function settingsHelp(): string {
 /** As a browser sends it in the Origin header: no path, no trailing slash. */
 function isOrigin(item: string): boolean {
   return URL.canParse(item) && new URL(item).origin === item
-}
-
-function collectProblems<T>(problems: string[], read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    problems.push(...error.problems)
-    return undefined
-  }
 }

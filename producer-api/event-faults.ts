@@ -22,7 +22,7 @@ const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
 /** What each field must be, by FIELD_* number. */
 const EXPECTED = [
   'must be an integer from -9223372036854775808 to 9223372036854775807, written without fraction and exponent.',
-  'must be a string with an RFC 3339 date-time, such as "2025-01-31T12:00:00.5Z", in the years 0001 to 9999.',
+  'must be a string with an RFC 3339 date-time, such as "2025-01-31T12:00:00.5Z": a real date in the years 0001 to 9999 (UTC), a T, hours 00-23, seconds 00-59.',
   'must be a JSON object.',
   'must be a string with a UUID, such as "0198c0de-7a5b-7000-8000-0123456789ab", or be left out.',
 ]

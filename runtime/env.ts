@@ -28,22 +28,39 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads every declared variable; an empty one counts as unset.
- *
- * @throws {ConfigError} that names all mistakes at once
+ * Reads every declared variable; an empty one counts as unset. One that can not be read is named in `problems` and has
+ * its default, so that what several settings say together can be checked in the same go.
  */
-export function readSettings<S extends Settings>(settings: S, env: NodeJS.ProcessEnv): Values<S> {
+export function parseSettings<S extends Settings>(
+  settings: S,
+  env: NodeJS.ProcessEnv,
+): { values: Values<S>; problems: string[] } {
   const problems: string[] = []
   const values: Record<string, unknown> = {}
   for (const [name, setting] of Object.entries(settings)) {
-    try {
-      values[name] = setting.parse(env[name] === '' ? undefined : env[name])
-    } catch (error) {
-      problems.push(`${name} ${(error as Error).message}`)
-    }
+    const given = env[name] === '' ? undefined : env[name]
+    const value = collectProblems(problems, () => setting.parse(given), `${name} `)
+    values[name] = value ?? setting.parse(undefined)
   }
+  return { values: values as Values<S>, problems }
+}
+
+/** @throws {ConfigError} that names all mistakes at once */
+export function readSettings<S extends Settings>(settings: S, env: NodeJS.ProcessEnv): Values<S> {
+  const { values, problems } = parseSettings(settings, env)
   if (problems.length > 0) throw new ConfigError(problems)
-  return values as Values<S>
+  return values
+}
+
+/** What `read` gives, or undefined with its mistakes added to `problems`. */
+export function collectProblems<T>(problems: string[], read: () => T, prefix = ''): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    const mistakes = error instanceof ConfigError ? error.problems : [(error as Error).message]
+    problems.push(...mistakes.map((mistake) => prefix + mistake))
+    return undefined
+  }
 }
 
 /** Free text. */

@@ -4,10 +4,13 @@ import kafkajs, { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'ka
 import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
 import type { Logger } from './log.ts'
 
+/** Of one compressed batch: what inflates to more is refused before it takes the memory (I7). */
+const MAX_INFLATED_BYTES = 64 * 1024 * 1024
+
 // What other producers may have used; kafkajs knows gzip alone by itself. Snappy and LZ4 need packages of their own.
 kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
   compress: async ({ buffer }: { buffer: Buffer }) => zstdCompressSync(buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
+  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer, { maxOutputLength: MAX_INFLATED_BYTES }),
 })
 
 /** The settings with which both services reach Kafka. */
@@ -66,6 +69,12 @@ export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection;
   const hasUser = values.KAFKA_SASL_USERNAME !== undefined && values.KAFKA_SASL_PASSWORD !== undefined
   if (values.KAFKA_SASL_MECHANISM !== 'none' && !hasUser) {
     problems.push('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD')
+  }
+  if (values.KAFKA_SASL_MECHANISM === 'none' && (values.KAFKA_SASL_USERNAME ?? values.KAFKA_SASL_PASSWORD)) {
+    problems.push('KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD need KAFKA_SASL_MECHANISM')
+  }
+  if (!values.KAFKA_SSL && values.KAFKA_SSL_CA_FILE !== undefined) {
+    problems.push('KAFKA_SSL_CA_FILE needs KAFKA_SSL=true')
   }
   let ssl: KafkaConfig['ssl'] = values.KAFKA_SSL
   if (values.KAFKA_SSL && values.KAFKA_SSL_CA_FILE !== undefined) {

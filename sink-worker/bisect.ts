@@ -1,7 +1,15 @@
 /** Too many rows were refused for the rows to be the reason. */
 class TooManyRefusedError extends Error {
+  /** See sqlstate.ts: waits for a person. */
+  readonly needsPerson = true
   constructor(refused: number, of: number, cause: unknown) {
-    super(`${refused} of ${of} rows were refused: the table, not the rows, seems to be the reason`, { cause })
+    const { code, constraint } = cause as { code?: string; constraint?: string }
+    const by = [constraint, code].filter((part) => part !== undefined).join(', ')
+    super(
+      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so nothing is buried: ` +
+        'mend the constraint, trigger or table that refuses them',
+      { cause },
+    )
     this.name = 'TooManyRefusedError'
   }
 }
@@ -24,6 +32,10 @@ export async function storeBySplitting<T>(
   tooMany: (refused: number, of: number) => boolean,
 ): Promise<{ item: T; error: unknown }[]> {
   const refused: { item: T; error: unknown }[] = []
+  const check = (error: unknown): void => {
+    if (tooMany(refused.length, items.length))
+      throw new TooManyRefusedError(refused.length, items.length, error)
+  }
   const visit = async (segment: readonly T[]): Promise<void> => {
     if (segment.length === 0) return
     const attempt = await store(segment)
@@ -31,9 +43,7 @@ export async function storeBySplitting<T>(
     const [only, ...rest] = segment
     if (only !== undefined && rest.length === 0) {
       refused.push({ item: only, error: attempt.error })
-      if (tooMany(refused.length, items.length)) {
-        throw new TooManyRefusedError(refused.length, items.length, attempt.error)
-      }
+      check(attempt.error)
       return
     }
     const middle = segment.length >> 1

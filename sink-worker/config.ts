@@ -1,5 +1,6 @@
 import type { ClientConfig } from 'pg'
-import { ConfigError, integer, oneOf, optionalText, readSettings, secret, text } from '../runtime/env.ts'
+import { databaseSettings, databaseUrl } from '../runtime/database-url.ts'
+import { collectProblems, ConfigError, integer, oneOf, parseSettings, text } from '../runtime/env.ts'
 import {
   type KafkaConnection,
   kafkaConfig,
@@ -7,14 +8,6 @@ import {
   type TopicConfig,
 } from '../runtime/kafka-client.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
-
-/** The database that `npm start` brings up. */
-export const EMBEDDED_DATABASE_URL = 'postgresql://firehose:firehose@127.0.0.1:15432/firehose'
-
-export const databaseSettings = {
-  DATABASE_URL: secret(`PostgreSQL, with \`sslmode\`; without it \`PG*\`, else the one of \`npm start\``),
-  PGHOST: optionalText('With the other `PG*` variables of libpq, instead of DATABASE_URL'),
-}
 
 export const sinkSettings = {
   ...kafkaSettings,
@@ -64,33 +57,27 @@ export interface SinkConfig {
 
 /** @throws {ConfigError} with every mistake */
 export function readSinkConfig(env: NodeJS.ProcessEnv): SinkConfig {
-  const values = readSettings(sinkSettings, env)
-  const { connection, topic } = kafkaConfig(values)
+  const { values, problems } = parseSettings(sinkSettings, env)
+  if (values.FETCH_MIN_BYTES > values.FETCH_MAX_BYTES) {
+    problems.push('FETCH_MIN_BYTES must not be more than FETCH_MAX_BYTES')
+  }
+  const kafka = collectProblems(problems, () => kafkaConfig(values))
+  const connectionString = collectProblems(problems, () => databaseUrl(env))
+  if (problems.length > 0 || kafka === undefined || connectionString === undefined)
+    throw new ConfigError(problems)
   return {
-    kafka: connection,
-    topic,
+    kafka: kafka.connection,
+    topic: kafka.topic,
     groupId: values.KAFKA_GROUP_ID,
     sessionTimeoutMs: values.KAFKA_SESSION_TIMEOUT_MS,
     minBytes: values.FETCH_MIN_BYTES,
     maxWaitMs: values.FETCH_MAX_WAIT_MS,
     maxBytes: values.FETCH_MAX_BYTES,
-    database: { connectionString: databaseUrl(values) },
+    database: { connectionString },
     databaseTimeoutMs: values.DATABASE_TIMEOUT_MS,
     host: values.SINK_HOST,
     port: values.SINK_PORT,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
     logLevel: values.LOG_LEVEL,
   }
-}
-
-/** The URL; an empty one lets the driver read `PG*`. */
-export function databaseUrl(values: {
-  DATABASE_URL: string | undefined
-  PGHOST: string | undefined
-}): string {
-  if (values.DATABASE_URL === undefined) return values.PGHOST === undefined ? EMBEDDED_DATABASE_URL : ''
-  if (!URL.canParse(values.DATABASE_URL) || !/^postgres(ql)?:/.test(values.DATABASE_URL)) {
-    throw new ConfigError(['DATABASE_URL must be postgresql://user:password@host:port/database'])
-  }
-  return values.DATABASE_URL
 }

@@ -19,7 +19,22 @@ const INSERT = `
     AS t(partition, "offset", event_id, value, value_bytes, value_sha256, headers, reason, sqlstate, message)
   ON CONFLICT DO NOTHING`
 
-/** Writes dead letters within the open transaction; one that is there already stays as it is. */
+/** Other records than these stand in dead_letters at their coordinates: the topic is not the one that was read before. */
+class DeadLetterMismatchError extends Error {
+  readonly needsPerson = true
+  constructor() {
+    super(
+      'dead_letters holds other records at the same coordinates: was the topic recreated? see "npm run sink -- adopt"',
+    )
+    this.name = 'DeadLetterMismatchError'
+  }
+}
+
+/**
+ * Writes dead letters within the open transaction; one that is there already (read again after a rewind) stays.
+ *
+ * @throws {DeadLetterMismatchError} when another record's is there
+ */
 export async function insertDeadLetters(
   db: Database,
   identity: TopicIdentity,
@@ -27,25 +42,54 @@ export async function insertDeadLetters(
 ): Promise<void> {
   for (let start = 0; start < dead.length; start += INSERT_ROWS) {
     const rows = dead.slice(start, start + INSERT_ROWS)
-    await db.query(INSERT, [
+    const inserted = await db.query(INSERT, [
       identity.clusterId,
       identity.topic,
       rows.map(({ record }) => record.partition),
       rows.map(({ record }) => record.offset.toString()),
       rows.map(({ eventId }) => eventId ?? null),
-      rows.map(({ record }) => (fits(record.value) ? record.value : null)),
+      rows.map(({ record }) => storedValue(record.value)),
       rows.map(({ record }) => record.value?.length ?? 0),
-      rows.map(({ record }) =>
-        record.value === null || fits(record.value)
-          ? null
-          : createHash('sha256').update(record.value).digest(),
-      ),
+      rows.map(({ record }) => storedDigest(record.value)),
       rows.map(({ record }) => headersAsJson(record.headers)),
       rows.map(({ reason }) => reason),
       rows.map(({ sqlstate }) => sqlstate ?? null),
       rows.map(({ message }) => message.replaceAll('\0', '\\0')), // text holds no NUL
     ])
+    if (inserted.rowCount !== rows.length) await compareStored(db, identity, rows)
   }
+}
+
+async function compareStored(
+  db: Database,
+  identity: TopicIdentity,
+  rows: readonly DeadLetter[],
+): Promise<void> {
+  const { rowCount } = await db.query(
+    `SELECT 1 FROM dead_letters AS d
+     JOIN unnest($3::int[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bytea[])
+       AS t(partition, "offset", value, value_bytes, value_sha256) USING (partition, "offset")
+     WHERE (d.cluster_id, d.topic) = ($1, $2)
+       AND (d.value, d.value_bytes, d.value_sha256) IS DISTINCT FROM (t.value, t.value_bytes, t.value_sha256)`,
+    [
+      identity.clusterId,
+      identity.topic,
+      rows.map(({ record }) => record.partition),
+      rows.map(({ record }) => record.offset.toString()),
+      rows.map(({ record }) => storedValue(record.value)),
+      rows.map(({ record }) => record.value?.length ?? 0),
+      rows.map(({ record }) => storedDigest(record.value)),
+    ],
+  )
+  if (rowCount !== 0) throw new DeadLetterMismatchError()
+}
+
+function storedValue(value: Buffer | null): Buffer | null {
+  return fits(value) ? value : null
+}
+
+function storedDigest(value: Buffer | null): Buffer | null {
+  return value === null || fits(value) ? null : createHash('sha256').update(value).digest()
 }
 
 function fits(value: Buffer | null): boolean {

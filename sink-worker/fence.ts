@@ -33,6 +33,8 @@ export class FenceLostError extends Error {
 
 /** `events` is not the table that the rows were made for. Nothing was written. */
 class TableMismatchError extends Error {
+  /** See sqlstate.ts: waits for a person. */
+  readonly needsPerson = true
   constructor(found: string) {
     super(`the columns of "events" are (${found}), expected (${EVENT_COLUMN_TYPES}); restore their types`)
     this.name = 'TableMismatchError'
@@ -94,9 +96,8 @@ function fenceStatement(identity: TopicIdentity, slice: Slice): string {
 
 /**
  * No timeout of the server ends a COPY whose client is frozen (measured): its row lock would hold a partition for
- * ever. So, while the fence waits (its token finds it, through a pooler too), a second connection ends the sessions that
- * block it, if they are the sink's own
- * (same role, same name) and their transaction is older than a healthy one gets.
+ * ever. So, while the fence waits (its token finds it, through a pooler too), a second connection ends the sessions
+ * that block it, if they are the sink's own (same role, same name) and old enough.
  */
 async function withRivalCheck<T>(db: Database, token: string, work: () => Promise<T>): Promise<T> {
   let check: Promise<unknown> = Promise.resolve()

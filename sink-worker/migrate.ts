@@ -5,32 +5,33 @@ const MIGRATIONS = new URL('./migrations/', import.meta.url)
 /** Any fixed number does: it only keeps two migrators apart. */
 const ADVISORY_LOCK_KEY = 7_311_051_971
 
+/** Longer than any other migrator needs. */
+const LOCK_TIMEOUT_MS = 60_000
+
 /**
- * Applies the numbered SQL files of `migrations/` that the database has not seen, each in a transaction of its
- * own, all under one advisory lock, so that any number of migrators may start at once.
+ * Applies the numbered SQL files of `migrations/` that the database has not seen, all in one transaction under one
+ * advisory lock of the transaction (so it works through PgBouncer too): any number of migrators may start at once.
  *
  * @returns the names of the migrations applied now, in order
- * @throws the driver's error when the database is out of reach or a migration fails (nothing of it is kept)
+ * @throws the driver's error when the database is out of reach or a migration fails (nothing is kept)
  */
 export async function migrate(connectionString: string): Promise<string[]> {
   const client = new pg.Client({ connectionString, application_name: 'firehose-migrate' })
   await client.connect()
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK_KEY])
+    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
+    await client.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK_KEY])
     await client.query(
-      'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
+      'CREATE TABLE IF NOT EXISTS firehose_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
     )
-    const { rows } = await client.query<{ name: string }>('SELECT name FROM schema_migrations')
+    const { rows } = await client.query<{ name: string }>('SELECT name FROM firehose_migrations')
     const seen = new Set(rows.map((row) => row.name))
-    const applied: string[] = []
-    for (const name of await listMigrations()) {
-      if (seen.has(name)) continue
-      await applyMigration(client, name)
-      applied.push(name)
-    }
-    return applied
+    const missing = (await listMigrations()).filter((name) => !seen.has(name))
+    for (const name of missing) await applyMigration(client, name)
+    await client.query('COMMIT')
+    return missing
   } finally {
-    await client.end() // also releases the lock
+    await client.end() // rolls back what is still open
   }
 }
 
@@ -41,12 +42,9 @@ async function listMigrations(): Promise<string[]> {
 async function applyMigration(client: pg.Client, name: string): Promise<void> {
   const sql = await readFile(new URL(name, MIGRATIONS), 'utf8')
   try {
-    await client.query('BEGIN')
     await client.query(sql)
-    await client.query('INSERT INTO schema_migrations (name) VALUES ($1)', [name])
-    await client.query('COMMIT')
+    await client.query('INSERT INTO firehose_migrations (name) VALUES ($1)', [name])
   } catch (error) {
-    await client.query('ROLLBACK')
     throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
   }
 }

@@ -2,7 +2,7 @@ import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { SinkCounters } from './metrics.ts'
 import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from './outage.ts'
-import { describeError, sqlstateOf } from './sqlstate.ts'
+import { classifyError, describeError, sqlstateOf } from './sqlstate.ts'
 
 /** A reminder in the log while an outage lasts. */
 const REMIND_MS = 30_000
@@ -31,10 +31,14 @@ export class OutageGuard {
     const reason = describeError(error)
     const isNew = this.#breaker.kind === 'running'
     if (isNew) this.#counters.pauses += 1
-    this.#breaker = afterFailure(this.#breaker, reason, Date.now())
+    const needsPerson = classifyError(error) === 'halt'
+    this.#breaker = afterFailure(this.#breaker, { reason, needsPerson }, Date.now())
     if (!isNew && Date.now() - this.#remindedMs < REMIND_MS) return
     this.#remindedMs = Date.now()
-    this.#logger.error({ reason, sqlstate: sqlstateOf(error) }, isNew ? 'paused' : 'still paused')
+    this.#logger.error(
+      { reason, needs_person: needsPerson, sqlstate: sqlstateOf(error) },
+      isNew ? 'paused' : 'still paused',
+    )
   }
 
   /** All is in order again as far as reading tells; close() follows the first commit. */

@@ -44,8 +44,10 @@ type DeadReason =
   | 'event_id_conflict'
   /** PostgreSQL refused the row's data (SQLSTATE class 22 or 54). */
   | 'data_exception'
-  /** A constraint, trigger or unique index that the user added refused the row. */
+  /** A constraint or trigger that the user added refused the row. */
   | 'constraint'
+  /** A unique index or trigger that the user added kept the row out without an error. */
+  | 'kept_out'
 
 /** A record that decoded to a row. */
 export interface DecodedRow {

@@ -19,6 +19,8 @@ export interface Moved {
  * `offset` if that is later.
  *
  * @param partitions all of the topic's when left out
+ * @param isOtherTopic another topic of the same name: the dead letters of the earlier one keep their coordinates under a
+ *   cluster_id of their own, so that they do not stand in the way of this one's
  * @throws for a partition that Kafka does not know, or an offset past its end; then nothing is moved
  */
 export async function moveOffsets(
@@ -27,6 +29,7 @@ export async function moveOffsets(
   topic: string,
   offset: bigint,
   partitions: readonly number[] = [...description.partitions.keys()],
+  isOtherTopic = false,
 ): Promise<Moved[]> {
   await db.query('BEGIN')
   try {
@@ -45,6 +48,13 @@ export async function moveOffsets(
          SET next_offset = excluded.next_offset, last_offset = NULL, last_digest = NULL, updated_at = now()`,
         [description.clusterId, topic, partition, to.toString()],
       )
+      if (isOtherTopic) {
+        await db.query(
+          `UPDATE dead_letters SET cluster_id = cluster_id || ' until ' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+           WHERE (cluster_id, topic, partition) = ($1, $2, $3)`,
+          [description.clusterId, topic, partition],
+        )
+      }
       const before = rows[0]?.next_offset
       moved.push({ partition, from: before === undefined ? null : BigInt(before), to })
     }

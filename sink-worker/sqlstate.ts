@@ -7,8 +7,6 @@ export type ErrorClass =
   | 'outage'
   /** Two transactions met (deadlock, serialization): try again at once, one partition at a time. */
   | 'contention'
-  /** A lock was not to be had in time: as an outage, but first end a frozen rival that holds the fence. */
-  | 'lock_timeout'
   /** A key is there already: take the second road. */
   | 'unique_violation'
   /** The row's data, or a constraint or trigger of the user, refused a row: find it, bury it. */
@@ -18,7 +16,7 @@ export type ErrorClass =
 
 const BY_CODE: Record<string, ErrorClass> = {
   '23505': 'unique_violation',
-  '55P03': 'lock_timeout', // lock_not_available
+  '55P03': 'outage', // lock_not_available: someone holds a lock on `events`
   '55006': 'outage', // object_in_use
   '25006': 'outage', // read_only_sql_transaction: a failover is under way
   '25P03': 'outage', // idle_in_transaction_session_timeout
@@ -45,6 +43,7 @@ const BY_CLASS: Record<string, ErrorClass> = {
  *   timed out): an outage. A mistake of our own (TypeError and the like) is a halt: it must be seen.
  */
 export function classifyError(error: unknown): ErrorClass {
+  if ((error as { needsPerson?: boolean } | null)?.needsPerson === true) return 'halt'
   const code = sqlstateOf(error)
   if (code !== undefined) return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'halt'
   const programming = [TypeError, RangeError, ReferenceError, SyntaxError]

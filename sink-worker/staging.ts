@@ -89,8 +89,8 @@ function keptOut({ record, row }: DecodedRow): DeadLetter {
   return {
     record,
     eventId: row.eventId,
-    reason: 'constraint',
-    sqlstate: '23505',
-    message: 'Another unique index or a trigger of "events" kept this row out',
+    reason: 'kept_out',
+    sqlstate: undefined,
+    message: 'Another unique index or a trigger of "events" kept this row out without an error',
   }
 }

@@ -19,7 +19,7 @@ export type StoreOutcome =
 
 /** After a duplicate, this many batches without one go the staged road before COPY is tried again. */
 const STAGED_BATCHES = 20
-/** More refused rows than this, and than half of the rows they came among, are not the rows' fault. */
+/** More refused rows than this, and than half of a batch (or in batches of which nothing was stored), are not the rows' fault. */
 const FEW_ROWS = 10
 const CONTENTION_ATTEMPTS = 5
 
@@ -30,8 +30,8 @@ const CONTENTION_ATTEMPTS = 5
 export class BatchStore {
   readonly #db: Database
   #stagedToGo = 0
-  /** Of the latest batches, as long as each had more refused rows than stored ones. */
-  #streak = { refused: 0, rows: 0 }
+  /** Refused rows of the latest batches of which nothing was stored: with one event a batch, they are all there is. */
+  #refusedInARow = 0
 
   constructor(db: Database) {
     this.#db = db
@@ -78,17 +78,12 @@ export class BatchStore {
     return { kind: 'stored', result: total }
   }
 
-  readonly #tooMany = (refused: number, of: number): boolean => {
-    const allRefused = refused + this.#streak.refused
-    return allRefused > FEW_ROWS && allRefused > (of + this.#streak.rows) / 2
-  }
+  /** A row that was stored proves that the table works; so only batches without one add up. */
+  readonly #tooMany = (refused: number, of: number): boolean =>
+    (refused > FEW_ROWS && refused > of / 2) || (refused === of && refused + this.#refusedInARow > FEW_ROWS)
 
   #remember(road: Road, result: WriteResult, rows: number): void {
-    if (result.refused > rows / 2) {
-      this.#streak = { refused: this.#streak.refused + result.refused, rows: this.#streak.rows + rows }
-    } else if (result.stored > 0) {
-      this.#streak = { refused: 0, rows: 0 }
-    }
+    if (rows > 0) this.#refusedInARow = result.refused === rows ? this.#refusedInARow + rows : 0
     if (road === 'copy') return
     const isClean = result.stored + result.refused === rows // no duplicate, no id conflict
     this.#stagedToGo = isClean ? Math.max(0, this.#stagedToGo - 1) : STAGED_BATCHES

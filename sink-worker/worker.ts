@@ -143,6 +143,8 @@ export class Worker implements SourceListener {
     return {
       state: isPaused ? 'paused' : isStarting ? 'starting' : stopped === undefined ? 'running' : 'stopped',
       reason: isPaused ? breaker.reason : stopped,
+      // An outage mends itself here once it is over there; the rest waits for a person.
+      needs_person: isPaused ? breaker.needsPerson : stopped !== undefined,
       paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
       partitions: partitions.map(({ partition, next, read, highWatermark, stopped: why }) => ({
         partition,

@@ -39,22 +39,35 @@ test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is
 })
 
 test('adopt takes the recreated topic as it is now; rewind reads again and stores nothing twice', async () => {
-  await send(0, 50)
-  await storedRows(50)
+  await send(0, 10)
+  await sendValue('junk')
+  await deadLetters(1)
   await sink.stop(10_000)
   await deleteTopic()
   await createTopic()
   await send(100, 10)
-  assert.match(await resolve('adopt'), /partition 0: from 50, next offset is now 0/)
+  await sendValue('other junk')
+  assert.match(await resolve('adopt'), /partition 0: from 11, next offset is now 0/)
   await sink.start()
-  await storedRows(60)
+  await storedRows(20)
+  await deadLetters(2)
   await sink.stop(10_000)
   await pipeline.query('DELETE FROM events WHERE user_id = 107')
-  assert.match(await resolve('rewind', '--to', '5'), /partition 0: from 10, next offset is now 5/)
+  assert.match(await resolve('rewind', '--to', '5'), /partition 0: from 11, next offset is now 5/)
   await sink.start()
-  await storedRows(60)
-  assert.equal((await pipeline.query('SELECT 1 FROM dead_letters')).length, 0)
-  await assert.rejects(resolve('rewind', '--to', '11'), /Nothing was moved: partition 0 ends at offset 10/)
+  await storedRows(20)
+  const dead = await pipeline.query<{ offset: string; value: Buffer; earlier: boolean }>(
+    `SELECT "offset", value, cluster_id LIKE '% until %' AS earlier FROM dead_letters ORDER BY earlier, "offset"`,
+  )
+  assert.deepEqual(
+    dead.map((row) => [row.offset, row.value.toString(), row.earlier]),
+    [
+      ['10', 'other junk', false],
+      ['10', 'junk', true],
+    ],
+    'both dead letters of offset 10 are kept',
+  )
+  await assert.rejects(resolve('rewind', '--to', '12'), /Nothing was moved: partition 0 ends at offset 11/)
 })
 
 test('I9: a recreated topic that has outgrown the old offsets is told by its last record', async () => {
@@ -155,6 +168,19 @@ interface Health {
   state: string
   reason: string
   total_expired: number
+}
+
+async function sendValue(value: string): Promise<void> {
+  await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+    await produce([{ value, partition: 0 }])
+  })
+}
+
+async function deadLetters(count: number): Promise<void> {
+  await until(
+    `${count} dead letters`,
+    async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === count,
+  )
 }
 
 /** Runs `npm run sink -- ...` and gives what it says. */

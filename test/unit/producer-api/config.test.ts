@@ -97,3 +97,13 @@ test('a port in use is one sentence', async () => {
     `127.0.0.1:${port} is in use by another program: stop it, or set PORT to a free port.\n`,
   )
 })
+
+test('every mistake is named at once, also those that only several settings show', () => {
+  const env = { PORT: 'x', KAFKA_BOOTSTRAP_SERVERS: 'nowhere', LINGER_MS: '500', DELIVERY_TIMEOUT_MS: '200' }
+  const read = (): unknown => readApiConfig(env)
+  assert.throws(read, (error: Error) => {
+    for (const name of ['PORT must', 'KAFKA_BOOTSTRAP_SERVERS must', 'LINGER_MS must'])
+      assert.match(error.message, new RegExp(name))
+    return true
+  })
+})

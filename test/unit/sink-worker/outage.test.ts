@@ -3,22 +3,48 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from '../../../sink-worker/outage.ts'
 
+const because = (reason: string) => ({ reason, needsPerson: false })
+
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 
 test('a failure pauses, a probe lets batches flow, and a failure then goes on where the pause was', () => {
-  const paused = afterFailure(RUNNING, 'refused', 1_000)
-  assert.deepEqual(paused, { kind: 'paused', reason: 'refused', sinceMs: 1_000, attempts: 0 })
-  const again = afterFailure(paused, 'starting up', 1_200)
-  assert.deepEqual(again, { kind: 'paused', reason: 'starting up', sinceMs: 1_000, attempts: 1 })
+  const paused = afterFailure(RUNNING, because('refused'), 1_000)
+  assert.deepEqual(paused, {
+    kind: 'paused',
+    reason: 'refused',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 0,
+  })
+  const again = afterFailure(paused, because('starting up'), 1_200)
+  assert.deepEqual(again, {
+    kind: 'paused',
+    reason: 'starting up',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 1,
+  })
   const probing = afterProbe(again)
-  assert.deepEqual(probing, { kind: 'probing', reason: 'starting up', sinceMs: 1_000, attempts: 1 })
-  const full = afterFailure(probing, 'disk full', 1_400)
-  assert.deepEqual(full, { kind: 'paused', reason: 'disk full', sinceMs: 1_000, attempts: 2 })
+  assert.deepEqual(probing, {
+    kind: 'probing',
+    reason: 'starting up',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 1,
+  })
+  const full = afterFailure(probing, because('disk full'), 1_400)
+  assert.deepEqual(full, {
+    kind: 'paused',
+    reason: 'disk full',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 2,
+  })
 })
 
 test('a probe changes nothing while nothing is paused', () => {
   assert.equal(afterProbe(RUNNING), RUNNING)
-  const probing = afterProbe(afterFailure(RUNNING, 'x', 1))
+  const probing = afterProbe(afterFailure(RUNNING, because('x'), 1))
   assert.equal(afterProbe(probing), probing)
 })
 
@@ -40,10 +66,11 @@ test('whatever happens, the outage keeps its beginning and counts its failures, 
         } else {
           if (failures === 0) since = now
           failures += 1
-          breaker = afterFailure(breaker, `failure ${now}`, now)
+          breaker = afterFailure(breaker, because(`failure ${now}`), now)
           assert.deepEqual(breaker, {
             kind: 'paused',
             reason: `failure ${now}`,
+            needsPerson: false,
             sinceMs: since,
             attempts: failures - 1,
           })

@@ -43,7 +43,7 @@ const TABLE: [ErrorClass, codes: Record<string, string>][] = [
       '40P01': 'deadlock_detected',
     },
   ],
-  ['lock_timeout', { '55P03': 'lock_not_available' }],
+  ['outage', { '55P03': 'lock_not_available' }],
   ['unique_violation', { '23505': 'unique_violation' }],
   [
     'row',
