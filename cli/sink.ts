@@ -50,6 +50,7 @@ async function move(offset: bigint): Promise<number> {
       config.topic.name,
       offset,
       partitions,
+      command === 'adopt',
     )) {
       console.log(
         `partition ${partition}: ${from === null ? 'new' : `from ${from}`}, next offset is now ${to}`,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import kafkajs, { type IHeaders } from 'kafkajs'
 import { Pipeline } from '../../proof/pipeline.ts'
@@ -17,11 +18,23 @@ let sinkUrl: string
 
 before(async () => {
   pipeline = await Pipeline.start()
-  sinkUrl = (await pipeline.startSink()).url
+  sinkUrl = (await pipeline.startSink({ DATABASE_URL: await leastPrivilegedUrl() })).url
 })
 after(async () => {
   await pipeline?.close()
 })
+
+/** The role that the README gives the sink: every road of a batch is tested with it. */
+async function leastPrivilegedUrl(): Promise<string> {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const sql = /```sql\n(CREATE ROLE firehose_sink[\s\S]*?)```/.exec(readme)?.[1]
+  assert.ok(sql)
+  await pipeline.query(sql.replace("'...'", "'secret'"))
+  const url = new URL(pipeline.backend.postgres.url)
+  url.username = 'firehose_sink'
+  url.password = 'secret'
+  return url.href
+}
 
 async function send(...values: (string | Buffer | null)[]): Promise<void> {
   await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
