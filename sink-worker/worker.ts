@@ -14,27 +14,14 @@ import { decodeRecord } from './decode-record.ts'
 import type { TopicIdentity } from './fence.ts'
 import { stop, wasSeenBefore } from './offsets.ts'
 import { OutageGuard } from './outage-guard.ts'
-import { digestOf, type PartitionState, placeBatch } from './partition.ts'
+import { type Part, toRequest } from './part.ts'
+import { type PartitionState, placeBatch } from './partition.ts'
 import { readPositions, watermarksOf } from './positions.ts'
 import type { RecordBatch, RecordSource, SourceListener, TopicInspector } from './record-source.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from './records.ts'
 import { BatchStore } from './store-batch.ts'
 import { TransactionQueue } from './transaction-queue.ts'
-import type { WriteRequest, WriteResult } from './write-batch.ts'
-
-/** A batch of one partition that waits for its transaction. */
-interface Part {
-  generation: number
-  state: PartitionState
-  /** next_offset as it must stand, and as it shall stand. */
-  from: bigint
-  to: bigint
-  last: KafkaRecord
-  rows: DecodedRow[]
-  dead: DeadLetter[]
-  /** Records before this batch that expired before they were read. */
-  expired: number
-}
+import type { WriteResult } from './write-batch.ts'
 
 /** Records of a batch that are next, with what is missing before them. */
 interface Placed {
@@ -348,20 +335,5 @@ export class Worker implements SourceListener {
     for (const state of this.#partitions.values()) {
       state.highWatermark = partitions.get(state.partition)?.high ?? state.highWatermark
     }
-  }
-}
-
-function toRequest(parts: readonly Part[]): WriteRequest {
-  const sorted = parts.toSorted((a, b) => a.state.partition - b.state.partition)
-  return {
-    slices: sorted.map(({ state, from, to, last }) => ({
-      partition: state.partition,
-      from,
-      to,
-      lastOffset: last.offset,
-      lastDigest: digestOf(last),
-    })),
-    rows: sorted.flatMap(({ rows }) => rows),
-    dead: sorted.flatMap(({ dead }) => dead),
   }
 }
