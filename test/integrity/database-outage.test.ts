@@ -8,7 +8,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { blockWriters } from '../support/moments.ts'
 import { cpuMs } from '../support/processes.ts'
 import { quickTimeouts, scale } from '../support/scale.ts'
-import { kafkaClient } from '../support/records.ts'
+import { groupMembers } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
 /*
@@ -59,7 +59,7 @@ const outages: [name: string, lastsMs: number, begin: () => Promise<() => Promis
 
 for (const [name, lastsMs, begin] of outages) {
   test(`I5: PostgreSQL ${name} under load: every answer 202, no rebalance, all stored once after`, async (t) => {
-    const members = await groupMembers()
+    const members = await groupMembers(pipeline.backend.kafka.bootstrapServers)
     const assignments = countAssignments()
     const ackedFile = pipeline.path(`acked-${name}.tsv`)
     const running = load({ ...loadOptions(), ackedFile })
@@ -82,7 +82,7 @@ for (const [name, lastsMs, begin] of outages) {
     const verdict = await pipeline.verify(ackedFile)
     assert.equal(verdict.ok, true, JSON.stringify(verdict))
     assert.equal(verdict.acked, result.acked)
-    assert.deepEqual(await groupMembers(), members)
+    assert.deepEqual(await groupMembers(pipeline.backend.kafka.bootstrapServers), members)
     assert.equal(countAssignments(), assignments, 'the group was not joined again')
   })
 }
@@ -90,14 +90,6 @@ for (const [name, lastsMs, begin] of outages) {
 function loadOptions() {
   const { rate, connections, seconds } = scale
   return { url: api.url, rate, connections, seconds: scale.full ? seconds : Math.max(seconds, 8) }
-}
-
-async function groupMembers(): Promise<string[]> {
-  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
-  await admin.connect()
-  const { groups } = await admin.describeGroups(['firehose-sink'])
-  await admin.disconnect()
-  return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))
 }
 
 /** The sink says each join, so each generation of the group, in its log. */

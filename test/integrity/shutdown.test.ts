@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { load } from '../../proof/load.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { kafkaClient } from '../support/records.ts'
+import { groupMembers } from '../support/records.ts'
 import { blockWriters, sinkInTransaction } from '../support/moments.ts'
 import { scale } from '../support/scale.ts'
 import { until } from '../support/until.ts'
@@ -31,7 +31,11 @@ test('I8: SIGTERM under load: both end with 0, what was acknowledged is stored b
   await Promise.all([api.stop(20_000), sink.stop(20_000)])
   assert.deepEqual(await apiExit, { code: 0, signal: null })
   assert.deepEqual(await sinkExit, { code: 0, signal: null })
-  assert.deepEqual(await groupMembers(), [], 'the sink has left the group')
+  assert.deepEqual(
+    await groupMembers(pipeline.backend.kafka.bootstrapServers),
+    [],
+    'the sink has left the group',
+  )
   stopLoad.abort()
   const result = await running
   t.diagnostic(`acknowledged ${result.acked}, errors ${JSON.stringify(result.errors)}`)
@@ -98,11 +102,3 @@ test('I8: a second signal ends at once', async () => {
   await pending
   await pipeline.backend.kafka.thaw()
 })
-
-async function groupMembers(): Promise<unknown[]> {
-  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
-  await admin.connect()
-  const { groups } = await admin.describeGroups(['firehose-sink'])
-  await admin.disconnect()
-  return groups.flatMap(({ members }) => members)
-}

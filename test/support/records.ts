@@ -38,3 +38,12 @@ export function record(n: number, change: Record<string, unknown> = {}): string 
     ...change,
   })
 }
+
+/** The ids of the members of the sink's consumer group. */
+export async function groupMembers(bootstrapServers: string): Promise<string[]> {
+  const admin = kafkaClient(bootstrapServers).admin()
+  await admin.connect()
+  const { groups } = await admin.describeGroups(['firehose-sink'])
+  await admin.disconnect()
+  return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))
+}
