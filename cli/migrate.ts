@@ -1,24 +1,40 @@
 import { parseArgsOrExit } from './args.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
+import { ConfigError } from '../runtime/env.ts'
 import { databaseUrl } from '../runtime/database-url.ts'
 import { migrate } from '../sink-worker/migrate.ts'
+import type { SinkRole } from '../sink-worker/sink-role.ts'
 
-const { values } = parseArgsOrExit({ options: { help: { type: 'boolean', short: 'h' } } })
+const { values } = parseArgsOrExit({
+  options: { help: { type: 'boolean', short: 'h' }, 'sink-role': { type: 'string' } },
+})
 if (values.help) {
-  console.log(`Usage: npm run migrate
+  console.log(`Usage: npm run migrate [-- --sink-role NAME]
 
 Creates or updates Firehose's tables in the database of DATABASE_URL (or PG*), each step once, in order. Safe to repeat
-and to run from several places at once.`)
+and to run from several places at once.
+
+  --sink-role NAME   also make or update the role under which sink workers log in, with the password of
+                     SINK_DATABASE_PASSWORD and the few rights that a sink needs`)
   process.exit(0)
 }
 
 const url = readConfigOrExit(() => databaseUrl(process.env))
+const sinkRole = readConfigOrExit(() => roleOf(values['sink-role'], process.env))
 try {
-  const applied = await migrate(url)
+  const applied = await migrate(url, sinkRole)
   console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
+  if (sinkRole) console.log(`The role ${sinkRole.name} has what a sink needs.`)
 } catch (error) {
   console.error(
     `The migration failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
   )
   process.exitCode = 1
+}
+
+function roleOf(name: string | undefined, env: NodeJS.ProcessEnv): SinkRole | undefined {
+  if (name === undefined) return undefined
+  const password = env.SINK_DATABASE_PASSWORD
+  if (!password) throw new ConfigError(['--sink-role needs the password of the role in SINK_DATABASE_PASSWORD'])
+  return { name, password }
 }

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
+import { roleStatement, sinkGrants, type SinkRole } from './sink-role.ts'
 
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 /** Any fixed number does: it only keeps two migrators apart. */
@@ -11,11 +12,12 @@ const LOCK_TIMEOUT_MS = 60_000
 /**
  * Applies the numbered SQL files of `migrations/` that the database has not seen, all in one transaction under one
  * advisory lock of the transaction (so it works through PgBouncer too): any number of migrators may start at once.
+ * Then gives `sinkRole`, if there is one, what a sink worker needs; the role is made where it is missing.
  *
  * @returns the names of the migrations applied now, in order
  * @throws the driver's error when the database is out of reach or a migration fails (nothing is kept)
  */
-export async function migrate(connectionString: string): Promise<string[]> {
+export async function migrate(connectionString: string, sinkRole?: SinkRole): Promise<string[]> {
   const client = new pg.Client({ connectionString, application_name: 'firehose-migrate' })
   await client.connect()
   try {
@@ -28,11 +30,22 @@ export async function migrate(connectionString: string): Promise<string[]> {
     const seen = new Set(rows.map((row) => row.name))
     const missing = (await listMigrations()).filter((name) => !seen.has(name))
     for (const name of missing) await applyMigration(client, name)
+    if (sinkRole) await grantSinkRole(client, sinkRole)
     await client.query('COMMIT')
     return missing
   } finally {
     await client.end() // rolls back what is still open
   }
+}
+
+async function grantSinkRole(client: pg.Client, role: SinkRole): Promise<void> {
+  const { rows } = await client.query<{ database: string; exists: boolean }>(
+    'SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = $1)',
+    [role.name],
+  )
+  const [{ database, exists } = { database: '', exists: false }] = rows
+  await client.query(roleStatement(role, exists))
+  for (const grant of sinkGrants(role.name, database)) await client.query(grant)
 }
 
 async function listMigrations(): Promise<string[]> {

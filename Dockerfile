@@ -1,0 +1,42 @@
+# Both services from one file: `docker build --target producer-api .` and `--target sink-worker`.
+# They share every layer but the last. Node runs the TypeScript files as they are: there is no build step.
+
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+# The optional ones are the services of `npm start`. Source maps are two thirds of the rest.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
+ && find node_modules -name '*.map' -delete
+
+# Not FROM node: what runs needs Node alone, without npm.
+FROM debian:bookworm-slim AS firehose
+LABEL org.opencontainers.image.title=Firehose org.opencontainers.image.licenses=Apache-2.0
+COPY --from=dependencies /usr/local/bin/node /usr/local/bin/node
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin firehose \
+ && install -d -o firehose /app/.compile-cache
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY . .
+# As in embedded/node-service.ts, which says why.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/app/.compile-cache
+ENTRYPOINT ["node", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=8", "--heap-growing-percent=100"]
+USER firehose
+# Compiles both programs into the cache, for quicker starts on a root file system that may be read-only: with such
+# settings they load all of their modules, say what is wrong and exit 78.
+RUN for service in producer-api sink-worker; do \
+      KAFKA_BOOTSTRAP_SERVERS=none node --disable-warning=TimeoutNegativeWarning --max-semi-space-size=8 \
+        --heap-growing-percent=100 "$service/main.ts" 2>/dev/null; test $? = 78 || exit 1; \
+    done
+
+# An orchestrator may end what is not healthy, so this asks for life. Whether it can work is /readyz (docker-compose.yml).
+FROM firehose AS producer-api
+ENV HOST=0.0.0.0 PORT=8000
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD runtime/http-ok.sh "$PORT" /livez
+CMD ["producer-api/main.ts"]
+
+FROM firehose AS sink-worker
+ENV SINK_HOST=0.0.0.0 SINK_PORT=8001
+EXPOSE 8001
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD runtime/http-ok.sh "$SINK_PORT" /livez
+CMD ["sink-worker/main.ts"]
