@@ -35,6 +35,7 @@ try {
 function roleOf(name: string | undefined, env: NodeJS.ProcessEnv): SinkRole | undefined {
   if (name === undefined) return undefined
   const password = env.SINK_DATABASE_PASSWORD
-  if (!password) throw new ConfigError(['--sink-role needs the password of the role in SINK_DATABASE_PASSWORD'])
+  if (!password)
+    throw new ConfigError(['--sink-role needs the password of the role in SINK_DATABASE_PASSWORD'])
   return { name, password }
 }

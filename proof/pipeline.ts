@@ -4,11 +4,9 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
-import type { KafkaConnection } from '../runtime/kafka-client.ts'
-import { createKafka } from '../runtime/kafka-client.ts'
-import { createLogger } from '../runtime/log.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import { type Backend, spawnGuard, startBackend } from './backends.ts'
+import { isCaughtUp } from './caught-up.ts'
 import { type Verdict, verify } from './verify.ts'
 
 /** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */
@@ -21,8 +19,6 @@ export class Pipeline {
   readonly #guard = spawnGuard(this.#dir)
   readonly #services: NodeService[] = []
   readonly #topic: string
-  readonly #connection: KafkaConnection
-  readonly #logger = createLogger('proof', 'silent')
 
   private constructor(backend: Backend, env: NodeJS.ProcessEnv) {
     this.backend = backend
@@ -34,7 +30,6 @@ export class Pipeline {
       ...env,
     }
     this.#topic = this.env.KAFKA_TOPIC ?? 'events'
-    this.#connection = { brokers: [backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
     this.db = new pg.Pool({ connectionString: backend.postgres.url, max: 4 })
     this.db.on('error', () => {}) // PostgreSQL is killed in some tests
   }
@@ -68,16 +63,7 @@ export class Pipeline {
 
   /** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
   async isCaughtUp(): Promise<boolean> {
-    const admin = createKafka(this.#connection, 'firehose-proof', this.#logger).admin()
-    await admin.connect()
-    const ends = await admin.fetchTopicOffsets(this.#topic)
-    await admin.disconnect()
-    const stored = await this.query<{ partition: number; next_offset: string }>(
-      'SELECT partition, next_offset FROM sink_offsets WHERE topic = $1',
-      [this.#topic],
-    )
-    const next = new Map(stored.map((row) => [row.partition, row.next_offset]))
-    return ends.every(({ partition, high }) => (next.get(partition) ?? '0') === high)
+    return await isCaughtUp([this.backend.kafka.bootstrapServers], this.db, this.#topic)
   }
 
   /** A file below the pipeline's own folder. */

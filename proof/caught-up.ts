@@ -1,0 +1,21 @@
+import type { ClientBase, Pool } from 'pg'
+import { createKafka } from '../runtime/kafka-client.ts'
+import { createLogger } from '../runtime/log.ts'
+
+/** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
+export async function isCaughtUp(brokers: string[], db: Pool | ClientBase, topic: string): Promise<boolean> {
+  const connection = { brokers, ssl: false, sasl: undefined }
+  const admin = createKafka(connection, 'firehose-proof', createLogger('proof', 'silent')).admin()
+  await admin.connect()
+  try {
+    const ends = await admin.fetchTopicOffsets(topic)
+    const { rows } = await db.query<{ partition: number; next_offset: string }>(
+      'SELECT partition, next_offset FROM sink_offsets WHERE topic = $1',
+      [topic],
+    )
+    const next = new Map(rows.map((row) => [row.partition, row.next_offset]))
+    return ends.every(({ partition, high }) => (next.get(partition) ?? '0') === high)
+  } finally {
+    await admin.disconnect()
+  }
+}

@@ -1,0 +1,180 @@
+import { execFile, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { freePorts } from '../embedded/ports.ts'
+import { UserError } from '../embedded/user-error.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const run = promisify(execFile)
+
+interface ComposeOptions {
+  /** Compose files below the project's root. */
+  files?: string[]
+  /** Settings, as .env would hold them. */
+  env?: NodeJS.ProcessEnv
+  scale?: Record<string, number>
+  /** Takes what docker compose says, line by line. */
+  onLog?: (line: string) => void
+  /** Ends a start that takes too long, or that nobody wants any more. */
+  signal?: AbortSignal
+}
+
+/**
+ * The stack of docker-compose.yml under a project name of its own, on free ports of 127.0.0.1 and with volumes of its
+ * own, so that it never touches the one that a user runs. Nothing of it stays after `down`, nor if this process dies.
+ */
+export class ComposeStack {
+  readonly project = `firehose-${process.pid}-${Date.now().toString(36)}`
+  readonly apiUrl: string
+  /** Connection string of the owner of the tables. */
+  readonly databaseUrl: string
+  readonly kafkaBootstrapServers: string
+  readonly #options: ComposeOptions
+  readonly #env: NodeJS.ProcessEnv
+  #guard: ReturnType<typeof spawnDownGuard> | undefined
+
+  private constructor(options: ComposeOptions, ports: number[]) {
+    const [api = 0, postgres = 0, kafka = 0, kafka2 = 0, kafka3 = 0] = ports
+    this.#options = options
+    this.#env = {
+      ...process.env,
+      API_PORT: String(api),
+      POSTGRES_PORT: String(postgres),
+      KAFKA_PORT: String(kafka),
+      KAFKA_2_PORT: String(kafka2),
+      KAFKA_3_PORT: String(kafka3),
+      ...options.env,
+    }
+    this.apiUrl = `http://127.0.0.1:${(this.#env.API_PORT ?? '').replace(/-.*/, '')}`
+    this.databaseUrl = `postgresql://firehose:firehose@127.0.0.1:${postgres}/firehose`
+    this.kafkaBootstrapServers = `127.0.0.1:${kafka}`
+  }
+
+  /**
+   * Builds the images and starts the stack; resolves when every service is healthy.
+   *
+   * @throws {UserError} when no Docker engine answers, and with Compose's own words when it fails
+   */
+  static async up(options: ComposeOptions = {}): Promise<ComposeStack> {
+    await requireDocker()
+    const stack = new ComposeStack(options, await freePorts(5))
+    stack.#guard = spawnDownGuard(stack.project)
+    const scale = Object.entries(options.scale ?? {}).flatMap(([name, count]) => [
+      '--scale',
+      `${name}=${count}`,
+    ])
+    try {
+      await stack.#stream(['up', '--build', '--detach', '--wait', ...scale])
+    } catch (error) {
+      const logs = await stack.compose('logs', '--no-color', '--tail', '30').catch(() => '')
+      await stack.down()
+      throw new UserError(`${(error as Error).message}${logs === '' ? '' : `\n${logs}`}`)
+    }
+    return stack
+  }
+
+  /** Runs docker compose for this stack, and resolves with what it printed. */
+  async compose(...args: string[]): Promise<string> {
+    const { stdout } = await run('docker', this.#args(args), {
+      cwd: root,
+      env: this.#env,
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    return stdout.trim()
+  }
+
+  /** Base URLs of the sink workers' own servers. */
+  async sinkUrls(): Promise<string[]> {
+    const ids = await this.containers('sink-worker')
+    const ports = ids.map(async (id) => (await run('docker', ['port', id, '8001'])).stdout)
+    return (await Promise.all(ports)).map((address) => `http://${address.trim().split('\n')[0]}`)
+  }
+
+  /** Ids of a service's containers, those included that do not run. */
+  async containers(service: string): Promise<string[]> {
+    return (await this.compose('ps', '--all', '--quiet', service)).split('\n').filter((id) => id !== '')
+  }
+
+  /** Orderly, as SIGTERM does. */
+  async stop(service: string): Promise<void> {
+    await this.compose('stop', service)
+  }
+
+  /** What was stopped or killed, with its data. Does not wait until it is healthy. */
+  async start(service: string): Promise<void> {
+    await this.compose('start', service)
+  }
+
+  /** As a crash would (SIGKILL). */
+  async kill(service: string): Promise<void> {
+    await this.compose('kill', service)
+  }
+
+  /** Removes containers, networks and volumes. */
+  async down(): Promise<void> {
+    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5')
+    this.#guard?.stdin.end('done\n')
+  }
+
+  #args(args: string[]): string[] {
+    const files = (this.#options.files ?? ['docker-compose.yml']).flatMap((file) => ['-f', file])
+    // Else a .env of the user's would change what is tested.
+    return ['compose', '--env-file', '/dev/null', '-p', this.project, ...files, ...args]
+  }
+
+  /** As `compose`, but shows progress. */
+  async #stream(args: string[]): Promise<void> {
+    const { signal, onLog } = this.#options
+    const child = spawn('docker', this.#args(args), {
+      cwd: root,
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(signal ? { signal } : {}),
+    })
+    let tail: string[] = []
+    let rest = ''
+    const take = (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n')
+      rest = lines.pop() ?? ''
+      tail = [...tail, ...lines].slice(-20)
+      for (const line of lines) onLog?.(line)
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', resolve)
+    })
+    if (code !== 0) throw new Error(`docker compose ${args[0]} failed (${code}):\n${tail.join('\n')}`)
+  }
+}
+
+/** @throws {UserError} in one sentence when there is no Docker engine to talk to */
+export async function requireDocker(): Promise<void> {
+  try {
+    await run('docker', ['compose', 'version'])
+  } catch {
+    throw new UserError(
+      'This needs Docker with its compose plugin: see https://docs.docker.com/compose/install.',
+    )
+  }
+  try {
+    await run('docker', ['version', '--format', '{{.Server.Version}}'])
+  } catch {
+    throw new UserError(
+      'No Docker engine answers: start Docker (and see that you may use it), then try again.',
+    )
+  }
+}
+
+/** Removes the stack if this process dies without `down`: the guard's standard input ends with us. */
+function spawnDownGuard(project: string) {
+  const script = 'read line && exit; docker compose -p "$0" down --volumes --remove-orphans --timeout 1'
+  const guard = spawn('/bin/sh', ['-c', script, project], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.unref()
+  ;(guard.stdin as unknown as { unref?(): void }).unref?.()
+  return guard
+}
