@@ -85,9 +85,12 @@ export class ComposeStack {
 
   /** Base URLs of the sink workers' own servers. */
   async sinkUrls(): Promise<string[]> {
-    const ids = await this.containers('sink-worker')
-    const ports = ids.map(async (id) => (await run('docker', ['port', id, '8001'])).stdout)
-    return (await Promise.all(ports)).map((address) => `http://${address.trim().split('\n')[0]}`)
+    return await this.#urls('sink-worker', 8001)
+  }
+
+  /** Base URLs of the APIs, where there are several. */
+  async apiUrls(): Promise<string[]> {
+    return await this.#urls('producer-api', 8000)
   }
 
   /** Ids of a service's containers, those included that do not run. */
@@ -114,6 +117,14 @@ export class ComposeStack {
   async down(): Promise<void> {
     await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5')
     this.#guard?.stdin.end('done\n')
+  }
+
+  async #urls(service: string, port: number): Promise<string[]> {
+    const ids = await this.containers(service)
+    const published = await Promise.all(
+      ids.map(async (id) => await run('docker', ['port', id, String(port)])),
+    )
+    return published.map(({ stdout }) => `http://${stdout.trim().split('\n')[0]}`)
   }
 
   #args(args: string[]): string[] {

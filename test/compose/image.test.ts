@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { docker } from '../support/compose.ts'
+import { until } from '../support/until.ts'
+
+/* The images of the services, as `docker build` makes them. */
+
+const images = ['producer-api', 'sink-worker'].map((target) => ({
+  target,
+  image: `firehose-test-${target}`,
+}))
+
+before(async () => {
+  for (const { target, image } of images)
+    await docker('build', '--quiet', '--target', target, '--tag', image, '.')
+})
+
+for (const { target, image } of images) {
+  test(`the image of ${target} is small, has no tools to build with, and a user without rights`, async (t) => {
+    const megabytes = Number(await docker('image', 'inspect', '--format', '{{.Size}}', image)) / 1e6
+    t.diagnostic(`${megabytes.toFixed(0)} MB`)
+    assert.ok(megabytes < 300, `${megabytes} MB`)
+    const look = (command: string) => docker('run', '--rm', '--entrypoint', 'sh', image, '-c', command)
+    assert.match(await look('id -u'), /^10001$/)
+    assert.equal(await look('command -v npm npx yarn gcc make python3 curl git || true'), '')
+    assert.equal(
+      await look('ls node_modules | grep -E "^(typescript|testcontainers|fast-check)$" || true'),
+      '',
+    )
+    assert.equal(await look('find /app -writable -name "*.ts"'), '')
+    const env = await docker('image', 'inspect', '--format', '{{json .Config.Env}}', image)
+    assert.doesNotMatch(env, /PASSWORD|DATABASE_URL/)
+  })
+
+  test(`${target} runs on a read-only file system, and SIGTERM ends it with 0 when nothing else is there`, async () => {
+    const id = await docker(
+      'run',
+      '--detach',
+      '--read-only',
+      '--cap-drop',
+      'ALL',
+      '--health-interval',
+      '1s',
+      image,
+    )
+    try {
+      await until(`${target} lives`, async () => (await health(id)) === 'healthy', 30_000)
+      const [main] = (await docker('exec', id, 'cat', '/proc/1/comm')).split('\n')
+      assert.match(main ?? '', /^(node|MainThread)$/)
+      await docker('stop', '--time', '20', id)
+      assert.equal(await docker('inspect', '--format', '{{.State.ExitCode}}', id), '0')
+    } finally {
+      await docker('rm', '--force', '--volumes', id)
+    }
+  })
+
+  test(`${target} says what is wrong with its settings, and exits 78`, async () => {
+    const failed: unknown = await docker('run', '--rm', '--env', 'KAFKA_BOOTSTRAP_SERVERS=none', image).catch(
+      (error: unknown) => error,
+    )
+    const { code, stderr } = failed as { code: number; stderr: string }
+    assert.equal(code, 78)
+    assert.match(stderr, /KAFKA_BOOTSTRAP_SERVERS must be host:port, not "none"/)
+  })
+}
+
+async function health(id: string): Promise<string> {
+  return await docker('inspect', '--format', '{{.State.Health.Status}}', id)
+}

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { isPortFree } from '../../embedded/ports.ts'
+import { load, type LoadResult } from '../../proof/load.ts'
+import { docker, StackUnderTest } from '../support/compose.ts'
+import { scale } from '../support/scale.ts'
+import { until } from '../support/until.ts'
+
+/* docker-compose.yml with the images as built: what its users do, and what happens to them. */
+
+const { rate, connections, seconds } = scale
+let under: StackUnderTest
+
+before(async () => {
+  under = await StackUnderTest.up({ env: { API_PORT: await twoFreePorts() } })
+})
+after(async () => {
+  await under?.close()
+})
+
+test("the README's curl is answered 202, its next command shows the row", async () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const body =
+    /curl -i http:\/\/127\.0\.0\.1:8000\/event[^']*'content-type: application\/json' \\\n\s*-d '([^']*)'/.exec(
+      readme,
+    )?.[1]
+  assert.ok(body !== undefined, 'README.md has lost its curl')
+  const answer = await fetch(`${under.stack.apiUrl}/event`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  assert.equal(answer.status, 202)
+  const { event_id } = (await answer.json()) as { event_id: string }
+
+  const command = /docker compose (exec postgres psql .*)/.exec(readme)?.[1]
+  assert.ok(command !== undefined, 'README.md has lost its look at the rows')
+  const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
+  const [exec = '', ...rest] = words
+  await until('the row', async () =>
+    (await under.stack.compose(exec, '--no-TTY', ...rest)).includes(event_id),
+  )
+})
+
+test('the sink logs in as a role that may do what it needs, and no more', async () => {
+  const users = await under.query<{ usename: string }>(
+    `SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,
+  )
+  assert.deepEqual(users, [{ usename: 'firehose_sink' }])
+  const url = new URL(under.stack.databaseUrl)
+  url.username = 'firehose_sink'
+  url.password = 'firehose_sink'
+  const sink = new pg.Client({ connectionString: url.href })
+  await sink.connect()
+  try {
+    for (const sql of [
+      'DELETE FROM events',
+      'UPDATE events SET user_id = 1',
+      'DELETE FROM dead_letters',
+      'DROP TABLE events',
+    ]) {
+      await assert.rejects(sink.query(sql), { code: '42501' }, sql)
+    }
+  } finally {
+    await sink.end()
+  }
+})
+
+test('docker compose stop postgres: 202s go on; start: all is stored once', async (t) => {
+  const ackedFile = under.path('acked-stop.tsv')
+  const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
+  await until('the sink stores', async () => (await storedBySinks()) > rate)
+  await under.stack.stop('postgres')
+  await until('the sink pauses', async () => (await under.sinkHealth())[0]?.state === 'paused')
+  const result = await running // all of the rest is answered while PostgreSQL is down
+  await under.stack.start('postgres')
+  await allStoredOnce(result, ackedFile, t)
+})
+
+test('LOCK TABLE events for 5 s: 202s go on, all is stored once', async (t) => {
+  const ackedFile = under.path('acked-lock.tsv')
+  const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
+  const before = await storedBySinks()
+  await until('the sink stores', async () => (await storedBySinks()) > before + rate)
+  const locker = new pg.Client({ connectionString: under.stack.databaseUrl })
+  await locker.connect()
+  await locker.query('BEGIN; LOCK TABLE events')
+  await locker.query('SELECT pg_sleep(5)')
+  await locker.end()
+  await allStoredOnce(await running, ackedFile, t)
+})
+
+test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is stored once', async (t) => {
+  const scaleTo = async (sinks: number, apis: number) => {
+    const scales = ['--scale', `sink-worker=${sinks}`, '--scale', `producer-api=${apis}`]
+    await under.stack.compose('up', '--detach', '--wait', '--no-recreate', ...scales)
+  }
+  await scaleTo(4, 2)
+  const urls = await under.stack.apiUrls()
+  assert.equal(new Set(urls).size, 2)
+  await until('all four have partitions', async () => {
+    const shares = (await under.sinkHealth()).map(({ partitions }) => partitions.length)
+    return shares.length === 4 && shares.every((share) => share === 3)
+  })
+  const files = urls.map((_, i) => under.path(`acked-scale-${i}.tsv`))
+  const running = urls.map(
+    async (url, i) => await load({ url, rate, connections, seconds: 5, ackedFile: files[i] ?? '' }),
+  )
+  const before = await storedBySinks()
+  await until('they store', async () => (await storedBySinks()) > before + rate)
+  await scaleTo(1, 2) // three workers go while there is load
+  for (const [i, one] of running.entries()) await allStoredOnce(await one, files[i] ?? '', t)
+  await scaleTo(1, 1)
+})
+
+test('SIGTERM under load: both services end with 0 in seconds, nothing is lost', async (t) => {
+  const ackedFile = under.path('acked-sigterm.tsv')
+  const options = { url: under.stack.apiUrl, rate, connections, seconds, ackedFile, retry: true }
+  const running = load(options)
+  const before = await storedBySinks()
+  await until('the sink stores', async () => (await storedBySinks()) > before + rate)
+  for (const service of ['sink-worker', 'producer-api']) {
+    const [id = ''] = await under.stack.containers(service)
+    const begun = performance.now()
+    await under.stack.stop(service)
+    t.diagnostic(`${service} ended in ${((performance.now() - begun) / 1_000).toFixed(1)} s`)
+    assert.equal(await docker('inspect', '--format', '{{.State.ExitCode}}', id), '0')
+    await under.stack.start(service)
+  }
+  const result = await running
+  t.diagnostic(`sent again: ${JSON.stringify(result.retries)}`)
+  await allStoredOnce(result, ackedFile, t)
+})
+
+test('docker compose down -v leaves nothing', async () => {
+  await under.stack.down()
+  const label = `label=com.docker.compose.project=${under.stack.project}`
+  assert.equal(await docker('ps', '--all', '--quiet', '--filter', label), '')
+  assert.equal(await docker('volume', 'ls', '--quiet', '--filter', label), '')
+  assert.equal(await docker('network', 'ls', '--quiet', '--filter', label), '')
+})
+
+async function storedBySinks(): Promise<number> {
+  return (await under.sinkHealth()).reduce((sum, { total_stored }) => sum + total_stored, 0)
+}
+
+async function allStoredOnce(
+  result: LoadResult,
+  ackedFile: string,
+  t: { diagnostic: (text: string) => void },
+): Promise<void> {
+  t.diagnostic(`acknowledged ${result.acked} of ${result.sent}, p99 ${result.p99_ms.toFixed(0)} ms`)
+  assert.deepEqual(result.errors, {})
+  assert.equal(result.acked, result.sent)
+  const verdict = await under.verdict(ackedFile)
+  assert.equal(verdict.ok, true, JSON.stringify(verdict))
+  assert.equal(verdict.acked_stored, result.acked)
+}
+
+/** As the README tells for two APIs: a range of ports that is as wide. */
+async function twoFreePorts(): Promise<string> {
+  for (let port = 20_000; port < 32_000; port += 2) {
+    if ((await isPortFree(port)) && (await isPortFree(port + 1))) return `${port}-${port + 1}`
+  }
+  throw new Error('no two free ports in a row')
+}

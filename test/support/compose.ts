@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { isCaughtUp } from '../../proof/caught-up.ts'
+import { ComposeStack } from '../../proof/compose.ts'
+import { type Verdict, verify } from '../../proof/verify.ts'
+import { until } from './until.ts'
+
+const TOPIC = 'events'
+const run = promisify(execFile)
+
+/** Runs docker, and resolves with what it printed. */
+export async function docker(...args: string[]): Promise<string> {
+  return (await run('docker', args)).stdout.trim()
+}
+
+/** A compose stack and what the tests ask of it. */
+export class StackUnderTest {
+  readonly stack: ComposeStack
+  readonly db: pg.Pool
+  readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-compose-'))
+
+  private constructor(stack: ComposeStack) {
+    this.stack = stack
+    this.db = new pg.Pool({ connectionString: stack.databaseUrl, max: 2 })
+    this.db.on('error', () => {}) // PostgreSQL is stopped in some tests
+  }
+
+  static async up(options: Parameters<typeof ComposeStack.up>[0] = {}): Promise<StackUnderTest> {
+    return new StackUnderTest(await ComposeStack.up(options))
+  }
+
+  /** A file of this test's own. */
+  path(name: string): string {
+    return join(this.#dir, name)
+  }
+
+  async query<R extends pg.QueryResultRow>(sql: string): Promise<R[]> {
+    return (await this.db.query<R>(sql)).rows
+  }
+
+  /** /health of each sink that answers. */
+  async sinkHealth(): Promise<SinkHealth[]> {
+    const urls = await this.stack.sinkUrls()
+    const answers = urls.map(async (url) => {
+      try {
+        return (await (await fetch(`${url}/health`)).json()) as SinkHealth
+      } catch {
+        return undefined
+      }
+    })
+    return (await Promise.all(answers)).filter((answer) => answer !== undefined)
+  }
+
+  /** Waits until the sinks have read all that Kafka holds, and compares it with the tables and what was acknowledged. */
+  async verdict(ackedFile: string): Promise<Verdict> {
+    const brokers = [this.stack.kafkaBootstrapServers]
+    await until(
+      'the sinks have caught up',
+      async () => await isCaughtUp(brokers, this.db, TOPIC).catch(() => false),
+      90_000,
+    )
+    return await verify({
+      databaseUrl: this.stack.databaseUrl,
+      kafkaBootstrapServers: this.stack.kafkaBootstrapServers,
+      topic: TOPIC,
+      ackedFile,
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.db.end().catch(() => {})
+    await this.stack.down()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}
+
+interface SinkHealth {
+  state: string
+  partitions: { partition: number }[]
+  total_stored: number
+}
