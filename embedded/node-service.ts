@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  * doubles between two collections, keep a service at 5,000 requests/s below 200 MiB (else about 250), at no cost in CPU
  * that could be measured. kafkajs causes the warning.
  */
-const NODE_FLAGS = [
+export const NODE_FLAGS = [
   '--disable-warning=TimeoutNegativeWarning',
   '--max-semi-space-size=8',
   '--heap-growing-percent=100',

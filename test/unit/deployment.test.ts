@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { NODE_FLAGS } from '../../embedded/node-service.ts'
+import { apiSettings } from '../../producer-api/config.ts'
+import { sinkGrants } from '../../sink-worker/sink-role.ts'
+import { sinkSettings } from '../../sink-worker/config.ts'
+
+/* What docker-compose.yml, the Dockerfile, package.json and the README say twice. */
+
+const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const compose = parse(read('docker-compose.yml'), { merge: true }) as {
+  services: Record<string, { environment: Record<string, unknown> }>
+}
+
+/** Fixed by the stack itself: addresses, its Kafka without TLS, and what stop_grace_period goes with. */
+const fixedByCompose = [
+  /^(SINK_)?(HOST|PORT)$/,
+  /^KAFKA_(SSL|SASL)/,
+  /^(DATABASE_URL|SHUTDOWN_TIMEOUT_MS|KAFKA_BOOTSTRAP_SERVERS)$/,
+]
+
+for (const [service, settings] of [
+  ['producer-api', apiSettings],
+  ['sink-worker', sinkSettings],
+] as const) {
+  test(`docker-compose.yml passes every setting of ${service} on`, () => {
+    const passed = Object.entries(compose.services[service]?.environment ?? {})
+      .filter(([name, value]) => value === null && !name.startsWith('PG'))
+      .map(([name]) => name)
+    const expected = Object.keys(settings).filter((name) => !fixedByCompose.some((fixed) => fixed.test(name)))
+    assert.deepEqual(passed.toSorted(), expected.toSorted())
+  })
+}
+
+test('the services have the same Node flags in npm start, npm run and the image', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const flags = NODE_FLAGS.join(' ')
+  for (const name of ['api', 'sink']) assert.ok(scripts[name]?.includes(` ${flags} `), name)
+  const dockerfile = read('Dockerfile').replaceAll('\\\n', '').replaceAll(/ +/g, ' ')
+  assert.ok(
+    dockerfile.includes(`ENTRYPOINT ${JSON.stringify(['node', ...NODE_FLAGS]).replaceAll(',', ', ')}`),
+  )
+  assert.ok(dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `), 'the compile cache')
+})
+
+test("the README's rights of the sink are those that npm run migrate gives", () => {
+  const block = /CREATE ROLE firehose_sink[^;]*;\n([\s\S]*?)```/.exec(read('README.md'))?.[1] ?? ''
+  const grants = sinkGrants('firehose_sink', 'firehose').map((grant) => `${grant.replaceAll('"', '')};`)
+  assert.deepEqual(block.trim().split('\n'), grants)
+})
