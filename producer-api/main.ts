@@ -22,9 +22,7 @@ if (process.argv.includes('--help')) {
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
 const stats = new ApiStats()
-// kafkajs writes several lines for each attempt to connect; the publisher says what matters.
-const kafkaLogger = logger.child({}, { level: logger.isLevelEnabled('debug') ? config.logLevel : 'error' })
-const kafka = createKafka(config.kafka, 'firehose-api', kafkaLogger)
+const kafka = createKafka(config.kafka, 'firehose-api', logger)
 const publisher = new KafkaPublisher(kafka, config.topic, logger)
 const batcher = new Batcher(config.batcher, publisher, systemClock)
 let draining = false

@@ -125,7 +125,7 @@ export function createKafka(connection: KafkaConnection, clientId: string, logge
   })
 }
 
-/** kafkajs calls its routine troubles errors; who calls it knows better, so they are warnings here. */
+/** kafkajs writes several lines for each attempt to connect; who calls it says what matters, so these are for debugging. */
 function logThrough(logger: Logger) {
   return ({
     level,
@@ -135,7 +135,7 @@ function logThrough(logger: Logger) {
     log: { message: string; error?: unknown; broker?: unknown }
   }): void => {
     const fields = { broker: log.broker, error: log.error }
-    if (level <= logLevel.WARN) logger.warn(fields, log.message)
+    if (level <= logLevel.WARN) logger.debug(fields, log.message)
     else logger.trace(fields, log.message)
   }
 }
