@@ -1,0 +1,44 @@
+// Many events a request at a steady rate (an open loop): POST /events, as NDJSON.
+//   k6 run k6/batch.ts, or with settings: k6 run -e RATE=20 -e BATCH=500 k6/batch.ts
+import type { Options } from 'k6/options'
+import type { Run } from './lib/event.ts'
+import { common, demands, GRACEFUL_STOP, TIMEOUT_S } from './lib/options.ts'
+import { iteration, postEvents } from './lib/send.ts'
+import { count, seconds } from './lib/settings.ts'
+import { grouped, summary, type SummaryData } from './lib/summary.ts'
+
+export { setup } from './lib/send.ts'
+
+const batch = count('BATCH', 100)
+const rate = count('RATE', 50)
+const duration = seconds('DURATION', '60s')
+const vus = count('VUS', 200)
+const p99Ms = count('P99_MS', 1000)
+
+export const options: Options = {
+  ...common,
+  scenarios: {
+    batches: {
+      executor: 'constant-arrival-rate',
+      rate,
+      timeUnit: '1s',
+      duration: `${duration}s`,
+      preAllocatedVUs: vus,
+      maxVUs: vus,
+      gracefulStop: GRACEFUL_STOP,
+    },
+  },
+  thresholds: demands(p99Ms),
+}
+
+export default function (run: Run): void {
+  postEvents(run, iteration() * batch, batch, TIMEOUT_S)
+}
+
+export function handleSummary(data: SummaryData) {
+  return summary(data, {
+    script: 'batch',
+    title: `${grouped(rate)} requests/s of ${batch} events for ${duration} s, p99 below ${p99Ms} ms`,
+    batch,
+  })
+}

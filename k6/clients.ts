@@ -1,0 +1,34 @@
+// Many clients at once, each sending its next event when the last was answered (a closed loop): POST /event.
+//   k6 run k6/clients.ts, or with settings: k6 run -e VUS=200 k6/clients.ts
+import type { Options } from 'k6/options'
+import type { Run } from './lib/event.ts'
+import { common, demands, GRACEFUL_STOP, TIMEOUT_S } from './lib/options.ts'
+import { iteration, postEvent } from './lib/send.ts'
+import { count, seconds } from './lib/settings.ts'
+import { grouped, summary, type SummaryData } from './lib/summary.ts'
+
+export { setup } from './lib/send.ts'
+
+const duration = seconds('DURATION', '30s')
+const vus = count('VUS', 1000)
+// All clients wait for each other here: at 2,000 requests/s a thousand of them wait half a second.
+const p99Ms = count('P99_MS', 2000)
+
+export const options: Options = {
+  ...common,
+  scenarios: {
+    clients: { executor: 'constant-vus', vus, duration: `${duration}s`, gracefulStop: GRACEFUL_STOP },
+  },
+  thresholds: demands(p99Ms),
+}
+
+export default function (run: Run): void {
+  postEvent(run, iteration(), TIMEOUT_S)
+}
+
+export function handleSummary(data: SummaryData) {
+  return summary(data, {
+    script: 'clients',
+    title: `${grouped(vus)} clients at once for ${duration} s, p99 below ${p99Ms} ms`,
+  })
+}

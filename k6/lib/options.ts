@@ -1,0 +1,27 @@
+import type { Options } from 'k6/options'
+
+/** The API itself answers 503 after 10 s (DELIVERY_TIMEOUT_MS). */
+export const TIMEOUT_S = 15
+
+/** Longer than a request may take, so that k6 cuts none short: each is answered, or reported. */
+export const GRACEFUL_STOP = `${TIMEOUT_S + 5}s`
+
+/**
+ * What all scripts have in common; it keeps k6 cheap, for on one machine it takes its time from what it measures: one
+ * tag instead of ten, no cookie jar for each iteration, only those figures that are printed.
+ */
+export const common: Options = {
+  systemTags: ['scenario'],
+  noCookiesReset: true,
+  maxRedirects: 0,
+  summaryTrendStats: ['med', 'p(90)', 'p(99)', 'max'],
+}
+
+/** What a script demands: every request answered 202, sent when it was due, and 99 of 100 within `p99Ms`. */
+export function demands(p99Ms: number): { [metric: string]: string[] } {
+  return {
+    http_req_failed: ['rate==0'],
+    dropped_iterations: ['count==0'],
+    http_req_duration: [`p(99)<${p99Ms}`],
+  }
+}

@@ -1,0 +1,120 @@
+import type { Run } from './event.ts'
+import { type Report, REPORT_MARK } from './report.ts'
+import { STATUSES } from './send.ts'
+import { apiUrl } from './settings.ts'
+
+/** What k6 gives handleSummary, as far as it is used here. */
+export interface SummaryData {
+  metrics: {
+    [name: string]: {
+      values: { [figure: string]: number }
+      thresholds?: { [source: string]: { ok: boolean } }
+    }
+  }
+  state: { testRunDurationMs: number }
+  setup_data?: Run
+}
+
+/** What a script adds to the summary that all have. */
+export interface Outline {
+  script: string
+  /** What was to be done, in words. */
+  title: string
+  batch?: number
+  /** Metrics that count the requests of each part, with the number of the part's first event. */
+  parts?: { metric: string; first: number }[]
+  /** The metric of the time to the answer. */
+  duration?: string
+  /** Lines of the script's own, before the last. */
+  more?: string[]
+  /** What else was not as demanded. */
+  broken?: string[]
+}
+
+/** A figure of a metric; 0 when k6 has none. */
+export function figure(data: SummaryData, metric: string, name: string): number {
+  return data.metrics[metric]?.values[name] ?? 0
+}
+
+/** Milliseconds for people. */
+export function ms(value: number): string {
+  return `${value.toFixed(value < 100 ? 1 : 0)} ms`
+}
+
+/** A count for people. */
+export function grouped(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** What handleSummary returns: a table for people, and the report when the runner asks for it. */
+export function summary(data: SummaryData, outline: Outline): { [stream: string]: string } {
+  const report = reportOf(data, outline)
+  return {
+    stdout: `${table(data, outline, report)}\n`,
+    ...(__ENV.REPORT ? { stderr: `${REPORT_MARK}${JSON.stringify(report)}\n` } : {}),
+  }
+}
+
+function reportOf(data: SummaryData, outline: Outline): Report {
+  const parts = (outline.parts ?? [{ metric: 'iterations', first: 0 }]).map(({ metric, first }) => ({
+    first,
+    requests: figure(data, metric, 'count'),
+  }))
+  return {
+    script: outline.script,
+    run: data.setup_data ?? { start_ms: 0, random: 0 },
+    batch: outline.batch ?? 1,
+    parts,
+    failed: failures(data).reduce((sum, [, count]) => sum + count, 0),
+    dropped: figure(data, 'dropped_iterations', 'count'),
+    broken: [...brokenThresholds(data), ...(outline.broken ?? [])],
+  }
+}
+
+function failures(data: SummaryData): [status: string, count: number][] {
+  return [...STATUSES, 'other']
+    .map((status): [string, number] => [
+      status === 0 ? 'no answer' : String(status),
+      figure(data, `not_acknowledged_${status}`, 'count'),
+    ])
+    .filter(([, count]) => count > 0)
+}
+
+function brokenThresholds(data: SummaryData): string[] {
+  return Object.entries(data.metrics).flatMap(([metric, { values, thresholds = {} }]) =>
+    Object.entries(thresholds)
+      .filter(([, { ok }]) => !ok)
+      .map(([source]) => {
+        const value = values[/^[^<>=!]+/.exec(source)?.[0] ?? ''] ?? 0
+        return `${metric} ${source}, but it was ${Number.isInteger(value) ? grouped(value) : value.toFixed(4)}`
+      }),
+  )
+}
+
+function table(data: SummaryData, outline: Outline, report: Report): string {
+  const duration = outline.duration ?? 'http_req_duration'
+  const requests = report.parts.reduce((sum, part) => sum + part.requests, 0)
+  const perSecond = requests / (data.state.testRunDurationMs / 1000)
+  const events = (count: number) =>
+    `${grouped(count)}${report.batch > 1 ? ` requests of ${report.batch} events` : ''}`
+  const failed = failures(data).map(([status, count]) => `, ${status}: ${grouped(count)}`)
+  const rows: [string, string][] = [
+    ['sent', `${events(requests)}, ${grouped(perSecond)}/s`],
+    ['acknowledged', events(requests - report.failed)],
+    ['not acknowledged', `${grouped(report.failed)}${failed.join('')}`],
+    ['dropped', `${grouped(report.dropped)}${report.dropped > 0 ? ': no VU was free in time' : ''}`],
+    ['latency p50 / p90', `${ms(figure(data, duration, 'med'))} / ${ms(figure(data, duration, 'p(90)'))}`],
+    ['latency p99 / max', `${ms(figure(data, duration, 'p(99)'))} / ${ms(figure(data, duration, 'max'))}`],
+    ['VUs', `${figure(data, 'vus', 'max')} busy at most, of ${figure(data, 'vus_max', 'max')}`],
+  ]
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(20)}${value}`)
+  const verdict = report.broken.map((what) => `  NOT AS DEMANDED: ${what}`)
+  return [
+    '',
+    `${outline.script}: ${outline.title}, to ${apiUrl}`,
+    ...lines,
+    ...(outline.more ?? []),
+    ...verdict,
+    '',
+  ].join('\n')
+}

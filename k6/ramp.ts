@@ -1,0 +1,104 @@
+// Finds the limit: one event a request, faster stage by stage: POST /event. A stage has held when every request was
+// answered 202, none was dropped, and the p99 stayed below the bound.
+//   k6 run k6/ramp.ts, or with settings: k6 run -e RATE=4000 -e STEP=500 -e DURATION=20s k6/ramp.ts
+import exec from 'k6/execution'
+import type { Options, Scenario } from 'k6/options'
+import type { Run } from './lib/event.ts'
+import { common } from './lib/options.ts'
+import { iteration, postEvent } from './lib/send.ts'
+import { count, seconds } from './lib/settings.ts'
+import { figure, grouped, ms, summary, type SummaryData } from './lib/summary.ts'
+
+export { setup } from './lib/send.ts'
+
+const highest = count('RATE', 8000)
+const step = count('STEP', 1000)
+const duration = seconds('DURATION', '10s')
+const vus = count('VUS', 1000)
+const p99Ms = count('P99_MS', 500)
+
+const RAMP_S = 2
+const TIMEOUT_S = 4
+/** What a stage left behind is over before the next begins; its VUs are free again. */
+const REST_S = TIMEOUT_S + 1
+
+interface Stage {
+  name: string
+  rate: number
+  /** The number of its first event. */
+  first: number
+}
+
+// Scenarios of their own, for k6 counts what it dropped by scenario.
+const stages: Stage[] = []
+let planned = 0
+for (let rate = step; rate <= highest; rate += step) {
+  stages.push({ name: `stage_${rate}`, rate, first: planned })
+  planned += rate * (duration + RAMP_S) + 1000 // more than k6 can begin in it
+}
+const firsts = new Map(stages.map(({ name, first }) => [name, first]))
+
+export const options: Options = {
+  ...common,
+  scenarios: Object.fromEntries(stages.map(({ name, rate }, index) => [name, scenarioOf(rate, index)])),
+  // They demand nothing: k6 gives the figures of a scenario only where a threshold asks for them.
+  thresholds: Object.fromEntries(
+    stages.flatMap(({ name }) => [
+      [`iterations{scenario:${name}}`, ['count>=0']],
+      [`dropped_iterations{scenario:${name}}`, ['count>=0']],
+      [`http_req_failed{scenario:${name}}`, ['rate>=0']],
+      [`http_req_duration{scenario:${name}}`, ['max>=0']],
+    ]),
+  ),
+}
+
+function scenarioOf(rate: number, index: number): Scenario {
+  return {
+    executor: 'ramping-arrival-rate',
+    startTime: `${index * (RAMP_S + duration + REST_S)}s`,
+    startRate: rate - step,
+    timeUnit: '1s',
+    stages: [
+      { target: rate, duration: `${RAMP_S}s` },
+      { target: rate, duration: `${duration}s` },
+    ],
+    preAllocatedVUs: vus,
+    maxVUs: vus,
+    gracefulStop: `${REST_S}s`,
+  }
+}
+
+export default function (run: Run): void {
+  postEvent(run, (firsts.get(exec.scenario.name) ?? 0) + iteration(), TIMEOUT_S)
+}
+
+export function handleSummary(data: SummaryData) {
+  const results = stages.map((stage) => resultOf(data, stage))
+  const firstThatFailed = results.findIndex(({ held }) => !held)
+  const limit = results.slice(0, firstThatFailed === -1 ? undefined : firstThatFailed).at(-1)
+  const verdict =
+    limit === undefined
+      ? 'not even the first stage held'
+      : firstThatFailed === -1
+        ? `all stages held: the limit is above ${grouped(limit.rate)}/s`
+        : `the limit is about ${grouped(limit.rate)}/s: the highest stage that held`
+  return summary(data, {
+    script: 'ramp',
+    title: `stages of ${duration} s up to ${grouped(highest)} requests/s, p99 below ${p99Ms} ms`,
+    parts: stages.map(({ name, first }) => ({ metric: `iterations{scenario:${name}}`, first })),
+    more: ['', ...results.map(({ line }) => line), '', `  ${verdict}`],
+    broken: limit === undefined ? [verdict] : [],
+  })
+}
+
+function resultOf(data: SummaryData, { name, rate }: Stage): { rate: number; held: boolean; line: string } {
+  const sent = figure(data, `iterations{scenario:${name}}`, 'count')
+  const dropped = figure(data, `dropped_iterations{scenario:${name}}`, 'count')
+  const failed = figure(data, `http_req_failed{scenario:${name}}`, 'passes')
+  const p99 = figure(data, `http_req_duration{scenario:${name}}`, 'p(99)')
+  const held = sent > 0 && dropped === 0 && failed === 0 && p99 < p99Ms
+  const line =
+    `  ${`${grouped(rate)}/s`.padStart(9)}  ${held ? 'held    ' : 'NOT HELD'}  sent ${grouped(sent).padStart(8)}` +
+    `  failed ${grouped(failed).padStart(6)}  dropped ${grouped(dropped).padStart(7)}  p99 ${ms(p99).padStart(9)}`
+  return { rate, held, line }
+}
