@@ -5,15 +5,18 @@ export interface BrokerPlace {
   controllerPort: number
   /** Relative to the broker's working directory: log.dirs would take a comma in a path for a separator. */
   dataDir: string
+  /** Where it listens for clients, if not on 127.0.0.1. They are always told to come to 127.0.0.1. */
+  address?: string
 }
 
-/** server.properties of one node that is broker and controller at once. */
-export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace): string {
-  const settings = {
+/** Settings of one node that is broker and controller at once. */
+export function serverSettings(place: BrokerPlace): Record<string, string> {
+  const { port, controllerPort, dataDir, address = '127.0.0.1' } = place
+  return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://${address}:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': dataDir,
@@ -37,9 +40,24 @@ export function serverProperties({ port, controllerPort, dataDir }: BrokerPlace)
     'broker.session.timeout.ms': '2000',
     'broker.heartbeat.interval.ms': '500',
   }
-  return Object.entries(settings)
+}
+
+/** The same as server.properties. */
+export function serverProperties(place: BrokerPlace): string {
+  return Object.entries(serverSettings(place))
     .map(([key, value]) => `${key}=${value}\n`)
     .join('')
+}
+
+/** How a broker's JVM runs. `fast` is for tests: it compiles less, so it starts sooner and runs slower. */
+export function jvmFlags(fast: boolean): string[] {
+  return [
+    '-Xms64m',
+    fast ? '-Xmx256m' : '-Xmx512m',
+    '-XX:+UseSerialGC',
+    '-XX:+ExitOnOutOfMemoryError',
+    ...(fast ? ['-XX:TieredStopAtLevel=1'] : []),
+  ]
 }
 
 /** meta.properties, which marks a log directory as formatted for one cluster. */

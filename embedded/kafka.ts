@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Child, endLeftover, type Exit } from './child.ts'
-import { metaProperties, serverProperties } from './kafka-config.ts'
+import { jvmFlags, metaProperties, serverProperties } from './kafka-config.ts'
 import { archiveFile, installKafka, type KafkaInstall } from './kafka-install.ts'
 import { kafkaAnswers } from './kafka-ready.ts'
 import { freePorts } from './ports.ts'
@@ -115,11 +115,7 @@ export class EmbeddedKafka {
   #flags(install: KafkaInstall): string[] {
     const archive = archiveFile(install)
     return [
-      '-Xms64m',
-      this.#options.fast ? '-Xmx256m' : '-Xmx512m',
-      '-XX:+UseSerialGC',
-      '-XX:+ExitOnOutOfMemoryError',
-      ...(this.#options.fast ? ['-XX:TieredStopAtLevel=1'] : []),
+      ...jvmFlags(this.#options.fast ?? false),
       // An archive that does not fit (another Java build, touched jars) is passed over by the JVM.
       ...(existsSync(archive)
         ? [`-XX:SharedArchiveFile=${archive}`, '-Xlog:cds=off', '-Xlog:cds+dynamic=off']

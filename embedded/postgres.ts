@@ -14,8 +14,6 @@ export interface PostgresOptions {
   port: number
   logFile?: string
   pidFile?: string
-  /** Server settings beside or instead of ours, e.g. `{ max_connections: '50' }`. */
-  settings?: Record<string, string>
   /** Do not sync the new cluster to disk at its making: only for data that may go. */
   noInitSync?: boolean
   onLog?: (line: string) => void
@@ -136,7 +134,6 @@ export class EmbeddedPostgres {
       timezone: 'UTC',
       log_timezone: 'UTC',
       log_line_prefix: '%m [%p] %a ',
-      ...this.#options.settings,
     }
     return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   }

@@ -1,14 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { archiveClasses, EmbeddedKafka } from '../embedded/kafka.ts'
-import { freePorts } from '../embedded/ports.ts'
-import { EmbeddedPostgres } from '../embedded/postgres.ts'
+import { UserError } from '../embedded/user-error.ts'
 
 /** What the integration suite runs on: the same services whatever provides them. */
 export interface Backend {
-  name: 'embedded'
   kafka: KafkaBackend
   postgres: PostgresBackend
   /** Ends the services and removes their data. */
@@ -16,71 +9,58 @@ export interface Backend {
 }
 
 /** One service and what can be done to it. `start` waits until it answers and finds the data it had before. */
-interface ServiceBackend {
+export interface ServiceBackend {
   start(): Promise<void>
   stop(): Promise<unknown>
   /** As a crash would (SIGKILL). */
   kill(): Promise<void>
-  /** All of its processes stand still (SIGSTOP): nothing answers and no connection breaks. */
+  /** All of its processes stand still: nothing answers and no connection breaks. */
   freeze(): Promise<void>
   thaw(): Promise<void>
 }
 
-interface KafkaBackend extends ServiceBackend {
+export interface KafkaBackend extends ServiceBackend {
   bootstrapServers: string
 }
 
-interface PostgresBackend extends ServiceBackend {
+export interface PostgresBackend extends ServiceBackend {
   /** Connection string of a superuser. */
   url: string
 }
 
-/** Starts Kafka and PostgreSQL on empty temporary data and free ports, which they keep over restarts. */
+/** Where services come from: one file for each. */
+interface Maker {
+  startBackend(): Promise<Backend>
+  startPostgres(): Promise<Omit<Backend, 'kafka'>>
+}
+
+// Loaded only where it is chosen: the embedded services need no Docker client, and containers no Java.
+const makers = {
+  embedded: async (): Promise<Maker> => await import('./embedded-backend.ts'),
+  containers: async (): Promise<Maker> => await import('./container-backend.ts'),
+}
+
+/** Starts Kafka and PostgreSQL on empty temporary data and free ports of 127.0.0.1, which they keep over restarts. */
 export async function startBackend(): Promise<Backend> {
-  const [port = 0, controllerPort = 0, postgresPort = 0] = await freePorts(3)
-  const dir = mkdtempSync(join(tmpdir(), 'firehose-test-'))
-  // Run as root, PostgreSQL has another user, who must be able to come by here.
-  chmodSync(dir, 0o711)
-  const guard = spawnGuard(dir)
-  const kafka = new EmbeddedKafka({
-    dir: join(dir, 'kafka'),
-    port,
-    controllerPort,
-    fast: true,
-    pidFile: join(dir, 'kafka.pid'),
-    onLog: console.error,
-  })
-  const postgres = new EmbeddedPostgres({
-    dir: join(dir, 'postgres'),
-    port: postgresPort,
-    pidFile: join(dir, 'postgres.pid'),
-    noInitSync: true,
-    onLog: console.error,
-  })
-  const close = async () => {
-    await Promise.all([kafka.kill(), postgres.kill()])
-    rmSync(dir, { recursive: true, force: true })
-    guard.stdin?.end()
-  }
-  try {
-    await archiveClasses(await kafka.install(), { pidFile: join(dir, 'kafka-archive.pid') })
-    await Promise.all([kafka.start(), postgres.start()])
-  } catch (error) {
-    await close()
-    throw error
-  }
-  return { name: 'embedded', kafka, postgres, close }
+  return await (await chosenMaker()).startBackend()
+}
+
+/** As startBackend(), for who needs no Kafka. */
+export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
+  return await (await chosenMaker()).startPostgres()
 }
 
 /**
- * Ends the services and removes their data if this process dies without `close` (a crash, a time limit):
- * the guard's standard input ends with us.
+ * Which backend the environment asks for: FIREHOSE_BACKEND, by default the embedded one.
+ *
+ * @throws {UserError} when there is none of that name
  */
-export function spawnGuard(dir: string): ChildProcess {
-  const script =
-    'read line; for f in "$0"/*.pid; do test -f "$f" && kill -9 "$(head -n 1 "$f")"; done; rm -rf "$0"'
-  const guard = spawn('/bin/sh', ['-c', script, dir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-  guard.unref()
-  ;(guard.stdin as unknown as { unref?(): void } | null)?.unref?.()
-  return guard
+export function backendName(env: NodeJS.ProcessEnv = process.env): keyof typeof makers {
+  const name = env.FIREHOSE_BACKEND || 'embedded'
+  if (Object.hasOwn(makers, name)) return name as keyof typeof makers
+  throw new UserError(`FIREHOSE_BACKEND is "${name}": it must be ${Object.keys(makers).join(' or ')}.`)
+}
+
+async function chosenMaker(): Promise<Maker> {
+  return await makers[backendName()]()
 }

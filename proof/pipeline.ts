@@ -5,8 +5,9 @@ import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
 import { migrate } from '../sink-worker/migrate.ts'
-import { type Backend, spawnGuard, startBackend } from './backends.ts'
+import { type Backend, startBackend } from './backends.ts'
 import { isCaughtUp } from './caught-up.ts'
+import { spawnGuard } from './guard.ts'
 import { type Verdict, verify } from './verify.ts'
 
 /** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */

@@ -3,18 +3,14 @@
  * what the API accepts, jsonb takes). Set FC_SEED to repeat a run.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import * as fc from 'fast-check'
 import { Client } from 'pg'
-import { freePorts } from '../../embedded/ports.ts'
-import { EmbeddedPostgres } from '../../embedded/postgres.ts'
 import { type JsonbFaultKind, JsonScan } from '../../event/json-scan.ts'
 import { MAX_DEPTH } from '../../event/limits.ts'
 import { scanText } from '../../event/scan-json.ts'
 import { canonicalTimestamp, toPostgresMicros } from '../../event/timestamp.ts'
+import { type Backend, startPostgres } from '../../proof/backends.ts'
 import { spoiledBytes } from '../arbitrary/bytes.ts'
 import {
   jsonText,
@@ -47,25 +43,19 @@ EXCEPTION WHEN OTHERS THEN
   RETURN NULL;
 END $$`
 
-let dir: string
-let postgres: EmbeddedPostgres
+let backend: Omit<Backend, 'kafka'>
 let client: Client
 
 before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'firehose-oracle-'))
-  chmodSync(dir, 0o711) // run as root, PostgreSQL has another user
-  const [port = 0] = await freePorts(1)
-  postgres = new EmbeddedPostgres({ dir, port, noInitSync: true, settings: { fsync: 'off' } })
-  await postgres.start()
-  client = new Client({ connectionString: postgres.url })
+  backend = await startPostgres()
+  client = new Client({ connectionString: backend.postgres.url })
   await client.connect()
   await client.query(`SET TimeZone = 'UTC'; ${TRY_JSONB}; ${TRY_TIMESTAMP}`)
 })
 
 after(async () => {
   await client?.end()
-  await postgres?.kill()
-  if (dir !== undefined) rmSync(dir, { recursive: true, force: true })
+  await backend?.close()
 })
 
 /** The SQLSTATE of each text, in order. */

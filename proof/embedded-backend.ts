@@ -1,0 +1,76 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { archiveClasses, EmbeddedKafka } from '../embedded/kafka.ts'
+import { freePorts } from '../embedded/ports.ts'
+import { EmbeddedPostgres } from '../embedded/postgres.ts'
+import type { Backend } from './backends.ts'
+import { spawnGuard } from './guard.ts'
+
+/** Kafka and PostgreSQL as child processes. */
+export async function startBackend(): Promise<Backend> {
+  const place = makePlace()
+  const [port = 0, controllerPort = 0, postgresPort = 0] = await freePorts(3)
+  const kafka = new EmbeddedKafka({
+    dir: join(place.dir, 'kafka'),
+    port,
+    controllerPort,
+    fast: true,
+    pidFile: join(place.dir, 'kafka.pid'),
+    onLog: console.error,
+  })
+  const postgres = makePostgres(place.dir, postgresPort)
+  const close = async () => {
+    await Promise.all([kafka.kill(), postgres.kill()])
+    place.remove()
+  }
+  try {
+    await archiveClasses(await kafka.install(), { pidFile: join(place.dir, 'kafka-archive.pid') })
+    await Promise.all([kafka.start(), postgres.start()])
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { kafka, postgres, close }
+}
+
+/** PostgreSQL alone. */
+export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
+  const place = makePlace()
+  const [port = 0] = await freePorts(1)
+  const postgres = makePostgres(place.dir, port)
+  const close = async () => {
+    await postgres.kill()
+    place.remove()
+  }
+  try {
+    await postgres.start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { postgres, close }
+}
+
+/** A directory for data and pid files. What it names goes with it, also when this process dies first. */
+function makePlace(): { dir: string; remove: () => void } {
+  const dir = mkdtempSync(join(tmpdir(), 'firehose-test-'))
+  // Run as root, PostgreSQL has another user, who must be able to come by here.
+  chmodSync(dir, 0o711)
+  const guard = spawnGuard(dir)
+  const remove = () => {
+    rmSync(dir, { recursive: true, force: true })
+    guard.stdin?.end()
+  }
+  return { dir, remove }
+}
+
+function makePostgres(dir: string, port: number): EmbeddedPostgres {
+  return new EmbeddedPostgres({
+    dir: join(dir, 'postgres'),
+    port,
+    pidFile: join(dir, 'postgres.pid'),
+    noInitSync: true,
+    onLog: console.error,
+  })
+}
