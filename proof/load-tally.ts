@@ -75,9 +75,9 @@ export class LoadTally {
     this.#lateUs.record(Math.max(1, Math.round(lateMs * 1000)))
   }
 
-  accepted(request: LoadRequest): void {
+  accepted(request: LoadRequest, latencyMs: number): void {
     this.acked += request.count
-    this.#latencyUs.record(Math.max(1, Math.round((performance.now() - request.intendedMs) * 1000)))
+    this.#latencyUs.record(Math.max(1, Math.round(latencyMs * 1000)))
   }
 
   repeated(request: LoadRequest, error: string): void {

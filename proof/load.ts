@@ -31,6 +31,8 @@ export interface LoadOptions {
   signal?: AbortSignal
   /** Called each second. */
   onProgress?: (progress: LoadProgress) => void
+  /** Called for each accepted request, with its latency from the intended send time. */
+  onAccepted?: (latencyMs: number) => void
 }
 
 const DRAIN_AFTER_ABORT_MS = 2000
@@ -154,7 +156,9 @@ class Load {
 
   #onDone(request: LoadRequest, attempt: Attempt): void {
     if (attempt.kind === 'accepted') {
-      this.#tally.accepted(request)
+      const latencyMs = performance.now() - request.intendedMs
+      this.#tally.accepted(request, latencyMs)
+      this.#options.onAccepted?.(latencyMs)
       const ackFile = this.#ackFile
       if (ackFile !== undefined) request.eachEvent((id, body) => ackFile.add(id, body))
       return

@@ -1,0 +1,244 @@
+import { type OutageVerdict, verdictLine } from './outage-verdict.ts'
+import {
+  betweenLines,
+  escapeXml,
+  type Frame,
+  levelShape,
+  niceStep,
+  type Step,
+  stepShape,
+  text,
+  timeAxis,
+  valueAxis,
+  xOf,
+} from './svg-panel.ts'
+import type { Point, Timeline, TimelineSummary } from './timeline.ts'
+import { count, decimal } from './timeline-text.ts'
+
+/** What the picture says beside the timeline. */
+export interface PictureFacts {
+  verdict: OutageVerdict
+  summary: TimelineSummary
+  /** Requests a second that were asked for. */
+  rate: number
+  /** What it ran on. */
+  stack: string
+  cores: number
+  date: Date
+}
+
+const WIDTH = 960
+const LEFT = 76
+const RIGHT = 28
+const FIRST_TOP = 118
+const PANEL_HEIGHT = 112
+const PANEL_STEP = 156
+const HEIGHT = FIRST_TOP + 2 * PANEL_STEP + PANEL_HEIGHT + 42
+/** A drain that stores so many times faster than the load comes would flatten all else: then its top is cut, and said. */
+const TALLEST = 4
+
+// An image in a page sees the reader's choice of light or dark, but not the page's colours: so it brings its own ground.
+const STYLE = `
+svg{--ground:#fff;--ink:#1f2328;--soft:#59636e;--grid:#d8dee4;--good:#1a7f37;--bad:#cf222e;--acked:#1a7f37;--stored:#0969da;--lag:#bc4c00;--down:#cf222e}
+@media (prefers-color-scheme:dark){svg{--ground:#0d1117;--ink:#f0f6fc;--soft:#9198a1;--grid:#2a313c;--good:#3fb950;--bad:#f85149;--acked:#3fb950;--stored:#4493f8;--lag:#f0883e;--down:#f85149}}
+text{font:13px system-ui,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Arial,sans-serif;fill:var(--ink)}
+.ground{fill:var(--ground);stroke:var(--grid)}
+.verdict{font-size:23px;font-weight:700}.good{fill:var(--good)}.bad{fill:var(--bad)}
+.soft{fill:var(--soft)}.axis{fill:var(--soft);font-size:12px}.mid{text-anchor:middle}.end{text-anchor:end}
+.title{font-size:15px;font-weight:600}.said{font-size:14px;font-weight:600}
+.grid{stroke:var(--grid)}.tick{stroke:var(--soft)}
+.area{fill-opacity:.2;stroke:none}.line{fill:none;stroke-width:2;stroke-linejoin:round}
+.acked{fill:var(--acked);stroke:var(--acked)}.stored{fill:var(--stored);stroke:var(--stored)}.lag{fill:var(--lag);stroke:var(--lag)}
+.line.acked,.line.stored,.line.lag{fill:none}text.acked,text.stored,text.lag,.area{stroke:none}
+.outage{fill:var(--down);fill-opacity:.1}.edge{stroke:var(--down);stroke-dasharray:4 3}.back{stroke:var(--soft);stroke-dasharray:2 3}.cut{stroke:var(--ground);stroke-width:3}
+text.down{fill:var(--down);font-weight:600}`
+
+/** The picture of an outage: what clients got, what was stored and what waited, over the same time. */
+export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts): string {
+  // What comes after the load would only show that it has ended.
+  const shown = points.filter(({ atS }) => atS <= (moments.loadEndedS ?? Infinity))
+  const endS = Math.max(1, shown.at(-1)?.atS ?? 1)
+  const picture: Picture = {
+    points: shown,
+    moments,
+    facts,
+    frame: (n, max) => {
+      const top = FIRST_TOP + n * PANEL_STEP
+      return { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: PANEL_HEIGHT, endS, max }
+    },
+  }
+  const headline = `${facts.verdict.ok ? '' : 'NOT OK: '}${verdictLine(facts.verdict)}`
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-labelledby="title about">`,
+    `<title id="title">${escapeXml(headline)}</title>`,
+    `<desc id="about">${escapeXml(describe(facts))}</desc>`,
+    `<style>${STYLE}</style>`,
+    `<rect class="ground" x=".5" y=".5" width="${WIDTH - 1}" height="${HEIGHT - 1}" rx="8"/>`,
+    text(24, 40, headline, `verdict ${facts.verdict.ok ? 'good' : 'bad'}`),
+    text(24, 64, describe(facts), 'soft'),
+    momentLabels(picture),
+    ackedPanel(picture),
+    storedPanel(picture),
+    lagPanel(picture),
+    timeAxis(picture.frame(2, 1)),
+    '</svg>\n',
+  ].join('\n')
+}
+
+interface Picture extends Timeline {
+  facts: PictureFacts
+  /** The n-th panel from the top, for values up to `max`. */
+  frame: (n: number, max: number) => Frame
+}
+
+function describe({ summary, rate, stack, cores, date }: PictureFacts): string {
+  return [
+    `PostgreSQL stopped for ${decimal(summary.outageS)} s`,
+    `${count(rate)} requests/s`,
+    `${stack}, ${count(cores)} cores`,
+    `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+    'npm run demo',
+  ].join(' · ')
+}
+
+function ackedPanel(picture: Picture): string {
+  const { p99Ms, ackedPerSDuring } = picture.facts.summary
+  const steps = stepsOf(picture, ({ ackedPerS }) => ackedPerS)
+  const frame = picture.frame(0, roomAbove(Math.max(...steps.map(({ value }) => value ?? 0))))
+  const latencies = `p99 ${decimal(p99Ms.during)} ms; before ${decimal(p99Ms.before)}, after ${decimal(p99Ms.after)}`
+  return panel(picture, frame, 'acked', '202s per second', [
+    stepShape(frame, steps, 'acked'),
+    saidInOutage(picture, frame, 56, `clients still get ${count(ackedPerSDuring)} per second`, 'said acked'),
+    saidInOutage(picture, frame, 93, latencies, ''),
+  ])
+}
+
+function storedPanel(picture: Picture): string {
+  const { rate, summary } = picture.facts
+  const steps = stepsOf(picture, ({ storedPerS }) => storedPerS)
+  const most = Math.max(...steps.map(({ value }) => value ?? 0))
+  const isCut = most > TALLEST * rate
+  const frame = picture.frame(1, roomAbove(isCut ? 1.7 * rate : most))
+  const tall = steps.filter(({ value }) => (value ?? 0) > frame.max)
+  const labelX = xOf(frame, tall.at(-1)?.toS ?? 0) + 8
+  return panel(picture, frame, 'stored', 'Rows stored per second', [
+    stepShape(frame, steps, 'stored'),
+    ...neighbours(tall).map(({ fromS, toS }) => cut(frame, fromS, toS)),
+    isCut ? text(labelX, betweenLines(frame, 16), `↑ ${count(most)}`, 'said stored') : '',
+    saidInOutage(picture, frame, 62, `${count(summary.storedPerSDuring)} per second`, 'said stored'),
+  ])
+}
+
+function lagPanel(picture: Picture): string {
+  const { stoppedS, caughtUpS } = picture.moments
+  const { largestLag, drainS, drainedPerS } = picture.facts.summary
+  const steps = [{ fromS: 0, toS: 0, value: 0 }, ...stepsOf(picture, ({ lag }) => lag)]
+  const frame = picture.frame(2, roomAbove(largestLag))
+  const said: string[] = []
+  if (stoppedS !== undefined) {
+    const waiting = `up to ${count(largestLag)} events wait in Kafka`
+    said.push(text(xOf(frame, stoppedS) + 12, betweenLines(frame, 28), waiting, 'said lag'))
+  }
+  if (caughtUpS !== undefined) {
+    const x = xOf(frame, caughtUpS) + 8
+    said.push(text(x, betweenLines(frame, 40), `drained in ${decimal(drainS)} s`, 'said lag'))
+    said.push(text(x, betweenLines(frame, 90), `${count(drainedPerS)} rows/s`, ''))
+  }
+  return panel(picture, frame, 'lag', 'Lag: in Kafka, not stored yet', [
+    levelShape(frame, steps, 'lag'),
+    ...said,
+  ])
+}
+
+function panel(picture: Picture, frame: Frame, name: string, title: string, content: string[]): string {
+  const heading = text(frame.left, frame.top - 12, title, `title ${name}`)
+  const shapes = [outageBand(picture, frame), valueAxis(frame), caughtUpLine(picture, frame), ...content]
+  return [`<g id="${name}">`, heading, ...shapes, '</g>'].join('\n')
+}
+
+/** When the outage begins and ends; undefined when there was none. */
+function outageOf({ points, moments }: Picture): { fromS: number; toS: number } | undefined {
+  if (moments.stoppedS === undefined) return undefined
+  return {
+    fromS: moments.stoppedS,
+    toS: moments.startedS ?? Math.max(moments.stoppedS, points.at(-1)?.atS ?? 0),
+  }
+}
+
+function outageBand(picture: Picture, frame: Frame): string {
+  const outage = outageOf(picture)
+  if (outage === undefined) return ''
+  const [from, to] = [xOf(frame, outage.fromS), xOf(frame, outage.toS)]
+  const [top, bottom] = [frame.top, frame.top + frame.height]
+  const edges = [from, to].map((x) => `<line class="edge" x1="${x}" y1="${top}" x2="${x}" y2="${bottom}"/>`)
+  const width = (to - from).toFixed(1)
+  return `<rect class="outage" x="${from}" y="${top}" width="${width}" height="${frame.height}"/>${edges.join('')}`
+}
+
+function caughtUpLine({ moments }: Picture, frame: Frame): string {
+  if (moments.caughtUpS === undefined) return ''
+  const x = xOf(frame, moments.caughtUpS)
+  return `<line class="back" x1="${x}" y1="${frame.top}" x2="${x}" y2="${frame.top + frame.height}"/>`
+}
+
+/** What the band and the line mean, above the first panel. */
+function momentLabels(picture: Picture): string {
+  const frame = picture.frame(0, 1)
+  const outage = outageOf(picture)
+  const { caughtUpS } = picture.moments
+  const labels: string[] = []
+  if (outage !== undefined) {
+    const middle = xOf(frame, (outage.fromS + outage.toS) / 2)
+    const label = `PostgreSQL is down: ${decimal(outage.toS - outage.fromS)} s`
+    labels.push(text(middle, frame.top - 12, label, 'said down mid'))
+  }
+  if (caughtUpS !== undefined)
+    labels.push(text(xOf(frame, caughtUpS), frame.top - 12, 'caught up', 'soft mid'))
+  return labels.join('\n')
+}
+
+function saidInOutage(
+  picture: Picture,
+  frame: Frame,
+  down: number,
+  content: string,
+  classes: string,
+): string {
+  const outage = outageOf(picture)
+  if (outage === undefined) return ''
+  return text(
+    xOf(frame, (outage.fromS + outage.toS) / 2),
+    betweenLines(frame, down),
+    content,
+    `${classes} mid`,
+  )
+}
+
+/** Two slanted strokes across a shape that goes on above the frame. */
+function cut(frame: Frame, fromS: number, toS: number): string {
+  const [from, to] = [xOf(frame, fromS) - 4, xOf(frame, toS) + 4]
+  const stroke = (y: number) => `<line class="cut" x1="${from}" y1="${y + 4}" x2="${to}" y2="${y - 4}"/>`
+  return stroke(frame.top + 18) + stroke(frame.top + 25)
+}
+
+/** Steps that follow on one another as one. */
+function neighbours(steps: readonly Step[]): { fromS: number; toS: number }[] {
+  const joined: { fromS: number; toS: number }[] = []
+  for (const { fromS, toS } of steps) {
+    const last = joined.at(-1)
+    if (last?.toS === fromS) last.toS = toS
+    else joined.push({ fromS, toS })
+  }
+  return joined
+}
+
+function stepsOf({ points }: Picture, valueOf: (point: Point) => number | undefined): Step[] {
+  return points.map((point) => ({ fromS: point.fromS, toS: point.atS, value: valueOf(point) }))
+}
+
+/** The next round value with some air above the highest. */
+function roomAbove(highest: number): number {
+  const least = Math.max(1, highest) * 1.15
+  const step = niceStep(least, 6)
+  return Math.ceil(least / step) * step
+}
