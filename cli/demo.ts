@@ -1,0 +1,132 @@
+// An outage of PostgreSQL under load, live, with a verdict.
+import { availableParallelism } from 'node:os'
+import { writeFileSync } from 'node:fs'
+import { Screen } from '../embedded/screen.ts'
+import { UserError } from '../embedded/user-error.ts'
+import { abortable } from '../proof/abortable.ts'
+import { type DemoPlan, type DemoReport, runDemo } from '../proof/demo.ts'
+import { type DemoStack, startComposeStack, startEmbeddedStack } from '../proof/demo-stack.ts'
+import { verdictLine } from '../proof/outage-verdict.ts'
+import { decimal, summaryLines } from '../proof/timeline-text.ts'
+import { timelineSvg } from '../proof/timeline-svg.ts'
+import { parseArgsOrExit } from './args.ts'
+
+const HELP = `Stops PostgreSQL under load, starts it again, and compares every 202 with the table.
+
+npm run demo -- [options]
+  --embedded     without Docker: Kafka and PostgreSQL as child processes (about a minute in all)
+  --rate N       requests a second (1000)
+  --outage N     seconds without PostgreSQL (30; with --embedded 20)
+  --svg FILE     also draw what happened
+  --help
+
+The stack is one of its own, on free ports; nothing of it stays, also after Ctrl-C.
+Exit code 0: every acknowledged event is stored once. 1: not so, or the demo could not run. 130: Ctrl-C.
+`
+
+/** npm passes on a Ctrl-C that the terminal has sent already: a repeat within this time is the same one. */
+const SAME_SIGNAL_MS = 500
+/** A start that was under way has this long to end in order; after that, the guards of the stack end it. */
+const CLOSE_LIMIT_MS = 60_000
+
+const screen = new Screen(process.stdout)
+const { values } = parseArgsOrExit({
+  options: {
+    embedded: { type: 'boolean', default: false },
+    rate: { type: 'string', default: '1000' },
+    outage: { type: 'string' },
+    svg: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) process.stdout.write(HELP)
+else process.exit(await main())
+
+async function main(): Promise<number> {
+  const stop = stopOnSignal()
+  let stack: Promise<DemoStack> | undefined
+  let code = 1
+  try {
+    const plan = planOf()
+    stack = start(stop.signal)
+    const report = await runDemo(await abortable(stack, stop.signal), plan, screen, stop.signal)
+    print(report, plan, (await stack).name)
+    code = report.verdict.ok ? 0 : 1
+  } catch (error) {
+    screen.live('')
+    if (!stop.signal.aborted) console.error(error instanceof Error ? error.message : String(error))
+  }
+  await close(stack)
+  return stop.signal.aborted ? 130 : code
+}
+
+/** @throws {UserError} */
+function planOf(): DemoPlan {
+  const number = (name: 'rate' | 'outage', given: string, max: number): number => {
+    const value = Number(given)
+    if (value >= 1 && value <= max) return value
+    throw new UserError(`--${name} must be a number from 1 to ${max}, not "${given}".`)
+  }
+  return {
+    rate: number('rate', values.rate, 20_000),
+    warmUpS: 3,
+    beforeS: 7,
+    outageS: number('outage', values.outage ?? (values.embedded ? '20' : '30'), 3_600),
+    afterS: 8,
+  }
+}
+
+async function start(signal: AbortSignal): Promise<DemoStack> {
+  const beganMs = performance.now()
+  screen.say(
+    values.embedded
+      ? 'Starting Kafka, PostgreSQL, the API and the sink on this machine'
+      : 'Building the images and starting the stack with docker compose (the first time takes minutes)',
+  )
+  const stack = await (values.embedded
+    ? startEmbeddedStack()
+    : startComposeStack((line) => screen.live(line), signal))
+  screen.live('')
+  screen.say(`Ready in ${decimal((performance.now() - beganMs) / 1000)} s: ${stack.apiUrl}\n`)
+  return stack
+}
+
+function print({ timeline, summary, verdict, load }: DemoReport, plan: DemoPlan, stack: string): void {
+  for (const line of summaryLines(summary, load.errors)) screen.say(line)
+  if (values.svg !== undefined) {
+    const cores = availableParallelism()
+    const facts = { verdict, summary, rate: plan.rate, stack, cores, date: new Date() }
+    writeFileSync(values.svg, timelineSvg(timeline, facts))
+    screen.say(`Picture: ${values.svg}`)
+  }
+  for (const problem of verdict.problems) screen.say(`PROBLEM  ${problem}`)
+  screen.say(`\n${verdictLine(verdict)}`)
+}
+
+/** Ends the stack, one included whose start is still under way. */
+async function close(stack: Promise<DemoStack> | undefined): Promise<void> {
+  const closed = stack?.then(
+    async (started) => await started.close(),
+    () => {}, // its failure was told, and it has cleaned up after itself
+  )
+  const limit = AbortSignal.timeout(CLOSE_LIMIT_MS)
+  await abortable(closed ?? Promise.resolve(), limit).catch((error: Error) => console.error(error.message))
+}
+
+function stopOnSignal(): AbortController {
+  const stop = new AbortController()
+  let firstMs = 0
+  const onSignal = () => {
+    if (!stop.signal.aborted) {
+      firstMs = Date.now()
+      screen.live('')
+      screen.say('Stopping everything (again: at once)')
+      stop.abort()
+    } else if (Date.now() - firstMs > SAME_SIGNAL_MS) {
+      process.exit(130)
+    }
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+  return stop
+}
