@@ -68,13 +68,9 @@ function planOf(): DemoPlan {
     if (value >= 1 && value <= max) return value
     throw new UserError(`--${name} must be a number from 1 to ${max}, not "${given}".`)
   }
-  return {
-    rate: number('rate', values.rate, 20_000),
-    warmUpS: 3,
-    beforeS: 7,
-    outageS: number('outage', values.outage ?? (values.embedded ? '20' : '30'), 3_600),
-    afterS: 8,
-  }
+  const outageS = number('outage', values.outage ?? (values.embedded ? '20' : '30'), 3_600)
+  const rate = number('rate', values.rate, 20_000)
+  return { rate, warmUpS: 3, beforeS: 7, outageS, afterS: values.embedded ? 8 : 10 }
 }
 
 async function start(signal: AbortSignal): Promise<DemoStack> {
@@ -87,6 +83,7 @@ async function start(signal: AbortSignal): Promise<DemoStack> {
   const stack = await (values.embedded
     ? startEmbeddedStack()
     : startComposeStack((line) => screen.live(line), signal))
+  if (signal.aborted) return stack
   screen.live('')
   screen.say(`Ready in ${decimal((performance.now() - beganMs) / 1000)} s: ${stack.apiUrl}\n`)
   return stack

@@ -29,6 +29,8 @@ export interface DemoStack {
 }
 
 const TOPIC = 'events'
+/** A sink that drains on a busy machine may take its time. */
+const HEALTH_LIMIT_MS = 3_000
 
 /** Kafka and PostgreSQL as child processes, as `npm start` runs them, but on free ports and on data that go. */
 export async function startEmbeddedStack(): Promise<DemoStack> {
@@ -92,7 +94,7 @@ export async function startComposeStack(
 async function healthOf(sinkUrls: readonly string[]): Promise<SinkHealth[]> {
   const answers = sinkUrls.map(async (url) => {
     try {
-      const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1_000) })
+      const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(HEALTH_LIMIT_MS) })
       return [(await response.json()) as SinkHealth]
     } catch {
       return []

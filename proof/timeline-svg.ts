@@ -34,6 +34,8 @@ const FIRST_TOP = 118
 const PANEL_HEIGHT = 112
 const PANEL_STEP = 156
 const HEIGHT = FIRST_TOP + 2 * PANEL_STEP + PANEL_HEIGHT + 42
+/** Room for what is said after the drain. */
+const SAID_WIDTH = 130
 /** A drain that stores so many times faster than the load comes would flatten all else: then its top is cut, and said. */
 const TALLEST = 4
 
@@ -46,10 +48,11 @@ text{font:13px system-ui,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Ar
 .verdict{font-size:23px;font-weight:700}.good{fill:var(--good)}.bad{fill:var(--bad)}
 .soft{fill:var(--soft)}.axis{fill:var(--soft);font-size:12px}.mid{text-anchor:middle}.end{text-anchor:end}
 .title{font-size:15px;font-weight:600}.said{font-size:14px;font-weight:600}
+text.over{paint-order:stroke;stroke:var(--ground);stroke-width:4px;stroke-opacity:.7;stroke-linejoin:round}
 .grid{stroke:var(--grid)}.tick{stroke:var(--soft)}
 .area{fill-opacity:.2;stroke:none}.line{fill:none;stroke-width:2;stroke-linejoin:round}
 .acked{fill:var(--acked);stroke:var(--acked)}.stored{fill:var(--stored);stroke:var(--stored)}.lag{fill:var(--lag);stroke:var(--lag)}
-.line.acked,.line.stored,.line.lag{fill:none}text.acked,text.stored,text.lag,.area{stroke:none}
+.line.acked,.line.stored,.line.lag{fill:none}text.title,.area{stroke:none}
 .outage{fill:var(--down);fill-opacity:.1}.edge{stroke:var(--down);stroke-dasharray:4 3}.back{stroke:var(--soft);stroke-dasharray:2 3}.cut{stroke:var(--ground);stroke-width:3}
 text.down{fill:var(--down);font-weight:600}`
 
@@ -124,7 +127,7 @@ function storedPanel(picture: Picture): string {
   return panel(picture, frame, 'stored', 'Rows stored per second', [
     stepShape(frame, steps, 'stored'),
     ...neighbours(tall).map(({ fromS, toS }) => cut(frame, fromS, toS)),
-    isCut ? text(labelX, betweenLines(frame, 16), `↑ ${count(most)}`, 'said stored') : '',
+    isCut ? text(labelX, betweenLines(frame, 16), `↑ ${count(most)}`, 'said stored over') : '',
     saidInOutage(picture, frame, 62, `${count(summary.storedPerSDuring)} per second`, 'said stored'),
   ])
 }
@@ -137,12 +140,12 @@ function lagPanel(picture: Picture): string {
   const said: string[] = []
   if (stoppedS !== undefined) {
     const waiting = `up to ${count(largestLag)} events wait in Kafka`
-    said.push(text(xOf(frame, stoppedS) + 12, betweenLines(frame, 28), waiting, 'said lag'))
+    said.push(text(xOf(frame, stoppedS) + 12, betweenLines(frame, 28), waiting, 'said lag over'))
   }
   if (caughtUpS !== undefined) {
-    const x = xOf(frame, caughtUpS) + 8
-    said.push(text(x, betweenLines(frame, 40), `drained in ${decimal(drainS)} s`, 'said lag'))
-    said.push(text(x, betweenLines(frame, 90), `${count(drainedPerS)} rows/s`, ''))
+    const x = Math.min(xOf(frame, caughtUpS) + 8, WIDTH - RIGHT - SAID_WIDTH)
+    said.push(text(x, betweenLines(frame, 40), `drained in ${decimal(drainS)} s`, 'said lag over'))
+    said.push(text(x, betweenLines(frame, 90), `${count(drainedPerS)} rows/s`, 'over'))
   }
   return panel(picture, frame, 'lag', 'Lag: in Kafka, not stored yet', [
     levelShape(frame, steps, 'lag'),
@@ -210,7 +213,7 @@ function saidInOutage(
     xOf(frame, (outage.fromS + outage.toS) / 2),
     betweenLines(frame, down),
     content,
-    `${classes} mid`,
+    `${classes} over mid`,
   )
 }
 
