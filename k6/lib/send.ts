@@ -63,6 +63,8 @@ function post(
     why = /"outcome" ?: ?"(\w+)"/.exec(answer.body)?.[1] ?? answer.status_text
   } catch (error) {
     why = String(error)
+    // k6 was ended, and counts the iteration as interrupted.
+    if (why.includes('context canceled')) return undefined
   }
   const status = answer?.status ?? 0
   ;(failures.get(status) ?? otherFailures).add(1)

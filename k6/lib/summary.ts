@@ -86,7 +86,7 @@ function brokenThresholds(data: SummaryData): string[] {
       .filter(([, { ok }]) => !ok)
       .map(([source]) => {
         const value = values[/^[^<>=!]+/.exec(source)?.[0] ?? ''] ?? 0
-        return `${metric} ${source}, but it was ${Number.isInteger(value) ? grouped(value) : value.toFixed(4)}`
+        return `${metric} ${source}, but it was ${Number.isInteger(value) ? grouped(value) : value.toFixed(value < 1 ? 4 : 1)}`
       }),
   )
 }
@@ -108,13 +108,13 @@ function table(data: SummaryData, outline: Outline, report: Report): string {
     ['VUs', `${figure(data, 'vus', 'max')} busy at most, of ${figure(data, 'vus_max', 'max')}`],
   ]
   const lines = rows.map(([name, value]) => `  ${name.padEnd(20)}${value}`)
-  const verdict = report.broken.map((what) => `  NOT AS DEMANDED: ${what}`)
+  // The runner says it at its own end.
+  const verdict = __ENV.REPORT ? [] : report.broken.map((what) => `  NOT AS DEMANDED  ${what}`)
   return [
     '',
     `${outline.script}: ${outline.title}, to ${apiUrl}`,
     ...lines,
     ...(outline.more ?? []),
     ...verdict,
-    '',
   ].join('\n')
 }

@@ -1,0 +1,203 @@
+import { readdirSync } from 'node:fs'
+import { checkDatabase, compareK6, type K6Comparison } from '../proof/k6-compare.ts'
+import { K6Output } from '../proof/k6-output.ts'
+import { findK6, startK6 } from '../proof/k6-process.ts'
+import { databaseUrl } from '../runtime/database-url.ts'
+import { parseArgsOrExit } from './args.ts'
+
+const HELP = `Runs a k6 script of the folder k6/, then compares in SQL what it sent with what PostgreSQL holds.
+
+npm run k6 -- SCRIPT [options]
+  event      one event a request at a steady rate               --rate 5000 --duration 60s --vus 1000
+  batch      many events a request at a steady rate             --rate 50 --batch 100 --duration 60s --vus 200
+  clients    1,000 clients at once, each waits for its answer   --vus 1000 --duration 30s
+  ramp       faster and faster, to find the limit               --rate 8000 --step 1000 --duration 10s --vus 1000
+  outage     a steady load while you take the database away     --rate 1000 --duration 120s --vus 100
+
+  --rate N          requests a second (ramp: of the last stage)
+  --duration T      how long (ramp: each stage), such as 30s or 5m
+  --vus N           virtual users: the most requests at once
+  --batch N         events of a request (batch)
+  --step N          requests a second from stage to stage (ramp)
+  --p99 MS          bound of the 99th percentile of the latency (500; batch 1000, clients 2000)
+  --url URL         base URL of the API (http://127.0.0.1:8000)
+  --sink URL        base URL of the sink's health (outage; http://127.0.0.1:8001)
+  --help
+
+It takes the k6 of the variable K6 or of PATH, else the container image grafana/k6:2.2.0 (K6_IMAGE names another one).
+The database is DATABASE_URL, else PG*, else the one of npm start and docker compose. Ctrl-C ends k6 early, and compares.
+Exit code 0: the run was as the script demands, and all that was acknowledged is stored once with its content. Else 1.
+`
+
+const STUCK_MS = 60_000
+/** A log takes a line of progress now and then. */
+const LINE_MS = 4500
+const THRESHOLDS_FAILED = 99
+const ENDED_BY_SIGNAL = 105
+
+const { values, positionals } = parseArgsOrExit({
+  allowPositionals: true,
+  options: {
+    rate: { type: 'string' },
+    duration: { type: 'string' },
+    vus: { type: 'string' },
+    batch: { type: 'string' },
+    step: { type: 'string' },
+    p99: { type: 'string' },
+    url: { type: 'string' },
+    sink: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (values.help) {
+  process.stdout.write(HELP)
+} else {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
+}
+
+async function main(): Promise<number> {
+  const script = scriptOf(positionals)
+  const settings = settingsOf()
+  const database = databaseUrl(process.env)
+  const k6 = findK6(process.env)
+  await checkTargets(settings.API_URL ?? '', database)
+  say(`${k6.name} runs k6/${script}.ts against ${settings.API_URL}. Ctrl-C ends it early.`)
+
+  const output = new K6Output()
+  const live = liveLine()
+  const running = startK6(k6, {
+    script,
+    settings,
+    onOut: (line) => {
+      const { show, progress } = output.out(line)
+      if (progress !== undefined) live.progress(progress)
+      if (show !== undefined) live.say(show)
+    },
+    onErr: (line) => {
+      const shown = output.err(line)
+      if (shown !== undefined) live.say(shown)
+    },
+  })
+  const stopWaiting = new AbortController()
+  let onSignal = running.interrupt
+  catchSignals(() => onSignal())
+  const code = await running.done
+  onSignal = () => stopWaiting.abort()
+  live.end()
+  const { report, notAcknowledged, interrupted } = output
+  if (report === undefined) throw new Error(`k6 ended with exit code ${code} and without a report.`)
+
+  const comparison = await compareK6({
+    databaseUrl: database,
+    report,
+    failed: notAcknowledged,
+    interrupted,
+    stuckMs: STUCK_MS,
+    signal: stopWaiting.signal,
+    onWait: (sentence) => live.progress(sentence),
+  })
+  live.end()
+  const broken = [...report.broken]
+  if (![0, THRESHOLDS_FAILED, ENDED_BY_SIGNAL].includes(code)) broken.push(`k6 ended with exit code ${code}`)
+  print(comparison, broken)
+  return comparison.ok && broken.length === 0 ? 0 : 1
+}
+
+function scriptOf([name, ...others]: string[]): string {
+  const scripts = readdirSync(new URL('../k6', import.meta.url))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.slice(0, -'.ts'.length))
+  if (name !== undefined && others.length === 0 && scripts.includes(name)) return name
+  const problem = name === undefined ? 'Name a script' : `There is no script ${[name, ...others].join(' ')}`
+  throw new Error(`${problem}: there are ${scripts.join(', ')}. Try --help.`)
+}
+
+function settingsOf(): Record<string, string> {
+  const given = {
+    RATE: values.rate,
+    DURATION: values.duration,
+    VUS: values.vus,
+    BATCH: values.batch,
+    STEP: values.step,
+    P99_MS: values.p99,
+    SINK_URL: values.sink,
+    API_URL: values.url ?? 'http://127.0.0.1:8000',
+    RUN_START: String(Date.now()),
+    RUN_RANDOM: String(Math.floor(Math.random() * 2 ** 48)),
+    REPORT: '1',
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >
+}
+
+/** Load is not begun when it could not be answered, or not be compared. */
+async function checkTargets(apiUrl: string, database: string): Promise<void> {
+  if (!URL.canParse(apiUrl)) throw new Error(`${apiUrl} is no URL.`)
+  await fetch(new URL('/livez', apiUrl), { signal: AbortSignal.timeout(5000) }).catch(() => {
+    throw new Error(`Nothing answers on ${apiUrl} (is npm start running?). --url names another API.`)
+  })
+  await checkDatabase(database).catch((error: Error) => {
+    throw new Error(`The comparison needs PostgreSQL, but: ${error.message}. DATABASE_URL names another one.`)
+  })
+}
+
+function catchSignals(onSignal: () => void): void {
+  let last = Number.NEGATIVE_INFINITY
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      // One Ctrl-C comes several times: from the terminal, and from the process that started this one.
+      if (performance.now() - last < 500) return
+      last = performance.now()
+      onSignal()
+    })
+  }
+}
+
+/** Lines for people on stderr and stdout; on a terminal a line of progress takes the place of the one before. */
+function liveLine() {
+  const isTerminal = process.stderr.isTTY
+  let open = false
+  let shownMs = Number.NEGATIVE_INFINITY
+  const end = () => {
+    if (open) process.stderr.write('\n')
+    open = false
+  }
+  return {
+    end,
+    say(text: string) {
+      end()
+      say(text)
+    },
+    progress(text: string) {
+      if (isTerminal) {
+        process.stderr.write(`\r\u001b[K${text}`)
+        open = true
+      } else if (performance.now() - shownMs >= LINE_MS) {
+        process.stderr.write(`${text}\n`)
+        shownMs = performance.now()
+      }
+    },
+  }
+}
+
+function print({ rows, ids, problems, sentence, ok }: K6Comparison, broken: string[]): void {
+  say('\nCompared with PostgreSQL, event by event:')
+  for (const [name, count] of rows) say(`  ${name.padEnd(34)}${count.toLocaleString('en-US').padStart(12)}`)
+  for (const [outcome, some] of Object.entries(ids)) {
+    for (const id of some) say(`  ${outcome.replace('_', ' ').toUpperCase()}  ${id}`)
+  }
+  for (const problem of problems) say(`  PROBLEM  ${problem}`)
+  for (const what of broken) say(`  NOT AS DEMANDED  ${what}`)
+  say(`\n${ok && broken.length === 0 ? 'OK' : 'NOT OK'}: ${sentence}`)
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
