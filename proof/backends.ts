@@ -8,7 +8,10 @@ export interface Backend {
   close(): Promise<void>
 }
 
-/** One service and what can be done to it. `start` waits until it answers and finds the data it had before. */
+/**
+ * One service and what can be done to it. `start` waits until it answers and finds the data it had before; to `stop` or
+ * `kill` what does not run does nothing, and what is frozen ends by them too.
+ */
 export interface ServiceBackend {
   start(): Promise<void>
   stop(): Promise<unknown>

@@ -63,13 +63,13 @@ export class ContainerService implements ServiceBackend {
 
   /** Orderly end by the image's own signal; SIGKILL after 10 s. */
   async stop(): Promise<void> {
-    await this.#container.stop({ t: stopLimitS })
+    await unlessEnded(this.#container.stop({ t: stopLimitS }))
     await this.#untilPortIsFree()
   }
 
   async kill(): Promise<void> {
     const ended = this.#container.wait()
-    await this.#container.kill({ signal: 'SIGKILL' })
+    await unlessEnded(this.#container.kill({ signal: 'SIGKILL' }))
     await ended
     await this.#untilPortIsFree()
   }
@@ -109,6 +109,16 @@ export class ContainerService implements ServiceBackend {
         throw new Error(`port ${this.#recipe.port} of ${this.#recipe.name} stays in use`)
       await delay(5)
     }
+  }
+}
+
+/** That a container does not run is what was wanted. */
+async function unlessEnded(ending: Promise<unknown>): Promise<void> {
+  try {
+    await ending
+  } catch (error) {
+    const { statusCode, message } = error as Error & { statusCode?: number }
+    if (statusCode !== 304 && !message.includes('is not running')) throw error
   }
 }
 

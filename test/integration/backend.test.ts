@@ -135,6 +135,16 @@ test('stop leaves nothing listening, start finds all again', async () => {
   assert.deepEqual(await Promise.all(ports().map(isPortFree)), [false, false])
 })
 
+test('what is frozen can be killed, and what has ended be ended again', async () => {
+  for (const service of [backend.kafka, backend.postgres]) {
+    await service.freeze()
+    await service.kill()
+    await service.kill()
+    await service.stop()
+  }
+  assert.deepEqual(await Promise.all(ports().map(isPortFree)), [true, true])
+})
+
 function ports(): number[] {
   return [portOf(backend.kafka.bootstrapServers), Number(new URL(backend.postgres.url).port)]
 }
