@@ -32,7 +32,7 @@ export function xOf({ left, width, endS }: Frame, seconds: number): number {
 }
 
 /** Vertical place of a value; what is above the frame ends at its top. */
-export function yOf({ top, height, max }: Frame, value: number): number {
+function yOf({ top, height, max }: Frame, value: number): number {
   return round(top + height * (1 - Math.min(1, value / max)))
 }
 

@@ -29,7 +29,7 @@ export function markLine(atS: number, text: string): string {
 /** What a timeline came to, as names and values. */
 export function summaryLines(summary: TimelineSummary, errors: Record<string, number>): string[] {
   const { outageS, p99Ms, ackedPerSDuring, largestLag, drainS, drainedPerS } = summary
-  const failed = Object.entries(errors).map(([kind, times]) => `${count(times)} ${kind}`)
+  const failed = Object.entries(errors).map(([kind, times]) => `${kind}: ${count(times)}`)
   const rows: [string, string][] = [
     [
       'PostgreSQL was down for',

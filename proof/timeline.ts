@@ -28,7 +28,7 @@ export interface Point extends Observation {
 }
 
 /** What happened and when, in seconds since the start. */
-export interface Moments {
+interface Moments {
   /** The database was told to stop. */
   stoppedS?: number
   /** It answered a query again. */

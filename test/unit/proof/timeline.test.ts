@@ -91,8 +91,10 @@ test('a summary has the latencies of each phase, the largest lag and the drain',
 
 test('the seconds of the warm-up are no part of before, those that hold an edge are part of the outage', () => {
   const { points, moments } = outage()
-  const timeline = { points, moments: { ...moments, stoppedS: 4.5, startedS: 10.5 } }
-  assert.deepEqual(summarize(timeline, 4).p99Ms, { before: undefined, during: 11, after: 20 })
+  const slowEdge = points.map((point) => (point.atS === 5 ? { ...point, latenciesMs: [500] } : point))
+  const timeline = { points: slowEdge, moments: { ...moments, stoppedS: 4.5, startedS: 10.5 } }
+  assert.deepEqual(summarize(timeline, 4).p99Ms, { before: undefined, during: 500, after: 20 })
+})
 })
 
 test('an outage that was not seen to its end has no length and no drain', () => {
