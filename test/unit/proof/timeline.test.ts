@@ -95,7 +95,6 @@ test('the seconds of the warm-up are no part of before, those that hold an edge 
   const timeline = { points: slowEdge, moments: { ...moments, stoppedS: 4.5, startedS: 10.5 } }
   assert.deepEqual(summarize(timeline, 4).p99Ms, { before: undefined, during: 500, after: 20 })
 })
-})
 
 test('an outage that was not seen to its end has no length and no drain', () => {
   const { outageS, drainS, drainedPerS } = summarize({ ...outage(), moments: { stoppedS: 5 } }, 0)
