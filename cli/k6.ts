@@ -12,10 +12,10 @@ npm run k6 -- SCRIPT [options]
   batch      many events a request at a steady rate             --rate 50 --batch 100 --duration 60s --vus 200
   clients    1,000 clients at once, each waits for its answer   --vus 1000 --duration 30s
   ramp       faster and faster, to find the limit               --rate 8000 --step 1000 --duration 10s --vus 1000
-  outage     a steady load while you take the database away     --rate 1000 --duration 120s --vus 100
+  outage     a steady load while you take the database away     --rate 1000 --duration 120s --vus 300
 
   --rate N          requests a second (ramp: of the last stage)
-  --duration T      how long (ramp: each stage), such as 30s or 5m
+  --duration T      how long (ramp: each stage), such as 30s or 1m30s
   --vus N           virtual users: the most requests at once
   --batch N         events of a request (batch)
   --step N          requests a second from stage to stage (ramp)
@@ -25,7 +25,7 @@ npm run k6 -- SCRIPT [options]
   --help
 
 It takes the k6 of the variable K6 or of PATH, else the container image grafana/k6:2.2.0 (K6_IMAGE names another one).
-The database is DATABASE_URL, else PG*, else the one of npm start and docker compose. Ctrl-C ends k6 early, and compares.
+The database is DATABASE_URL, else PG*, else the one of npm start and docker compose. Ctrl-C ends k6 early and compares.
 Exit code 0: the run was as the script demands, and all that was acknowledged is stored once with its content. Else 1.
 `
 
@@ -62,6 +62,7 @@ if (values.help) {
 
 async function main(): Promise<number> {
   const script = scriptOf(positionals)
+  checkOptions(script)
   const settings = settingsOf()
   const database = databaseUrl(process.env)
   const k6 = findK6(process.env)
@@ -115,6 +116,29 @@ function scriptOf([name, ...others]: string[]): string {
   if (name !== undefined && others.length === 0 && scripts.includes(name)) return name
   const problem = name === undefined ? 'Name a script' : `There is no script ${[name, ...others].join(' ')}`
   throw new Error(`${problem}: there are ${scripts.join(', ')}. Try --help.`)
+}
+
+/** k6 would say it in more words. @throws one sentence */
+function checkOptions(script: string): void {
+  for (const name of ['rate', 'vus', 'batch', 'step', 'p99'] as const) {
+    const value = values[name]
+    if (value !== undefined && !/^[1-9]\d*$/.test(value)) {
+      throw new Error(`--${name} must be an integer of 1 or more, not ${value}.`)
+    }
+  }
+  if (values.duration !== undefined && !/^(\d+[hms])+$/.test(values.duration)) {
+    throw new Error(`--duration must be such as 30s or 1m30s, not ${values.duration}.`)
+  }
+  for (const [name, owner] of [
+    ['batch', 'batch'],
+    ['step', 'ramp'],
+    ['sink', 'outage'],
+  ] as const) {
+    if (values[name] !== undefined && script !== owner) throw new Error(`--${name} is for ${owner} alone.`)
+  }
+  if (values.rate !== undefined && script === 'clients') {
+    throw new Error('clients has no --rate: each client sends as soon as it was answered.')
+  }
 }
 
 function settingsOf(): Record<string, string> {

@@ -2,8 +2,8 @@
 //   k6 run k6/batch.ts, or with settings: k6 run -e RATE=20 -e BATCH=500 k6/batch.ts
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP, TIMEOUT_S } from './lib/options.ts'
-import { iteration, postEvents } from './lib/send.ts'
+import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
+import { currentScenario, postEvents } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
 import { grouped, summary, type SummaryData } from './lib/summary.ts'
 
@@ -32,12 +32,14 @@ export const options: Options = {
 }
 
 export default function (run: Run): void {
-  postEvents(run, iteration() * batch, batch, TIMEOUT_S)
+  postEvents(run, currentScenario().iterationInTest * batch, batch)
 }
 
 export function handleSummary(data: SummaryData) {
   return summary(data, {
     script: 'batch',
+    rate,
+    seconds: duration,
     title: `${grouped(rate)} requests/s of ${batch} events for ${duration} s, p99 below ${p99Ms} ms`,
     batch,
   })

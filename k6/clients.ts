@@ -2,8 +2,8 @@
 //   k6 run k6/clients.ts, or with settings: k6 run -e VUS=200 k6/clients.ts
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP, TIMEOUT_S } from './lib/options.ts'
-import { iteration, postEvent } from './lib/send.ts'
+import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
+import { currentScenario, postEvent } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
 import { grouped, summary, type SummaryData } from './lib/summary.ts'
 
@@ -23,7 +23,7 @@ export const options: Options = {
 }
 
 export default function (run: Run): void {
-  postEvent(run, iteration(), TIMEOUT_S)
+  postEvent(run, currentScenario().iterationInTest)
 }
 
 export function handleSummary(data: SummaryData) {

@@ -2,8 +2,8 @@
 //   k6 run k6/event.ts, or with settings: k6 run -e RATE=1000 -e DURATION=30s k6/event.ts
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP, TIMEOUT_S } from './lib/options.ts'
-import { iteration, postEvent } from './lib/send.ts'
+import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
+import { currentScenario, postEvent } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
 import { grouped, summary, type SummaryData } from './lib/summary.ts'
 
@@ -32,12 +32,14 @@ export const options: Options = {
 }
 
 export default function (run: Run): void {
-  postEvent(run, iteration(), TIMEOUT_S)
+  postEvent(run, currentScenario().iterationInTest)
 }
 
 export function handleSummary(data: SummaryData) {
   return summary(data, {
     script: 'event',
+    rate,
+    seconds: duration,
     title: `${grouped(rate)} requests/s for ${duration} s, p99 below ${p99Ms} ms`,
   })
 }

@@ -4,16 +4,16 @@
 import exec from 'k6/execution'
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP, TIMEOUT_S } from './lib/options.ts'
+import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
 import { PHASES, phaseNow, record, watch as watchServices } from './lib/phases.ts'
-import { iteration, postEvent, setup as newRun } from './lib/send.ts'
+import { currentScenario, postEvent, setup as newRun } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
 import { figure, grouped, ms, summary, type SummaryData } from './lib/summary.ts'
 
 const rate = count('RATE', 1000)
 const duration = seconds('DURATION', '120s')
-// Few, for each asks the sink for its state once a second.
-const vus = count('VUS', 100)
+// Few, for each asks the sink for its state now and then.
+const vus = count('VUS', 300)
 const p99Ms = count('P99_MS', 500)
 
 const INSTRUCTIONS = `The load runs for ${duration} s. Take the database away when it has run for a while, and bring it back in time:
@@ -54,7 +54,7 @@ export function setup(): Run {
 
 export default function (run: Run): void {
   const phase = phaseNow()
-  record(phase, postEvent(run, iteration(), TIMEOUT_S))
+  record(phase, postEvent(run, currentScenario().iterationInTest))
 }
 
 export function watch(): void {
@@ -65,6 +65,8 @@ export function handleSummary(data: SummaryData) {
   const seen = figure(data, 'sink_paused', 'max') > 0
   return summary(data, {
     script: 'outage',
+    rate,
+    seconds: duration,
     title: `${grouped(rate)} requests/s for ${duration} s, p99 below ${p99Ms} ms in each phase`,
     parts: [{ metric: 'iterations{scenario:load}', first: 0 }],
     duration: 'answer_ms',
@@ -82,7 +84,7 @@ export function handleSummary(data: SummaryData) {
 function phaseLine(data: SummaryData, phase: string): string {
   const good = figure(data, `${phase}_acknowledged`, 'passes')
   const bad = figure(data, `${phase}_acknowledged`, 'fails')
-  const trend = (name: string) => ms(figure(data, `${phase}_ms`, name)).padStart(8)
+  const trend = (name: string) => (good > 0 ? ms(figure(data, `${phase}_ms`, name)) : '-').padStart(8)
   return (
     `  ${phase.padEnd(8)}acknowledged ${grouped(good).padStart(9)} of ${grouped(good + bad).padEnd(9)}` +
     `  p50 ${trend('med')}  p99 ${trend('p(99)')}  max ${trend('max')}`

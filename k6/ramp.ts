@@ -1,13 +1,12 @@
 // Finds the limit: one event a request, faster stage by stage: POST /event. A stage has held when every request was
-// answered 202, none was dropped, and the p99 stayed below the bound.
+// answered 202, each was sent when it was due, and the p99 stayed below the bound.
 //   k6 run k6/ramp.ts, or with settings: k6 run -e RATE=4000 -e STEP=500 -e DURATION=20s k6/ramp.ts
-import exec from 'k6/execution'
 import type { Options, Scenario } from 'k6/options'
 import type { Run } from './lib/event.ts'
 import { common } from './lib/options.ts'
-import { iteration, postEvent } from './lib/send.ts'
+import { currentScenario, giveUpAfter, postEvent } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
-import { figure, grouped, ms, summary, type SummaryData } from './lib/summary.ts'
+import { figure, forgotten, grouped, ms, summary, type SummaryData } from './lib/summary.ts'
 
 export { setup } from './lib/send.ts'
 
@@ -19,6 +18,7 @@ const p99Ms = count('P99_MS', 500)
 
 const RAMP_S = 2
 const TIMEOUT_S = 4
+giveUpAfter(TIMEOUT_S)
 /** What a stage left behind is over before the next begins; its VUs are free again. */
 const REST_S = TIMEOUT_S + 1
 
@@ -69,36 +69,41 @@ function scenarioOf(rate: number, index: number): Scenario {
 }
 
 export default function (run: Run): void {
-  postEvent(run, (firsts.get(exec.scenario.name) ?? 0) + iteration(), TIMEOUT_S)
+  const { name, iterationInTest } = currentScenario()
+  postEvent(run, (firsts.get(name) ?? 0) + iterationInTest)
 }
 
 export function handleSummary(data: SummaryData) {
   const results = stages.map((stage) => resultOf(data, stage))
-  const firstThatFailed = results.findIndex(({ held }) => !held)
-  const limit = results.slice(0, firstThatFailed === -1 ? undefined : firstThatFailed).at(-1)
+  const begun = results.filter(({ sent }) => sent > 0)
+  const failed = begun.findIndex(({ held }) => !held)
+  const limit = begun.slice(0, failed === -1 ? undefined : failed).at(-1)
   const verdict =
     limit === undefined
       ? 'not even the first stage held'
-      : firstThatFailed === -1
+      : failed === -1
         ? `all stages held: the limit is above ${grouped(limit.rate)}/s`
         : `the limit is about ${grouped(limit.rate)}/s: the highest stage that held`
   return summary(data, {
     script: 'ramp',
     title: `stages of ${duration} s up to ${grouped(highest)} requests/s, p99 below ${p99Ms} ms`,
     parts: stages.map(({ name, first }) => ({ metric: `iterations{scenario:${name}}`, first })),
-    more: ['', ...results.map(({ line }) => line), '', `  ${verdict}`],
+    more: ['', ...begun.map(({ line }) => line), '', `  ${verdict}`],
     broken: limit === undefined ? [verdict] : [],
   })
 }
 
-function resultOf(data: SummaryData, { name, rate }: Stage): { rate: number; held: boolean; line: string } {
+function resultOf(data: SummaryData, { name, rate }: Stage) {
   const sent = figure(data, `iterations{scenario:${name}}`, 'count')
   const dropped = figure(data, `dropped_iterations{scenario:${name}}`, 'count')
   const failed = figure(data, `http_req_failed{scenario:${name}}`, 'passes')
   const p99 = figure(data, `http_req_duration{scenario:${name}}`, 'p(99)')
-  const held = sent > 0 && dropped === 0 && failed === 0 && p99 < p99Ms
+  const due = ((rate - step + rate) / 2) * RAMP_S + rate * duration
+  const notSent = dropped + forgotten(due, sent, dropped)
+  const held = sent > 0 && notSent === 0 && failed === 0 && p99 < p99Ms
   const line =
     `  ${`${grouped(rate)}/s`.padStart(9)}  ${held ? 'held    ' : 'NOT HELD'}  sent ${grouped(sent).padStart(8)}` +
-    `  failed ${grouped(failed).padStart(6)}  dropped ${grouped(dropped).padStart(7)}  p99 ${ms(p99).padStart(9)}`
-  return { rate, held, line }
+    `  failed ${grouped(failed).padStart(6)}  not sent in time ${grouped(notSent).padStart(7)}` +
+    `  p99 ${ms(p99).padStart(9)}`
+  return { rate, sent, held, line }
 }

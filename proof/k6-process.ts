@@ -33,7 +33,7 @@ export function findK6(env: NodeJS.ProcessEnv): K6 {
     if (error !== undefined) throw new Error(`${command} cannot be run: ${error.message}`)
     const version = /v(\d+)\.[\d.]+/.exec(stdout)
     if (Number(version?.[1] ?? 0) < 1)
-      throw new Error(`${command} is older than k6 1.0: update it, or set K6.`)
+      throw new Error(`${command} is not k6 1.0 or later: update it, or let K6 name another one.`)
     return { name: `k6 ${version?.[0]} (${command})`, command, args: [], scripts: SCRIPTS }
   }
   const engine = spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 10_000 })

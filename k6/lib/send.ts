@@ -2,6 +2,7 @@ import exec from 'k6/execution'
 import http, { type RefinedResponse } from 'k6/http'
 import { Counter } from 'k6/metrics'
 import { EventMaker, newRun, type Run } from './event.ts'
+import { TIMEOUT_S } from './options.ts'
 import { notAcknowledged } from './report.ts'
 import { apiUrl } from './settings.ts'
 
@@ -14,46 +15,55 @@ http.setResponseCallback(http.expectedStatuses(202))
 const failures = new Map(STATUSES.map((status) => [status, new Counter(`not_acknowledged_${status}`)]))
 const otherFailures = new Counter('not_acknowledged_other')
 
+const oneEvent = paramsOf('application/json')
+const manyEvents = paramsOf('application/x-ndjson')
+
 /** Each VU's own. */
 let maker: EventMaker | undefined
 let scenario: typeof exec.scenario | undefined
+
+function paramsOf(type: string) {
+  return { headers: { 'Content-Type': type }, timeout: TIMEOUT_S * 1000, throw: true }
+}
+
+/** For scripts with another limit than TIMEOUT_S. */
+export function giveUpAfter(seconds: number): void {
+  oneEvent.timeout = manyEvents.timeout = seconds * 1000
+}
 
 /** k6 runs it once and hands what it returns to every VU. The runner may have named the run. */
 export function setup(): Run {
   return newRun(__ENV.RUN_START || undefined, __ENV.RUN_RANDOM || undefined)
 }
 
-/** This iteration's number among those of its scenario, of all VUs. */
-export function iteration(): number {
-  scenario ??= exec.scenario // k6 makes a new object at each access
-  return scenario.iterationInTest
+/** The scenario in which the VU is now, and its iteration's number among those of all VUs. */
+export function currentScenario(): typeof exec.scenario {
+  scenario ??= exec.scenario // a new object at each access; its members are read anew
+  return scenario
 }
 
-/** Sends event `n` of the run to /event. */
-export function postEvent(run: Run, n: number, timeoutS: number): RefinedResponse<'text'> | undefined {
+/** Sends event `n` of the run to /event. The answer, if there is one. */
+export function postEvent(run: Run, n: number): RefinedResponse<'text'> | undefined {
   maker ??= new EventMaker(run)
-  return post('/event', 'application/json', maker.body(n), maker, n, 1, timeoutS)
+  return post('/event', maker.body(n), oneEvent, n, 1, maker)
 }
 
 /** Sends `count` events of the run from number `n` to /events, as NDJSON. */
-export function postEvents(run: Run, n: number, count: number, timeoutS: number): void {
+export function postEvents(run: Run, n: number, count: number): void {
   maker ??= new EventMaker(run)
   let body = ''
   for (let i = n; i < n + count; i++) body += `${maker.body(i)}\n`
-  post('/events', 'application/x-ndjson', body, maker, n, count, timeoutS)
+  post('/events', body, manyEvents, n, count, maker)
 }
 
-/** The answer, if there is one; whatever is not a 202 is reported with its id. */
 function post(
   path: string,
-  type: string,
   body: string,
-  events: EventMaker,
+  params: typeof oneEvent,
   n: number,
   count: number,
-  timeoutS: number,
+  events: EventMaker,
 ): RefinedResponse<'text'> | undefined {
-  const params = { headers: { 'Content-Type': type }, timeout: timeoutS * 1000, throw: true } as const
   let answer: RefinedResponse<'text'> | undefined
   let why = ''
   try {

@@ -21,6 +21,9 @@ export interface Outline {
   /** What was to be done, in words. */
   title: string
   batch?: number
+  /** Requests a second, and for how long; without them it is a closed loop. */
+  rate?: number
+  seconds?: number
   /** Metrics that count the requests of each part, with the number of the part's first event. */
   parts?: { metric: string; first: number }[]
   /** The metric of the time to the answer. */
@@ -46,6 +49,15 @@ export function grouped(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/**
+ * Requests that were due and neither sent nor dropped: k6 itself was late, and at the end it forgets what is left
+ * without a word. Up to one in a hundred is the last moment's.
+ */
+export function forgotten(planned: number, sent: number, dropped: number): number {
+  const missing = Math.round(planned - sent - dropped)
+  return missing > planned / 100 ? missing : 0
+}
+
 /** What handleSummary returns: a table for people, and the report when the runner asks for it. */
 export function summary(data: SummaryData, outline: Outline): { [stream: string]: string } {
   const report = reportOf(data, outline)
@@ -60,15 +72,24 @@ function reportOf(data: SummaryData, outline: Outline): Report {
     first,
     requests: figure(data, metric, 'count'),
   }))
+  const dropped = figure(data, 'dropped_iterations', 'count')
+  const sent = parts.reduce((sum, { requests }) => sum + requests, 0)
+  const late = forgotten(plannedOf(data, outline), sent, dropped)
+  const tooSlow = `k6 itself was too slow: ${grouped(late)} requests that were due it did not send`
   return {
     script: outline.script,
     run: data.setup_data ?? { start_ms: 0, random: 0 },
     batch: outline.batch ?? 1,
     parts,
     failed: failures(data).reduce((sum, [, count]) => sum + count, 0),
-    dropped: figure(data, 'dropped_iterations', 'count'),
-    broken: [...brokenThresholds(data), ...(outline.broken ?? [])],
+    dropped,
+    broken: [...brokenThresholds(data), ...(late > 0 ? [tooSlow] : []), ...(outline.broken ?? [])],
   }
+}
+
+/** What was due until the end, which may have come early. */
+function plannedOf({ state }: SummaryData, { rate = 0, seconds = 0 }: Outline): number {
+  return rate * Math.min(seconds, state.testRunDurationMs / 1000)
 }
 
 function failures(data: SummaryData): [status: string, count: number][] {
