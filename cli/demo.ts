@@ -70,7 +70,7 @@ function planOf(): DemoPlan {
   }
   const outageS = number('outage', values.outage ?? (values.embedded ? '20' : '30'), 3_600)
   const rate = number('rate', values.rate, 20_000)
-  return { rate, warmUpS: 3, beforeS: 7, outageS, afterS: values.embedded ? 8 : 10 }
+  return { rate, warmUpS: 5, beforeS: 7, outageS, afterS: values.embedded ? 8 : 10 }
 }
 
 async function start(signal: AbortSignal): Promise<DemoStack> {

@@ -13,7 +13,8 @@ export interface Frame {
   top: number
   width: number
   height: number
-  /** Seconds at the right edge; 0 is at the left. */
+  /** Times of the left and the right edge. */
+  startS: number
   endS: number
   /** Value at the top edge; 0 is at the bottom. */
   max: number
@@ -27,8 +28,8 @@ export function niceStep(max: number, most: number): number {
 }
 
 /** Horizontal place of a time. */
-export function xOf({ left, width, endS }: Frame, seconds: number): number {
-  return round(left + (seconds / endS) * width)
+export function xOf({ left, width, startS, endS }: Frame, seconds: number): number {
+  return round(left + ((seconds - startS) / (endS - startS)) * width)
 }
 
 /** Vertical place of a value; what is above the frame ends at its top. */
@@ -78,8 +79,10 @@ export function betweenLines(frame: Frame, down: number): number {
 
 /** Seconds below a panel. */
 export function timeAxis(frame: Frame): string {
-  const step = [5, 10, 20, 30, 60, 120, 300, 600].find((s) => frame.endS / s <= 12) ?? 3600
-  const times = Array.from({ length: Math.floor(frame.endS / step) + 1 }, (_, n) => n * step)
+  const { startS, endS } = frame
+  const step = [5, 10, 20, 30, 60, 120, 300, 600].find((s) => (endS - startS) / s <= 12) ?? 3600
+  const first = Math.ceil(startS / step)
+  const times = Array.from({ length: Math.floor(endS / step) - first + 1 }, (_, n) => (first + n) * step)
   const y = frame.top + frame.height
   return times
     .map((seconds) => {

@@ -58,16 +58,19 @@ text.down{fill:var(--down);font-weight:600}`
 
 /** The picture of an outage: what clients got, what was stored and what waited, over the same time. */
 export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts): string {
-  // What comes after the load would only show that it has ended.
-  const shown = points.filter(({ atS }) => atS <= (moments.loadEndedS ?? Infinity))
-  const endS = Math.max(1, shown.at(-1)?.atS ?? 1)
+  // What comes before and after would only show that processes have just begun, and that the load has ended.
+  const { warmUpS } = facts.summary
+  const shown = points.filter(({ atS }) => atS > warmUpS && atS <= (moments.loadEndedS ?? Infinity))
+  const startS = shown[0]?.fromS ?? 0
+  const endS = shown.at(-1)?.atS ?? 1
   const picture: Picture = {
     points: shown,
+    before: points.findLast(({ atS }) => atS <= startS),
     moments,
     facts,
     frame: (n, max) => {
       const top = FIRST_TOP + n * PANEL_STEP
-      return { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: PANEL_HEIGHT, endS, max }
+      return { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: PANEL_HEIGHT, startS, endS, max }
     },
   }
   const headline = `${facts.verdict.ok ? '' : 'NOT OK: '}${verdictLine(facts.verdict)}`
@@ -90,6 +93,8 @@ export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts):
 
 interface Picture extends Timeline {
   facts: PictureFacts
+  /** The last point that is not shown. */
+  before: Point | undefined
   /** The n-th panel from the top, for values up to `max`. */
   frame: (n: number, max: number) => Frame
 }
@@ -135,8 +140,12 @@ function storedPanel(picture: Picture): string {
 function lagPanel(picture: Picture): string {
   const { stoppedS, caughtUpS } = picture.moments
   const { largestLag, drainS, drainedPerS } = picture.facts.summary
-  const steps = [{ fromS: 0, toS: 0, value: 0 }, ...stepsOf(picture, ({ lag }) => lag)]
+  const { before } = picture
   const frame = picture.frame(2, roomAbove(largestLag))
+  const { startS } = frame
+  // A level begins where the one before it was; an empty stack begins with none.
+  const first = { fromS: startS, toS: startS, value: before === undefined ? 0 : before.lag }
+  const steps = [first, ...stepsOf(picture, ({ lag }) => lag)]
   const said: string[] = []
   if (stoppedS !== undefined) {
     const waiting = `up to ${count(largestLag)} events wait in Kafka`

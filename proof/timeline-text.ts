@@ -28,7 +28,7 @@ export function markLine(atS: number, text: string): string {
 
 /** What a timeline came to, as names and values. */
 export function summaryLines(summary: TimelineSummary, errors: Record<string, number>): string[] {
-  const { outageS, p99Ms, ackedPerSDuring, largestLag, drainS, drainedPerS } = summary
+  const { warmUpS, outageS, p99Ms, ackedPerSDuring, largestLag, drainS, drainedPerS } = summary
   const failed = Object.entries(errors).map(([kind, times]) => `${kind}: ${count(times)}`)
   const rows: [string, string][] = [
     [
@@ -37,7 +37,7 @@ export function summaryLines(summary: TimelineSummary, errors: Record<string, nu
     ],
     [
       'p99 of the 202s',
-      `${decimal(p99Ms.before)} ms before, ${decimal(p99Ms.during)} ms while it was down, ${decimal(p99Ms.after)} ms after`,
+      `${decimal(p99Ms.before)} ms before (from second ${warmUpS} on), ${decimal(p99Ms.during)} ms while it was down, ${decimal(p99Ms.after)} ms after`,
     ],
     ['requests without a 202', failed.length === 0 ? 'none' : failed.join(', ')],
     ['largest lag', `${count(largestLag)} events`],

@@ -45,6 +45,8 @@ export interface Timeline {
 
 /** The figures in which a timeline ends; undefined where the outage or the drain was not seen to its end. */
 export interface TimelineSummary {
+  /** What is left out of "before": the first seconds of processes that had just begun. */
+  warmUpS: number
   outageS: number | undefined
   p99Ms: { before: number | undefined; during: number | undefined; after: number | undefined }
   /** Acknowledged a second while the database was down. */
@@ -91,7 +93,7 @@ export function isCaughtUp({ points, moments }: Timeline, rate: number): boolean
   return last.lag <= Math.max(rate, ...before)
 }
 
-/** Sums a timeline up. What lies before `warmUpS` (cold processes) is not counted as "before". */
+/** Sums a timeline up. `warmUpS`: see there. */
 export function summarize({ points, moments }: Timeline, warmUpS: number): TimelineSummary {
   const { stoppedS = Infinity, startedS = Infinity, caughtUpS, loadEndedS = Infinity } = moments
   const latencies = (inPhase: (point: Point) => boolean) =>
@@ -105,6 +107,7 @@ export function summarize({ points, moments }: Timeline, warmUpS: number): Timel
   const drainS = caughtUpS === undefined ? undefined : caughtUpS - startedS
   const drained = (atEnd?.stored ?? Number.NaN) - (atStart?.stored ?? Number.NaN)
   return {
+    warmUpS,
     outageS: Number.isFinite(startedS - stoppedS) ? startedS - stoppedS : undefined,
     p99Ms: {
       before: latencies(({ fromS, atS }) => fromS >= warmUpS && atS <= stoppedS),

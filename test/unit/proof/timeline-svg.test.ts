@@ -6,8 +6,8 @@ import { fine, outage } from '../../support/outages.ts'
 
 const date = new Date('2026-02-03T04:05:06Z')
 
-function draw(timeline: Timeline, more: object = {}): string {
-  const summary = summarize(timeline, 2)
+function draw(timeline: Timeline, more: object = {}, warmUpS = 0): string {
+  const summary = summarize(timeline, warmUpS)
   return timelineSvg(timeline, {
     verdict: fine,
     summary,
@@ -96,6 +96,14 @@ test('a drain that is many times faster than the load is cut, and its height sai
   assert.ok(textsOf(svg).includes('↑ 23,456'))
   assert.equal(svg.split('class="cut"').length - 1, 2)
   assert.doesNotMatch(draw(outage()), /class="cut"/)
+})
+
+test('the warm-up and what comes after the load are not shown', () => {
+  const timeline = outage()
+  const svg = draw({ ...timeline, moments: { ...timeline.moments, loadEndedS: 18.5 } }, {}, 3)
+  assert.equal(drawn(svg, 'acked').length, 30)
+  assert.equal(drawn(svg, 'lag').length, 16)
+  assert.equal(textsOf(svg).includes('0 s'), false)
 })
 
 test('a bad verdict says so', () => {

@@ -79,6 +79,7 @@ test('a sink that was further behind before the outage need not be nearer after'
 
 test('a summary has the latencies of each phase, the largest lag and the drain', () => {
   assert.deepEqual(summarize(outage(), 2), {
+    warmUpS: 2,
     outageS: 5,
     p99Ms: { before: 5, during: 10, after: 20 },
     ackedPerSDuring: 1000,
