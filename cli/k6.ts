@@ -12,7 +12,7 @@ npm run k6 -- SCRIPT [options]
   batch      many events a request at a steady rate             --rate 50 --batch 100 --duration 60s --vus 200
   clients    1,000 clients at once, each waits for its answer   --vus 1000 --duration 30s
   ramp       faster and faster, to find the limit               --rate 8000 --step 1000 --duration 10s --vus 1000
-  outage     a steady load while you take the database away     --rate 1000 --duration 120s --vus 300
+  outage     a steady load while you take the database away     --rate 1000 --duration 120s --vus 500
 
   --rate N          requests a second (ramp: of the last stage)
   --duration T      how long (ramp: each stage), such as 30s or 1m30s
@@ -63,10 +63,10 @@ if (values.help) {
 async function main(): Promise<number> {
   const script = scriptOf(positionals)
   checkOptions(script)
-  const settings = settingsOf()
+  const settings = settingsOf(script)
   const database = databaseUrl(process.env)
   const k6 = findK6(process.env)
-  await checkTargets(settings.API_URL ?? '', database)
+  await checkTargets(settings, database)
   say(`${k6.name} runs k6/${script}.ts against ${settings.API_URL}. Ctrl-C ends it early.`)
 
   const output = new K6Output()
@@ -141,7 +141,7 @@ function checkOptions(script: string): void {
   }
 }
 
-function settingsOf(): Record<string, string> {
+function settingsOf(script: string): Record<string, string> {
   const given = {
     RATE: values.rate,
     DURATION: values.duration,
@@ -149,7 +149,7 @@ function settingsOf(): Record<string, string> {
     BATCH: values.batch,
     STEP: values.step,
     P99_MS: values.p99,
-    SINK_URL: values.sink,
+    SINK_URL: values.sink ?? (script === 'outage' ? 'http://127.0.0.1:8001' : undefined),
     API_URL: values.url ?? 'http://127.0.0.1:8000',
     RUN_START: String(Date.now()),
     RUN_RANDOM: String(Math.floor(Math.random() * 2 ** 48)),
@@ -162,13 +162,23 @@ function settingsOf(): Record<string, string> {
 }
 
 /** Load is not begun when it could not be answered, or not be compared. */
-async function checkTargets(apiUrl: string, database: string): Promise<void> {
-  if (!URL.canParse(apiUrl)) throw new Error(`${apiUrl} is no URL.`)
-  await fetch(new URL('/livez', apiUrl), { signal: AbortSignal.timeout(5000) }).catch(() => {
-    throw new Error(`Nothing answers on ${apiUrl} (is npm start running?). --url names another API.`)
-  })
+async function checkTargets(
+  { API_URL = '', SINK_URL }: Record<string, string>,
+  database: string,
+): Promise<void> {
+  await checkService(API_URL, '--url names another API.')
+  if (SINK_URL !== undefined) {
+    await checkService(SINK_URL, '--sink names another sink; docker compose port sink-worker 8001 finds it.')
+  }
   await checkDatabase(database).catch((error: Error) => {
     throw new Error(`The comparison needs PostgreSQL, but: ${error.message}. DATABASE_URL names another one.`)
+  })
+}
+
+async function checkService(url: string, advice: string): Promise<void> {
+  if (!URL.canParse(url)) throw new Error(`${url} is no URL.`)
+  await fetch(new URL('/livez', url), { signal: AbortSignal.timeout(5000) }).catch(() => {
+    throw new Error(`Nothing answers on ${url} (is npm start running?). ${advice}`)
   })
 }
 

@@ -5,7 +5,7 @@ import exec from 'k6/execution'
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
 import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
-import { PHASES, phaseNow, record, watch as watchServices } from './lib/phases.ts'
+import { checkSink, PHASES, phaseNow, record, watch as watchServices } from './lib/phases.ts'
 import { currentScenario, postEvent, setup as newRun } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
 import { figure, grouped, ms, summary, type SummaryData } from './lib/summary.ts'
@@ -13,7 +13,7 @@ import { figure, grouped, ms, summary, type SummaryData } from './lib/summary.ts
 const rate = count('RATE', 1000)
 const duration = seconds('DURATION', '120s')
 // Few, for each asks the sink for its state now and then.
-const vus = count('VUS', 300)
+const vus = count('VUS', 500)
 const p99Ms = count('P99_MS', 500)
 
 const INSTRUCTIONS = `The load runs for ${duration} s. Take the database away when it has run for a while, and bring it back in time:
@@ -48,6 +48,7 @@ export const options: Options = {
 }
 
 export function setup(): Run {
+  checkSink()
   for (const line of INSTRUCTIONS.trimEnd().split('\n')) console.info(line)
   return newRun()
 }

@@ -10,7 +10,7 @@ type Phase = (typeof PHASES)[number]
 const sinkUrl = (__ENV.SINK_URL || 'http://127.0.0.1:8001').replace(/\/$/, '')
 /** Counts for nothing: no answer here is no failed request of the load. (k6 takes null for that; its types do not.) */
 const quietly = { responseCallback: null as never, timeout: 2000, throw: true }
-const PHASE_MS = 2000
+const PHASE_MS = 3000
 const WATCH_S = 0.25
 
 const all = new Trend('answer_ms')
@@ -45,6 +45,13 @@ interface SinkHealth {
 /** Each VU's own. */
 let phase: Phase = 'before'
 let askedMs = 0
+
+/** @throws one sentence when the sink cannot be asked: all would be "during" */
+export function checkSink(): void {
+  if (get(`${sinkUrl}/livez`) === undefined) {
+    throw new Error(`The sink does not answer on ${sinkUrl}: set SINK_URL (npm run k6: --sink)`)
+  }
+}
 
 /** The phase, as this VU knows it: VUs share no memory, so each asks the sink for itself. */
 export function phaseNow(): Phase {
