@@ -18,10 +18,8 @@ after(async () => {
 
 test('one of three brokers killed under load: nothing is lost, nothing is stored twice', async (t) => {
   const { rate, connections, seconds } = scale
-  const topic = await under.stack.compose(
-    ...['exec', '--no-TTY', 'kafka', '/opt/kafka/bin/kafka-topics.sh'],
-    ...['--bootstrap-server', 'kafka:9092', '--describe', '--topic', 'events'],
-  )
+  const describe = '/opt/kafka/bin/kafka-topics.sh --bootstrap-server kafka:9092 --describe --topic events'
+  const topic = await under.stack.compose('exec', '--no-TTY', 'kafka', ...describe.split(' '))
   assert.match(topic, /ReplicationFactor: 3\s+Configs: min\.insync\.replicas=2/)
 
   const ackedFile = under.path('acked.tsv')

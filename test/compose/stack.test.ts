@@ -82,8 +82,8 @@ test('docker compose stop postgres: 202s go on; start: all is stored once', asyn
 test('LOCK TABLE events for 5 s: 202s go on, all is stored once', async (t) => {
   const ackedFile = under.path('acked-lock.tsv')
   const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
-  const before = await storedBySinks()
-  await until('the sink stores', async () => (await storedBySinks()) > before + rate)
+  const stored = await storedBySinks()
+  await until('the sink stores', async () => (await storedBySinks()) > stored + rate)
   const locker = new pg.Client({ connectionString: under.stack.databaseUrl })
   await locker.connect()
   await locker.query('BEGIN; LOCK TABLE events')
@@ -108,8 +108,8 @@ test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is
   const running = urls.map(
     async (url, i) => await load({ url, rate, connections, seconds: 5, ackedFile: files[i] ?? '' }),
   )
-  const before = await storedBySinks()
-  await until('they store', async () => (await storedBySinks()) > before + rate)
+  const stored = await storedBySinks()
+  await until('they store', async () => (await storedBySinks()) > stored + rate)
   await scaleTo(1, 2) // three workers go while there is load
   for (const [i, one] of running.entries()) await allStoredOnce(await one, files[i] ?? '', t)
   await scaleTo(1, 1)
@@ -119,8 +119,8 @@ test('SIGTERM under load: both services end with 0 in seconds, nothing is lost',
   const ackedFile = under.path('acked-sigterm.tsv')
   const options = { url: under.stack.apiUrl, rate, connections, seconds, ackedFile, retry: true }
   const running = load(options)
-  const before = await storedBySinks()
-  await until('the sink stores', async () => (await storedBySinks()) > before + rate)
+  const stored = await storedBySinks()
+  await until('the sink stores', async () => (await storedBySinks()) > stored + rate)
   for (const service of ['sink-worker', 'producer-api']) {
     const [id = ''] = await under.stack.containers(service)
     const begun = performance.now()
