@@ -68,13 +68,31 @@ export function valueAxis(frame: Frame): string {
     .join('')
 }
 
-/** Where the baseline of a text must be so that no line of the value axis strikes it through: near `down` below the top. */
-export function betweenLines(frame: Frame, down: number): number {
+/**
+ * Lines of text, one below the other, near `down` below the frame's top, where no line of the value axis strikes them
+ * through.
+ */
+export function caption(
+  frame: Frame,
+  x: number,
+  down: number,
+  lines: readonly { said: string; classes: string }[],
+): string {
+  const middle = betweenLines(frame, down) + 5
+  return lines
+    .map(({ said, classes }, n) =>
+      text(x, middle + (n - (lines.length - 1) / 2) * 18, said, `over ${classes}`),
+    )
+    .join('')
+}
+
+/** The middle between two lines of the value axis. */
+function betweenLines(frame: Frame, down: number): number {
   const lines = gridValues(frame).map((value) => yOf(frame, value))
   const middles = lines.slice(1).map((y, n) => (y + (lines[n] ?? y)) / 2)
   const wanted = frame.top + down
   const [nearest = wanted] = middles.toSorted((a, b) => Math.abs(a - wanted) - Math.abs(b - wanted))
-  return nearest + 5
+  return nearest
 }
 
 /** Seconds below a panel. */

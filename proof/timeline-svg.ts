@@ -1,6 +1,6 @@
 import { type OutageVerdict, verdictLine } from './outage-verdict.ts'
 import {
-  betweenLines,
+  caption,
   escapeXml,
   type Frame,
   levelShape,
@@ -60,12 +60,14 @@ text.down{fill:var(--down);font-weight:600}`
 export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts): string {
   // What comes before and after would only show that processes have just begun, and that the load has ended.
   const { warmUpS } = facts.summary
-  const shown = points.filter(({ atS }) => atS > warmUpS && atS <= (moments.loadEndedS ?? Infinity))
-  const startS = shown[0]?.fromS ?? 0
+  const { loadEndedS = Infinity } = moments
+  const isCold = ({ fromS }: Point) => Math.round(fromS) < warmUpS
+  const shown = points.filter((point) => !isCold(point) && point.atS <= loadEndedS)
+  const startS = Math.round(shown[0]?.fromS ?? 0)
   const endS = shown.at(-1)?.atS ?? 1
   const picture: Picture = {
     points: shown,
-    before: points.findLast(({ atS }) => atS <= startS),
+    before: points.findLast(isCold),
     moments,
     facts,
     frame: (n, max) => {
@@ -116,8 +118,10 @@ function ackedPanel(picture: Picture): string {
   const latencies = `p99 ${decimal(p99Ms.during)} ms; before ${decimal(p99Ms.before)}, after ${decimal(p99Ms.after)}`
   return panel(picture, frame, 'acked', '202s per second', [
     stepShape(frame, steps, 'acked'),
-    saidInOutage(picture, frame, 56, `clients still get ${count(ackedPerSDuring)} per second`, 'said acked'),
-    saidInOutage(picture, frame, 93, latencies, ''),
+    saidInOutage(picture, frame, 62, [
+      { said: `clients still get ${count(ackedPerSDuring)} per second`, classes: 'said acked' },
+      { said: latencies, classes: '' },
+    ]),
   ])
 }
 
@@ -132,8 +136,10 @@ function storedPanel(picture: Picture): string {
   return panel(picture, frame, 'stored', 'Rows stored per second', [
     stepShape(frame, steps, 'stored'),
     ...neighbours(tall).map(({ fromS, toS }) => cut(frame, fromS, toS)),
-    isCut ? text(labelX, betweenLines(frame, 16), `↑ ${count(most)}`, 'said stored over') : '',
-    saidInOutage(picture, frame, 62, `${count(summary.storedPerSDuring)} per second`, 'said stored'),
+    isCut ? caption(frame, labelX, 16, [{ said: `↑ ${count(most)}`, classes: 'said stored' }]) : '',
+    saidInOutage(picture, frame, 62, [
+      { said: `${count(summary.storedPerSDuring)} per second`, classes: 'said stored' },
+    ]),
   ])
 }
 
@@ -148,13 +154,16 @@ function lagPanel(picture: Picture): string {
   const steps = [first, ...stepsOf(picture, ({ lag }) => lag)]
   const said: string[] = []
   if (stoppedS !== undefined) {
-    const waiting = `up to ${count(largestLag)} events wait in Kafka`
-    said.push(text(xOf(frame, stoppedS) + 12, betweenLines(frame, 28), waiting, 'said lag over'))
+    const waiting = { said: `up to ${count(largestLag)} events wait in Kafka`, classes: 'said lag' }
+    said.push(caption(frame, xOf(frame, stoppedS) + 12, 28, [waiting]))
   }
   if (caughtUpS !== undefined) {
     const x = Math.min(xOf(frame, caughtUpS) + 8, WIDTH - RIGHT - SAID_WIDTH)
-    said.push(text(x, betweenLines(frame, 40), `drained in ${decimal(drainS)} s`, 'said lag over'))
-    said.push(text(x, betweenLines(frame, 90), `${count(drainedPerS)} rows/s`, 'over'))
+    const drained = [
+      { said: `drained in ${decimal(drainS)} s`, classes: 'said lag' },
+      { said: `${count(drainedPerS)} rows/s`, classes: '' },
+    ]
+    said.push(caption(frame, x, 60, drained))
   }
   return panel(picture, frame, 'lag', 'Lag: in Kafka, not stored yet', [
     levelShape(frame, steps, 'lag'),
@@ -213,17 +222,12 @@ function saidInOutage(
   picture: Picture,
   frame: Frame,
   down: number,
-  content: string,
-  classes: string,
+  lines: readonly { said: string; classes: string }[],
 ): string {
   const outage = outageOf(picture)
   if (outage === undefined) return ''
-  return text(
-    xOf(frame, (outage.fromS + outage.toS) / 2),
-    betweenLines(frame, down),
-    content,
-    `${classes} over mid`,
-  )
+  const centred = lines.map(({ said, classes }) => ({ said, classes: `${classes} mid` }))
+  return caption(frame, xOf(frame, (outage.fromS + outage.toS) / 2), down, centred)
 }
 
 /** Two slanted strokes across a shape that goes on above the frame. */
@@ -250,7 +254,7 @@ function stepsOf({ points }: Picture, valueOf: (point: Point) => number | undefi
 
 /** The next round value with some air above the highest. */
 function roomAbove(highest: number): number {
-  const least = Math.max(1, highest) * 1.15
+  const least = Math.max(1, highest) * 1.1
   const step = niceStep(least, 6)
   return Math.ceil(least / step) * step
 }
