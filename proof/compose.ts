@@ -45,7 +45,7 @@ export class ComposeStack {
       KAFKA_3_PORT: String(kafka3),
       ...options.env,
     }
-    this.apiUrl = `http://127.0.0.1:${(this.#env.API_PORT ?? '').replace(/-.*/, '')}`
+    this.apiUrl = `http://127.0.0.1:${this.#env.API_PORT}`
     this.databaseUrl = `postgresql://firehose:firehose@127.0.0.1:${postgres}/firehose`
     this.kafkaBootstrapServers = `127.0.0.1:${kafka}`
   }
@@ -59,18 +59,20 @@ export class ComposeStack {
     await requireDocker()
     const stack = new ComposeStack(options, await freePorts(5))
     stack.#guard = spawnDownGuard(stack.project)
-    const scale = Object.entries(options.scale ?? {}).flatMap(([name, count]) => [
-      '--scale',
-      `${name}=${count}`,
-    ])
     try {
-      await stack.#stream(['up', '--build', '--detach', '--wait', ...scale])
+      await stack.#stream(['up', '--build', '--detach', '--wait', ...scaleArgs(options.scale ?? {})])
     } catch (error) {
       const logs = await stack.compose('logs', '--no-color', '--tail', '30').catch(() => '')
       await stack.down()
       throw new UserError(`${(error as Error).message}${logs === '' ? '' : `\n${logs}`}`)
     }
     return stack
+  }
+
+  /** Starts it anew with other settings or scales, as `up` does; what they do not touch runs on. */
+  async change(env: NodeJS.ProcessEnv, scale: Record<string, number>): Promise<void> {
+    Object.assign(this.#env, env)
+    await this.#stream(['up', '--detach', '--wait', ...scaleArgs(scale)])
   }
 
   /** Runs docker compose for this stack, and resolves with what it printed. */
@@ -158,6 +160,10 @@ export class ComposeStack {
     })
     if (code !== 0) throw new Error(`docker compose ${args[0]} failed (${code}):\n${tail.join('\n')}`)
   }
+}
+
+function scaleArgs(scale: Record<string, number>): string[] {
+  return Object.entries(scale).flatMap(([name, count]) => ['--scale', `${name}=${count}`])
 }
 
 /** @throws {UserError} in one sentence when there is no Docker engine to talk to */

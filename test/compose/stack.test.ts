@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import { isPortFree } from '../../embedded/ports.ts'
+import { freePorts, isPortFree } from '../../embedded/ports.ts'
 import { load, type LoadResult } from '../../proof/load.ts'
 import { docker, StackUnderTest } from '../support/compose.ts'
 import { scale } from '../support/scale.ts'
@@ -12,9 +12,11 @@ import { until } from '../support/until.ts'
 
 const { rate, connections, seconds } = scale
 let under: StackUnderTest
+let apiPort: number
 
 before(async () => {
-  under = await StackUnderTest.up({ env: { API_PORT: await twoFreePorts() } })
+  apiPort = await firstOfTwoFreePorts()
+  under = await StackUnderTest.up({ env: { API_PORT: String(apiPort) } })
 })
 after(async () => {
   await under?.close()
@@ -93,11 +95,8 @@ test('LOCK TABLE events for 5 s: 202s go on, all is stored once', async (t) => {
 })
 
 test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is stored once', async (t) => {
-  const scaleTo = async (sinks: number, apis: number) => {
-    const scales = ['--scale', `sink-worker=${sinks}`, '--scale', `producer-api=${apis}`]
-    await under.stack.compose('up', '--detach', '--wait', '--no-recreate', ...scales)
-  }
-  await scaleTo(4, 2)
+  // As the README tells for two APIs: a range of ports that is as wide.
+  await under.stack.change({ API_PORT: `${apiPort}-${apiPort + 1}` }, { 'sink-worker': 4, 'producer-api': 2 })
   const urls = await under.stack.apiUrls()
   assert.equal(new Set(urls).size, 2)
   await until('all four have partitions', async () => {
@@ -110,9 +109,9 @@ test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is
   )
   const stored = await storedBySinks()
   await until('they store', async () => (await storedBySinks()) > stored + rate)
-  await scaleTo(1, 2) // three workers go while there is load
+  await under.stack.change({}, { 'sink-worker': 1, 'producer-api': 2 }) // three workers go while there is load
   for (const [i, one] of running.entries()) await allStoredOnce(await one, files[i] ?? '', t)
-  await scaleTo(1, 1)
+  await under.stack.change({ API_PORT: String(apiPort) }, { 'sink-worker': 1, 'producer-api': 1 })
 })
 
 test('SIGTERM under load: both services end with 0 in seconds, nothing is lost', async (t) => {
@@ -159,10 +158,9 @@ async function allStoredOnce(
   assert.equal(verdict.acked_stored, result.acked)
 }
 
-/** As the README tells for two APIs: a range of ports that is as wide. */
-async function twoFreePorts(): Promise<string> {
-  for (let port = 20_000; port < 32_000; port += 2) {
-    if ((await isPortFree(port)) && (await isPortFree(port + 1))) return `${port}-${port + 1}`
+async function firstOfTwoFreePorts(): Promise<number> {
+  for (;;) {
+    const [port = 0] = await freePorts(1)
+    if (await isPortFree(port + 1)) return port
   }
-  throw new Error('no two free ports in a row')
 }
