@@ -13,7 +13,7 @@ import { judgeOutage, type OutageVerdict } from './outage-verdict.ts'
 import { isCaughtUp, type Point, summarize, type Timeline, type TimelineSummary } from './timeline.ts'
 import { clock, count, headerLine, markLine, pointLine } from './timeline-text.ts'
 import { verify, type VerifyProgress } from './verify.ts'
-import { StackWatch } from './watch-stack.ts'
+import { StackWatch, type WatchListener } from './watch-stack.ts'
 
 export interface DemoPlan {
   /** Events a second, one a request. */
@@ -40,7 +40,7 @@ export interface DemoReport {
 }
 
 const CONNECTIONS = 50
-const START_LIMIT_MS = 120_000
+const DATABASE_LIMIT_MS = 120_000
 const CATCH_UP_LIMIT_S = 300
 const HEADER_EVERY = 20
 
@@ -76,14 +76,7 @@ async function watchOutage(
   signal: AbortSignal,
 ): Promise<{ timeline: Timeline; load: LoadResult }> {
   const { rate, warmUpS, beforeS, outageS, afterS } = plan
-  let lines = 0
-  const watch = await StackWatch.open(stack, {
-    onPoint: (point) => {
-      if (lines++ % HEADER_EVERY === 0) out.say(headerLine())
-      out.say(pointLine(point))
-    },
-    onState: (atS, state) => out.say(markLine(atS, state)),
-  })
+  const watch = await StackWatch.open(stack, tableOn(out))
   const { timeline } = watch
   const { moments } = timeline
   const mark = (text: string): number => {
@@ -102,12 +95,13 @@ async function watchOutage(
   const untilTime = async (atS: number) => await until(clock(atS), () => watch.nowS >= atS)
   try {
     await untilTime(warmUpS + beforeS)
-    await stack.stopDatabase()
-    moments.stoppedS = mark('PostgreSQL stopped')
+    const silent = untilDatabase('silent', stack.databaseUrl, ended)
+    const noted = silent.then(() => (moments.stoppedS = mark('PostgreSQL stopped')))
+    await Promise.all([stack.stopDatabase(), noted])
     await abortable(delay(outageS * 1000), ended)
     out.say(markLine(watch.nowS, 'starting PostgreSQL'))
     await stack.startDatabase()
-    await answers(stack.databaseUrl, signal)
+    await untilDatabase('answering', stack.databaseUrl, ended)
     moments.startedS = mark('PostgreSQL started')
     await until('the sink has caught up', () => isCaughtUp(timeline, rate))
     // As it was seen, not as it is now.
@@ -128,13 +122,30 @@ async function watchOutage(
   }
 }
 
-async function answers(databaseUrl: string, signal: AbortSignal): Promise<void> {
+/** Shows a watch as a table that grows. */
+function tableOn(out: DemoOutput): WatchListener {
+  let lines = 0
+  return {
+    onPoint: (point) => {
+      if (lines++ % HEADER_EVERY === 0) out.say(headerLine())
+      out.say(pointLine(point))
+    },
+    onState: (atS, state) => out.say(markLine(atS, state)),
+  }
+}
+
+/** Asks the database over and over. @throws after two minutes; when the signal aborts */
+async function untilDatabase(
+  state: 'answering' | 'silent',
+  databaseUrl: string,
+  signal: AbortSignal,
+): Promise<void> {
   const probe = new DatabaseProbe(databaseUrl)
-  const endMs = performance.now() + START_LIMIT_MS
+  const endMs = performance.now() + DATABASE_LIMIT_MS
   try {
-    while (!(await probe.answers())) {
-      if (performance.now() > endMs) throw new Error('PostgreSQL did not come back.')
-      await delay(50, undefined, { signal })
+    while ((await probe.answers()) !== (state === 'answering')) {
+      if (performance.now() > endMs) throw new Error(`PostgreSQL is not ${state}, though it was told so.`)
+      await abortable(delay(20), signal)
     }
   } finally {
     probe.close()

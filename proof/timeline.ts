@@ -29,7 +29,7 @@ export interface Point extends Observation {
 
 /** What happened and when, in seconds since the start. */
 interface Moments {
-  /** The database was told to stop. */
+  /** The database no longer answered. */
   stoppedS?: number
   /** It answered a query again. */
   startedS?: number
