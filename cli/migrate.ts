@@ -5,6 +5,10 @@ import { databaseUrl } from '../runtime/database-url.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import type { SinkRole } from '../sink-worker/sink-role.ts'
 
+/** For docker compose, where a changed .env does not change the password of a database that exists. */
+const KEEPS_PASSWORD = `PostgreSQL keeps the password that it was first started with. To change it, first
+docker compose exec postgres psql -U firehose -c '\\password firehose', then .env.`
+
 const { values } = parseArgsOrExit({
   options: { help: { type: 'boolean', short: 'h' }, 'sink-role': { type: 'string' } },
 })
@@ -29,6 +33,7 @@ try {
   console.error(
     `The migration failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
   )
+  if ((error as { code?: string }).code === '28P01') console.error(KEEPS_PASSWORD)
   process.exitCode = 1
 }
 

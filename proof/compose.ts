@@ -43,10 +43,13 @@ export class ComposeStack {
       KAFKA_PORT: String(kafka),
       KAFKA_2_PORT: String(kafka2),
       KAFKA_3_PORT: String(kafka3),
+      // Images of their own: those of a user's stack stay as they are.
+      FIREHOSE_IMAGES: 'firehose-test',
       ...options.env,
     }
+    const password = encodeURIComponent(this.#env.POSTGRES_PASSWORD ?? 'firehose')
     this.apiUrl = `http://127.0.0.1:${this.#env.API_PORT}`
-    this.databaseUrl = `postgresql://firehose:firehose@127.0.0.1:${postgres}/firehose`
+    this.databaseUrl = `postgresql://firehose:${password}@127.0.0.1:${postgres}/firehose`
     this.kafkaBootstrapServers = `127.0.0.1:${kafka}`
   }
 

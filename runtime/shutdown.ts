@@ -39,6 +39,8 @@ export function onShutdownSignal(drain: () => Promise<void>, limitMs: number, lo
       },
     )
   }
-  process.on('SIGTERM', shutdown)
-  process.on('SIGINT', shutdown)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.removeAllListeners(signal) // early-signals.ts, in the image
+    process.on(signal, shutdown)
+  }
 }

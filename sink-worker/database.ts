@@ -21,6 +21,8 @@ export class Database {
   /** PostgreSQL silent for so long, while a statement runs, counts as down. */
   readonly silenceMs: number
   #session: { client: pg.Client; socket: Socket } | undefined
+  #running = 0
+  #onIdleLoss: () => void = () => {}
 
   constructor(config: pg.ClientConfig, silenceMs: number) {
     this.#config = { ...config, application_name: APPLICATION_NAME }
@@ -29,6 +31,11 @@ export class Database {
 
   get connected(): boolean {
     return this.#session !== undefined
+  }
+
+  /** Tells when the connection breaks while nothing runs on it: else only the next statement would find out. */
+  onIdleLoss(callback: () => void): void {
+    this.#onIdleLoss = callback
   }
 
   /** Connects, unless the last connection still stands. */
@@ -43,8 +50,10 @@ export class Database {
       stream: () => socket,
     })
     const forget = (): void => {
-      if (this.#session?.client === client) this.#session = undefined
       socket.destroy()
+      if (this.#session?.client !== client) return
+      this.#session = undefined
+      if (this.#running === 0) this.#onIdleLoss()
     }
     client.on('error', forget) // an idle connection that breaks must not end the process
     client.on('end', forget)
@@ -138,9 +147,11 @@ export class Database {
         this.destroy()
       }
     }, this.silenceMs / 4)
+    this.#running += 1
     try {
       return await work(session)
     } finally {
+      this.#running -= 1
       clearInterval(watch)
     }
   }

@@ -60,6 +60,7 @@ export class Worker implements SourceListener {
     this.#store = new BatchStore(parts.database)
     this.#outage = new OutageGuard(parts.logger, parts.counters, this.#stopSignal.signal)
     this.#identity = { clusterId: '', topic: parts.topic }
+    parts.database.onIdleLoss(() => this.disturbed()) // an outage shows without traffic, too
   }
 
   /** Waits for PostgreSQL and Kafka; creates the topic unless it was written before (then someone deleted it). */

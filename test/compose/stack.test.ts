@@ -16,7 +16,8 @@ let apiPort: number
 
 before(async () => {
   apiPort = await firstOfTwoFreePorts()
-  under = await StackUnderTest.up({ env: { API_PORT: String(apiPort) } })
+  const passwords = { POSTGRES_PASSWORD: "p$a#s s'w%o&r@d/\\:", SINK_DATABASE_PASSWORD: "it's %41 \\ $$x" }
+  under = await StackUnderTest.up({ env: { API_PORT: String(apiPort), ...passwords } })
 })
 after(async () => {
   await under?.close()
@@ -29,11 +30,7 @@ test("the README's curl is answered 202, its next command shows the row", async 
       readme,
     )?.[1]
   assert.ok(body !== undefined, 'README.md has lost its curl')
-  const answer = await fetch(`${under.stack.apiUrl}/event`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body,
-  })
+  const answer = await postEvent(body)
   assert.equal(answer.status, 202)
   const { event_id } = (await answer.json()) as { event_id: string }
 
@@ -53,7 +50,7 @@ test('the sink logs in as a role that may do what it needs, and no more', async 
   assert.deepEqual(users, [{ usename: 'firehose_sink' }])
   const url = new URL(under.stack.databaseUrl)
   url.username = 'firehose_sink'
-  url.password = 'firehose_sink'
+  url.password = encodeURIComponent("it's %41 \\ $$x")
   const sink = new pg.Client({ connectionString: url.href })
   await sink.connect()
   try {
@@ -77,6 +74,8 @@ test('docker compose stop postgres: 202s go on; start: all is stored once', asyn
   await under.stack.stop('postgres')
   await until('the sink pauses', async () => (await under.sinkHealth())[0]?.state === 'paused')
   const result = await running // all of the rest is answered while PostgreSQL is down
+  const [sink = ''] = await under.stack.containers('sink-worker')
+  await until('docker compose ps shows it', async () => (await health(sink)) === 'unhealthy')
   await under.stack.start('postgres')
   await allStoredOnce(result, ackedFile, t)
 })
@@ -133,13 +132,31 @@ test('SIGTERM under load: both services end with 0 in seconds, nothing is lost',
   await allStoredOnce(result, ackedFile, t)
 })
 
-test('docker compose down -v leaves nothing', async () => {
+test('docker compose down keeps the rows and the offsets, down -v leaves nothing', async () => {
+  const count = async () => (await under.query<{ count: string }>('SELECT count(*) FROM events'))[0]?.count
+  const rows = await count()
+  await under.stack.compose('down')
+  await under.stack.change({}, {})
+  const { status } = await postEvent()
+  assert.equal(status, 202)
+  await until('one more row', async () => Number(await count()) === Number(rows) + 1)
+  assert.equal((await storedBySinks()) < 2, true, 'the sink reads nothing again')
+
   await under.stack.down()
   const label = `label=com.docker.compose.project=${under.stack.project}`
   assert.equal(await docker('ps', '--all', '--quiet', '--filter', label), '')
   assert.equal(await docker('volume', 'ls', '--quiet', '--filter', label), '')
   assert.equal(await docker('network', 'ls', '--quiet', '--filter', label), '')
 })
+
+async function postEvent(body = '{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}') {
+  const headers = { 'content-type': 'application/json' }
+  return await fetch(`${under.stack.apiUrl}/event`, { method: 'POST', headers, body })
+}
+
+async function health(id: string): Promise<string> {
+  return await docker('inspect', '--format', '{{.State.Health.Status}}', id)
+}
 
 async function storedBySinks(): Promise<number> {
   return (await under.sinkHealth()).reduce((sum, { total_stored }) => sum + total_stored, 0)

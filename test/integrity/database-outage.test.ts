@@ -87,6 +87,14 @@ for (const [name, lastsMs, begin] of outages) {
   })
 }
 
+test('I5: an outage shows without any traffic, and so does its end', async () => {
+  await until('the sink has nothing to do', async () => (await sink.health())?.state === 'running')
+  await pipeline.backend.postgres.stop()
+  await until('the sink is paused', async () => (await sink.health())?.state === 'paused')
+  await pipeline.backend.postgres.start()
+  await until('the sink runs', async () => (await sink.health())?.state === 'running')
+})
+
 function loadOptions() {
   const { rate, connections, seconds } = scale
   return { url: api.url, rate, connections, seconds: scale.full ? seconds : Math.max(seconds, 8) }
