@@ -40,7 +40,7 @@ export function onShutdownSignal(drain: () => Promise<void>, limitMs: number, lo
     )
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.removeAllListeners(signal) // early-signals.ts, in the image
+    process.removeAllListeners(signal) // early-signals.cjs, in the image
     process.on(signal, shutdown)
   }
 }

@@ -37,7 +37,7 @@ for (const [service, settings] of [
 test('the services have the same Node flags in npm start, npm run and the image', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const flags = NODE_FLAGS.join(' ')
-  const preload = '--import=./runtime/early-signals.ts'
+  const preload = '--require=./runtime/early-signals.cjs'
   for (const name of ['api', 'sink']) assert.ok(scripts[name]?.includes(` ${flags} `), name)
   const dockerfile = read('Dockerfile').replaceAll('\\\n', '').replaceAll(/ +/g, ' ')
   assert.ok(
