@@ -20,14 +20,13 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY --chmod=755 . .
 # As in embedded/node-service.ts, which says why.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/app/.compile-cache
-ENTRYPOINT ["node", "--require=./runtime/early-signals.cjs", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=8", "--heap-growing-percent=100"]
+ENTRYPOINT ["node", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=8", "--heap-growing-percent=100"]
 USER firehose
 # Compiles both programs into the cache, for quicker starts on a root file system that may be read-only: with such
 # settings they load all of their modules, say what is wrong and exit 78.
 RUN for service in producer-api sink-worker; do \
-      KAFKA_BOOTSTRAP_SERVERS=none node --require=./runtime/early-signals.cjs \
-        --disable-warning=TimeoutNegativeWarning --max-semi-space-size=8 --heap-growing-percent=100 \
-        "$service/main.ts" 2>/tmp/said || test $? = 78 || { cat /tmp/said; exit 1; }; \
+      KAFKA_BOOTSTRAP_SERVERS=none node --disable-warning=TimeoutNegativeWarning --max-semi-space-size=8 \
+        --heap-growing-percent=100 "$service/main.ts" 2>/tmp/said || test $? = 78 || { cat /tmp/said; exit 1; }; \
     done; rm /tmp/said
 
 # An orchestrator may end what is not healthy, so this asks for life. Whether it can work is /readyz (docker-compose.yml).

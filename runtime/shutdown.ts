@@ -39,8 +39,6 @@ export function onShutdownSignal(drain: () => Promise<void>, limitMs: number, lo
       },
     )
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.removeAllListeners(signal) // early-signals.cjs, in the image
-    process.on(signal, shutdown)
-  }
+  process.on('SIGTERM', shutdown)
+  process.on('SIGINT', shutdown)
 }

@@ -37,16 +37,15 @@ for (const [service, settings] of [
 test('the services have the same Node flags in npm start, npm run and the image', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const flags = NODE_FLAGS.join(' ')
-  const preload = '--require=./runtime/early-signals.cjs'
   for (const name of ['api', 'sink']) assert.ok(scripts[name]?.includes(` ${flags} `), name)
   const dockerfile = read('Dockerfile').replaceAll('\\\n', '').replaceAll(/ +/g, ' ')
   assert.ok(
     dockerfile.includes(
-      `ENTRYPOINT ${JSON.stringify(['node', preload, ...NODE_FLAGS]).replaceAll(',', ', ')}`,
+      `ENTRYPOINT ${JSON.stringify(['node', ...NODE_FLAGS]).replaceAll(',', ', ')}`,
     ),
   )
   assert.ok(
-    dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${preload} ${flags} `),
+    dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `),
     'the compile cache',
   )
 })
