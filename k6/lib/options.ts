@@ -17,11 +17,15 @@ export const common: Options = {
   summaryTrendStats: ['med', 'p(90)', 'p(99)', 'max'],
 }
 
-/** What a script demands: every request answered 202, sent when it was due, and 99 of 100 within `p99Ms`. */
-export function demands(p99Ms: number): { [metric: string]: string[] } {
+/**
+ * What a script demands, of one scenario or of all: every request answered 202, sent when it was due, and 99 of 100
+ * within `p99Ms`.
+ */
+export function demands(p99Ms: number, scenario?: string): { [metric: string]: string[] } {
+  const of = scenario === undefined ? '' : `{scenario:${scenario}}`
   return {
-    http_req_failed: ['rate==0'],
-    dropped_iterations: ['count==0'],
-    http_req_duration: [`p(99)<${p99Ms}`],
+    [`http_req_failed${of}`]: ['rate==0'],
+    [`dropped_iterations${of}`]: ['count==0'],
+    [`http_req_duration${of}`]: [`p(99)<${p99Ms}`],
   }
 }

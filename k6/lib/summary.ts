@@ -24,6 +24,8 @@ export interface Outline {
   /** Requests a second, and for how long; without them it is a closed loop. */
   rate?: number
   seconds?: number
+  /** Seconds before that, in which nothing is sent that counts. */
+  startS?: number
   /** Metrics that count the requests of each part, with the number of the part's first event. */
   parts?: { metric: string; first: number }[]
   /** The metric of the time to the answer. */
@@ -88,8 +90,12 @@ function reportOf(data: SummaryData, outline: Outline): Report {
 }
 
 /** What was due until the end, which may have come early. */
-function plannedOf({ state }: SummaryData, { rate = 0, seconds = 0 }: Outline): number {
-  return rate * Math.min(seconds, state.testRunDurationMs / 1000)
+function plannedOf(data: SummaryData, { rate = 0, seconds = 0, startS = 0 }: Outline): number {
+  return rate * Math.min(seconds, Math.max(0, runSeconds(data) - startS))
+}
+
+function runSeconds({ state }: SummaryData): number {
+  return state.testRunDurationMs / 1000
 }
 
 function failures(data: SummaryData): [status: string, count: number][] {
@@ -115,7 +121,7 @@ function brokenThresholds(data: SummaryData): string[] {
 function table(data: SummaryData, outline: Outline, report: Report): string {
   const duration = outline.duration ?? 'http_req_duration'
   const requests = report.parts.reduce((sum, part) => sum + part.requests, 0)
-  const perSecond = requests / (data.state.testRunDurationMs / 1000)
+  const perSecond = requests / (runSeconds(data) - (outline.startS ?? 0))
   const events = (count: number) =>
     `${grouped(count)}${report.batch > 1 ? ` requests of ${report.batch} events` : ''}`
   const failed = failures(data).map(([status, count]) => `, ${status}: ${grouped(count)}`)
