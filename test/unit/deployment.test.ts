@@ -40,14 +40,9 @@ test('the services have the same Node flags in npm start, npm run and the image'
   for (const name of ['api', 'sink']) assert.ok(scripts[name]?.includes(` ${flags} `), name)
   const dockerfile = read('Dockerfile').replaceAll('\\\n', '').replaceAll(/ +/g, ' ')
   assert.ok(
-    dockerfile.includes(
-      `ENTRYPOINT ${JSON.stringify(['node', ...NODE_FLAGS]).replaceAll(',', ', ')}`,
-    ),
+    dockerfile.includes(`ENTRYPOINT ${JSON.stringify(['node', ...NODE_FLAGS]).replaceAll(',', ', ')}`),
   )
-  assert.ok(
-    dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `),
-    'the compile cache',
-  )
+  assert.ok(dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `), 'the compile cache')
 })
 
 test("the README's rights of the sink are those that npm run migrate gives", () => {
