@@ -2,7 +2,7 @@
 //   k6 run k6/batch.ts, or with settings: k6 run -e RATE=20 -e BATCH=500 k6/batch.ts
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
+import { common, demands, steadily } from './lib/options.ts'
 import { currentScenario, postEvents } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
 import { grouped, summary, type SummaryData } from './lib/summary.ts'
@@ -18,15 +18,7 @@ const p99Ms = count('P99_MS', 1000)
 export const options: Options = {
   ...common,
   scenarios: {
-    batches: {
-      executor: 'constant-arrival-rate',
-      rate,
-      timeUnit: '1s',
-      duration: `${duration}s`,
-      preAllocatedVUs: vus,
-      maxVUs: vus,
-      gracefulStop: GRACEFUL_STOP,
-    },
+    batches: steadily(rate, duration, vus),
   },
   thresholds: demands(p99Ms),
 }

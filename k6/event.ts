@@ -4,7 +4,7 @@ import http from 'k6/http'
 import { sleep } from 'k6'
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
+import { common, demands, steadily } from './lib/options.ts'
 import { currentScenario, postEvent } from './lib/send.ts'
 import { apiUrl, count, seconds } from './lib/settings.ts'
 import { grouped, summary, type SummaryData } from './lib/summary.ts'
@@ -29,17 +29,7 @@ export const options: Options = {
       gracefulStop: '0s',
       exec: 'connect',
     },
-    events: {
-      executor: 'constant-arrival-rate',
-      rate,
-      timeUnit: '1s',
-      startTime: `${CONNECT_S}s`,
-      duration: `${duration}s`,
-      // All from the start: k6 drops the iteration for which it has to make a VU.
-      preAllocatedVUs: vus,
-      maxVUs: vus,
-      gracefulStop: GRACEFUL_STOP,
-    },
+    events: { ...steadily(rate, duration, vus), startTime: `${CONNECT_S}s` },
   },
   thresholds: {
     ...demands(p99Ms, 'events'),

@@ -4,7 +4,7 @@
 import exec from 'k6/execution'
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
-import { common, demands, GRACEFUL_STOP } from './lib/options.ts'
+import { common, demands, steadily } from './lib/options.ts'
 import { checkSink, PHASES, phaseNow, record, watch as watchServices } from './lib/phases.ts'
 import { currentScenario, postEvent, setup as newRun } from './lib/send.ts'
 import { count, seconds } from './lib/settings.ts'
@@ -28,15 +28,7 @@ const { http_req_failed, dropped_iterations } = demands(p99Ms)
 export const options: Options = {
   ...common,
   scenarios: {
-    load: {
-      executor: 'constant-arrival-rate',
-      rate,
-      timeUnit: '1s',
-      duration: `${duration}s`,
-      preAllocatedVUs: vus,
-      maxVUs: vus,
-      gracefulStop: GRACEFUL_STOP,
-    },
+    load: steadily(rate, duration, vus),
     watch: { executor: 'constant-vus', vus: 1, duration: `${duration}s`, gracefulStop: '10s', exec: 'watch' },
   },
   thresholds: {

@@ -1,8 +1,9 @@
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { freePorts } from '../embedded/ports.ts'
 import { UserError } from '../embedded/user-error.ts'
+import { spawnWatcher } from './guard.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const run = promisify(execFile)
@@ -12,7 +13,6 @@ interface ComposeOptions {
   files?: string[]
   /** Settings, as .env would hold them. */
   env?: NodeJS.ProcessEnv
-  scale?: Record<string, number>
   /** Takes what docker compose says, line by line. */
   onLog?: (line: string) => void
   /** Ends a start that takes too long, or that nobody wants any more. */
@@ -31,7 +31,7 @@ export class ComposeStack {
   readonly kafkaBootstrapServers: string
   readonly #options: ComposeOptions
   readonly #env: NodeJS.ProcessEnv
-  #guard: ReturnType<typeof spawnDownGuard> | undefined
+  #guard: ChildProcess | undefined
 
   private constructor(options: ComposeOptions, ports: number[]) {
     const [api = 0, postgres = 0, kafka = 0, kafka2 = 0, kafka3 = 0] = ports
@@ -63,7 +63,7 @@ export class ComposeStack {
     const stack = new ComposeStack(options, await freePorts(5))
     stack.#guard = spawnDownGuard(stack.project)
     try {
-      await stack.#stream(['up', '--build', '--detach', '--wait', ...scaleArgs(options.scale ?? {})])
+      await stack.#stream(['up', '--build', '--detach', '--wait'])
     } catch (error) {
       const logs = await stack.compose('logs', '--no-color', '--tail', '30').catch(() => '')
       await stack.down()
@@ -75,7 +75,8 @@ export class ComposeStack {
   /** Starts it anew with other settings or scales, as `up` does; what they do not touch runs on. */
   async change(env: NodeJS.ProcessEnv, scale: Record<string, number>): Promise<void> {
     Object.assign(this.#env, env)
-    await this.#stream(['up', '--detach', '--wait', ...scaleArgs(scale)])
+    const scales = Object.entries(scale).flatMap(([name, count]) => ['--scale', `${name}=${count}`])
+    await this.#stream(['up', '--detach', '--wait', ...scales])
   }
 
   /** Runs docker compose for this stack, and resolves with what it printed. */
@@ -121,7 +122,7 @@ export class ComposeStack {
   /** Removes containers, networks and volumes. */
   async down(): Promise<void> {
     await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5')
-    this.#guard?.stdin.end('done\n')
+    this.#guard?.stdin?.end('done\n')
   }
 
   async #urls(service: string, port: number): Promise<string[]> {
@@ -165,10 +166,6 @@ export class ComposeStack {
   }
 }
 
-function scaleArgs(scale: Record<string, number>): string[] {
-  return Object.entries(scale).flatMap(([name, count]) => ['--scale', `${name}=${count}`])
-}
-
 /** @throws {UserError} in one sentence when there is no Docker engine to talk to */
 export async function requireDocker(): Promise<void> {
   try {
@@ -187,14 +184,8 @@ export async function requireDocker(): Promise<void> {
   }
 }
 
-/** Removes the stack if this process dies without `down`: the guard's standard input ends with us. */
-function spawnDownGuard(project: string) {
+/** Removes the stack if this process dies without `down`, which says "done". */
+function spawnDownGuard(project: string): ChildProcess {
   const script = 'read line && exit; docker compose -p "$0" down --volumes --remove-orphans --timeout 1'
-  const guard = spawn('/bin/sh', ['-c', script, project], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  guard.unref()
-  ;(guard.stdin as unknown as { unref?(): void }).unref?.()
-  return guard
+  return spawnWatcher(script, project)
 }

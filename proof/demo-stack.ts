@@ -1,14 +1,7 @@
 import { UserError } from '../embedded/user-error.ts'
 import { ComposeStack, requireDocker } from './compose.ts'
 import { Pipeline } from './pipeline.ts'
-
-/** What the demo reads of a sink's /health. */
-export interface SinkHealth {
-  state: string
-  reason?: string
-  total_stored: number
-  partitions: { partition: number; next_offset: number }[]
-}
+import { healthOf, type SinkHealth } from './sink-health.ts'
 
 /** The whole of Firehose, ready for events, with a database that can be stopped. */
 export interface DemoStack {
@@ -29,8 +22,6 @@ export interface DemoStack {
 }
 
 const TOPIC = 'events'
-/** A sink that drains on a busy machine may take its time. */
-const HEALTH_LIMIT_MS = 3_000
 
 /** Kafka and PostgreSQL as child processes, as `npm start` runs them, but on free ports and on data that go. */
 export async function startEmbeddedStack(): Promise<DemoStack> {
@@ -89,16 +80,4 @@ export async function startComposeStack(
     await stack.down()
     throw error
   }
-}
-
-async function healthOf(sinkUrls: readonly string[]): Promise<SinkHealth[]> {
-  const answers = sinkUrls.map(async (url) => {
-    try {
-      const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(HEALTH_LIMIT_MS) })
-      return [(await response.json()) as SinkHealth]
-    } catch {
-      return []
-    }
-  })
-  return (await Promise.all(answers)).flat()
 }

@@ -2,8 +2,9 @@ import type { Admin } from 'kafkajs'
 import { createKafka } from '../runtime/kafka-client.ts'
 import { createLogger } from '../runtime/log.ts'
 import { abortable } from './abortable.ts'
-import type { DemoStack, SinkHealth } from './demo-stack.ts'
+import type { DemoStack } from './demo-stack.ts'
 import type { LoadTick } from './load-thread.ts'
+import type { SinkHealth } from './sink-health.ts'
 import { nextPoint, type Point, type Timeline } from './timeline.ts'
 
 const TICK_MS = 1000

@@ -1,4 +1,4 @@
-import type { Options } from 'k6/options'
+import type { Options, Scenario } from 'k6/options'
 
 /** The API itself answers 503 after 10 s (DELIVERY_TIMEOUT_MS). */
 export const TIMEOUT_S = 15
@@ -27,5 +27,19 @@ export function demands(p99Ms: number, scenario?: string): { [metric: string]: s
     [`http_req_failed${of}`]: ['rate==0'],
     [`dropped_iterations${of}`]: ['count==0'],
     [`http_req_duration${of}`]: [`p(99)<${p99Ms}`],
+  }
+}
+
+/** Requests at a steady rate, whatever the API does (an open loop). */
+export function steadily(rate: number, seconds: number, vus: number): Scenario {
+  return {
+    executor: 'constant-arrival-rate',
+    rate,
+    timeUnit: '1s',
+    duration: `${seconds}s`,
+    // All from the start: k6 drops the iteration for which it has to make a VU.
+    preAllocatedVUs: vus,
+    maxVUs: vus,
+    gracefulStop: GRACEFUL_STOP,
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { docker } from '../support/compose.ts'
+import { containerHealth, docker } from '../support/compose.ts'
 import { until } from '../support/until.ts'
 
 /* The images of the services, as `docker build` makes them. */
@@ -44,7 +44,7 @@ for (const { target, image } of images) {
       image,
     )
     try {
-      await until(`${target} lives`, async () => (await health(id)) === 'healthy', 30_000)
+      await until(`${target} lives`, async () => (await containerHealth(id)) === 'healthy', 30_000)
       const [main] = (await docker('exec', id, 'cat', '/proc/1/comm')).split('\n')
       assert.match(main ?? '', /^(node|MainThread)$/)
       await docker('stop', '--time', '20', id)
@@ -62,8 +62,4 @@ for (const { target, image } of images) {
     assert.equal(code, 78)
     assert.match(stderr, /KAFKA_BOOTSTRAP_SERVERS must be host:port, not "none"/)
   })
-}
-
-async function health(id: string): Promise<string> {
-  return await docker('inspect', '--format', '{{.State.Health.Status}}', id)
 }

@@ -4,19 +4,20 @@ import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { freePorts, isPortFree } from '../../embedded/ports.ts'
 import { load, type LoadResult } from '../../proof/load.ts'
-import { docker, StackUnderTest } from '../support/compose.ts'
+import { containerHealth, docker, StackUnderTest } from '../support/compose.ts'
 import { scale } from '../support/scale.ts'
 import { until } from '../support/until.ts'
 
 /* docker-compose.yml with the images as built: what its users do, and what happens to them. */
 
 const { rate, connections, seconds } = scale
+const sinkPassword = "it's %41 \\ $$x"
 let under: StackUnderTest
 let apiPort: number
 
 before(async () => {
   apiPort = await firstOfTwoFreePorts()
-  const passwords = { POSTGRES_PASSWORD: "p$a#s s'w%o&r@d/\\:", SINK_DATABASE_PASSWORD: "it's %41 \\ $$x" }
+  const passwords = { POSTGRES_PASSWORD: "p$a#s s'w%o&r@d/\\:", SINK_DATABASE_PASSWORD: sinkPassword }
   under = await StackUnderTest.up({ env: { API_PORT: String(apiPort), ...passwords } })
 })
 after(async () => {
@@ -50,7 +51,7 @@ test('the sink logs in as a role that may do what it needs, and no more', async 
   assert.deepEqual(users, [{ usename: 'firehose_sink' }])
   const url = new URL(under.stack.databaseUrl)
   url.username = 'firehose_sink'
-  url.password = encodeURIComponent("it's %41 \\ $$x")
+  url.password = encodeURIComponent(sinkPassword)
   const sink = new pg.Client({ connectionString: url.href })
   await sink.connect()
   try {
@@ -70,12 +71,12 @@ test('the sink logs in as a role that may do what it needs, and no more', async 
 test('docker compose stop postgres: 202s go on; start: all is stored once', async (t) => {
   const ackedFile = under.path('acked-stop.tsv')
   const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
-  await until('the sink stores', async () => (await storedBySinks()) > rate)
+  await until('the sink stores', async () => (await under.storedBySinks()) > rate)
   await under.stack.stop('postgres')
   await until('the sink pauses', async () => (await under.sinkHealth())[0]?.state === 'paused')
   const result = await running // all of the rest is answered while PostgreSQL is down
   const [sink = ''] = await under.stack.containers('sink-worker')
-  await until('docker compose ps shows it', async () => (await health(sink)) === 'unhealthy')
+  await until('docker compose ps shows it', async () => (await containerHealth(sink)) === 'unhealthy')
   await under.stack.start('postgres')
   await allStoredOnce(result, ackedFile, t)
 })
@@ -83,8 +84,8 @@ test('docker compose stop postgres: 202s go on; start: all is stored once', asyn
 test('LOCK TABLE events for 5 s: 202s go on, all is stored once', async (t) => {
   const ackedFile = under.path('acked-lock.tsv')
   const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
-  const stored = await storedBySinks()
-  await until('the sink stores', async () => (await storedBySinks()) > stored + rate)
+  const stored = await under.storedBySinks()
+  await until('the sink stores', async () => (await under.storedBySinks()) > stored + rate)
   const locker = new pg.Client({ connectionString: under.stack.databaseUrl })
   await locker.connect()
   await locker.query('BEGIN; LOCK TABLE events')
@@ -106,8 +107,8 @@ test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is
   const running = urls.map(
     async (url, i) => await load({ url, rate, connections, seconds: 5, ackedFile: files[i] ?? '' }),
   )
-  const stored = await storedBySinks()
-  await until('they store', async () => (await storedBySinks()) > stored + rate)
+  const stored = await under.storedBySinks()
+  await until('they store', async () => (await under.storedBySinks()) > stored + rate)
   await under.stack.change({}, { 'sink-worker': 1, 'producer-api': 2 }) // three workers go while there is load
   for (const [i, one] of running.entries()) await allStoredOnce(await one, files[i] ?? '', t)
   await under.stack.change({ API_PORT: String(apiPort) }, { 'sink-worker': 1, 'producer-api': 1 })
@@ -117,8 +118,8 @@ test('SIGTERM under load: both services end with 0 in seconds, nothing is lost',
   const ackedFile = under.path('acked-sigterm.tsv')
   const options = { url: under.stack.apiUrl, rate, connections, seconds, ackedFile, retry: true }
   const running = load(options)
-  const stored = await storedBySinks()
-  await until('the sink stores', async () => (await storedBySinks()) > stored + rate)
+  const stored = await under.storedBySinks()
+  await until('the sink stores', async () => (await under.storedBySinks()) > stored + rate)
   for (const service of ['sink-worker', 'producer-api']) {
     const [id = ''] = await under.stack.containers(service)
     const begun = performance.now()
@@ -140,7 +141,7 @@ test('docker compose down keeps the rows and the offsets, down -v leaves nothing
   const { status } = await postEvent()
   assert.equal(status, 202)
   await until('one more row', async () => Number(await count()) === Number(rows) + 1)
-  assert.equal((await storedBySinks()) < 2, true, 'the sink reads nothing again')
+  assert.equal((await under.storedBySinks()) < 2, true, 'the sink reads nothing again')
 
   await under.stack.down()
   const label = `label=com.docker.compose.project=${under.stack.project}`
@@ -152,14 +153,6 @@ test('docker compose down keeps the rows and the offsets, down -v leaves nothing
 async function postEvent(body = '{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}') {
   const headers = { 'content-type': 'application/json' }
   return await fetch(`${under.stack.apiUrl}/event`, { method: 'POST', headers, body })
-}
-
-async function health(id: string): Promise<string> {
-  return await docker('inspect', '--format', '{{.State.Health.Status}}', id)
-}
-
-async function storedBySinks(): Promise<number> {
-  return (await under.sinkHealth()).reduce((sum, { total_stored }) => sum + total_stored, 0)
 }
 
 async function allStoredOnce(

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { isCaughtUp } from '../../proof/caught-up.ts'
 import { ComposeStack } from '../../proof/compose.ts'
+import { healthOf, type SinkHealth } from '../../proof/sink-health.ts'
 import { type Verdict, verify } from '../../proof/verify.ts'
 import { until } from './until.ts'
 
@@ -15,6 +16,11 @@ const run = promisify(execFile)
 /** Runs docker, and resolves with what it printed. */
 export async function docker(...args: string[]): Promise<string> {
   return (await run('docker', args)).stdout.trim()
+}
+
+/** What docker makes of a container's health check. */
+export async function containerHealth(id: string): Promise<string> {
+  return await docker('inspect', '--format', '{{.State.Health.Status}}', id)
 }
 
 /** A compose stack and what the tests ask of it. */
@@ -44,15 +50,12 @@ export class StackUnderTest {
 
   /** /health of each sink that answers. */
   async sinkHealth(): Promise<SinkHealth[]> {
-    const urls = await this.stack.sinkUrls()
-    const answers = urls.map(async (url) => {
-      try {
-        return (await (await fetch(`${url}/health`)).json()) as SinkHealth
-      } catch {
-        return undefined
-      }
-    })
-    return (await Promise.all(answers)).filter((answer) => answer !== undefined)
+    return await healthOf(await this.stack.sinkUrls())
+  }
+
+  /** Rows that the sinks which answer have stored since they started. */
+  async storedBySinks(): Promise<number> {
+    return (await this.sinkHealth()).reduce((sum, { total_stored }) => sum + total_stored, 0)
   }
 
   /** Waits until the sinks have read all that Kafka holds, and compares it with the tables and what was acknowledged. */
@@ -76,10 +79,4 @@ export class StackUnderTest {
     await this.stack.down()
     rmSync(this.#dir, { recursive: true, force: true })
   }
-}
-
-interface SinkHealth {
-  state: string
-  partitions: { partition: number }[]
-  total_stored: number
 }
