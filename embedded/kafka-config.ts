@@ -2,22 +2,24 @@ import { randomBytes } from 'node:crypto'
 
 export interface BrokerPlace {
   port: number
+  /** Where it sends its clients, always on 127.0.0.1: its own port, or a proxy's. */
+  advertisedPort: number
   controllerPort: number
   /** Relative to the broker's working directory: log.dirs would take a comma in a path for a separator. */
   dataDir: string
-  /** Where it listens for clients, if not on 127.0.0.1. They are always told to come to 127.0.0.1. */
+  /** Where it listens for clients, if not on 127.0.0.1. */
   address?: string
 }
 
 /** Settings of one node that is broker and controller at once. */
 export function serverSettings(place: BrokerPlace): Record<string, string> {
-  const { port, controllerPort, dataDir, address = '127.0.0.1' } = place
+  const { port, advertisedPort, controllerPort, dataDir, address = '127.0.0.1' } = place
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
     listeners: `PLAINTEXT://${address}:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertisedPort}`,
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': dataDir,
     'auto.create.topics.enable': 'false',

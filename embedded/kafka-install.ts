@@ -142,7 +142,7 @@ function runMaven(dir: string, say: (line: string) => void, signal: AbortSignal 
 function format(dir: string, java: string): void {
   writeFileSync(
     join(dir, 'server.properties'),
-    serverProperties({ port: 9092, controllerPort: 9093, dataDir: 'formatted' }),
+    serverProperties({ port: 9092, advertisedPort: 9092, controllerPort: 9093, dataDir: 'formatted' }),
   )
   const args = ['-cp', join(dir, 'libs', '*'), 'kafka.tools.StorageTool']
   const { status, stderr } = spawnSync(java, [...args, 'format', '-t', newId(), '-c', 'server.properties'], {

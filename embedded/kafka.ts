@@ -20,6 +20,8 @@ export interface KafkaOptions {
   /** Data, cluster id and configuration are kept here. */
   dir: string
   port: number
+  /** Where it sends its clients, if not to its own port. */
+  advertisedPort?: number
   controllerPort: number
   logFile?: string
   pidFile?: string
@@ -45,7 +47,7 @@ export class EmbeddedKafka {
   constructor(options: KafkaOptions, extraFlags: string[] = []) {
     this.#options = options
     this.#extraFlags = extraFlags
-    this.bootstrapServers = `127.0.0.1:${options.port}`
+    this.bootstrapServers = `127.0.0.1:${options.advertisedPort ?? options.port}`
   }
 
   /** Resolves when the present run has ended. */
@@ -70,11 +72,14 @@ export class EmbeddedKafka {
   /** Starts on the data of the last run and waits until a request has been answered. */
   async start(): Promise<void> {
     const install = await this.install()
-    const { dir, port, controllerPort } = this.#options
+    const { dir, port, advertisedPort = port, controllerPort } = this.#options
     const pidFile = this.#options.pidFile ?? join(dir, 'kafka.pid')
     await endLeftover(pidFile, 'SIGTERM', 5_000)
     prepare(dir, install)
-    writeFileSync(join(dir, 'server.properties'), serverProperties({ port, controllerPort, dataDir: 'data' }))
+    writeFileSync(
+      join(dir, 'server.properties'),
+      serverProperties({ port, advertisedPort, controllerPort, dataDir: 'data' }),
+    )
     const child = new Child({
       name: this.name,
       command: install.java,

@@ -31,9 +31,18 @@ export interface PostgresBackend extends ServiceBackend {
   url: string
 }
 
+export interface BackendOptions {
+  /** Port of 127.0.0.1 to which Kafka sends its clients, if not its own: a proxy's. */
+  kafkaAdvertisedPort?: number
+  /** Port on which Kafka listens; a free one when left out. */
+  kafkaPort?: number
+  /** Where PostgreSQL keeps its data, if not in a temporary folder; embedded only. */
+  postgresDir?: string
+}
+
 /** Where services come from: one file for each. */
 interface Maker {
-  startBackend(): Promise<Backend>
+  startBackend(options: BackendOptions): Promise<Backend>
   startPostgres(): Promise<Omit<Backend, 'kafka'>>
 }
 
@@ -44,8 +53,8 @@ const makers = {
 }
 
 /** Starts Kafka and PostgreSQL on empty temporary data and free ports of 127.0.0.1, which they keep over restarts. */
-export async function startBackend(): Promise<Backend> {
-  return await (await chosenMaker()).startBackend()
+export async function startBackend(options: BackendOptions = {}): Promise<Backend> {
+  return await (await chosenMaker()).startBackend(options)
 }
 
 /** As startBackend(), for who needs no Kafka. */

@@ -3,7 +3,7 @@ import { DatabaseProbe } from '../embedded/database-probe.ts'
 import { jvmFlags, newId, serverSettings } from '../embedded/kafka-config.ts'
 import { kafkaAnswers } from '../embedded/kafka-ready.ts'
 import { freePorts } from '../embedded/ports.ts'
-import type { Backend, KafkaBackend, PostgresBackend } from './backends.ts'
+import type { Backend, BackendOptions, KafkaBackend, PostgresBackend } from './backends.ts'
 import { ContainerService, dockerEngine } from './container-service.ts'
 
 const kafkaImage = 'apache/kafka:4.3.0'
@@ -11,11 +11,15 @@ const postgresImage = 'postgres:18'
 const name = 'firehose' // of user, password and database, as of the embedded PostgreSQL
 
 /** Kafka and PostgreSQL in containers. */
-export async function startBackend(): Promise<Backend> {
+export async function startBackend(options: BackendOptions): Promise<Backend> {
   // Two containers that begin at once would each bring a Ryuk along.
   await getReaper(await dockerEngine())
-  const [kafkaPort = 0, postgresPort = 0] = await freePorts(2)
-  const started = await Promise.allSettled([runKafka(kafkaPort), runPostgres(postgresPort)])
+  const [freePort = 0, postgresPort = 0] = await freePorts(2)
+  const { kafkaPort = freePort, kafkaAdvertisedPort = kafkaPort } = options
+  const started = await Promise.allSettled([
+    runKafka(kafkaPort, kafkaAdvertisedPort),
+    runPostgres(postgresPort),
+  ])
   const [kafka, postgres] = started
   const close = async () => {
     await Promise.all(started.map(async (one) => one.status === 'fulfilled' && (await one.value.remove())))
@@ -33,7 +37,7 @@ export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
   return { postgres, close: async () => await postgres.remove() }
 }
 
-async function runKafka(port: number): Promise<ContainerService & KafkaBackend> {
+async function runKafka(port: number, advertisedPort: number): Promise<ContainerService & KafkaBackend> {
   const controllerPort = port + 1 // never leaves the container
   const flags = jvmFlags(true)
   const isHeap = (flag: string) => flag.startsWith('-Xm')
@@ -45,7 +49,13 @@ async function runKafka(port: number): Promise<ContainerService & KafkaBackend> 
     port,
     env: {
       ...settingsAsEnv(
-        serverSettings({ address: '0.0.0.0', port, controllerPort, dataDir: '/var/lib/kafka/data' }),
+        serverSettings({
+          address: '0.0.0.0',
+          port,
+          advertisedPort,
+          controllerPort,
+          dataDir: '/var/lib/kafka/data',
+        }),
       ),
       CLUSTER_ID: newId(),
       KAFKA_HEAP_OPTS: flags.filter(isHeap).join(' '),
@@ -53,7 +63,7 @@ async function runKafka(port: number): Promise<ContainerService & KafkaBackend> 
     },
     answers: async () => await kafkaAnswers(port),
   })
-  return Object.assign(service, { bootstrapServers: `127.0.0.1:${port}` })
+  return Object.assign(service, { bootstrapServers: `127.0.0.1:${advertisedPort}` })
 }
 
 async function runPostgres(port: number): Promise<ContainerService & PostgresBackend> {

@@ -4,22 +4,25 @@ import { join } from 'node:path'
 import { archiveClasses, EmbeddedKafka } from '../embedded/kafka.ts'
 import { freePorts } from '../embedded/ports.ts'
 import { EmbeddedPostgres } from '../embedded/postgres.ts'
-import type { Backend } from './backends.ts'
+import type { Backend, BackendOptions } from './backends.ts'
 import { spawnGuard } from './guard.ts'
 
 /** Kafka and PostgreSQL as child processes. */
-export async function startBackend(): Promise<Backend> {
+export async function startBackend(options: BackendOptions): Promise<Backend> {
   const place = makePlace()
-  const [port = 0, controllerPort = 0, postgresPort = 0] = await freePorts(3)
+  const [freePort = 0, controllerPort = 0, postgresPort = 0] = await freePorts(3)
+  const port = options.kafkaPort ?? freePort
+  const { kafkaAdvertisedPort: advertisedPort = port } = options
   const kafka = new EmbeddedKafka({
     dir: join(place.dir, 'kafka'),
     port,
+    advertisedPort,
     controllerPort,
     fast: true,
     pidFile: join(place.dir, 'kafka.pid'),
     onLog: console.error,
   })
-  const postgres = makePostgres(place.dir, postgresPort)
+  const postgres = makePostgres(place.dir, postgresPort, options.postgresDir)
   const close = async () => {
     await Promise.all([kafka.kill(), postgres.kill()])
     place.remove()
@@ -65,9 +68,9 @@ function makePlace(): { dir: string; remove: () => void } {
   return { dir, remove }
 }
 
-function makePostgres(dir: string, port: number): EmbeddedPostgres {
+function makePostgres(dir: string, port: number, dataDir = join(dir, 'postgres')): EmbeddedPostgres {
   return new EmbeddedPostgres({
-    dir: join(dir, 'postgres'),
+    dir: dataDir,
     port,
     pidFile: join(dir, 'postgres.pid'),
     noInitSync: true,

@@ -5,7 +5,7 @@ import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
 import { migrate } from '../sink-worker/migrate.ts'
-import { type Backend, startBackend } from './backends.ts'
+import { type Backend, type BackendOptions, startBackend } from './backends.ts'
 import { isCaughtUp } from './caught-up.ts'
 import { spawnGuard } from './guard.ts'
 import { type Verdict, verify } from './verify.ts'
@@ -36,8 +36,8 @@ export class Pipeline {
   }
 
   /** Starts Kafka and PostgreSQL and applies the migrations; the services are started by the caller. */
-  static async start(env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
-    const pipeline = new Pipeline(await startBackend(), env)
+  static async start(env: NodeJS.ProcessEnv = {}, options: BackendOptions = {}): Promise<Pipeline> {
+    const pipeline = new Pipeline(await startBackend(options), env)
     await migrate(pipeline.backend.postgres.url)
     return pipeline
   }

@@ -1,0 +1,110 @@
+import { TRANSACTION_MOMENTS, type TransactionMoment } from './postgres-tap.ts'
+
+/** When a fault strikes: at any time, or when an answer or a sink's transaction has come to a certain point. */
+export type Moment = 'under_load' | TransactionMoment | 'before_produce_answer' | 'before_http_answer'
+
+/** Columns of the report. */
+export const MOMENTS: readonly Moment[] = [
+  'under_load',
+  ...TRANSACTION_MOMENTS,
+  'before_produce_answer',
+  'before_http_answer',
+]
+
+const ANYWHERE = ['under_load', ...TRANSACTION_MOMENTS] as const
+
+/** What breaks, and at which moments that can be told from others. */
+export const KINDS = {
+  api_killed: ['under_load', 'before_produce_answer', 'before_http_answer'],
+  api_ended: ['under_load', 'before_produce_answer', 'before_http_answer'],
+  api_frozen_briefly: ['under_load', 'before_produce_answer'],
+  api_frozen_long: ['under_load', 'before_produce_answer'],
+  sink_killed: ANYWHERE,
+  sink_ended: ANYWHERE,
+  sink_frozen_briefly: ANYWHERE,
+  sink_frozen_long: ANYWHERE,
+  kafka_killed: ['under_load', 'before_commit', 'before_hint', 'before_produce_answer'],
+  kafka_ended: ['under_load', 'before_commit', 'before_hint', 'before_produce_answer'],
+  kafka_frozen_briefly: ['under_load', 'before_commit', 'before_hint', 'before_produce_answer'],
+  kafka_frozen_long: ['under_load', 'before_commit', 'before_hint', 'before_produce_answer'],
+  postgres_killed: ANYWHERE,
+  postgres_ended: ANYWHERE,
+  postgres_frozen_briefly: ANYWHERE,
+  postgres_frozen_long: ANYWHERE,
+  backend_terminated: ANYWHERE,
+  table_locked: ['under_load', 'before_fence'],
+  disk_full: ['under_load', 'before_fence', 'within_copy', 'before_commit'],
+  connections_exhausted: ['under_load', 'before_commit'],
+  sink_postgres_cut: ['under_load', 'before_fence', 'within_copy', 'before_commit', 'before_hint'],
+  sink_postgres_half_open: ANYWHERE,
+  sink_postgres_delayed: ['under_load'],
+  sink_kafka_cut: ['under_load', 'before_commit', 'before_hint'],
+  sink_kafka_half_open: ['under_load', 'before_hint'],
+  sink_kafka_delayed: ['under_load'],
+  api_kafka_cut: ['under_load'],
+  api_kafka_half_open: ['under_load'],
+  api_kafka_delayed: ['under_load'],
+  client_api_cut: ['under_load'],
+  client_api_half_open: ['under_load'],
+  client_api_delayed: ['under_load'],
+  response_lost: ['before_commit_answer', 'before_produce_answer', 'before_http_answer'],
+  two_sinks: ['under_load', 'before_fence', 'within_copy', 'before_commit'],
+  rolling_restart: ['under_load'],
+} as const satisfies Record<string, readonly Moment[]>
+
+export type Kind = keyof typeof KINDS
+
+export interface Fault {
+  /** Place in the seed's plan, from 0. */
+  index: number
+  kind: Kind
+  moment: Moment
+  /** Which of the two sinks, where that matters. */
+  sink: 0 | 1
+  /** Whether what was in flight at the moment arrives after all (or is lost). */
+  arrives: boolean
+}
+
+/** All combinations of kind and moment: one deck. */
+export function deck(): { kind: Kind; moment: Moment }[] {
+  return (Object.keys(KINDS) as Kind[]).flatMap((kind) => KINDS[kind].map((moment) => ({ kind, moment })))
+}
+
+/**
+ * The faults of a seed: shuffled decks, one after the other, so that each combination comes as often as any other. The
+ * same seed gives the same plan, whatever part of it is run.
+ */
+export function plan(seed: number, count: number): Fault[] {
+  const random = seededRandom(seed)
+  const faults: Fault[] = []
+  while (faults.length < count) {
+    for (const card of shuffle(deck(), random)) {
+      const index = faults.length
+      faults.push({ index, ...card, sink: random() < 0.5 ? 0 : 1, arrives: random() < 0.5 })
+    }
+  }
+  return faults.slice(0, count)
+}
+
+function shuffle<T>(items: T[], random: () => number): T[] {
+  for (let last = items.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1))
+    const [a, b] = [items[last] as T, items[other] as T]
+    items[last] = b
+    items[other] = a
+  }
+  return items
+}
+
+/** Numbers from 0 (included) to 1, the same for the same seed: SplitMix32, Steele, Lea and Flood 2014 (32-bit form). */
+function seededRandom(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x9e3779b9) | 0
+    let word = state ^ (state >>> 16)
+    word = Math.imul(word, 0x21f0aaad)
+    word ^= word >>> 15
+    word = Math.imul(word, 0x735a2d97)
+    return ((word ^ (word >>> 15)) >>> 0) / 2 ** 32
+  }
+}

@@ -1,0 +1,87 @@
+import { Framer } from './framer.ts'
+import type { Passage, Side, Sighting, Tap } from './tcp-proxy.ts'
+
+/**
+ * The moments of a sink's transaction, in their order, as they show on the wire. At `before_hint` the worker has the
+ * COMMIT's answer, and Kafka not yet the offsets.
+ */
+export const TRANSACTION_MOMENTS = [
+  'before_fence',
+  'within_copy',
+  'before_commit',
+  'before_commit_answer',
+  'before_hint',
+] as const
+export type TransactionMoment = (typeof TRANSACTION_MOMENTS)[number]
+
+interface TransactionSighting extends Sighting {
+  moment: TransactionMoment
+}
+
+/** Type letter and length: https://www.postgresql.org/docs/18/protocol-message-formats.html */
+const HEADER_BYTES = 5
+
+/** Reads the PostgreSQL protocol, version 3, of one sink's connection. */
+export class PostgresTap implements Tap {
+  readonly client = undefined
+  readonly #watch = new TransactionWatch()
+  #isStarted = false
+  readonly #framers: Record<Side, Framer> = {
+    client: new Framer((bytes) => {
+      const end = endOf(bytes, this.#isStarted ? 1 : 0)
+      if (end !== undefined && bytes.length >= end) this.#isStarted = true
+      return end
+    }),
+    server: new Framer((bytes) => endOf(bytes, 1)),
+  }
+
+  see(from: Side, chunk: Buffer): Passage[] {
+    return this.#framers[from]
+      .push(chunk)
+      .map((bytes) => ({ bytes, sightings: this.#watch.see(from, bytes) }))
+  }
+}
+
+/** The startup message alone has no type letter before its length. */
+function endOf(bytes: Buffer, typeBytes: 0 | 1): number | undefined {
+  return bytes.length < HEADER_BYTES ? undefined : typeBytes + bytes.readInt32BE(typeBytes)
+}
+
+/** Tells the moments of one connection's transactions from its messages. */
+class TransactionWatch {
+  #isFenced = false
+  #isCopying = false
+
+  /** @returns the moments that this message is, in their order */
+  see(from: Side, message: Buffer): TransactionSighting[] {
+    const type = message.toString('latin1', 0, 1)
+    if (from === 'client' && type === 'Q') return this.#seeQuery(textOf(message))
+    if (from === 'client' && type === 'd' && this.#isCopying) {
+      this.#isCopying = false
+      return [{ moment: 'within_copy', hold: 'after' }]
+    }
+    if (from === 'server' && type === 'C' && this.#isFenced && textOf(message) === 'COMMIT') {
+      this.#isFenced = false
+      return [
+        { moment: 'before_commit_answer', hold: 'before' },
+        { moment: 'before_hint', hold: 'after' },
+      ]
+    }
+    return []
+  }
+
+  #seeQuery(sql: string): TransactionSighting[] {
+    this.#isCopying = this.#isFenced && sql.startsWith('COPY ')
+    if (sql.startsWith('/* fence ')) {
+      this.#isFenced = true
+      return [{ moment: 'before_fence', hold: 'before' }]
+    }
+    if (sql === 'COMMIT' && this.#isFenced) return [{ moment: 'before_commit', hold: 'before' }]
+    return []
+  }
+}
+
+/** The text of a message that is one string: the SQL of a Query (Q), the tag of a CommandComplete (C). */
+function textOf(message: Buffer): string {
+  return message.toString('utf8', HEADER_BYTES, message.length - 1)
+}

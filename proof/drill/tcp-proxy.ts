@@ -1,0 +1,214 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+export type Side = 'client' | 'server'
+
+/** A moment of a protocol, and on which side of its message it lies. */
+export interface Sighting {
+  moment: string
+  hold: 'before' | 'after'
+}
+
+/** Bytes that pass as one, with the moments that they are. */
+export interface Passage {
+  bytes: Buffer
+  sightings: readonly Sighting[]
+}
+
+/** Understands the protocol of one connection. */
+export interface Tap {
+  /** How the client calls itself, once it has said so. */
+  readonly client?: string | undefined
+  see(from: Side, chunk: Buffer): Passage[]
+}
+
+/** Understands nothing: for delays and cuts. */
+class PlainTap implements Tap {
+  see(_from: Side, chunk: Buffer): Passage[] {
+    return [{ bytes: chunk, sightings: [] }]
+  }
+}
+
+interface Trap {
+  moment: string
+  sprung: (link: Link) => void
+}
+
+/**
+ * A proxy on 127.0.0.1 that breaks, holds, delays and loses what passes, from outside: what it stands between needs no
+ * test hooks. Plain connections only (no TLS).
+ */
+export class TcpProxy {
+  readonly #server: Server
+  readonly #target: { host: string; port: number }
+  readonly #makeTap: () => Tap
+  readonly #links = new Set<Link>()
+  #trap: Trap | undefined
+
+  private constructor(target: { host: string; port: number }, makeTap: () => Tap) {
+    this.#target = target
+    this.#makeTap = makeTap
+    this.#server = createServer((client) => this.#accept(client))
+  }
+
+  /** Listens on a free port. The target need not listen yet. */
+  static async start(
+    target: { host: string; port: number },
+    makeTap: () => Tap = () => new PlainTap(),
+  ): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target, makeTap)
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
+    return proxy
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Open connections; only those of clients whose name begins so, if given. */
+  links(client = ''): Link[] {
+    return [...this.#links].filter((link) => link.client.startsWith(client))
+  }
+
+  /**
+   * Resolves when a connection has come to the moment; it stands there. One trap at a time; each springs once.
+   *
+   * @throws the signal's reason; the trap is then taken away
+   */
+  async holdAt(moment: string, signal: AbortSignal): Promise<Link> {
+    if (this.#trap !== undefined) throw new Error(`a trap for ${this.#trap.moment} is set already`)
+    const { promise, resolve, reject } = Promise.withResolvers<Link>()
+    const trap = { moment, sprung: resolve }
+    const onAbort = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#trap = trap
+    try {
+      return await promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      if (this.#trap === trap) this.#trap = undefined
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#server.close()
+    for (const link of this.#links) link.cut()
+    await once(this.#server, 'close')
+  }
+
+  #accept(client: Socket): void {
+    const link = new Link({
+      client,
+      server: connect(this.#target),
+      tap: this.#makeTap(),
+      onSight: ({ moment }) => {
+        const trap = this.#trap
+        if (trap?.moment !== moment) return false
+        this.#trap = undefined
+        trap.sprung(link)
+        return true
+      },
+      onClose: () => this.#links.delete(link),
+    })
+    this.#links.add(link)
+  }
+}
+
+interface LinkParts {
+  client: Socket
+  server: Socket
+  tap: Tap
+  /** Says whether the link is to stand still here. */
+  onSight: (sighting: Sighting) => boolean
+  onClose: () => void
+}
+
+/** One client and its server. Owns what is held back or late. */
+export class Link {
+  readonly #parts: LinkParts
+  #isHeld = false
+  readonly #held: (() => void)[] = []
+  /** When the last chunk in each direction is due: a later one must not overtake it. */
+  readonly #dueMs: Record<Side, number> = { client: 0, server: 0 }
+  /** From now on each chunk arrives so much later; 0 ends it. */
+  delayMs = 0
+  /** Chunks that were held or came late: what was done to this connection. */
+  disturbed = 0
+  /** Sides that have closed their end. */
+  readonly closed = new Set<Side>()
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts
+    parts.client.setNoDelay(true)
+    parts.server.setNoDelay(true)
+    this.#join('client', parts.client, parts.server)
+    this.#join('server', parts.server, parts.client)
+  }
+
+  get client(): string {
+    return this.#parts.tap.client ?? ''
+  }
+
+  /** The port from which the server sees this connection come. */
+  get outgoingPort(): number | undefined {
+    return this.#parts.server.localPort
+  }
+
+  /** Half-open: both ends stand, and neither hears from the other, nor of its end. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  /** Goes on as if nothing had been: what was held arrives now. */
+  release(): void {
+    this.#isHeld = false
+    for (const deliver of this.#held.splice(0)) deliver()
+  }
+
+  /** Breaks the connection on both sides; what was held never arrives. */
+  cut(): void {
+    this.#held.length = 0
+    this.#isHeld = false
+    this.#parts.client.destroy()
+    this.#parts.server.destroy()
+  }
+
+  #join(from: Side, source: Socket, target: Socket): void {
+    const { tap, onClose } = this.#parts
+    source.on('data', (chunk: Buffer) => {
+      for (const passage of tap.see(from, chunk)) this.#pass(from, passage, target)
+      if (target.writableNeedDrain) source.pause()
+    })
+    target.on('drain', () => source.resume())
+    source.on('error', () => {}) // a break is what we are here for; `close` follows
+    source.on('close', () => {
+      this.closed.add(from)
+      if (this.closed.size === 2) onClose()
+      const end = () => target.destroy()
+      if (this.#isHeld) this.#held.push(end)
+      else this.#later(from, end)
+    })
+  }
+
+  #pass(from: Side, { bytes, sightings }: Passage, target: Socket): void {
+    const springs = (hold: 'before' | 'after') =>
+      sightings.some((seen) => seen.hold === hold && this.#parts.onSight(seen))
+    if (springs('before')) this.hold()
+    if (this.#isHeld) {
+      this.disturbed += 1
+      this.#held.push(() => target.write(bytes))
+    } else this.#later(from, () => target.write(bytes))
+    if (springs('after')) this.hold()
+  }
+
+  /** Does it after the delay, and never before what came earlier in this direction. */
+  #later(from: Side, deliver: () => void): void {
+    const nowMs = performance.now()
+    const dueMs = Math.max(nowMs + this.delayMs, this.#dueMs[from])
+    if (this.delayMs > 0) this.disturbed += 1
+    this.#dueMs[from] = dueMs
+    if (dueMs <= nowMs) deliver()
+    else setTimeout(deliver, dueMs - nowMs)
+  }
+}
