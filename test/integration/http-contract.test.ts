@@ -3,7 +3,10 @@ import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { PROBLEMS } from '../../producer-api/problem.ts'
+import { KafkaPublisher } from '../../producer-api/publisher.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
+import { createKafka } from '../../runtime/kafka-client.ts'
+import { createLogger } from '../../runtime/log.ts'
 import { problemOf } from '../support/http.ts'
 import { kafkaClient } from '../support/records.ts'
 import { until } from '../support/until.ts'
@@ -42,6 +45,20 @@ test('POST /event answers 202 with the id: the one that was sent, in lower case,
     status: 'accepted',
     event_id: '0198c0de-7a5b-7000-8000-0123456789ab',
   })
+})
+
+test('I1: records that kafkajs drops without a word are not taken for sent', async () => {
+  const connection = { brokers: [pipeline.backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
+  const logger = createLogger('test', 'silent')
+  const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
+  const publisher = new KafkaPublisher(createKafka(connection, 'test', logger), topic, logger)
+  await new Promise<void>((resolve) => publisher.connect(resolve))
+  try {
+    await assert.rejects(publisher.publish(99, [Buffer.from('{}')]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
+    await publisher.publish(3, [Buffer.from('{}')])
+  } finally {
+    await publisher.close()
+  }
 })
 
 test('POST /event takes what sendBeacon sends, and UTF-8 by any of its names', async () => {

@@ -46,6 +46,23 @@ test('I3: a sink frozen within its transaction is ended by the one that takes ov
   assert.deepEqual(dead, [])
 })
 
+test('I3: two sinks that read the same partition write each range once, and neither counts a duplicate', async () => {
+  await pipeline.query('TRUNCATE events')
+  const rivals = [
+    await pipeline.startSink({ KAFKA_GROUP_ID: 'one' }),
+    await pipeline.startSink({ KAFKA_GROUP_ID: 'other' }),
+  ]
+  await until('both read', async () => (await Promise.all(rivals.map(isRunning))).every(Boolean))
+  for (let batch = 0; batch < 20; batch++) await send(1_000 + batch * 50, 50)
+  await until('all is stored', async () => (await pipeline.countEvents()) === 1_000, 60_000)
+  const healths = await Promise.all(rivals.map(async (rival) => await rival.health()))
+  assert.deepEqual(
+    healths.map((health) => health?.total_duplicates),
+    [0, 0],
+  )
+  await Promise.all(rivals.map(async (rival) => await rival.stop(10_000)))
+})
+
 async function send(from: number, count: number): Promise<void> {
   await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
     await produce(

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+/*
+ * Each patch beside this file takes one guard away. Without the guard a test of the suite must fail: else nothing would
+ * tell if it got lost. With it the same test passes: else its failing would say nothing.
+ */
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const LEFT_OUT = new Set(['.git', '.firehose', 'node_modules'])
+
+/** The guards: what is taken away, and the test that must notice. */
+const guards: { name: string; patch: string; file: string; title: string }[] = [
+  {
+    name: 'the fence',
+    patch: 'fence.patch',
+    file: 'test/integrity/fence.test.ts',
+    title: 'I3: two sinks that read the same partition write each range once, and neither counts a duplicate',
+  },
+  {
+    name: 'the rule for two events with one id',
+    patch: 'id-conflict.patch',
+    file: 'test/integration/dead-letters.test.ts',
+    title:
+      'I2: the first of two events with one id stays; an identical one counts, another one is a dead letter',
+  },
+  {
+    name: "the check of Kafka's acknowledgement",
+    patch: 'ack-check.patch',
+    file: 'test/integration/http-contract.test.ts',
+    title: 'I1: records that kafkajs drops without a word are not taken for sent',
+  },
+  {
+    name: 'the breaker',
+    patch: 'breaker.patch',
+    file: 'test/integrity/database-outage.test.ts',
+    title: 'I5: an outage shows without any traffic, and so does its end',
+  },
+  {
+    name: 'the bisection',
+    patch: 'bisection.patch',
+    file: 'test/integration/dead-letters.test.ts',
+    title: "I6: a row that the user's constraint or trigger refuses is a dead letter that names it",
+  },
+]
+
+for (const { name, patch, file, title } of guards) {
+  test(`without ${name} a test fails`, async () => {
+    const copy = copyOfProject()
+    try {
+      const intact = await run(copy, file, title)
+      assert.ok(intact.includes(`✔ ${title}`), `with the guard it must pass:\n${intact}`)
+      execFileSync('git', ['apply', fileURLToPath(new URL(patch, import.meta.url))], { cwd: copy })
+      const broken = await run(copy, file, title)
+      assert.ok(broken.includes(`✖ ${title}`), `without the guard it must fail:\n${broken}`)
+      assert.ok(!broken.includes('while starting'), `the services must start all the same:\n${broken}`)
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
+    }
+  })
+}
+
+/** The source alone, with the dependencies of this place. */
+function copyOfProject(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'firehose-guard-'))
+  const isSource = (path: string): boolean => !LEFT_OUT.has(path.slice(root.length).split('/')[0] ?? '')
+  cpSync(root, copy, { recursive: true, filter: isSource })
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  return copy
+}
+
+/** @returns what the test runner printed about the one test */
+async function run(cwd: string, file: string, title: string): Promise<string> {
+  const pattern = `^${RegExp.escape(title)}$`
+  const args = ['--disable-warning=TimeoutNegativeWarning', '--test', '--test-reporter=spec']
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env // else it would take itself for a part of this run
+  const child = spawn(process.execPath, [...args, '--test-name-pattern', pattern, file], { cwd, env })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  await new Promise((resolve) => child.on('close', resolve))
+  return output
+}
