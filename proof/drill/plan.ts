@@ -65,20 +65,25 @@ export interface Fault {
   arrives: boolean
 }
 
+/** Kinds with their moments, or those of them that a stage can play. */
+export type Kinds = Partial<Record<Kind, readonly Moment[]>>
+
 /** All combinations of kind and moment: one deck. */
-export function deck(): { kind: Kind; moment: Moment }[] {
-  return (Object.keys(KINDS) as Kind[]).flatMap((kind) => KINDS[kind].map((moment) => ({ kind, moment })))
+export function deck(kinds: Kinds = KINDS): { kind: Kind; moment: Moment }[] {
+  return (Object.keys(kinds) as Kind[]).flatMap((kind) =>
+    (kinds[kind] ?? []).map((moment) => ({ kind, moment })),
+  )
 }
 
 /**
  * The faults of a seed: shuffled decks, one after the other, so that each combination comes as often as any other. The
- * same seed gives the same plan, whatever part of it is run.
+ * same seed and kinds give the same plan, whatever part of it is run.
  */
-export function plan(seed: number, count: number): Fault[] {
+export function plan(seed: number, count: number, kinds: Kinds = KINDS): Fault[] {
   const random = seededRandom(seed)
   const faults: Fault[] = []
   while (faults.length < count) {
-    for (const card of shuffle(deck(), random)) {
+    for (const card of shuffle(deck(kinds), random)) {
       const index = faults.length
       faults.push({ index, ...card, sink: random() < 0.5 ? 0 : 1, arrives: random() < 0.5 })
     }

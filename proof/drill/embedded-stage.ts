@@ -1,0 +1,140 @@
+import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { freePorts } from '../../embedded/ports.ts'
+import { Pipeline } from '../pipeline.ts'
+import { HttpTap } from './http-tap.ts'
+import { KafkaTap } from './kafka-tap.ts'
+import { pagesOf, type Part, PROBE_MS, serviceAnswers, type SinkPart } from './part.ts'
+import { KINDS } from './plan.ts'
+import { PostgresTap } from './postgres-tap.ts'
+import { SmallDisk } from './small-disk.ts'
+import { addressOf, databaseAnswers, type Stage } from './stage.ts'
+import { TcpProxy } from './tcp-proxy.ts'
+
+/** Short timeouts, so that each fault is noticed within seconds; the shipped ones differ in length only. */
+const ENV = {
+  KAFKA_SESSION_TIMEOUT_MS: '2000',
+  DATABASE_TIMEOUT_MS: '1000',
+  DELIVERY_TIMEOUT_MS: '3000',
+  SHUTDOWN_TIMEOUT_MS: '8000',
+}
+const TIMES = { brief: 800, long: 4_000, sinkLong: 8_000 }
+const MAX_CONNECTIONS = 30
+const STOP_LIMIT_MS = 15_000
+
+/**
+ * Child processes of this machine on empty data (or Kafka and PostgreSQL in containers, with FIREHOSE_BACKEND), and a
+ * proxy between each pair. The disk can be filled where a small file system can be had for it.
+ */
+export async function startEmbeddedStage(): Promise<Stage> {
+  const [kafkaPort = 0] = await freePorts(1)
+  const kafkaProxy = await TcpProxy.start({ host: '127.0.0.1', port: kafkaPort }, () => new KafkaTap())
+  const disk = SmallDisk.tryMount()
+  const pipeline = await Pipeline.start(ENV, {
+    kafkaPort,
+    kafkaAdvertisedPort: kafkaProxy.port,
+    ...(disk === undefined ? {} : { postgresDir: disk.place }),
+  })
+  const proxies = [kafkaProxy]
+  const close = async () => {
+    await pipeline.close()
+    await Promise.all(proxies.map(async (proxy) => await proxy.close()))
+    disk?.unmount()
+  }
+  try {
+    await shrinkPostgres(pipeline)
+    const api = await pipeline.startApi()
+    const httpProxy = await TcpProxy.start(addressOf(api.url), () => new HttpTap())
+    proxies.push(httpProxy)
+    const startSink = async (name: string): Promise<SinkPart> => {
+      const { url } = pipeline.backend.postgres
+      const proxy = await TcpProxy.start(addressOf(url), () => new PostgresTap())
+      proxies.push(proxy)
+      const through = new URL(url)
+      through.port = String(proxy.port)
+      return sinkPart(name, await pipeline.startSink({ DATABASE_URL: through.href }), proxy)
+    }
+    const { kafka, postgres } = pipeline.backend
+    return {
+      kinds: disk === undefined ? { ...KINDS, disk_full: [] } : KINDS,
+      api: servicePart('API', api),
+      sinks: [await startSink('sink 1'), await startSink('sink 2')],
+      kafka: backendPart('Kafka', kafka, async () => await kafkaAnswers(kafkaPort, PROBE_MS)),
+      postgres: backendPart('PostgreSQL', postgres, async () => await databaseAnswers(postgres.url)),
+      databaseUrl: postgres.url,
+      httpProxy,
+      kafkaProxy,
+      disk,
+      times: TIMES,
+      ...rivalOf(pipeline),
+      path: (name) => pipeline.path(name),
+      verify: async (ackedFile) => await pipeline.verify(ackedFile),
+      isCaughtUp: async () => await pipeline.isCaughtUp(),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function rivalOf(pipeline: Pipeline): Required<Pick<Stage, 'startRival' | 'stopRival'>> {
+  let rival: NodeService | undefined
+  return {
+    startRival: async () => {
+      if (rival === undefined) rival = await pipeline.startSink({ KAFKA_GROUP_ID: 'firehose-rival' })
+      else await rival.start()
+      return sinkPart('rival', rival, undefined)
+    },
+    stopRival: async () => {
+      await rival?.stop(STOP_LIMIT_MS)
+    },
+  }
+}
+
+function sinkPart(name: string, service: NodeService, proxy: TcpProxy | undefined): SinkPart {
+  return {
+    ...servicePart(name, service),
+    ...pagesOf(() => service.url),
+    lastLines: () => service.lastLines(),
+    proxy,
+  }
+}
+
+function servicePart(name: string, service: NodeService): Part {
+  return {
+    name,
+    pid: () => service.pid,
+    start: async () => await service.start(),
+    stop: async () => await service.stop(STOP_LIMIT_MS),
+    kill: async () => await service.kill(),
+    freeze: async () => await service.freeze(),
+    thaw: () => service.thaw(),
+    answers: async () => await serviceAnswers(service.url),
+  }
+}
+
+function backendPart(
+  name: string,
+  service: Omit<Part, 'name' | 'pid' | 'answers'> & { pid?: number | undefined },
+  answers: () => Promise<boolean>,
+): Part {
+  return {
+    name,
+    pid: () => service.pid,
+    start: async () => await service.start(),
+    stop: async () => await service.stop(),
+    kill: async () => await service.kill(),
+    freeze: async () => await service.freeze(),
+    thaw: async () => await service.thaw(),
+    answers,
+  }
+}
+
+/** Connections and WAL that are soon used up. */
+async function shrinkPostgres(pipeline: Pipeline): Promise<void> {
+  await pipeline.query(`ALTER SYSTEM SET max_connections = ${MAX_CONNECTIONS}`)
+  await pipeline.query(`ALTER SYSTEM SET max_wal_size = '64MB'`)
+  await pipeline.backend.postgres.stop()
+  await pipeline.backend.postgres.start()
+}

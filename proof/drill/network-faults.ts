@@ -1,0 +1,75 @@
+import type { Scene, Strike } from './scene.ts'
+import type { Link } from './tcp-proxy.ts'
+
+/* Connections break, stand still, or are slow. */
+
+const LATE_MS = 300
+
+type LinksOf = (scene: Scene) => Link[]
+export const sinkToPostgres: LinksOf = (scene) =>
+  scene.caught ? [scene.caught] : (scene.sink.proxy?.links() ?? [])
+export const sinksToKafka: LinksOf = ({ stage }) => stage.kafkaProxy?.links('firehose-sink') ?? []
+export const apiToKafka: LinksOf = ({ stage }) => stage.kafkaProxy?.links('firehose-api') ?? []
+export const clientsToApi: LinksOf = ({ stage }) => stage.httpProxy.links()
+
+export function cut(linksOf: LinksOf): Strike {
+  return async (scene) => {
+    await scene.moment()
+    const links = await someLinks(scene, linksOf)
+    for (const link of links) link.cut()
+    scene.letGo()
+    const evidence = await scene.seen(() =>
+      links.every((link) => link.closed.size === 2) ? 'broken' : undefined,
+    )
+    return links.length === 0 ? undefined : evidence && `${links.length} connections were broken`
+  }
+}
+
+export function halfOpen(linksOf: LinksOf): Strike {
+  return async (scene) => {
+    await scene.moment()
+    const links = await someLinks(scene, linksOf)
+    for (const link of links) link.hold()
+    await scene.pause(scene.stage.times.sinkLong)
+    const held = disturbances(links)
+    const givenUp = links.filter((link) => link.closed.has('client')).length
+    for (const link of links) {
+      if (scene.fault.arrives) link.release()
+      else link.cut()
+    }
+    scene.letGo()
+    return held + givenUp === 0
+      ? undefined
+      : `${held} messages stood still, ${givenUp} connections were given up`
+  }
+}
+
+export function delayed(linksOf: LinksOf): Strike {
+  return async (scene) => {
+    await scene.moment()
+    const links = await someLinks(scene, linksOf)
+    const before = disturbances(links)
+    for (const link of links) link.delayMs = LATE_MS
+    await scene.pause(3_000)
+    for (const link of links) link.delayMs = 0
+    const late = disturbances(links) - before
+    return late === 0 ? undefined : `${late} messages came ${LATE_MS} ms late`
+  }
+}
+
+/** There may be none just now: the one before broke. */
+async function someLinks(scene: Scene, linksOf: LinksOf): Promise<Link[]> {
+  await scene.seen(() => (linksOf(scene).length > 0 ? 'some' : undefined), 5_000)
+  return linksOf(scene)
+}
+
+function disturbances(links: readonly Link[]): number {
+  return links.reduce((sum, link) => sum + link.disturbed, 0)
+}
+
+export const responseLost: Strike = async (scene) => {
+  await scene.moment()
+  const { caught } = scene
+  caught?.cut()
+  return caught?.disturbed ? 'the answer was on its way and did not arrive' : undefined
+}

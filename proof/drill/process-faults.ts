@@ -1,0 +1,88 @@
+import type { Part } from './part.ts'
+import type { Scene, Strike } from './scene.ts'
+import type { Times } from './stage.ts'
+
+/* A part of the stack ends, dies or stands still. */
+
+type PartOf = (scene: Scene) => Part
+export const api: PartOf = ({ stage }) => stage.api
+export const sink: PartOf = (scene) => scene.sink
+export const kafka: PartOf = ({ stage }) => stage.kafka
+export const postgres: PartOf = ({ stage }) => stage.postgres
+
+export function killed(partOf: PartOf): Strike {
+  return async (scene) => {
+    const part = partOf(scene)
+    await scene.moment()
+    const pid = part.pid()
+    await part.kill()
+    scene.letGo()
+    const evidence = await silent(part, pid)
+    await part.start()
+    return evidence
+  }
+}
+
+export function ended(partOf: PartOf): Strike {
+  return async (scene) => {
+    const part = partOf(scene)
+    await scene.moment()
+    const pid = part.pid()
+    const ending = part.stop()
+    if (scene.fault.arrives) scene.letGo() // in time for an orderly end
+    await ending
+    scene.letGo()
+    const evidence = await silent(part, pid)
+    await part.start()
+    return evidence
+  }
+}
+
+export function frozen(partOf: PartOf, time: keyof Times): Strike {
+  return async (scene) => {
+    const forMs = scene.stage.times[time]
+    const part = partOf(scene)
+    await scene.moment()
+    await part.freeze()
+    if (scene.fault.arrives) scene.letGo() // to be found when it thaws
+    try {
+      const frozenMs = performance.now()
+      const evidence = await silent(part, undefined)
+      await scene.pause(Math.max(0, forMs - (performance.now() - frozenMs)))
+      return evidence && `${evidence} for ${forMs} ms`
+    } finally {
+      await part.thaw()
+      scene.letGo(true)
+    }
+  }
+}
+
+/** The observed effect on a part: it does not answer, and the process it was is gone. */
+async function silent(part: Part, pid: number | undefined): Promise<string | undefined> {
+  if (await part.answers()) return undefined
+  if (pid === undefined) return `${part.name} did not answer`
+  return isAlive(pid) ? undefined : `${part.name}, process ${pid}, was gone`
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** One after the other, as a deployment does it, each only when the one before answers again. */
+export const rollingRestart: Strike = async (scene) => {
+  const { sinks, api: apiPart } = scene.stage
+  const parts = [...sinks, apiPart]
+  for (const part of parts) {
+    const pid = part.pid()
+    await part.stop()
+    if ((await silent(part, pid)) === undefined) return undefined
+    await part.start()
+    const isBack = await scene.seen(async () => ((await part.answers()) ? 'it answers' : undefined))
+    if (isBack === undefined) throw new Error(`${part.name} does not answer again`)
+  }
+  return `${parts.map(({ name }) => name).join(', ')} were restarted one after the other`
+}

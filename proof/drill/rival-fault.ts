@@ -1,0 +1,33 @@
+import type { SinkPart } from './part.ts'
+import type { Strike } from './scene.ts'
+
+/** Two sinks fight over the same partitions, one of them perhaps standing still within its transaction. */
+export const twoSinks: Strike = async (scene) => {
+  const { stage } = scene
+  const rival = await stage.startRival?.()
+  if (rival === undefined) return undefined
+  const all = [...stage.sinks, rival]
+  const before = await fencesLost(all)
+  try {
+    await scene.moment()
+    const releaseMs = performance.now() + stage.times.sinkLong
+    const evidence = await scene.seen(async () => {
+      if (scene.caught?.closed.has('server')) return "the rival ended the sink's session"
+      if (performance.now() > releaseMs) scene.letGo(true)
+      return (await fencesLost(all)) > before ? 'a sink found its range written by another' : undefined
+    })
+    scene.letGo(true)
+    return evidence
+  } finally {
+    await stage.stopRival?.()
+  }
+}
+
+/** How often the sinks have found, since they started, that another had written their range. */
+async function fencesLost(sinks: readonly SinkPart[]): Promise<number> {
+  const counts = sinks.map(async (sink) => {
+    const text = (await sink.metrics()) ?? ''
+    return Number(/^firehose_sink_fences_lost_total (\d+)/m.exec(text)?.[1] ?? 0)
+  })
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+}
