@@ -71,11 +71,7 @@ export async function recovered(stage: Stage, signal: AbortSignal): Promise<numb
 }
 
 /** One question to PostgreSQL on a connection of its own. @throws the driver's error; at the latest after `limitMs` */
-async function ask<R extends pg.QueryResultRow>(
-  url: string,
-  sql: string,
-  limitMs = 5_000,
-): Promise<R[]> {
+async function ask<R extends pg.QueryResultRow>(url: string, sql: string, limitMs = 5_000): Promise<R[]> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: limitMs,

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { COMPOSE_KINDS } from '../../../../proof/drill/compose-stage.ts'
+import { deck, KINDS, plan } from '../../../../proof/drill/plan.ts'
+
+test('the same seed gives the same faults, whatever part of the plan is asked for; another seed others', () => {
+  const whole = plan(7, 300)
+  assert.deepEqual(plan(7, 300), whole)
+  assert.deepEqual(plan(7, 20), whole.slice(0, 20))
+  assert.notDeepEqual(plan(8, 300), whole)
+  assert.deepEqual(
+    whole.map(({ index }) => index),
+    whole.map((_, index) => index),
+  )
+})
+
+test('each deck of a plan holds each kind at each of its moments once', () => {
+  const cards = (faults: { kind: string; moment: string }[]) =>
+    faults.map(({ kind, moment }) => `${kind} ${moment}`).toSorted()
+  for (const kinds of [KINDS, COMPOSE_KINDS]) {
+    const size = deck(kinds).length
+    const faults = plan(3, 3 * size, kinds)
+    for (const start of [0, size, 2 * size])
+      assert.deepEqual(cards(faults.slice(start, start + size)), cards(deck(kinds)))
+  }
+})
+
+test('what hits a compose stack needs no proxy within it', () => {
+  const moments = new Set(deck(COMPOSE_KINDS).map(({ moment }) => moment))
+  assert.deepEqual([...moments].toSorted(), ['before_http_answer', 'under_load'])
+  const kinds = deck(COMPOSE_KINDS).map(({ kind }) => kind)
+  assert.deepEqual(
+    kinds.filter((kind) => /kafka_(cut|half|delay)|postgres_(cut|half|delay)|disk|two/.test(kind)),
+    [],
+  )
+})
