@@ -10,6 +10,7 @@ import { verdictLine } from '../proof/outage-verdict.ts'
 import { decimal, summaryLines } from '../proof/timeline-text.ts'
 import { timelineSvg } from '../proof/timeline-svg.ts'
 import { parseArgsOrExit } from './args.ts'
+import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Stops PostgreSQL under load, starts it again, and compares every 202 with the table.
 
@@ -24,8 +25,6 @@ The stack is one of its own, on free ports; nothing of it stays, also after Ctrl
 Exit code 0: every acknowledged event is stored once. 1: not so, or the demo could not run. 130: Ctrl-C.
 `
 
-/** npm passes on a Ctrl-C that the terminal has sent already: a repeat within this time is the same one. */
-const SAME_SIGNAL_MS = 500
 /** A start that was under way has this long to end in order; after that, the guards of the stack end it. */
 const CLOSE_LIMIT_MS = 60_000
 
@@ -44,21 +43,24 @@ if (values.help) process.stdout.write(HELP)
 else process.exit(await main())
 
 async function main(): Promise<number> {
-  const stop = stopOnSignal()
+  const stop = stopOnSignal(() => {
+    screen.live('')
+    screen.say('Stopping everything (again: at once)')
+  })
   let stack: Promise<DemoStack> | undefined
   let code = 1
   try {
     const plan = planOf()
-    stack = start(stop.signal)
-    const report = await runDemo(await abortable(stack, stop.signal), plan, screen, stop.signal)
+    stack = start(stop)
+    const report = await runDemo(await abortable(stack, stop), plan, screen, stop)
     print(report, plan, (await stack).name)
     code = report.verdict.ok ? 0 : 1
   } catch (error) {
     screen.live('')
-    if (!stop.signal.aborted) console.error(error instanceof Error ? error.message : String(error))
+    if (!stop.aborted) console.error(error instanceof Error ? error.message : String(error))
   }
   await close(stack)
-  return stop.signal.aborted ? 130 : code
+  return stop.aborted ? EXIT_STOPPED : code
 }
 
 /** @throws {UserError} */
@@ -109,21 +111,4 @@ async function close(stack: Promise<DemoStack> | undefined): Promise<void> {
   )
   const limit = AbortSignal.timeout(CLOSE_LIMIT_MS)
   await abortable(closed ?? Promise.resolve(), limit).catch((error: Error) => console.error(error.message))
-}
-
-function stopOnSignal(): AbortController {
-  const stop = new AbortController()
-  let firstMs = 0
-  const onSignal = () => {
-    if (!stop.signal.aborted) {
-      firstMs = Date.now()
-      screen.live('')
-      screen.say('Stopping everything (again: at once)')
-      stop.abort()
-    } else if (Date.now() - firstMs > SAME_SIGNAL_MS) {
-      process.exit(130)
-    }
-  }
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
-  return stop
 }

@@ -1,40 +1,75 @@
-import { parseArgs } from 'node:util'
+// Whether what Kafka holds, and what was acknowledged, is stored once with its content.
+import { Screen } from '../embedded/screen.ts'
 import { databaseUrl } from '../runtime/database-url.ts'
 import { ConfigError, readSettings } from '../runtime/env.ts'
 import { kafkaConfig, kafkaSettings } from '../runtime/kafka-client.ts'
-import { type Finding, type Verdict, verify, type VerifyProgress } from '../proof/verify.ts'
+import { type Finding, type FindingKind, type Verdict, verify } from '../proof/verify.ts'
+import { parseArgsOrExit } from './args.ts'
+import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
+import { ProgressDisplay } from './verify-progress.ts'
 
-const HELP = `Compares what Kafka holds and what was acknowledged with what PostgreSQL holds. Changes nothing.
+const HELP = `Compares what Kafka holds and what was acknowledged with what PostgreSQL holds. Changes nothing, and may run
+beside the services: what the sink has yet to read counts as not yet read, and is no failure.
 
-npm run verify -- [--acked FILE]
-  --acked FILE   events that were acknowledged, one line each: event_id<TAB>body (from npm run load -- --acked FILE)
+npm run verify -- [options]
+  --acked FILE   events that were acknowledged, one line each: event_id<TAB>body (from npm run load -- --acked FILE);
+                 - is standard input: docker compose run --rm -T cli verify --acked - < acked.tsv
+  --json         print only the verdict, as one JSON object; its lists hold the first 100 of each kind
   --help
 
+Every event that is MISSING (in Kafka, but in no table) or DIFFERENT (another content) is printed as it is found, with
+its partition and offset, then the counts. Progress goes to standard error.
+
 Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events) and the other KAFKA_ settings of the
-services; DATABASE_URL, else PG* (the database of npm start).
-Exit code 0: nothing is missing or different. 1: something is. 2: the comparison could not be made.
+services; DATABASE_URL, else PG* (the database of npm start). The role needs to read the tables and to make temporary ones.
+Exit code 0: nothing is missing or different. 1: something is. 2: the comparison could not be made. 130: Ctrl-C.
 `
 
-process.exitCode = await main()
+const LABELS: Record<FindingKind, string> = {
+  missing: 'MISSING',
+  different: 'DIFFERENT',
+  acked_missing: 'ACKED, MISSING',
+  acked_different: 'ACKED, DIFFERENT',
+}
+
+const UNDEFINED_TABLE = '42P01'
+
+const screen = new Screen(process.stderr)
+const { values } = parseArgsOrExit({
+  options: {
+    acked: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) process.stdout.write(HELP)
+else process.exitCode = await main()
 
 async function main(): Promise<number> {
+  const signal = stopOnSignal(() => {
+    screen.live('')
+    screen.say('Stopping; nothing was decided (again: at once)')
+  })
+  const progress = new ProgressDisplay(screen)
   try {
-    const { values } = parseArgs({
-      options: { acked: { type: 'string' }, help: { type: 'boolean', default: false } },
-    })
-    if (values.help) {
-      process.stdout.write(HELP)
-      return 0
-    }
     const verdict = await verify({
       ...targets(),
       ...(values.acked === undefined ? {} : { ackedFile: values.acked }),
-      onProgress,
+      ...(values.json ? {} : { onFinding: printFinding }),
+      onProgress: (now) => {
+        if (!signal.aborted) progress.show(now)
+      },
+      signal,
     })
-    print(verdict)
+    screen.live('')
+    if (values.json) line(JSON.stringify(verdict))
+    else printVerdict(verdict)
     return verdict.ok ? 0 : 1
   } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`)
+    screen.live('')
+    if (signal.aborted) return EXIT_STOPPED
+    screen.say(messageOf(error))
     return 2
   }
 }
@@ -56,20 +91,19 @@ function messageOf(error: unknown): string {
   if (error instanceof ConfigError) return error.problems.join('\n')
   // Several addresses were tried: the error that holds theirs has no message of its own.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n')
+  if ((error as { code?: unknown }).code === UNDEFINED_TABLE) {
+    return 'The database has not the tables of Firehose: is DATABASE_URL right? npm run migrate makes them.'
+  }
   return error instanceof Error ? error.message : String(error)
 }
 
-function onProgress({ records, records_total, acked }: VerifyProgress): void {
-  process.stderr.write(
-    `${records} of ${records_total} records read, ${acked} acknowledged events looked up\n`,
-  )
+function printFinding(kind: FindingKind, { event_id, partition, offset, why }: Finding): void {
+  const place = partition === null ? 'no record' : `partition ${partition} offset ${offset}`
+  screen.live('')
+  line(`${LABELS[kind]}  ${event_id ?? 'no id'}  ${place}: ${why}`)
 }
 
-function print(verdict: Verdict): void {
-  list('MISSING', verdict.missing, verdict.missing_count)
-  list('DIFFERENT', verdict.different, verdict.different_count)
-  list('ACKED, MISSING', verdict.acked_missing, verdict.acked_missing_count)
-  list('ACKED, DIFFERENT', verdict.acked_different, verdict.acked_different_count)
+function printVerdict(verdict: Verdict): void {
   for (const problem of verdict.problems) line(`PROBLEM  ${problem}`)
   const rows: [string, number][] = [
     ['records that the sink has read', verdict.records],
@@ -88,14 +122,6 @@ function print(verdict: Verdict): void {
   ]
   for (const [name, count] of rows) line(`${name.padEnd(32)}${String(count).padStart(12)}`)
   line(verdict.ok ? 'OK: nothing is missing, nothing is different.' : 'NOT OK.')
-}
-
-function list(kind: string, findings: readonly Finding[], count: number): void {
-  for (const { event_id, partition, offset, why } of findings) {
-    const place = partition === null ? 'no record' : `partition ${partition} offset ${offset}`
-    line(`${kind}  ${event_id ?? 'no id'}  ${place}: ${why}`)
-  }
-  if (count > findings.length) line(`${kind}  ... and ${count - findings.length} more`)
 }
 
 function line(text: string): void {

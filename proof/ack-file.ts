@@ -1,5 +1,6 @@
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
 import { once } from 'node:events'
+import { addAbortSignal } from 'node:stream'
 
 const FLUSH_CHARS = 1024 * 1024
 
@@ -51,20 +52,27 @@ export class AckFile {
 
 /** A line of an ack file. */
 export interface AckedLine {
+  /** From 1. */
+  number: number
   eventId: string
   /** The JSON text as it was sent. */
   body: Buffer
 }
 
+/** In place of an ack file's path: standard input. */
+const STDIN = '-'
+
 /**
- * Reads an ack file, a few thousand lines at a time. Lines end at LF only: a body may hold U+2028 or U+2029.
+ * Reads an ack file, or standard input for `-`, up to a few thousand lines at a time. Lines end at LF only: a body may hold U+2028 or U+2029.
  * A last line without its LF is left out: the writer was killed while it wrote it.
- * @throws a line of another form; the file system's error
+ * @throws a line of another form; the file system's error; an AbortError
  */
-export async function* readAckFile(path: string): AsyncGenerator<AckedLine[]> {
+export async function* readAckFile(path: string, signal?: AbortSignal): AsyncGenerator<AckedLine[]> {
   let rest: Buffer = Buffer.alloc(0)
   let lineNumber = 0
-  for await (const chunk of createReadStream(path, { highWaterMark: FLUSH_CHARS }) as AsyncIterable<Buffer>) {
+  const stream = path === STDIN ? process.stdin : createReadStream(path, { highWaterMark: FLUSH_CHARS })
+  if (signal !== undefined) addAbortSignal(signal, stream)
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     const lines: AckedLine[] = []
     let start = 0
@@ -72,9 +80,11 @@ export async function* readAckFile(path: string): AsyncGenerator<AckedLine[]> {
       lineNumber += 1
       const eventId = bytes.toString('latin1', start, start + 36)
       if (bytes[start + 36] !== 9 || !/^[0-9a-f-]{36}$/i.test(eventId)) {
-        throw new Error(`${path}: line ${lineNumber} is not event_id<TAB>body`)
+        throw new Error(
+          `${path === STDIN ? 'standard input' : path}: line ${lineNumber} is not event_id<TAB>body`,
+        )
       }
-      lines.push({ eventId, body: bytes.subarray(start + 37, end) })
+      lines.push({ number: lineNumber, eventId, body: bytes.subarray(start + 37, end) })
       start = end + 1
     }
     rest = bytes.subarray(start)

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import type { Client } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
@@ -30,9 +29,7 @@ export async function copyRows<T>(
   await finished
 }
 
-/** Two columns: whether the value is text that PostgreSQL can hold, and its raw bytes (hex needs no escapes). */
-export function copyValue(value: Buffer | null): string {
-  if (value === null) return 'f\t\\N'
-  const isText = isUtf8(value) && !value.includes(0)
-  return `${isText ? 't' : 'f'}\t\\\\x${value.toString('hex')}`
+/** A bytea in COPY's text format. Hex needs no escapes. */
+export function copyBytes(value: Buffer | null): string {
+  return value === null ? '\\N' : `\\\\x${value.toString('hex')}`
 }

@@ -27,8 +27,17 @@ export interface Unread {
 }
 
 const FETCH_BYTES = 8 * 1024 * 1024
-/** Long enough for a slow comparison between two heartbeats; the group is left in order at the end. */
 const SESSION_TIMEOUT_MS = 60_000
+const HEARTBEAT_MS = 3_000
+
+export interface ReadOptions {
+  /** Takes some records of one partition; nothing more is read until it is done. */
+  onRecords: (records: TopicRecord[]) => Promise<void>
+  /** Ends the reading when nothing comes for so long: an open transaction holds back what follows it. */
+  stuckMs: number
+  /** Ends the reading. */
+  signal?: AbortSignal
+}
 
 function connect(access: KafkaAccess): Kafka {
   return new Kafka({ ...access, clientId: 'firehose-verify', logLevel: logLevel.NOTHING })
@@ -66,19 +75,16 @@ export async function describeTopic(
  * Reads every committed record of the topic from `low` to before `high`, each once, in the order of its partition.
  * A consumer group of its own is made for it, commits nothing and is deleted afterwards.
  *
- * @param onRecords takes some records of one partition; nothing more is read until it is done
- * @param stuckMs ends the reading when nothing comes for so long: an open transaction holds back what follows it
  * @returns the ranges that were not read
- * @throws what `onRecords` throws; Kafka's errors that do not pass
+ * @throws what `onRecords` throws; the signal's reason; Kafka's errors that do not pass
  */
 export async function readTopic(
   access: KafkaAccess,
   topic: string,
   partitions: readonly PartitionEnds[],
-  onRecords: (records: TopicRecord[]) => Promise<void>,
-  stuckMs: number,
+  options: ReadOptions,
 ): Promise<Unread[]> {
-  const reading = new Reading(topic, partitions, onRecords)
+  const reading = new Reading(topic, partitions, options)
   if (reading.isDone) return []
   const groupId = `firehose-verify-${randomUUID()}`
   const kafka = connect(access)
@@ -86,6 +92,7 @@ export async function readTopic(
     groupId,
     allowAutoTopicCreation: false,
     sessionTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_MS,
     maxBytes: FETCH_BYTES,
     maxBytesPerPartition: FETCH_BYTES / 8,
     maxWaitTimeInMs: 250,
@@ -93,7 +100,7 @@ export async function readTopic(
   try {
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
-    return await reading.run(consumer, stuckMs)
+    return await reading.run(consumer)
   } finally {
     await consumer.disconnect()
     await deleteGroup(kafka, groupId)
@@ -102,7 +109,7 @@ export async function readTopic(
 
 class Reading {
   readonly #topic: string
-  readonly #onRecords: (records: TopicRecord[]) => Promise<void>
+  readonly #options: ReadOptions
   readonly #ends: Map<number, bigint>
   /** The next offset of each partition that is not yet read to its end. */
   readonly #positions: Map<number, bigint>
@@ -110,13 +117,9 @@ class Reading {
   #lastProgressMs = performance.now()
   #busy = false
 
-  constructor(
-    topic: string,
-    partitions: readonly PartitionEnds[],
-    onRecords: (records: TopicRecord[]) => Promise<void>,
-  ) {
+  constructor(topic: string, partitions: readonly PartitionEnds[], options: ReadOptions) {
     this.#topic = topic
-    this.#onRecords = onRecords
+    this.#options = options
     const withRecords = partitions.filter(({ low, high }) => low < high)
     this.#ends = new Map(withRecords.map(({ partition, high }) => [partition, high]))
     this.#positions = new Map(withRecords.map(({ partition, low }) => [partition, low]))
@@ -126,7 +129,14 @@ class Reading {
     return this.#positions.size === 0
   }
 
-  async run(consumer: Consumer, stuckMs: number): Promise<Unread[]> {
+  async run(consumer: Consumer): Promise<Unread[]> {
+    const { stuckMs, signal } = this.#options
+    // The group commits nothing: after a rejoin it goes on from here.
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      for (const [partition, offset] of this.#positions) {
+        consumer.seek({ topic: this.#topic, partition, offset: offset.toString() })
+      }
+    })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart) this.#finished.reject(payload.error)
     })
@@ -139,6 +149,7 @@ class Reading {
     })
     await consumer.run({ autoCommit: false, eachBatch: (payload) => this.#onBatch(payload) })
     const watch = setInterval(() => {
+      if (signal?.aborted) this.#finished.reject(signal.reason)
       if (!this.#busy && performance.now() - this.#lastProgressMs > stuckMs) this.#finished.resolve()
     }, 250)
     try {
@@ -161,18 +172,21 @@ class Reading {
     const records: TopicRecord[] = []
     for (const { offset, value, timestamp } of messages) {
       const at = BigInt(offset)
-      // After a rejoin the group, which commits nothing, begins again: what was read is left out.
+      // A fetch that was under way during a rejoin may bring what was read.
       if (at >= from && at < to)
         records.push({ partition, offset: at, value, timestampMs: Number(timestamp) })
     }
     this.#busy = true
+    // A slow comparison must not cost the membership. A failed heartbeat is repeated by kafkajs after the batch.
+    const heartbeat = setInterval(() => void payload.heartbeat().catch(() => {}), HEARTBEAT_MS)
     try {
-      if (records.length > 0) await this.#onRecords(records)
+      if (records.length > 0) await this.#options.onRecords(records)
     } catch (error) {
       // kafkajs would call again with the same records; the caller is to know at once.
       this.#finished.reject(error)
       return
     } finally {
+      clearInterval(heartbeat)
       this.#busy = false
       this.#lastProgressMs = performance.now()
     }

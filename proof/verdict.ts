@@ -8,7 +8,9 @@ export interface Finding {
   why: string
 }
 
-/** Counts are exact; lists hold the first 100. `records` = stored + duplicates + dead + missing + different. */
+export type FindingKind = 'missing' | 'different' | 'acked_missing' | 'acked_different'
+
+/** Counts are exact; lists hold the first 100 that were found. `records` = stored + duplicates + dead + missing + different. */
 export interface Verdict {
   /** Nothing is missing or different and there are no problems. */
   ok: boolean
@@ -61,4 +63,12 @@ export function emptyVerdict(): Verdict {
     not_yet_read: 0,
     problems: [],
   }
+}
+
+const LIST_LIMIT = 100
+
+/** Counts a finding, and lists it if it is one of the first. */
+export function addFinding(verdict: Verdict, kind: FindingKind, finding: Finding): void {
+  verdict[`${kind}_count`] += 1
+  if (verdict[kind].length < LIST_LIMIT) verdict[kind].push(finding)
 }

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { after, afterEach, before, test } from 'node:test'
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
 import { Client } from 'pg'
 import { v5 as uuidV5 } from 'uuid'
 import { type Backend, startBackend } from '../../proof/backends.ts'
 import { eventOf, openRun } from '../../proof/events.ts'
-import { type Verdict, verify } from '../../proof/verify.ts'
+import { type Finding, type Verdict, verify, type VerifyOptions } from '../../proof/verify.ts'
 import { migrate } from '../../sink-worker/migrate.ts'
+import { until } from '../support/until.ts'
 
 const topic = 'verify-test'
 const dir = mkdtempSync(join(tmpdir(), 'firehose-verify-'))
@@ -116,18 +121,53 @@ async function store(values: string[]): Promise<void> {
   )
 }
 
-async function check(acked?: number[], bodyOf = (n: number) => eventOf(run, n).body): Promise<Verdict> {
+function ackedLines(events: readonly number[]): string {
+  return events.map((n) => `${eventOf(run, n).eventId}\t${eventOf(run, n).body}\n`).join('')
+}
+
+async function check(acked?: number[], options: Partial<VerifyOptions> = {}): Promise<Verdict> {
   const ackedFile = join(dir, 'acked.tsv')
-  if (acked !== undefined) {
-    writeFileSync(ackedFile, acked.map((n) => `${eventOf(run, n).eventId}\t${bodyOf(n)}\n`).join(''))
-  }
+  if (acked !== undefined) writeFileSync(ackedFile, ackedLines(acked))
   return await verify({
     databaseUrl: backend.postgres.url,
     kafkaBootstrapServers: backend.kafka.bootstrapServers,
     topic,
     rangeRecords: 1,
     ...(acked === undefined ? {} : { ackedFile }),
+    ...options,
   })
+}
+
+async function ownGroups(): Promise<string[]> {
+  const { groups } = await admin.listGroups()
+  return groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith('firehose-verify-'))
+}
+
+async function ownSessions(): Promise<number> {
+  const { rowCount } = await db.query(
+    `SELECT 1 FROM pg_stat_activity WHERE application_name = 'firehose-verify'`,
+  )
+  return rowCount ?? 0
+}
+
+/** `npm run verify -- ...args` as a process of its own. */
+function command(...args: string[]) {
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=TimeoutNegativeWarning', 'cli/verify.ts', ...args],
+    {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      env: {
+        ...process.env,
+        DATABASE_URL: backend.postgres.url,
+        KAFKA_BOOTSTRAP_SERVERS: backend.kafka.bootstrapServers,
+        KAFKA_TOPIC: topic,
+      },
+    },
+  )
+  const [out, said] = [text(child.stdout), text(child.stderr)]
+  const exited = once(child, 'close') as Promise<[number | null]>
+  return { child, result: async () => ({ code: (await exited)[0], out: await out, said: await said }) }
 }
 
 test('all that is stored, twice sent, dead or not yet read is accounted for', async () => {
@@ -153,12 +193,7 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
     not_yet_read: 6,
     problems: [],
   })
-  const { groups } = await admin.listGroups()
-  assert.deepEqual(
-    groups.filter(({ groupId }) => groupId.startsWith('firehose-verify-')),
-    [],
-    'its group is deleted',
-  )
+  assert.deepEqual(await ownGroups(), [], 'its group is deleted')
 })
 
 test('a row that was deleted is named MISSING, with its coordinates', async () => {
@@ -236,4 +271,78 @@ test('an id that is stored twice is a problem', async () => {
 test('a topic that does not exist is one sentence', async () => {
   const nowhere = { databaseUrl: backend.postgres.url, kafkaBootstrapServers: backend.kafka.bootstrapServers }
   await assert.rejects(verify({ ...nowhere, topic: 'no-such-topic' }), /Kafka has no topic "no-such-topic"/)
+})
+
+test('every finding is handed over as it is found; the verdict lists the first 100', async () => {
+  await db.query('DELETE FROM events WHERE event_id IN (SELECT event_id FROM events ORDER BY 1 LIMIT 150)')
+  const found: Finding[] = []
+  const onFinding = (kind: string, finding: Finding) => {
+    assert.equal(kind, 'missing')
+    found.push(finding)
+  }
+  const verdict = await check(undefined, { onFinding })
+  assert.equal(verdict.missing_count, 150)
+  assert.deepEqual(verdict.missing, found.slice(0, 100))
+  const places = found.map(({ event_id, partition, offset }) => `${event_id} ${partition} ${offset}`)
+  assert.deepEqual(
+    places.toSorted(),
+    Array.from({ length: 150 }, (_, n) => `${eventOf(run, n).eventId} 0 ${n + 10}`).toSorted(),
+  )
+})
+
+test('a dead letter that was replayed is one, whatever id its row has', async () => {
+  await db.query(`UPDATE dead_letters SET state = 'replayed'`)
+  await db.query(
+    `INSERT INTO events SELECT 'c0ffee00-0000-5000-8000-000000000000', user_id, "timestamp", metadata, received_at
+     FROM saved LIMIT 1`,
+  )
+  const verdict = await check()
+  assert.deepEqual([verdict.ok, verdict.dead, verdict.stored], [true, 1, 1011])
+  await db.query(`UPDATE dead_letters SET state = 'open'`)
+})
+
+test('an acknowledged event is a dead letter only with its own content, not for the sake of its id', async () => {
+  const { eventId, body } = eventOf(run, 7)
+  const bury = async (value: string) =>
+    await db.query(
+      `INSERT INTO dead_letters (cluster_id, topic, partition, "offset", event_id, value, reason, message)
+       VALUES ($1, $2, 0, 5000, $3, $4, 'event_id_conflict', 'x')`,
+      [clusterId, topic, eventId, value],
+    )
+  await db.query('DELETE FROM events WHERE event_id = $1', [eventId])
+  await bury(body.replace('"page"', '"pag"'))
+  const other = await check([7])
+  assert.deepEqual([other.acked_dead, other.acked_missing_count], [0, 1])
+  await db.query('DELETE FROM dead_letters WHERE "offset" = 5000')
+  await bury(body)
+  const own = await check([7])
+  assert.deepEqual([own.acked_dead, own.acked_missing_count], [1, 0])
+  await db.query('DELETE FROM dead_letters WHERE "offset" = 5000')
+})
+
+test('what a stopped comparison has made in Kafka and PostgreSQL is removed', async () => {
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const running = check(undefined, { signal: stop.signal, onProgress: () => stop.abort(reason) })
+  await assert.rejects(running, reason)
+  assert.deepEqual(await ownGroups(), [])
+  await until('its session is gone', async () => (await ownSessions()) === 0)
+})
+
+test('the command takes acknowledged events from standard input, and its verdict can be JSON', async () => {
+  await db.query('DELETE FROM events WHERE event_id = $1', [eventOf(run, 1004).eventId])
+  const { child, result } = command('--acked', '-', '--json')
+  child.stdin.end(ackedLines([0, 1, 1004]))
+  const { code, out } = await result()
+  const verdict = JSON.parse(out) as Verdict
+  assert.deepEqual([code, verdict.acked_stored, verdict.acked_missing[0]?.offset], [1, 2, '4'])
+})
+
+test('Ctrl-C ends the command with 130, and it says that it was stopped', async () => {
+  const { child, result } = command('--acked', '-')
+  await until('it waits for standard input', async () => (await ownSessions()) > 0)
+  child.kill('SIGINT')
+  const { code, out, said } = await result()
+  assert.deepEqual([code, out], [130, ''])
+  assert.match(said, /^Stopping/)
 })

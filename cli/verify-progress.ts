@@ -1,0 +1,55 @@
+import type { Screen } from '../embedded/screen.ts'
+import type { VerifyProgress } from '../proof/verify.ts'
+
+/** Between two lines where there is no terminal. */
+const LINE_MS = 5_000
+/** A rate over less time says nothing. */
+const RATE_AFTER_MS = 1_000
+
+/** Shows how far a comparison is: one live line on a terminal, elsewhere a line every few seconds. */
+export class ProgressDisplay {
+  readonly #screen: Screen
+  readonly #startedMs = performance.now()
+  /** When the first record came; the ack file is read before. */
+  #recordsFromMs: number | undefined
+  #lastLineMs = this.#startedMs
+
+  constructor(screen: Screen) {
+    this.#screen = screen
+  }
+
+  show(progress: VerifyProgress): void {
+    const nowMs = performance.now()
+    if (progress.records_total > 0) this.#recordsFromMs ??= nowMs
+    const line = progressLine(progress, nowMs - (this.#recordsFromMs ?? this.#startedMs))
+    if (this.#screen.isTerminal) this.#screen.live(line)
+    else if (nowMs - this.#lastLineMs >= LINE_MS) {
+      this.#screen.say(line)
+      this.#lastLineMs = nowMs
+    }
+  }
+}
+
+/** One line: how far, how fast, how long yet. `elapsedMs` is what the present part (ack file, records) has taken. */
+export function progressLine({ records, records_total, acked }: VerifyProgress, elapsedMs: number): string {
+  const perSecond = (done: number) =>
+    elapsedMs < RATE_AFTER_MS ? '' : `, ${grouped(Math.round((done * 1000) / elapsedMs))}/s`
+  if (records_total === 0) return `${grouped(acked)} acknowledged events looked up${perSecond(acked)}`
+  const percent = Math.floor((100 * records) / records_total)
+  const left =
+    elapsedMs < RATE_AFTER_MS || records === 0
+      ? ''
+      : `, ${duration(((records_total - records) * elapsedMs) / records)} left`
+  return `${percent}%  ${grouped(records)} of ${grouped(records_total)} records${perSecond(records)}${left}`
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US')
+}
+
+function duration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000)
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.ceil(seconds / 60)
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
