@@ -4,10 +4,11 @@
  */
 
 /**
- * UTC for timestamps without an offset. JIT would compile each statement for longer than it runs. A range fits into
- * `temp_buffers`; `work_mem` is for the one sort at the end, which goes on in files on disk.
+ * UTC for timestamps without an offset. JIT would compile each statement for longer than it runs, and Memoize would keep
+ * rows that are not asked for again. A range fits into `temp_buffers`; `work_mem` is for the one sort at the end, which
+ * goes on in files on disk.
  */
-export const SESSION = `SET TIME ZONE 'UTC'; SET jit = off; SET temp_buffers = '32MB'; SET work_mem = '64MB'`
+export const SESSION = `SET TIME ZONE 'UTC'; SET jit = off; SET enable_memoize = off; SET temp_buffers = '32MB'; SET work_mem = '64MB'`
 
 /**
  * The tables of a range are emptied by the COMMIT that ends it:
@@ -177,8 +178,8 @@ export const KEEP_MATCHED = `
 INSERT INTO verify_matched SELECT array_agg(event_id) FROM verify_verdicts WHERE verdict = 'stored'`
 export const KEEP_PLACES = `
 INSERT INTO verify_places SELECT v.event_id, v.partition, v."offset", v.verdict = 'unread' FROM verify_verdicts v
-WHERE v.verdict IN ('unread', 'missing', 'different')
-  AND EXISTS (SELECT FROM verify_pending p WHERE p.event_id = v.event_id)`
+CROSS JOIN LATERAL (SELECT FROM verify_pending WHERE event_id = v.event_id LIMIT 1) p
+WHERE v.verdict IN ('unread', 'missing', 'different')`
 /** One sort on disk at the end, instead of a key that grows with each range. */
 export const COUNT_DISTINCT = `
 SELECT count(DISTINCT event_id) AS count FROM verify_matched, unnest(event_ids) AS event_id`

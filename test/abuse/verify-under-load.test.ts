@@ -42,9 +42,9 @@ test('I2: under load, with a sink that stands still, is rewound, and dead letter
 
   assertOk(await pipeline.verify(ackedFile))
 
-  const before = await pipeline.countEvents()
+  const stored = await pipeline.countEvents()
   await sink.freeze()
-  await until('the sink lags', async () => (await sentSince(before)) > 500)
+  await until('the sink lags', async () => (await sentSince(stored)) > 500)
   const frozen = assertOk(await pipeline.verify(ackedFile))
   assert.ok(frozen.not_yet_read > 0)
   sink.thaw()
