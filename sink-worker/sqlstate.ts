@@ -60,6 +60,7 @@ export function sqlstateOf(error: unknown): string | undefined {
 /** What a person can do about an error that names no remedy itself. */
 const REMEDIES: Record<string, string> = {
   '42P01': 'run "npm run migrate"',
+  '42703': 'run "npm run migrate", or mend the trigger that names this column',
   '3D000': 'create the database, then run "npm run migrate"',
   '42501': 'grant the sink the rights that it needs on this table',
   '53300': 'raise max_connections or run fewer workers',
@@ -70,8 +71,9 @@ const REMEDIES: Record<string, string> = {
  * row's data (`detail`).
  */
 export function describeError(error: unknown): string {
-  const { message, code } = error as { message?: string; code?: string }
-  const text = message === undefined || message === '' ? String(error) : message
+  const { message = '', code, errors = [] } = error as { message?: string; code?: string; errors?: Error[] }
+  // Several addresses were tried ("localhost" has two): the error that holds theirs has no message of its own.
+  const text = message || errors.map((each) => each.message).join(', ') || String(error)
   const remedy = code === undefined ? undefined : REMEDIES[code]
   return [
     text,

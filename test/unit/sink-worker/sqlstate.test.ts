@@ -130,7 +130,15 @@ test('an error in one line: its message, its code if that is not in it, what to 
     describeError(errorWith('ECONNREFUSED', 'connect ECONNREFUSED 1.2.3.4')),
     'connect ECONNREFUSED 1.2.3.4',
   )
-  assert.equal(describeError(errorWith('ECONNREFUSED', '')), 'Error (ECONNREFUSED)') // AggregateError of two addresses
+  const twoAddresses = new AggregateError([
+    errorWith('ECONNREFUSED', 'connect ECONNREFUSED ::1:1'),
+    errorWith('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1'),
+  ])
+  assert.equal(
+    describeError(Object.assign(twoAddresses, { code: 'ECONNREFUSED' })),
+    'connect ECONNREFUSED ::1:1, connect ECONNREFUSED 127.0.0.1:1',
+  )
+  assert.equal(describeError(errorWith('ECONNREFUSED', '')), 'Error (ECONNREFUSED)')
   assert.equal(describeError(errorWith(undefined, 'just so')), 'just so')
   assert.match(
     describeError(errorWith('42P01', 'no relation')),
