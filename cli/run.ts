@@ -2,6 +2,7 @@
 const commands = {
   verify: 'compare what Kafka holds with what PostgreSQL holds',
   sink: 'adopt | rewind: resolve offsets that stopped a partition',
+  dlq: 'list | show | replay | discard: records that could not be stored',
   migrate: 'create or update the tables',
 }
 

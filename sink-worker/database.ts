@@ -24,8 +24,8 @@ export class Database {
   #running = 0
   #onIdleLoss: () => void = () => {}
 
-  constructor(config: pg.ClientConfig, silenceMs: number) {
-    this.#config = { ...config, application_name: APPLICATION_NAME }
+  constructor(config: pg.ClientConfig, silenceMs: number, applicationName = APPLICATION_NAME) {
+    this.#config = { ...config, application_name: applicationName }
     this.silenceMs = silenceMs
   }
 

@@ -11,12 +11,13 @@ const INSERT_ROWS = 100
 
 const INSERT = `
   INSERT INTO dead_letters (cluster_id, topic, partition, "offset", event_id, value, value_bytes, value_sha256,
-                            headers, reason, sqlstate, message)
+                            headers, reason, sqlstate, message, timestamp_ms)
   SELECT $1, $2, t.partition, t."offset", t.event_id, t.value, t.value_bytes, t.value_sha256, t.headers, t.reason,
-         t.sqlstate, t.message
+         t.sqlstate, t.message, t.timestamp_ms
   FROM unnest($3::int[], $4::bigint[], $5::uuid[], $6::bytea[], $7::bigint[], $8::bytea[], $9::jsonb[], $10::text[],
-              $11::text[], $12::text[])
-    AS t(partition, "offset", event_id, value, value_bytes, value_sha256, headers, reason, sqlstate, message)
+              $11::text[], $12::text[], $13::bigint[])
+    AS t(partition, "offset", event_id, value, value_bytes, value_sha256, headers, reason, sqlstate, message,
+         timestamp_ms)
   ON CONFLICT DO NOTHING`
 
 /** Other records than these stand in dead_letters at their coordinates: the topic is not the one that was read before. */
@@ -54,7 +55,8 @@ export async function insertDeadLetters(
       rows.map(({ record }) => headersAsJson(record.headers)),
       rows.map(({ reason }) => reason),
       rows.map(({ sqlstate }) => sqlstate ?? null),
-      rows.map(({ message }) => message.replaceAll('\0', '\\0')), // text holds no NUL
+      rows.map(({ message }) => withoutNul(message)),
+      rows.map(({ record }) => withinSafe(record.timestampMs)),
     ])
     if (inserted.rowCount !== rows.length) await compareStored(db, identity, rows)
   }
@@ -96,10 +98,20 @@ function fits(value: Buffer | null): boolean {
   return value === null || value.length <= MAX_VALUE_BYTES
 }
 
+/** PostgreSQL's text holds no NUL. */
+function withoutNul(text: string): string {
+  return text.replaceAll('\0', '\\0')
+}
+
+/** A producer may send any int64 as its time; past 2^53 this one is as impossible and fits in int8. */
+function withinSafe(timestampMs: number): number {
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, timestampMs))
+}
+
 /** Header values as text where they are text that jsonb holds, else as `{"base64": ...}`. */
 function headersAsJson(headers: Record<string, Buffer>): string {
   const entries = Object.entries(headers).map(([name, value]) => [
-    name.replaceAll('\0', '\\0'),
+    withoutNul(name),
     isUtf8(value) && !value.includes(0) ? value.toString('utf8') : { base64: value.toString('base64') },
   ])
   return JSON.stringify(Object.fromEntries(entries))

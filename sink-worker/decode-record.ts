@@ -19,7 +19,7 @@ import type { TopicIdentity } from './fence.ts'
 import type { Decoded, EventRow, KafkaRecord } from './records.ts'
 
 /** RFC 9562 section 5.5 wants a namespace: a fixed random UUID that stands for "a Firehose record by its coordinates". */
-const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
+export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 /** 2000-01-01T00:00:00Z, the epoch of PostgreSQL's timestamptz, in milliseconds since 1970. */
 const POSTGRES_EPOCH_MS = 946_684_800_000n
 const END_OF_YEAR_9999_MS = 253_402_300_800_000

@@ -57,7 +57,8 @@ const RIVAL_AGE_MS = 5_000
  *
  * READ COMMITTED on purpose: an UPDATE that waited looks at the row's newest version.
  *
- * @param slices in ascending order of partition, so that two workers lock in the same order
+ * @param slices in ascending order of partition, so that two workers lock in the same order; without one nothing is
+ *   fenced, and only the table held and checked
  * @throws {FenceLostError | TableMismatchError} or the driver's error; the caller rolls back
  */
 export async function openFencedTransaction(
@@ -84,6 +85,12 @@ export async function openFencedTransaction(
   }
   const found = (results.at(-1)?.rows[0] as { types: string | null } | undefined)?.types ?? 'none'
   if (found !== EVENT_COLUMN_TYPES) throw new TableMismatchError(found)
+}
+
+/** @throws when PostgreSQL rolled back instead: the transaction had failed */
+export async function commit(db: Database): Promise<void> {
+  const { command } = await db.query('COMMIT')
+  if (command !== 'COMMIT') throw new Error(`COMMIT answered ${command}`)
 }
 
 function fenceStatement(identity: TopicIdentity, slice: Slice): string {

@@ -30,14 +30,14 @@ export interface EventRow {
 export interface DeadLetter {
   record: KafkaRecord
   eventId: string | undefined
-  /** A short constant word: see REASONS. */
+  /** A short constant word: see DeadReason. */
   reason: DeadReason
   sqlstate: string | undefined
   /** One sentence; never holds metadata. */
   message: string
 }
 
-type DeadReason =
+export type DeadReason =
   /** No JSON object with the four fields of an event. */
   | 'undecodable'
   /** Another event with this id, and other content, came first. */

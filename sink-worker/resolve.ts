@@ -7,6 +7,14 @@ import type { TopicDescription } from './record-source.ts'
  * what is read again is recognised by its event_id.
  */
 
+/** What `adopt` adds to the cluster_id of an earlier topic's dead letters. */
+const UNTIL = ' until '
+
+/** The cluster's id as it was before `adopt` renamed the dead letters. */
+export function originalClusterId(clusterId: string): string {
+  return clusterId.split(UNTIL, 1)[0] ?? clusterId
+}
+
 /** The position of one partition as it was and as it is now; `from` is null when there was none. */
 export interface Moved {
   partition: number
@@ -49,11 +57,15 @@ export async function moveOffsets(
         [description.clusterId, topic, partition, to.toString()],
       )
       if (isOtherTopic) {
-        await db.query(
-          `UPDATE dead_letters SET cluster_id = cluster_id || ' until ' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-           WHERE (cluster_id, topic, partition) = ($1, $2, $3)`,
-          [description.clusterId, topic, partition],
-        )
+        // In this order: a replay holds its letters until its history is written.
+        for (const table of ['dead_letters', 'dead_letter_history']) {
+          await db.query(
+            `UPDATE ${table}
+             SET cluster_id = cluster_id || $4 || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+             WHERE (cluster_id, topic, partition) = ($1, $2, $3)`,
+            [description.clusterId, topic, partition, UNTIL],
+          )
+        }
       }
       const before = rows[0]?.next_offset
       moved.push({ partition, from: before === undefined ? null : BigInt(before), to })

@@ -11,7 +11,7 @@ import type { DeadLetter, DecodedRow } from './records.ts'
  * No statement names the conflict target: `events` may be partitioned or carry unique indexes of the user.
  */
 
-const CREATE = `CREATE TEMPORARY TABLE firehose_staged (ordinal int NOT NULL, event_id uuid NOT NULL,
+const CREATE = `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, event_id uuid NOT NULL,
   user_id bigint NOT NULL, "timestamp" timestamptz NOT NULL, metadata jsonb NOT NULL, received_at timestamptz NOT NULL,
   inserted boolean NOT NULL DEFAULT false) ON COMMIT DROP`
 
@@ -41,11 +41,12 @@ const COMPARE_OTHERS = `
 /** What became of the rows of a segment. */
 export interface StagedOutcome {
   stored: number
-  duplicates: number
+  /** Identical events that were stored before. */
+  duplicates: DecodedRow[]
   dead: DeadLetter[]
 }
 
-/** Makes the temporary table for this transaction. */
+/** Makes the temporary table for this transaction, once. */
 export async function createStaging(db: Database): Promise<void> {
   await db.query(CREATE)
 }
@@ -61,7 +62,7 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
     ),
   )
   const stored = (await db.query(INSERT_NEW)).rowCount ?? 0
-  const outcome: StagedOutcome = { stored, duplicates: 0, dead: [] }
+  const outcome: StagedOutcome = { stored, duplicates: [], dead: [] }
   if (stored === rows.length) return outcome
   const others = await db.query<{ ordinal: number; verdict: 'absent' | 'duplicate' | 'conflict' }>(
     COMPARE_OTHERS,
@@ -69,7 +70,7 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
   for (const { ordinal, verdict } of others.rows) {
     const row = rows[ordinal]
     if (row === undefined) throw new Error(`staged row ${ordinal} is unknown`)
-    if (verdict === 'duplicate') outcome.duplicates += 1
+    if (verdict === 'duplicate') outcome.duplicates.push(row)
     else outcome.dead.push(verdict === 'conflict' ? idConflict(row) : keptOut(row))
   }
   return outcome

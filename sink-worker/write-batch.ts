@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { encodeCopy } from './encode-copy.ts'
 import { EVENT_COLUMNS } from './event-table.ts'
-import { openFencedTransaction, type Slice, type TopicIdentity } from './fence.ts'
+import { commit, openFencedTransaction, type Slice, type TopicIdentity } from './fence.ts'
 import type { DeadLetter, DecodedRow } from './records.ts'
 import { classifyError, describeError, sqlstateOf } from './sqlstate.ts'
 import { createStaging, type StagedOutcome, writeStaged } from './staging.ts'
@@ -61,11 +61,10 @@ export async function writeBatch(
     const outcome = await ROADS[road](db, request.rows, tooMany)
     const dead = [...request.dead, ...outcome.dead]
     await insertDeadLetters(db, identity, dead)
-    const { command } = await db.query('COMMIT')
-    if (command !== 'COMMIT') throw new Error(`COMMIT answered ${command}`)
+    await commit(db)
     return {
       stored: outcome.stored,
-      duplicates: outcome.duplicates,
+      duplicates: outcome.duplicates.length,
       dead: dead.length,
       refused: outcome.refused,
     }
@@ -75,7 +74,9 @@ export async function writeBatch(
   }
 }
 
-interface RoadOutcome extends StagedOutcome {
+/** What became of the rows of a batch. */
+export interface RoadOutcome extends StagedOutcome {
+  /** Of the dead letters: rows that PostgreSQL refused. */
   refused: number
 }
 
@@ -88,13 +89,13 @@ const ROADS: Record<Road, RoadFunction> = {
 }
 
 async function copyRoad(db: Database, rows: readonly DecodedRow[]): Promise<RoadOutcome> {
-  if (rows.length === 0) return { stored: 0, duplicates: 0, dead: [], refused: 0 }
+  if (rows.length === 0) return { stored: 0, duplicates: [], dead: [], refused: 0 }
   const stored = await db.copyIn(
     `COPY events (${EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`,
     encodeCopy(rows.map(({ row }) => row)),
   )
   if (stored !== rows.length) throw new RowsKeptOutError(rows.length - stored, rows.length)
-  return { stored, duplicates: 0, dead: [], refused: 0 }
+  return { stored, duplicates: [], dead: [], refused: 0 }
 }
 
 async function stagedRoad(db: Database, rows: readonly DecodedRow[]): Promise<RoadOutcome> {
@@ -102,8 +103,18 @@ async function stagedRoad(db: Database, rows: readonly DecodedRow[]): Promise<Ro
   return { ...(await writeStaged(db, rows)), refused: 0 }
 }
 
-async function splitRoad(db: Database, rows: readonly DecodedRow[], tooMany: TooMany): Promise<RoadOutcome> {
-  const total: RoadOutcome = { stored: 0, duplicates: 0, dead: [], refused: 0 }
+/**
+ * Stores rows within the open transaction, whatever their neighbours are: those that cannot be stored come back as dead
+ * letters.
+ *
+ * @throws the driver's error when it is not about a row
+ */
+export async function splitRoad(
+  db: Database,
+  rows: readonly DecodedRow[],
+  tooMany: TooMany,
+): Promise<RoadOutcome> {
+  const total: RoadOutcome = { stored: 0, duplicates: [], dead: [], refused: 0 }
   await createStaging(db)
   await db.query('SET CONSTRAINTS ALL IMMEDIATE') // a deferred one must speak while its row can still be told
 
@@ -113,7 +124,7 @@ async function splitRoad(db: Database, rows: readonly DecodedRow[], tooMany: Too
       const outcome = await writeStaged(db, segment)
       await db.query('RELEASE SAVEPOINT segment')
       total.stored += outcome.stored
-      total.duplicates += outcome.duplicates
+      total.duplicates.push(...outcome.duplicates)
       total.dead.push(...outcome.dead)
       return { refused: false }
     } catch (error) {

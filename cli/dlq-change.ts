@@ -1,0 +1,170 @@
+// The commands of `npm run dlq` that change something: each says first what it will do, and wants to be told to.
+import { createInterface } from 'node:readline/promises'
+import { type Command, UsageError } from '../dead-letters/arguments.ts'
+import { discard } from '../dead-letters/discard.ts'
+import { LargeValues } from '../dead-letters/large-values.ts'
+import { countLetters, type LetterGroup, readClock } from '../dead-letters/letters.ts'
+import { replay, type ReplayedPage } from '../dead-letters/replay.ts'
+import { createLogger } from '../runtime/log.ts'
+import type { SinkConfig } from '../sink-worker/config.ts'
+import type { Database } from '../sink-worker/database.ts'
+import * as text from './dlq-text.ts'
+
+type Replay = Extract<Command, { name: 'replay' }>
+type Discard = Extract<Command, { name: 'discard' }>
+
+/** Letters that stay are named on the screen up to here; the history has all. */
+const NAMED_REFUSALS = 20
+
+/** @returns the exit code */
+export async function replayCommand(command: Replay, db: Database, config: SinkConfig): Promise<number> {
+  return await change(command, db, async (selection, limit, signal) => {
+    const largeValues = new LargeValues(config.kafka, config.topic, createLogger('dlq', 'silent'))
+    const tally = new Tally()
+    const onPage = (page: ReplayedPage): void => tally.add(page)
+    try {
+      const [state = 'open'] = selection.states
+      await replay(db, { selection, state, limit, newId: command.newId, largeValues, signal, onPage })
+    } finally {
+      tally.print()
+      await largeValues.close()
+    }
+    return tally.stay
+  })
+}
+
+/** @returns the exit code */
+export async function discardCommand(command: Discard, db: Database): Promise<number> {
+  return await change(command, db, async (selection, limit, signal) => {
+    let discarded = 0
+    let taken = 0
+    const onPage = (page: { discarded: number; taken: number }): void => {
+      discarded += page.discarded
+      taken += page.taken
+    }
+    try {
+      await discard(db, { selection, limit, why: command.why, signal, onPage })
+    } finally {
+      console.log(`${text.lettersText(discarded)} discarded.`)
+      if (taken > 0) console.log(takenText(taken))
+    }
+    return taken
+  })
+}
+
+/** Says what will be done, makes sure that it is wanted, and does it. */
+async function change(
+  command: Replay | Discard,
+  db: Database,
+  work: (selection: Replay['selection'], limit: number, signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  // Nothing that came after the plan is touched.
+  const selection = { ...command.selection, notAfter: await readClock(db) }
+  const groups = await countLetters(db, selection)
+  const count = Math.min(text.sum(groups), command.limit ?? Number.POSITIVE_INFINITY)
+  if (count === 0) {
+    console.log('There are no such dead letters: nothing to do.')
+    return 0
+  }
+  refuseSeveralClusters(selection, groups)
+  const newId = command.name === 'replay' && command.newId
+  const verb = command.name === 'replay' ? 'Replay' : 'Discard'
+  const of = command.limit !== undefined && count < text.sum(groups) ? ', the first of these by place' : ''
+  console.log(command.name === 'replay' ? text.planText(groups, newId) : text.summaryText(groups))
+  console.log(`\n${verb} ${text.lettersText(count)} of topic ${selection.topic}${of}.`)
+  if (command.dryRun) {
+    console.log('Nothing was changed (--dry-run).')
+    return 0
+  }
+  if (!command.yes && !(await isWanted())) {
+    console.log('Nothing was changed.')
+    return 1
+  }
+  const signal = listenForInterrupts()
+  await db.open() // it may have gone while the question stood
+  const stay = await work(selection, count, signal)
+  if (signal.aborted) {
+    console.log('Interrupted: what was done is done; run it again for the rest.')
+    return 130
+  }
+  return stay > 0 ? 1 : 0
+}
+
+/** Coordinates name one record to a person, who may not know of an earlier topic's. */
+function refuseSeveralClusters({ places }: Replay['selection'], groups: readonly LetterGroup[]): void {
+  const clusters = [...new Set(groups.map(({ clusterId }) => clusterId))]
+  if ((places?.length ?? 0) === 0 || clusters.length < 2) return
+  throw new UsageError(
+    `These are there under ${clusters.length} clusters: add --cluster "${clusters.join('" or "')}".`,
+  )
+}
+
+/** @throws {UsageError} where nobody can be asked */
+async function isWanted(): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) {
+    throw new UsageError('Nothing was changed: add --yes to do it.')
+  }
+  const lines = createInterface({ input: process.stdin, output: process.stdout })
+  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')))
+  const answer = await Promise.race([lines.question('Do it? [y/N] '), closed])
+  lines.close()
+  return /^y(?:es)?$/i.test(answer.trim())
+}
+
+function listenForInterrupts(): AbortSignal {
+  const interrupted = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (interrupted.signal.aborted) process.exit(130) // the transaction that runs is rolled back
+      console.error('Ending after the transaction that runs; once more ends at once.')
+      interrupted.abort()
+    })
+  }
+  return interrupted.signal
+}
+
+/** Counts what a replay does, and names what stays. */
+class Tally {
+  #stored = 0
+  #alreadyStored = 0
+  #refused = 0
+  #taken = 0
+
+  /** Letters that are not replayed, as far as this run knows. */
+  get stay(): number {
+    return this.#refused + this.#taken
+  }
+
+  add({ letters, taken }: ReplayedPage): void {
+    this.#taken += taken
+    for (const { letter, outcome } of letters) {
+      if (outcome.kind === 'refused') {
+        this.#refused += 1
+        if (this.#refused <= NAMED_REFUSALS) console.log(text.refusalText(letter, outcome))
+      } else if (outcome.kind === 'stored') this.#stored += 1
+      else this.#alreadyStored += 1
+    }
+    const done = this.#stored + this.#alreadyStored + this.stay
+    if (process.stderr.isTTY) process.stderr.write(`\r${text.grouped(done)} done `)
+  }
+
+  print(): void {
+    if (process.stderr.isTTY) process.stderr.write('\r')
+    if (this.#refused > NAMED_REFUSALS) {
+      console.log(
+        `... and ${text.grouped(this.#refused - NAMED_REFUSALS)} more; "dlq show" has the reason of each.`,
+      )
+    }
+    const counts = [
+      `${text.grouped(this.#stored)} stored`,
+      `${text.grouped(this.#alreadyStored)} already stored`,
+      `${text.grouped(this.#refused)} stay as they are`,
+    ]
+    console.log(`${counts.join(', ')}.`)
+    if (this.#taken > 0) console.log(takenText(this.#taken))
+  }
+}
+
+function takenText(count: number): string {
+  return `${text.lettersText(count)} left to another session, which had them in hand: look again with "dlq list".`
+}

@@ -1,0 +1,132 @@
+import { type Command, OPTIONS, readCommand, UsageError } from '../dead-letters/arguments.ts'
+import { countLetters, listLetters, readHistory, readLetter, readPage } from '../dead-letters/letters.ts'
+import { readConfigOrExit } from '../runtime/shutdown.ts'
+import { readSinkConfig, type SinkConfig } from '../sink-worker/config.ts'
+import { Database } from '../sink-worker/database.ts'
+import { describeError, sqlstateOf } from '../sink-worker/sqlstate.ts'
+import { parseArgsOrExit } from './args.ts'
+import { discardCommand, replayCommand } from './dlq-change.ts'
+import * as text from './dlq-text.ts'
+
+const HELP = `Usage: npm run dlq -- COMMAND [PARTITION:OFFSET ...] [options]
+
+Dead letters: records that could not be stored, with the reason. They are never deleted; what is done about them is kept.
+
+  list       how many there are, by reason and state; then the newest
+  show       everything about single ones: value, headers, history
+  replay     store them after all, each once, however often this is run or killed
+  discard    give them up, with the reason: --why "..."
+
+Which:
+  --reason NAME        undecodable, event_id_conflict, data_exception, constraint, kept_out; may be repeated
+  --state STATE        open (the default), replayed, discarded, all; replay takes open or discarded
+  --since, --until T   when they became dead letters: 2026-01-02T03:04:05Z, or back from now: 30m, 2h, 7d
+  --partition N, --offset N, --event-id UUID, --sqlstate CODE
+  --cluster ID         where the topic had several ("sink adopt" adds " until <time>" to the earlier ones)
+  --limit N            no more than N (list: 50)
+
+list:     --order newest|oldest   --json   one line of JSON for each letter (also show)
+replay:   --new-id   store an event whose id is another event's under a new id, made of its coordinates
+replay, discard:
+  --dry-run   only say what would be done
+  --yes       do it without asking; needed where nobody can be asked
+
+It works on the letters of KAFKA_TOPIC (events) in the database of DATABASE_URL (or PG*), as the owner of the tables: the
+sink's own role may not change dead letters. Kafka is asked only for values past 1 MiB. A running sink does not mind.
+Exit code 0: all done. 1: some stay as they are. 2: it could not run. 64: wrong usage. 130: Ctrl-C.`
+
+/** A count over many letters may keep PostgreSQL silent for longer than a sink would wait. */
+const MIN_SILENCE_MS = 60_000
+const { values, positionals } = parseArgsOrExit({ allowPositionals: true, options: OPTIONS })
+
+if (values.help) console.log(HELP)
+else process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const config = readConfigOrExit(() => readSinkConfig(process.env))
+  const database = new Database(
+    config.database,
+    Math.max(config.databaseTimeoutMs, MIN_SILENCE_MS),
+    'firehose-dlq',
+  )
+  try {
+    const command = readCommand(positionals, values, config.topic.name, Date.now())
+    await open(database)
+    return await run(command, database, config)
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`${error.message} Try --help.`)
+      return 64 // EX_USAGE of sysexits.h
+    }
+    const mayNot = sqlstateOf(error) === '42501' // insufficient_privilege
+    console.error(
+      `${mayNot ? `${(error as Error).message}: run it as the owner of the tables` : describeError(error)}.`,
+    )
+    return 2
+  } finally {
+    await database.close()
+  }
+}
+
+/** @throws with one sentence for people */
+async function open(database: Database): Promise<void> {
+  try {
+    await database.open()
+  } catch (error) {
+    throw new Error(`PostgreSQL can not be used: ${describeError(error)}`, { cause: error })
+  }
+}
+
+async function run(command: Command, db: Database, config: SinkConfig): Promise<number> {
+  switch (command.name) {
+    case 'list':
+      return await list(command, db)
+    case 'show':
+      return await show(command, db)
+    case 'replay':
+      return await replayCommand(command, db, config)
+    case 'discard':
+      return await discardCommand(command, db)
+  }
+}
+
+async function list(command: Extract<Command, { name: 'list' }>, db: Database): Promise<number> {
+  const { selection, order, limit, json } = command
+  const groups = json ? [] : await countLetters(db, { ...selection, states: [] })
+  const letters = await listLetters(db, selection, order, limit)
+  if (json) {
+    for (const letter of letters) console.log(text.headJson(letter, selection.topic))
+    return 0
+  }
+  if (groups.length === 0) {
+    console.log('There are no such dead letters.')
+    return 0
+  }
+  console.log(`${text.summaryText(groups)}\n`)
+  if (letters.length > 0) console.log(text.listText(letters, groups))
+  const { states } = selection
+  const count = text.sum(groups.filter(({ state }) => states.length === 0 || states.includes(state)))
+  const which = states.length === 0 ? '' : `, ${states.join(', ')}`
+  const some = letters.length < count ? `: the ${letters.length} ${order} shown (--limit)` : ''
+  console.log(`(${text.lettersText(count)}${which}${some})`)
+  return 0
+}
+
+async function show(command: Extract<Command, { name: 'show' }>, db: Database): Promise<number> {
+  const { selection, json } = command
+  const { topic } = selection
+  let shown = 0
+  for (let page = await readPage(db, selection, 100, 0); page.length > 0; ) {
+    for (const key of page) {
+      const letter = await readLetter(db, topic, key)
+      if (letter === undefined) continue
+      const history = await readHistory(db, topic, key)
+      if (!json && shown > 0) console.log('')
+      console.log((json ? text.letterJson : text.letterText)(letter, topic, history))
+      shown += 1
+    }
+    page = await readPage(db, { ...selection, behind: page.at(-1) }, 100, 0)
+  }
+  if (shown === 0) console.error('There is no such dead letter.')
+  return shown === 0 ? 1 : 0
+}

@@ -1,0 +1,237 @@
+import type { ParseArgsConfig } from 'node:util'
+import { canonicalTimestamp } from '../event/timestamp.ts'
+import type { DeadReason } from '../sink-worker/records.ts'
+import { type LetterState, PROSPECTS } from './letter.ts'
+import type { Selection } from './select.ts'
+
+/** The command was used in a way that means nothing: one sentence that says why. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** What a person asked for. */
+export type Command =
+  | { name: 'list'; selection: Selection; limit: number; order: 'newest' | 'oldest'; json: boolean }
+  | { name: 'show'; selection: Selection; json: boolean }
+  | ({ name: 'replay'; newId: boolean } & Change)
+  | ({ name: 'discard'; why: string } & Change)
+
+/** What replay and discard share. */
+interface Change {
+  selection: Selection
+  /** No more than so many letters; undefined for all. */
+  limit: number | undefined
+  yes: boolean
+  dryRun: boolean
+}
+
+const DEFAULT_LIMIT = 50
+const MAX_LIMIT = 1_000_000
+const STATES: readonly LetterState[] = ['open', 'replayed', 'discarded']
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+export const OPTIONS = {
+  reason: { type: 'string', multiple: true },
+  state: { type: 'string' },
+  since: { type: 'string' },
+  until: { type: 'string' },
+  partition: { type: 'string' },
+  offset: { type: 'string' },
+  'event-id': { type: 'string' },
+  sqlstate: { type: 'string' },
+  cluster: { type: 'string' },
+  limit: { type: 'string' },
+  order: { type: 'string' },
+  json: { type: 'boolean' },
+  'new-id': { type: 'boolean' },
+  why: { type: 'string' },
+  yes: { type: 'boolean', short: 'y' },
+  'dry-run': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies ParseArgsConfig['options']
+
+/** The options as node:util's parseArgs gives them. */
+export interface OptionValues {
+  reason?: string[] | undefined
+  state?: string | undefined
+  since?: string | undefined
+  until?: string | undefined
+  partition?: string | undefined
+  offset?: string | undefined
+  'event-id'?: string | undefined
+  sqlstate?: string | undefined
+  cluster?: string | undefined
+  limit?: string | undefined
+  order?: string | undefined
+  json?: boolean | undefined
+  'new-id'?: boolean | undefined
+  why?: string | undefined
+  yes?: boolean | undefined
+  'dry-run'?: boolean | undefined
+}
+
+/** Options that are not about which letters, by command. */
+const OWN_OPTIONS: Record<Command['name'], readonly string[]> = {
+  list: ['limit', 'order', 'json'],
+  show: ['json'],
+  replay: ['limit', 'new-id', 'yes', 'dry-run'],
+  discard: ['limit', 'why', 'yes', 'dry-run'],
+}
+
+/**
+ * Reads a command line. Pure.
+ *
+ * @param nowMs milliseconds since 1970, from which durations are counted back
+ * @throws {UsageError}
+ */
+export function readCommand(
+  positionals: readonly string[],
+  values: OptionValues,
+  topic: string,
+  nowMs: number,
+): Command {
+  const [name, ...places] = positionals
+  if (name !== 'list' && name !== 'show' && name !== 'replay' && name !== 'discard') {
+    throw new UsageError(`${name === undefined ? 'A command is missing' : `"${name}" is no command`}.`)
+  }
+  checkOptions(name, values)
+  const selection = { ...readSelection(places, values, topic, nowMs), states: readStates(name, values.state) }
+  const change = {
+    selection,
+    limit: readLimit(values.limit),
+    yes: values.yes === true,
+    dryRun: values['dry-run'] === true,
+  }
+  const json = values.json === true
+  switch (name) {
+    case 'list':
+      return {
+        name,
+        selection,
+        limit: readLimit(values.limit) ?? DEFAULT_LIMIT,
+        order: readOrder(values.order),
+        json,
+      }
+    case 'show':
+      if (places.length + (values.offset === undefined ? 0 : 1) + (values['event-id'] ? 1 : 0) === 0) {
+        throw new UsageError('show needs PARTITION:OFFSET, such as 0:17, or --event-id.')
+      }
+      return { name, selection, json }
+    case 'replay':
+      return { name, ...change, newId: values['new-id'] === true }
+    case 'discard':
+      return { name, ...change, why: readWhy(values.why) }
+  }
+}
+
+function checkOptions(name: Command['name'], values: OptionValues): void {
+  const others = Object.values(OWN_OPTIONS).flat()
+  for (const option of Object.keys(values)) {
+    if (others.includes(option) && !OWN_OPTIONS[name].includes(option)) {
+      throw new UsageError(`--${option} means nothing to ${name}.`)
+    }
+  }
+  if (values.yes && values['dry-run']) throw new UsageError('--yes and --dry-run exclude each other.')
+}
+
+function readSelection(
+  places: readonly string[],
+  values: OptionValues,
+  topic: string,
+  nowMs: number,
+): Omit<Selection, 'states'> {
+  const eventId = values['event-id']?.toLowerCase()
+  if (eventId !== undefined && !UUID.test(eventId)) {
+    throw new UsageError(`--event-id must be a UUID, not "${eventId}".`)
+  }
+  const sqlstate = values.sqlstate?.toUpperCase()
+  if (sqlstate !== undefined && !/^[0-9A-Z]{5}$/.test(sqlstate)) {
+    throw new UsageError(`--sqlstate must be five letters and digits such as 23514, not "${sqlstate}".`)
+  }
+  return {
+    topic,
+    cluster: values.cluster,
+    reasons: values.reason?.map(readReason),
+    sqlstate,
+    since: readMoment('since', values.since, nowMs),
+    until: readMoment('until', values.until, nowMs),
+    partition: values.partition === undefined ? undefined : readPartition('--partition', values.partition),
+    offset: values.offset === undefined ? undefined : readOffset('--offset', values.offset),
+    places: places.map(readPlace),
+    eventId,
+  }
+}
+
+function readPlace(text: string): { partition: number; offset: bigint } {
+  const [partition = '', offset = '', ...rest] = text.split(':')
+  if (rest.length > 0 || partition === '' || offset === '') {
+    throw new UsageError(`"${text}" must be PARTITION:OFFSET, such as 0:17.`)
+  }
+  return { partition: readPartition(text, partition), offset: readOffset(text, offset) }
+}
+
+/** Kafka's partitions are int32, its offsets int64. */
+function readPartition(what: string, text: string): number {
+  if (/^\d{1,10}$/.test(text) && Number(text) <= 0x7fff_ffff) return Number(text)
+  throw new UsageError(`${what}: a partition must be a number, not "${text}".`)
+}
+
+function readOffset(what: string, text: string): bigint {
+  if (/^\d{1,19}$/.test(text) && BigInt(text) <= 0x7fff_ffff_ffff_ffffn) return BigInt(text)
+  throw new UsageError(`${what}: an offset must be a number, not "${text}".`)
+}
+
+function readReason(text: string): DeadReason {
+  if (Object.hasOwn(PROSPECTS, text)) return text as DeadReason
+  throw new UsageError(`--reason must be one of ${Object.keys(PROSPECTS).join(', ')}, not "${text}".`)
+}
+
+/** A discarded letter can be replayed when that is said; a replayed one is stored, and nothing is left to do about it. */
+function readStates(name: Command['name'], text: string | undefined): LetterState[] {
+  if (text === undefined) return name === 'show' ? [] : ['open']
+  if (name === 'replay' && text !== 'open' && text !== 'discarded') {
+    throw new UsageError(`replay takes --state open or discarded, not "${text}".`)
+  }
+  if (name === 'discard' && text !== 'open') {
+    throw new UsageError(`discard takes only letters that are open, not "${text}".`)
+  }
+  if (text === 'all') return []
+  const state = STATES.find((known) => known === text)
+  if (state === undefined) {
+    throw new UsageError(`--state must be one of ${STATES.join(', ')}, all, not "${text}".`)
+  }
+  return [state]
+}
+
+function readMoment(name: string, text: string | undefined, nowMs: number): string | undefined {
+  if (text === undefined) return undefined
+  const [, count, unit] = /^(\d{1,5})([smhd])$/.exec(text) ?? []
+  if (count !== undefined && unit !== undefined) {
+    return new Date(nowMs - Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS]).toISOString()
+  }
+  const canonical = canonicalTimestamp(text)
+  if (canonical !== undefined) return canonical
+  throw new UsageError(
+    `--${name} must be a time such as 2026-01-02T03:04:05Z, or a duration back from now such as 90s, 30m, 2h or 7d, ` +
+      `not "${text}".`,
+  )
+}
+
+function readLimit(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d{1,7}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_LIMIT) return Number(text)
+  throw new UsageError(`--limit must be a number from 1 to ${MAX_LIMIT}, not "${text}".`)
+}
+
+function readOrder(text: string | undefined): 'newest' | 'oldest' {
+  if (text === undefined) return 'newest'
+  if (text === 'newest' || text === 'oldest') return text
+  throw new UsageError(`--order must be newest or oldest, not "${text}".`)
+}
+
+function readWhy(text: string | undefined): string {
+  const why = text?.trim() ?? ''
+  if (why === '') throw new UsageError('discard needs --why "...": it is kept in the history.')
+  return why
+}

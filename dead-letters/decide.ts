@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { v5 as uuidV5 } from 'uuid'
+import { decodeRecord, RECORD_NAMESPACE } from '../sink-worker/decode-record.ts'
+import type { DeadLetter, DecodedRow, EventRow, KafkaRecord } from '../sink-worker/records.ts'
+import { originalClusterId } from '../sink-worker/resolve.ts'
+import type { RoadOutcome } from '../sink-worker/write-batch.ts'
+import type { Letter, LetterKey, ReplayOutcome } from './letter.ts'
+
+/*
+ * What a replay decides, without I/O: which row a letter is, and what became of it.
+ */
+
+/** What Kafka has at the coordinates of a large letter, or why it has nothing. */
+export type Fetched =
+  | { ok: true; value: Buffer | null; timestampMs: number }
+  | { ok: false; reason: 'value_expired' | 'value_unavailable'; message: string }
+
+/** A letter as a row, with what in it is not as the record says; or the reason why it is none. */
+export type Reading =
+  | { ok: true; row: EventRow; record: KafkaRecord; note: string | null }
+  | { ok: false; outcome: ReplayOutcome }
+
+type Refusal = Extract<ReplayOutcome, { kind: 'refused' }>
+
+/** Reads a letter with the sink's own decoder. `fetched` is there for a letter whose value is in Kafka alone. */
+export function readLetterRow(letter: Letter, topic: string, fetched: Fetched | undefined): Reading {
+  const content = letter.sha256 === null ? letter : checkFetched(letter.sha256, fetched)
+  if ('kind' in content) return { ok: false, outcome: content }
+  // An id that the sink made was made of the coordinates as they were then.
+  const identity = { clusterId: originalClusterId(letter.clusterId), topic }
+  const record: KafkaRecord = {
+    partition: letter.partition,
+    offset: letter.offset,
+    timestampMs: content.timestampMs ?? Number.NaN,
+    value: content.value,
+    headers: {},
+  }
+  const decoded = decodeRecord(record, identity)
+  if (decoded.ok) return { ok: true, row: decoded.row, record, note: null }
+  if (content.timestampMs === null) {
+    const again = { ...record, timestampMs: letter.createdAt.getTime() }
+    const late = decodeRecord(again, identity)
+    const note = "the record's own time was not kept: received_at is when it became a dead letter"
+    if (late.ok) return { ok: true, row: late.row, record: again, note }
+  }
+  return { ok: false, outcome: refusalOf(decoded.dead) }
+}
+
+function checkFetched(
+  sha256: Buffer,
+  fetched: Fetched | undefined,
+): Refusal | { value: Buffer | null; timestampMs: number } {
+  if (fetched === undefined)
+    return refused('value_unavailable', 'The value is in Kafka alone, which was not asked')
+  if (!fetched.ok) return refused(fetched.reason, fetched.message)
+  const digest = fetched.value === null ? undefined : createHash('sha256').update(fetched.value).digest()
+  if (digest?.equals(sha256)) return fetched
+  return refused('value_differs', 'Kafka has another record at these coordinates: was the topic recreated?')
+}
+
+function refused(reason: Refusal['reason'], message: string): Refusal {
+  return { kind: 'refused', reason, sqlstate: null, message }
+}
+
+function refusalOf({ reason, sqlstate, message }: DeadLetter): Refusal {
+  return { kind: 'refused', reason, sqlstate: sqlstate ?? null, message }
+}
+
+/** What became of rows on the split road, by their records. */
+export function outcomesOf(
+  rows: readonly (DecodedRow & { note: string | null })[],
+  road: Pick<RoadOutcome, 'duplicates' | 'dead'>,
+): Map<KafkaRecord, ReplayOutcome> {
+  const outcomes = new Map<KafkaRecord, ReplayOutcome>(
+    rows.map(({ record, row, note }) => [record, { kind: 'stored', eventId: row.eventId, note }]),
+  )
+  for (const { record, row } of road.duplicates) {
+    outcomes.set(record, { kind: 'already_stored', eventId: row.eventId, note: null })
+  }
+  for (const dead of road.dead) outcomes.set(dead.record, refusalOf(dead))
+  return outcomes
+}
+
+/**
+ * The id under which `--new-id` stores an event whose own id is another event's: UUIDv5 (RFC 9562 section 5.5) of its
+ * coordinates, so that it is the same however often it is made. The last part keeps it apart from the ids that
+ * decodeRecord() makes.
+ */
+export function newEventId({ clusterId, partition, offset }: LetterKey, topic: string): string {
+  return uuidV5(`${clusterId}/${topic}/${partition}/${offset}/new-id`, RECORD_NAMESPACE)
+}

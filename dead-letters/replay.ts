@@ -1,0 +1,171 @@
+/**
+ * One replay: letters in the order of their keys, some at a time -> what is in Kafka alone is fetched (large-values.ts)
+ * -> one transaction takes them, stores what can be stored (decide.ts, the sink's split road), moves their state and
+ * writes the history. A letter is `replayed` exactly when its row is there, wherever the replay is cut off.
+ */
+import type { Database } from '../sink-worker/database.ts'
+import { commit, openFencedTransaction } from '../sink-worker/fence.ts'
+import type { DecodedRow, KafkaRecord } from '../sink-worker/records.ts'
+import { classifyError } from '../sink-worker/sqlstate.ts'
+import { splitRoad } from '../sink-worker/write-batch.ts'
+import { type Fetched, newEventId, outcomesOf, readLetterRow } from './decide.ts'
+import type { Letter, LetterKey, LetterState, ReplayOutcome } from './letter.ts'
+import { moveLetters, type PageItem, readPage, takeLetters, writeHistory } from './letters.ts'
+import type { Selection } from './select.ts'
+
+/** Of one transaction: bounds memory, and what a kill undoes. */
+const PAGE_LETTERS = 500
+const PAGE_BYTES = 8 * 1024 * 1024
+const CONTENTION_ATTEMPTS = 5
+
+export interface ReplayOptions {
+  selection: Selection
+  /** Which the letters are in: open, or discarded. */
+  state: LetterState
+  limit: number
+  /** An event whose id is another event's is stored under a new one. */
+  newId: boolean
+  /** Ends after the transaction that runs. */
+  signal: AbortSignal
+  largeValues: { fetch(key: LetterKey): Promise<Fetched> }
+  onPage: (page: ReplayedPage) => void
+}
+
+/** What one committed transaction did. */
+export interface ReplayedPage {
+  letters: { letter: Letter; outcome: ReplayOutcome }[]
+  /** Letters that someone else had in hand, or had done since they were selected. */
+  taken: number
+}
+
+/**
+ * Replays what is selected. What was reported by `onPage` is committed, also when this rejects.
+ *
+ * @throws the driver's error when the database is away, or the table is not to be written: not for the sake of a letter
+ */
+export async function replay(db: Database, options: ReplayOptions): Promise<void> {
+  let behind: LetterKey | undefined
+  let left = options.limit
+  while (left > 0 && !options.signal.aborted) {
+    const selection = { ...options.selection, behind }
+    const page = await readPage(db, selection, Math.min(left, PAGE_LETTERS), PAGE_BYTES)
+    behind = page.at(-1)
+    if (behind === undefined) return
+    left -= page.length
+    const fetched = await fetchLarge(page, options)
+    const letters = await withRetry(async () => await replayPage(db, page, fetched, options))
+    options.onPage({ letters, taken: page.length - letters.length })
+  }
+}
+
+/** Before the transaction: Kafka may be slow, and locks must not wait for it. */
+async function fetchLarge(
+  page: readonly PageItem[],
+  { largeValues }: ReplayOptions,
+): Promise<Map<string, Fetched>> {
+  const fetched = new Map<string, Fetched>()
+  for (const item of page) {
+    if (item.isLarge) fetched.set(nameOf(item), await largeValues.fetch(item))
+  }
+  return fetched
+}
+
+async function withRetry<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (classifyError(error) !== 'contention' || attempt === CONTENTION_ATTEMPTS) throw error
+    }
+  }
+}
+
+async function replayPage(
+  db: Database,
+  page: readonly PageItem[],
+  fetched: ReadonlyMap<string, Fetched>,
+  { selection: { topic }, state, newId }: ReplayOptions,
+): Promise<ReplayedPage['letters']> {
+  try {
+    await openFencedTransaction(db, { clusterId: '', topic }, [])
+    const letters = await takeLetters(db, topic, page, state)
+    const outcomes = await storeLetters(db, topic, letters, fetched, newId)
+    const results = letters.map((letter) => ({ letter, outcome: outcomes.get(letter)! }))
+    const stored = results.filter(({ outcome }) => outcome.kind !== 'refused')
+    await moveLetters(
+      db,
+      topic,
+      stored.map(({ letter }) => letter),
+      'replayed',
+    )
+    await writeHistory(
+      db,
+      topic,
+      'replay',
+      results.map(({ letter, outcome }) => ({ key: letter, entry: entryOf(outcome) })),
+    )
+    await commit(db)
+    return results
+  } catch (error) {
+    await db.rollback()
+    throw error
+  }
+}
+
+interface Row extends DecodedRow {
+  letter: Letter
+  note: string | null
+}
+
+async function storeLetters(
+  db: Database,
+  topic: string,
+  letters: readonly Letter[],
+  fetched: ReadonlyMap<string, Fetched>,
+  newId: boolean,
+): Promise<Map<Letter, ReplayOutcome>> {
+  const outcomes = new Map<Letter, ReplayOutcome>()
+  const rows: Row[] = []
+  for (const letter of letters) {
+    const reading = readLetterRow(letter, topic, fetched.get(nameOf(letter)))
+    if (reading.ok) rows.push({ letter, ...reading })
+    else outcomes.set(letter, reading.outcome)
+  }
+  const store = async (some: readonly Row[]): Promise<Row[]> => {
+    // However many are refused: they only stay what they are.
+    const road = await splitRoad(db, some, () => false)
+    const byRecord: Map<KafkaRecord, ReplayOutcome> = outcomesOf(some, road)
+    for (const { letter, record } of some) outcomes.set(letter, byRecord.get(record)!)
+    return some.filter(({ letter }) => isConflict(outcomes.get(letter)!))
+  }
+  const conflicts = await store(rows)
+  if (newId && conflicts.length > 0) await store(conflicts.map((row) => withNewId(row, topic)))
+  return outcomes
+}
+
+function isConflict(outcome: ReplayOutcome): boolean {
+  return outcome.kind === 'refused' && outcome.reason === 'event_id_conflict'
+}
+
+function withNewId({ letter, record, row, note }: Row, topic: string): Row {
+  const renamed = `stored under a new id: ${row.eventId} is another event's`
+  return {
+    letter,
+    record,
+    row: { ...row, eventId: newEventId(letter, topic) },
+    note: note === null ? renamed : `${renamed}; ${note}`,
+  }
+}
+
+function entryOf(outcome: ReplayOutcome): Parameters<typeof writeHistory>[3][number]['entry'] {
+  if (outcome.kind === 'refused') {
+    const { kind, reason, sqlstate, message } = outcome
+    return { outcome: kind, eventId: null, reason, sqlstate, message }
+  }
+  const { kind, eventId, note } = outcome
+  return { outcome: kind, eventId, reason: null, sqlstate: null, message: note }
+}
+
+function nameOf({ clusterId, partition, offset }: LetterKey): string {
+  return `${clusterId}/${partition}/${offset}`
+}

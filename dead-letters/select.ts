@@ -1,0 +1,64 @@
+import type { DeadReason } from '../sink-worker/records.ts'
+import type { LetterKey, LetterState } from './letter.ts'
+
+/** Which dead letters of a topic a command is about. What is empty or undefined does not narrow. */
+export interface Selection {
+  topic: string
+  states: readonly LetterState[]
+  cluster?: string | undefined
+  reasons?: readonly DeadReason[] | undefined
+  sqlstate?: string | undefined
+  /** Canonical timestamps (event/timestamp.ts): since inclusive, until exclusive. */
+  since?: string | undefined
+  until?: string | undefined
+  partition?: number | undefined
+  offset?: bigint | undefined
+  /** Any of these. */
+  places?: readonly { partition: number; offset: bigint }[] | undefined
+  eventId?: string | undefined
+  /** No letter that came later, as PostgreSQL spells its time: what a person has seen is what is done. */
+  notAfter?: string | undefined
+  /** Of a walk in the order of keys: what comes behind this one. */
+  behind?: LetterKey | undefined
+}
+
+/** A condition for `WHERE` on dead_letters, with the values of its parameters from $1 on. Pure. */
+export function whereOf(selection: Selection): { where: string; values: unknown[] } {
+  const values: unknown[] = []
+  const conditions: string[] = []
+  const add = (condition: (parameter: (value: unknown) => string) => string): void => {
+    conditions.push(condition((value) => `$${values.push(value)}`))
+  }
+  const { topic, states, cluster, reasons, sqlstate, since, until, notAfter, behind } = selection
+  const { partition, offset, places, eventId } = selection
+
+  add((p) => `topic = ${p(topic)}`)
+  // Spelled out, so that the index of open letters serves.
+  if (states.length === 1) conditions.push(`state = '${states[0]}'`)
+  else if (states.length > 0) add((p) => `state = ANY(${p(states)}::text[])`)
+  if (cluster !== undefined) add((p) => `cluster_id = ${p(cluster)}`)
+  if (reasons !== undefined && reasons.length > 0) add((p) => `reason = ANY(${p(reasons)}::text[])`)
+  if (sqlstate !== undefined) add((p) => `sqlstate = ${p(sqlstate)}`)
+  if (since !== undefined) add((p) => `created_at >= ${p(since)}::timestamptz`)
+  if (until !== undefined) add((p) => `created_at < ${p(until)}::timestamptz`)
+  if (notAfter !== undefined) add((p) => `created_at <= ${p(notAfter)}::timestamptz`)
+  if (partition !== undefined) add((p) => `partition = ${p(partition)}`)
+  if (offset !== undefined) add((p) => `"offset" = ${p(offset.toString())}::bigint`)
+  if (eventId !== undefined) add((p) => `event_id = ${p(eventId)}::uuid`)
+  if (places !== undefined && places.length > 0) {
+    add(
+      (p) =>
+        `(partition, "offset") IN (SELECT * FROM unnest(${p(places.map((place) => place.partition))}::int[], ` +
+        `${p(places.map((place) => place.offset.toString()))}::bigint[]))`,
+    )
+  }
+  if (behind !== undefined) {
+    // The topic is in the middle of the key: with it, the primary key's index serves.
+    add(
+      (p) =>
+        `(cluster_id, topic, partition, "offset") > (${p(behind.clusterId)}, ${p(topic)}, ` +
+        `${p(behind.partition)}::int, ${p(behind.offset.toString())}::bigint)`,
+    )
+  }
+  return { where: conditions.join(' AND '), values }
+}

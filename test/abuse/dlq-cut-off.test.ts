@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { after, beforeEach, test } from 'node:test'
+import { DeadLetterBench } from '../support/dead-letters.ts'
+import { sinkInTransaction } from '../support/moments.ts'
+import { record } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+/*
+ * I2, for dead letters: a letter is `replayed` exactly when its event is stored, and each event is stored once, however
+ * often a replay is killed, interrupted, or met by another or by a sink.
+ */
+
+const bench = await DeadLetterBench.open()
+
+beforeEach(async () => {
+  await bench.clear()
+})
+after(async () => {
+  await bench.pipeline.close()
+})
+
+test('I2: a replay that is killed -9, before and after it has moved its letters, loses and repeats nothing', async () => {
+  await bench.bury(1_001, 1_200)
+  const second = await bench.holdEvent(1_700) // in the second of three transactions
+  const first = bench.start(['replay', '--yes'])
+  await bench.replayWaits()
+  assert.deepEqual([(await bench.states()).replayed, await bench.pipeline.countEvents()], [500, 500])
+  first.child.kill('SIGKILL')
+  await second.release()
+  await bench.noReplay()
+  assert.deepEqual([(await bench.states()).replayed, await bench.pipeline.countEvents()], [500, 500])
+
+  const written = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE') // rows and states are written, not committed
+  const again = bench.start(['replay', '--yes'])
+  await bench.replayWaits()
+  again.child.kill('SIGKILL')
+  await written.release()
+  await bench.noReplay()
+  assert.deepEqual([(await bench.states()).replayed, await bench.pipeline.countEvents()], [500, 500])
+
+  const { code, out } = await bench.dlq('replay', '--yes')
+  assert.equal(code, 0)
+  assert.match(out, /^700 stored, 0 already stored, 0 stay/m)
+  await bench.assertStored(1_001, 1_200)
+  assert.deepEqual(await bench.history(), ['replay stored x1200'])
+  assert.equal((await bench.pipeline.verify()).ok, true)
+})
+
+test('Ctrl-C ends after the transaction that runs, says how far it came, and exits 130', async () => {
+  await bench.bury(3_001, 1_200)
+  const held = await bench.holdEvent(3_700)
+  const { child, ended, said } = bench.start(['replay', '--yes'])
+  await bench.replayWaits()
+  child.kill('SIGINT')
+  await until('the signal is heard', () => said().includes('Ending after the transaction that runs'))
+  await held.release()
+  const { code, out, err } = await ended
+  assert.equal(code, 130, out + err)
+  assert.match(out, /^1,000 stored, .*\nInterrupted: what was done is done/m)
+  assert.deepEqual(await bench.states(), { total: 1_200, open: 200, replayed: 1_000, discarded: 0 })
+  assert.equal(await bench.pipeline.countEvents(), 1_000)
+  assert.equal((await bench.dlq('replay', '--yes')).code, 0)
+  await bench.assertStored(3_001, 1_200)
+})
+
+test('I2: two replays at the same time share the letters; each is stored once', async () => {
+  await bench.bury(5_001, 1_200)
+  const held = await bench.holdEvent(5_100)
+  const first = bench.start(['replay', '--yes'])
+  await bench.replayWaits()
+  const other = await bench.dlq('replay', '--yes')
+  assert.equal(other.code, 1)
+  assert.match(other.out, /^700 stored, .*\n500 dead letters left to another session/m)
+  await held.release()
+  const { code, out } = await first.ended
+  assert.equal(code, 0)
+  assert.match(out, /^500 stored, 0 already stored, 0 stay/m)
+  await bench.assertStored(5_001, 1_200)
+  assert.deepEqual(await bench.history(), ['replay stored x1200'])
+})
+
+test('I2: a replay beside a sink that reads the same records again: each stored once, no letter comes of it', async () => {
+  await bench.bury(7_001, 300)
+  await bench.send(...Array.from({ length: 300 }, (_, index) => record(7_301 + index)), 'no event')
+  await until('caught up', async () => await bench.pipeline.isCaughtUp())
+  await bench.sink.stop(10_000)
+  const offset = await bench.firstOffset()
+  await bench.pipeline.query(
+    'UPDATE sink_offsets SET next_offset = $1, last_offset = NULL, last_digest = NULL',
+    [offset],
+  )
+  const held = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE')
+  const { ended } = bench.start(['replay', '--yes', '--reason', 'kept_out'])
+  await bench.replayWaits() // its rows are written, and not yet committed
+  bench.sink.spawn()
+  await sinkInTransaction(bench.pipeline) // it waits for them
+  await held.release()
+  assert.deepEqual([(await ended).code, (await bench.states()).replayed], [0, 300])
+  await until('caught up', async () => await bench.pipeline.isCaughtUp())
+  await bench.assertStored(7_001, 600)
+  assert.deepEqual(await bench.states(), { total: 301, open: 1, replayed: 300, discarded: 0 })
+  assert.equal((await bench.pipeline.verify()).ok, true)
+})
