@@ -37,6 +37,8 @@ Exit code 0: all done. 1: some stay as they are. 2: it could not run. 64: wrong 
 
 /** A count over many letters may keep PostgreSQL silent for longer than a sink would wait. */
 const MIN_SILENCE_MS = 60_000
+/** Keys; values are read one by one. */
+const SHOWN_AT_A_TIME = 100
 const { values, positionals } = parseArgsOrExit({ allowPositionals: true, options: OPTIONS })
 
 if (values.help) console.log(HELP)
@@ -96,6 +98,7 @@ async function list(command: Extract<Command, { name: 'list' }>, db: Database): 
   const letters = await listLetters(db, selection, order, limit)
   if (json) {
     for (const letter of letters) console.log(text.headJson(letter, selection.topic))
+    if (letters.length === limit) console.error(`No more than ${limit} are shown (--limit).`)
     return 0
   }
   if (groups.length === 0) {
@@ -116,7 +119,7 @@ async function show(command: Extract<Command, { name: 'show' }>, db: Database): 
   const { selection, json } = command
   const { topic } = selection
   let shown = 0
-  for (let page = await readPage(db, selection, 100, 0); page.length > 0; ) {
+  for (let page = await readPage(db, selection, SHOWN_AT_A_TIME); page.length > 0; ) {
     for (const key of page) {
       const letter = await readLetter(db, topic, key)
       if (letter === undefined) continue
@@ -125,7 +128,7 @@ async function show(command: Extract<Command, { name: 'show' }>, db: Database): 
       console.log((json ? text.letterJson : text.letterText)(letter, topic, history))
       shown += 1
     }
-    page = await readPage(db, { ...selection, behind: page.at(-1) }, 100, 0)
+    page = await readPage(db, { ...selection, behind: page.at(-1) }, SHOWN_AT_A_TIME)
   }
   if (shown === 0) console.error('There is no such dead letter.')
   return shown === 0 ? 1 : 0

@@ -25,7 +25,7 @@ export async function discard(db: Database, options: DiscardOptions): Promise<vo
   let left = options.limit
   while (left > 0 && !options.signal.aborted) {
     const selection = { ...options.selection, behind }
-    const page = await readPage(db, selection, Math.min(left, PAGE_LETTERS), Number.MAX_SAFE_INTEGER)
+    const page = await readPage(db, selection, Math.min(left, PAGE_LETTERS))
     behind = page.at(-1)
     if (behind === undefined) return
     left -= page.length

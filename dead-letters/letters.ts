@@ -100,7 +100,7 @@ export async function readPage(
   db: Database,
   selection: Selection,
   maxLetters: number,
-  maxBytes: number,
+  maxBytes: number = Number.MAX_SAFE_INTEGER,
 ): Promise<PageItem[]> {
   const { where, values } = whereOf(selection)
   const { rows } = await db.query<{

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import kafkajs, { type IHeaders } from 'kafkajs'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { idOf, record, withProducer } from '../support/records.ts'
@@ -15,14 +17,25 @@ const { CompressionTypes } = kafkajs
 
 let pipeline: Pipeline
 let sinkUrl: string
+let sinkDatabaseUrl: string
 
 before(async () => {
   pipeline = await Pipeline.start()
-  sinkUrl = (await pipeline.startSink({ DATABASE_URL: await leastPrivilegedUrl() })).url
+  sinkDatabaseUrl = await leastPrivilegedUrl()
+  sinkUrl = (await pipeline.startSink({ DATABASE_URL: sinkDatabaseUrl })).url
 })
 after(async () => {
   await pipeline?.close()
 })
+
+/** Runs `npm run dlq -- ...`, with what it says and its exit code. */
+async function dlq(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number; said: string }> {
+  const run = promisify(execFile)(process.execPath, ['cli/dlq.ts', ...args], { env })
+  return await run.then(
+    ({ stdout }) => ({ code: 0, said: stdout }),
+    ({ code, stderr }: { code: number; stderr: string }) => ({ code, said: stderr }),
+  )
+}
 
 /** The role that the README gives the sink: every road of a batch is tested with it. */
 async function leastPrivilegedUrl(): Promise<string> {
@@ -172,6 +185,18 @@ test("I6: a row that the user's constraint or trigger refuses is a dead letter t
   const stored = await pipeline.query('SELECT 1 FROM events WHERE user_id BETWEEN 390 AND 429')
   assert.equal(stored.length, 37)
   await pipeline.query('DROP TRIGGER refuse_405 ON events; DROP TRIGGER drop_406 ON events')
+})
+
+test("I2: once the constraint is gone, its owner has the row stored; the sink's own role may not", async () => {
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT user_is_not_404')
+  const args = ['replay', '--event-id', idOf(404), '--yes']
+  const asSink = await dlq(args, { ...pipeline.env, DATABASE_URL: sinkDatabaseUrl })
+  assert.equal(asSink.code, 2)
+  assert.match(asSink.said, /permission denied .*: run it as the owner of the tables\.$/m)
+  assert.equal(await isStored(404), false)
+  const asOwner = await dlq(args, pipeline.env)
+  assert.deepEqual([asOwner.code, await isStored(404)], [0, true])
+  assert.match(asOwner.said, /^1 stored, 0 already stored, 0 stay as they are\.$/m)
 })
 
 test('I6: a constraint that refuses all rows pauses the sink and buries nothing', async () => {
