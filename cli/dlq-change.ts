@@ -105,9 +105,10 @@ async function isWanted(): Promise<boolean> {
     throw new UsageError('Nothing was changed: add --yes to do it.')
   }
   const lines = createInterface({ input: process.stdin, output: process.stdout })
-  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')))
+  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('\n')))
   const answer = await Promise.race([lines.question('Do it? [y/N] '), closed])
   lines.close()
+  if (answer === '\n') console.log() // Ctrl-C, Ctrl-D
   return /^y(?:es)?$/i.test(answer.trim())
 }
 
@@ -136,6 +137,7 @@ class Tally {
   }
 
   add({ letters, taken }: ReplayedPage): void {
+    this.#progress('')
     this.#taken += taken
     for (const { letter, outcome } of letters) {
       if (outcome.kind === 'refused') {
@@ -144,12 +146,11 @@ class Tally {
       } else if (outcome.kind === 'stored') this.#stored += 1
       else this.#alreadyStored += 1
     }
-    const done = this.#stored + this.#alreadyStored + this.stay
-    if (process.stderr.isTTY) process.stderr.write(`\r${text.grouped(done)} done `)
+    this.#progress(`${text.grouped(this.#stored + this.#alreadyStored + this.stay)} done`)
   }
 
   print(): void {
-    if (process.stderr.isTTY) process.stderr.write('\r')
+    this.#progress('')
     if (this.#refused > NAMED_REFUSALS) {
       console.log(
         `... and ${text.grouped(this.#refused - NAMED_REFUSALS)} more; "dlq show" has the reason of each.`,
@@ -162,6 +163,11 @@ class Tally {
     ]
     console.log(`${counts.join(', ')}.`)
     if (this.#taken > 0) console.log(takenText(this.#taken))
+  }
+
+  /** One line that is overwritten, on a terminal. */
+  #progress(line: string): void {
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`) // EL of ECMA-48: erase to the end of the line
   }
 }
 

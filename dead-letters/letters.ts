@@ -136,8 +136,8 @@ export async function readLetter(db: Database, topic: string, key: LetterKey): P
 
 /**
  * Takes letters for this transaction: those that are in this state still, and in nobody else's hands. Whoever works on
- * letters takes them first, then touches `events`, then writes here: so two of us, or one of us and the sink, never wait
- * for each other.
+ * letters takes them first, then touches `events`, then writes here: a sink that buries the same record again does not
+ * wait for one that is only taken, so it never waits for a replay that waits for it.
  */
 export async function takeLetters(
   db: Database,
