@@ -83,12 +83,7 @@ test('I2: a replay beside a sink that reads the same records again: each stored 
   await bench.bury(7_001, 300)
   await bench.send(...Array.from({ length: 300 }, (_, index) => record(7_301 + index)), 'no event')
   await until('caught up', async () => await bench.pipeline.isCaughtUp())
-  await bench.sink.stop(10_000)
-  const offset = await bench.firstOffset()
-  await bench.pipeline.query(
-    'UPDATE sink_offsets SET next_offset = $1, last_offset = NULL, last_digest = NULL',
-    [offset],
-  )
+  await bench.rewindSink()
   const held = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE')
   const { ended } = bench.start(['replay', '--yes', '--reason', 'kept_out'])
   await bench.replayWaits() // its rows are written, and not yet committed
@@ -100,4 +95,24 @@ test('I2: a replay beside a sink that reads the same records again: each stored 
   await bench.assertStored(7_001, 600)
   assert.deepEqual(await bench.states(), { total: 301, open: 1, replayed: 300, discarded: 0 })
   assert.equal((await bench.pipeline.verify()).ok, true)
+})
+
+test('I2: a replay and a sink that meet over the same ids in opposite orders: one of them tries again', async () => {
+  await bench.bury(9_001, 3, (n) => record(18_004 - n)) // the sink has them in the order of offsets, a replay of ids
+  await bench.rewindSink()
+  const held = await bench.holdEvent(9_002)
+  // The first to look for a deadlock is its victim.
+  const { ended } = bench.start(['replay', '--yes'], { PGOPTIONS: '-c deadlock_timeout=100ms' })
+  await bench.replayWaits() // it has 9001
+  bench.sink.spawn()
+  await sinkInTransaction(bench.pipeline) // it has 9003
+  await held.release()
+  const { code, out } = await ended
+  assert.equal(code, 0)
+  assert.match(out, /^0 stored, 3 already stored, 0 stay/m)
+  await bench.assertStored(9_001, 3)
+  await until('the deadlock is counted', async () => {
+    const rows = await bench.pipeline.query('SELECT 1 FROM pg_stat_database WHERE deadlocks > 0')
+    return rows.length > 0
+  })
 })

@@ -147,6 +147,15 @@ export class DeadLetterBench {
     assert.deepEqual(row, { rows: count, right: count })
   }
 
+  /** Stops the sink; started again, it reads from the first dead letter on. */
+  async rewindSink(): Promise<void> {
+    await this.sink.stop(10_000)
+    await this.pipeline.query(
+      'UPDATE sink_offsets SET next_offset = $1, last_offset = NULL, last_digest = NULL',
+      [await this.firstOffset()],
+    )
+  }
+
   /** Runs statements in a transaction that stays open until release(). */
   async hold(sql: string): Promise<{ release: () => Promise<void> }> {
     const client = new pg.Client({ connectionString: this.pipeline.backend.postgres.url })
