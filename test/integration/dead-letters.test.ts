@@ -155,8 +155,11 @@ test('headers of any kind and zstd of other producers are no reason to stop', as
     await producer.send({ topic: 'events', messages, compression: CompressionTypes.ZSTD })
   })
   await until('stored', async () => await isStored(350))
-  const [dead] = await pipeline.query(`SELECT headers FROM dead_letters WHERE headers <> '{}'`)
-  assert.deepEqual(dead, { headers: { text: 'a', repeated: { base64: '/wA=' } } })
+  const [dead] = await pipeline.query(
+    `SELECT headers, abs(extract(epoch FROM created_at) * 1000 - timestamp_ms) < 60000 AS has_record_time
+     FROM dead_letters WHERE headers <> '{}'`,
+  )
+  assert.deepEqual(dead, { headers: { text: 'a', repeated: { base64: '/wA=' } }, has_record_time: true })
 })
 
 test("I6: a row that the user's constraint or trigger refuses is a dead letter that names it", async () => {
