@@ -48,7 +48,8 @@ async function grantSinkRole(client: pg.Client, role: SinkRole): Promise<void> {
   for (const grant of sinkGrants(role.name, database)) await client.query(grant)
 }
 
-async function listMigrations(): Promise<string[]> {
+/** The names of all migrations, in order. */
+export async function listMigrations(): Promise<string[]> {
   return (await readdir(MIGRATIONS)).filter((name) => /^\d{3}_\w+\.sql$/.test(name)).toSorted()
 }
 

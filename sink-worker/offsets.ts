@@ -1,6 +1,9 @@
 import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
 
+/** All that it takes to look, also without being a sink. */
+export type Reader = Pick<Database, 'query'>
+
 /** A row of sink_offsets: the truth about what has been written. */
 export interface StoredOffset {
   partition: number
@@ -53,12 +56,8 @@ export async function loadOffsets(
   identity: TopicIdentity,
   watermarks: ReadonlyMap<number, Watermarks>,
 ): Promise<{ offsets: Map<number, StoredOffset> } | { foreignCluster: string }> {
-  const clusters = await db.query<{ cluster_id: string }>(
-    'SELECT DISTINCT cluster_id FROM sink_offsets WHERE topic = $1',
-    [identity.topic],
-  )
-  const known = clusters.rows.map((row) => row.cluster_id)
-  if (known[0] !== undefined && !known.includes(identity.clusterId)) return { foreignCluster: known[0] }
+  const foreignCluster = await readForeignCluster(db, identity)
+  if (foreignCluster !== undefined) return { foreignCluster }
 
   const partitions = [...watermarks.keys()]
   // ON CONFLICT alone would wait for a transaction that has a row in hand, such as a frozen worker's.
@@ -74,6 +73,25 @@ export async function loadOffsets(
       partitions.map((p) => String(watermarks.get(p)?.low ?? 0)),
     ],
   )
+  return { offsets: await readOffsets(db, identity, partitions) }
+}
+
+/** The cluster under which alone the topic was written before, if that is not this one. */
+export async function readForeignCluster(db: Reader, identity: TopicIdentity): Promise<string | undefined> {
+  const { rows } = await db.query<{ cluster_id: string }>(
+    'SELECT DISTINCT cluster_id FROM sink_offsets WHERE topic = $1',
+    [identity.topic],
+  )
+  const known = rows.map((row) => row.cluster_id)
+  return known.includes(identity.clusterId) ? undefined : known[0]
+}
+
+/** The rows that there are, by partition. */
+export async function readOffsets(
+  db: Reader,
+  identity: TopicIdentity,
+  partitions: readonly number[],
+): Promise<Map<number, StoredOffset>> {
   const { rows } = await db.query<{
     partition: number
     next_offset: string
@@ -82,7 +100,7 @@ export async function loadOffsets(
   }>(
     `SELECT partition, next_offset, last_offset, last_digest FROM sink_offsets
      WHERE cluster_id = $1 AND topic = $2 AND partition = ANY($3::int[])`,
-    [identity.clusterId, identity.topic, partitions],
+    [identity.clusterId, identity.topic, [...partitions]],
   )
   const offsets = rows.map((row): [number, StoredOffset] => [
     row.partition,
@@ -95,7 +113,7 @@ export async function loadOffsets(
           : { offset: BigInt(row.last_offset), digest: row.last_digest },
     },
   ])
-  return { offsets: new Map(offsets) }
+  return new Map(offsets)
 }
 
 /** Whether the topic was written before, under any cluster: then it must not be created anew. */

@@ -12,6 +12,24 @@ export function watermarksOf(description: TopicDescription, partition: number): 
 }
 
 /**
+ * Where reading of one partition begins, or why it must not (I9). Pure.
+ *
+ * @param foreignCluster see readForeignCluster
+ */
+export function decidePosition(
+  { clusterId, compacted }: Pick<TopicDescription, 'clusterId' | 'compacted'>,
+  foreignCluster: string | undefined,
+  stored: StoredOffset,
+  kafka: Watermarks,
+): Start {
+  if (compacted) return stop('the topic is compacted, which drops events: set cleanup.policy=delete')
+  if (foreignCluster !== undefined) {
+    return stop(`the topic was written from cluster ${foreignCluster}, this one is ${clusterId}`)
+  }
+  return decideStart(stored, kafka)
+}
+
+/**
  * Where each partition stands, by PostgreSQL, and whether that can be right, by Kafka (I9).
  *
  * @throws the driver's errors; see watermarksOf
@@ -25,21 +43,12 @@ export async function readPositions(
   const watermarks = new Map(partitions.map((p) => [p, watermarksOf(description, p)]))
   const loaded = await loadOffsets(database, identity, watermarks)
 
-  const start = (stored: StoredOffset, kafka: Watermarks): Start => {
-    if (description.compacted)
-      return stop('the topic is compacted, which drops events: set cleanup.policy=delete')
-    if ('foreignCluster' in loaded) {
-      return stop(
-        `the topic was written from cluster ${loaded.foreignCluster}, this one is ${identity.clusterId}`,
-      )
-    }
-    return decideStart(stored, kafka)
-  }
+  const foreignCluster = 'foreignCluster' in loaded ? loaded.foreignCluster : undefined
   return new Map(
     [...watermarks].map(([partition, kafka]) => {
       const row = 'offsets' in loaded ? loaded.offsets.get(partition) : undefined
       const stored = row ?? { partition, nextOffset: kafka.low, last: null }
-      const decision = start(stored, kafka)
+      const decision = decidePosition(description, foreignCluster, stored, kafka)
       const state: PartitionState = {
         partition,
         next: stored.nextOffset,

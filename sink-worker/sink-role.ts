@@ -6,13 +6,20 @@ export interface SinkRole {
   password: string
 }
 
-/** What a sink worker needs in PostgreSQL, and no more. `npm run sink -- adopt` also takes UPDATE on dead_letters. */
+/** What a sink worker does with each table. `npm run sink -- adopt` also takes UPDATE on dead_letters. */
+export const SINK_TABLE_PRIVILEGES = {
+  events: ['SELECT', 'INSERT'],
+  dead_letters: ['SELECT', 'INSERT'],
+  sink_offsets: ['SELECT', 'INSERT', 'UPDATE'],
+}
+
+/** What a sink worker needs in PostgreSQL, and no more. */
 export function sinkGrants(role: string, database: string): string[] {
   const to = escapeIdentifier(role)
   return [
-    `GRANT SELECT, INSERT ON events TO ${to}`,
-    `GRANT SELECT, INSERT ON dead_letters TO ${to}`,
-    `GRANT SELECT, INSERT, UPDATE ON sink_offsets TO ${to}`,
+    ...Object.entries(SINK_TABLE_PRIVILEGES).map(
+      ([table, privileges]) => `GRANT ${privileges.join(', ')} ON ${table} TO ${to}`,
+    ),
     `GRANT TEMPORARY ON DATABASE ${escapeIdentifier(database)} TO ${to}`,
   ]
 }
