@@ -1,0 +1,141 @@
+// What would lose or delay events in this installation, and what mends it. For people and for monitors.
+import { parseArgs } from 'node:util'
+import { runChecks } from '../doctor/checks.ts'
+import type { Progress } from '../doctor/facts.ts'
+import { type CheckName, CHECKS, EXIT_CODES, type Finding, sortFindings, worstOf } from '../doctor/finding.ts'
+import { type DoctorOptions, gather } from '../doctor/gather.ts'
+import { formatReport } from '../doctor/report.ts'
+import { launchSettings } from '../embedded/launch-settings.ts'
+import { apiSettings } from '../producer-api/config.ts'
+import { ConfigError, optionalText, readSettings } from '../runtime/env.ts'
+import { readSinkConfig } from '../sink-worker/config.ts'
+
+const HELP = `Looks at Kafka, PostgreSQL, the API and the sink, and says what would lose or delay events, and what mends it.
+Changes nothing. Takes about 3 s: rates are told from two looks.
+
+npm run doctor -- [options]
+  --json         for machines (npm run --silent doctor -- --json)
+  --check NAME   only this check; may be repeated
+  --skip NAME    not this check; may be repeated
+  --api URL      the API (API_URL, else http://127.0.0.1:8000)
+  --sink URL     a sink's own address (SINK_URL, else http://127.0.0.1:8001)
+  --help
+
+Checks:
+${Object.entries(CHECKS)
+  .map(([name, what]) => `  ${name.padEnd(15)}${what}`)
+  .join('\n')}
+
+Environment: the settings of the services (see the README).
+Exit code, as monitors expect: 0 all is well (notes are no alarm), 1 warning, 2 critical, 3 unknown (also: wrong settings).
+`
+
+const INTERRUPTED = 130
+process.on('SIGINT', () => process.exit(INTERRUPTED))
+
+// Connections to what hangs are not waited for.
+process.exit(await main())
+
+async function main(): Promise<number> {
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'boolean', default: false },
+        check: { type: 'string', multiple: true, default: [] },
+        skip: { type: 'string', multiple: true, default: [] },
+        api: { type: 'string' },
+        sink: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    if (values.help) {
+      await write(HELP)
+      return 0
+    }
+    for (const name of [...values.check, ...values.skip]) checkName(name)
+    const facts = await gather(options(values.api, values.sink))
+    const findings = chosen(runChecks(facts), values.check, values.skip)
+    await write(
+      values.json
+        ? json(findings, facts.between?.ok === true ? facts.between.value.progress : undefined)
+        : formatReport(findings),
+    )
+    return EXIT_CODES[worstOf(findings)]
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
+    process.stderr.write(`FIREHOSE UNKNOWN: ${problems.join('\n')}\n`)
+    return EXIT_CODES.unknown
+  }
+}
+
+/** @throws {ConfigError} */
+function options(api: string | undefined, sink: string | undefined): DoctorOptions {
+  const config = readSinkConfig(process.env)
+  const { PORT, FIREHOSE_DIR, API_URL, SINK_URL } = readSettings(
+    {
+      PORT: apiSettings.PORT,
+      FIREHOSE_DIR: launchSettings.FIREHOSE_DIR,
+      API_URL: optionalText("The API's address"),
+      SINK_URL: optionalText("A sink's address"),
+    },
+    process.env,
+  )
+  return {
+    kafka: config.kafka,
+    databaseUrl: config.database.connectionString ?? '',
+    topic: config.topic.name,
+    groupId: config.groupId,
+    sessionTimeoutMs: config.sessionTimeoutMs,
+    startDir: FIREHOSE_DIR,
+    api: address('--api', api ?? API_URL, PORT),
+    sink: address('--sink', sink ?? SINK_URL, config.port),
+  }
+}
+
+function address(option: string, given: string | undefined, port: number): { url: string; named: boolean } {
+  if (given !== undefined && !/^https?:\/\//.test(given)) {
+    throw new ConfigError([`${option} must be an address such as http://127.0.0.1:${port}, not "${given}"`])
+  }
+  return { url: given ?? `http://127.0.0.1:${port}`, named: given !== undefined }
+}
+
+/** Of those asked for by name, one that had nothing to look at is unknown: a monitor must not take it for well. */
+function chosen(all: readonly Finding[], only: readonly string[], skip: readonly string[]): Finding[] {
+  const wanted = (name: string): boolean => (only.length === 0 || only.includes(name)) && !skip.includes(name)
+  const found = new Set<string>(all.map(({ check }) => check))
+  const missing = (Object.keys(CHECKS) as CheckName[]).filter(
+    (name) => only.includes(name) && !found.has(name),
+  )
+  return sortFindings([
+    ...all,
+    ...missing.map(
+      (check): Finding => ({
+        check,
+        level: 'unknown',
+        text: 'This could not be looked at: something that it needs does not answer or is not there.',
+        mend: 'Run the doctor without --check, which names it.',
+      }),
+    ),
+  ]).filter(({ check }) => wanted(check))
+}
+
+function checkName(name: string): asserts name is CheckName {
+  if (Object.hasOwn(CHECKS, name)) return
+  throw new ConfigError([`There is no check "${name}": the checks are ${Object.keys(CHECKS).join(', ')}.`])
+}
+
+function json(findings: readonly Finding[], progress: Progress | undefined): string {
+  const worst = worstOf(findings)
+  const lag = progress && {
+    records: progress.unread,
+    oldest_s: Math.round(progress.oldestS),
+    produced_per_s: progress.produced / progress.seconds,
+    stored_per_s: progress.stored / progress.seconds,
+  }
+  return `${JSON.stringify({ status: worst, exit_code: EXIT_CODES[worst], lag: lag ?? null, findings }, null, 2)}\n`
+}
+
+/** Resolves when it is written: process.exit() would cut off what a pipe has not taken yet. */
+async function write(text: string): Promise<void> {
+  await new Promise((resolve) => process.stdout.write(text, resolve))
+}

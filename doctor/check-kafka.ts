@@ -1,0 +1,303 @@
+import { MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
+import type { DoctorSettings, Facts } from './facts.ts'
+import type { Configs, GroupFacts, KafkaFacts, PartitionFacts } from './facts-kafka.ts'
+import { type Finding, fromLook } from './finding.ts'
+import { duration, listed, plural, size } from './units.ts'
+
+/** With Kafka's framing of a batch, and a margin. */
+const NEEDED_MESSAGE_BYTES = MAX_ENCODED_BATCH_BYTES + 1_024
+const SHORT_RETENTION_MS = 24 * 3_600_000
+/** A clock that is off by less is no reason to refuse an event. */
+const LEAST_TIMESTAMP_SLACK_MS = 60_000
+const GRANT_DESCRIBE = 'Grant this user Describe and DescribeConfigs on the topic, the group and the cluster.'
+
+/** What Kafka alone can tell. */
+export function checkKafka({ settings, kafka, between }: Facts): Finding[] {
+  if (!kafka.ok) {
+    return [
+      {
+        check: 'kafka',
+        level: 'critical',
+        text: `Kafka at ${settings.brokers.join(',')} cannot be reached (${kafka.error}): the API can accept nothing, the sink reads nothing.`,
+        mend: 'Start it, or set KAFKA_BOOTSTRAP_SERVERS (KAFKA_SSL, KAFKA_SASL_...) to where it is.',
+      },
+    ]
+  }
+  const { value } = kafka
+  const group = between?.ok === true ? between.value.group : value.group
+  const configs = value.topicConfigs
+  return [
+    ...checkReach(value),
+    ...checkTopic(settings, value),
+    ...(configs === undefined
+      ? []
+      : fromLook('retention', configs, GRANT_DESCRIBE, (found) => checkRetention(settings, found))),
+    ...(value.partitions === undefined ? [] : checkReplication(settings, value)),
+    ...fromLook('group', group, GRANT_DESCRIBE, (found) => checkGroup(settings, value, found)),
+    ...fromLook('session', value.brokerConfigs, GRANT_DESCRIBE, (found) => checkSession(settings, found)),
+  ]
+}
+
+function checkReach({ brokers, brokerConfigs, clusterId }: KafkaFacts): Finding[] {
+  // The protocol does not tell a version. Kafka 4 has dropped this setting, older ones always have it.
+  const protocol = brokerConfigs.ok ? brokerConfigs.value['inter.broker.protocol.version'] : undefined
+  const version = !brokerConfigs.ok
+    ? 'Kafka'
+    : protocol === undefined
+      ? 'Kafka 4 or later'
+      : `Kafka ${protocol}`
+  return [
+    {
+      check: 'kafka',
+      level: 'ok',
+      text: `${version}, ${plural(brokers.length, 'broker')}, cluster ${clusterId}.`,
+    },
+  ]
+}
+
+function checkTopic({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Finding[] {
+  if (kafka.topicConfigs === undefined) {
+    return [
+      {
+        check: 'topic',
+        level: 'critical',
+        text: `Kafka has no topic "${topic}": nothing can be accepted.`,
+        mend: `Start the API, which makes it (npm run api); if it was there before, see "npm run sink -- adopt"; or set KAFKA_TOPIC.`,
+      },
+    ]
+  }
+  return fromLook('topic', kafka.topicConfigs, GRANT_DESCRIBE, (configs) => {
+    const findings: Finding[] = []
+    const add = (level: Finding['level'], text: string, change: string): void => {
+      findings.push({ check: 'topic', level, text, mend: alterTopic(brokers, topic, change) })
+    }
+    const messageBytes = Number(configs['max.message.bytes'])
+    if ((configs['cleanup.policy'] ?? '').includes('compact')) {
+      add(
+        'critical',
+        'The topic is compacted, which drops events; the sink refuses it.',
+        'cleanup.policy=delete',
+      )
+    }
+    if (messageBytes < NEEDED_MESSAGE_BYTES) {
+      const what = messageBytes < MAX_EVENT_BYTES + 1_024 ? 'large events' : 'large requests to POST /events'
+      add(
+        'critical',
+        `max.message.bytes is ${messageBytes}: Kafka refuses batches that the API may send (up to ${NEEDED_MESSAGE_BYTES} bytes), so ${what} cannot be accepted.`,
+        'max.message.bytes=1048588',
+      )
+    }
+    const slack = ['message.timestamp.after.max.ms', 'message.timestamp.before.max.ms'].find(
+      (name) => Number(configs[name] ?? Infinity) < LEAST_TIMESTAMP_SLACK_MS,
+    )
+    if (slack !== undefined && configs['message.timestamp.type'] !== 'LogAppendTime') {
+      add(
+        'warning',
+        `${slack} is ${configs[slack]}: an API whose clock is off by that much can store nothing.`,
+        `${slack}=3600000`,
+      )
+    }
+    if (findings.length > 0) return findings
+    const partitions =
+      kafka.partitions?.ok === true ? ` has ${plural(kafka.partitions.value.length, 'partition')},` : ''
+    return [
+      {
+        check: 'topic',
+        level: 'ok',
+        text: `"${topic}"${partitions} is not compacted and takes batches of ${size(messageBytes)}.`,
+      },
+    ]
+  })
+}
+
+function checkRetention({ topic, brokers }: DoctorSettings, configs: Configs): Finding[] {
+  const ms = Number(configs['retention.ms'])
+  const bytes = Number(configs['retention.bytes'] ?? -1)
+  const findings: Finding[] = []
+  if (ms >= 0 && ms < SHORT_RETENTION_MS) {
+    findings.push({
+      check: 'retention',
+      level: 'warning',
+      text: `Kafka keeps events for ${duration(ms / 1_000)} only: a longer outage of PostgreSQL or the sink loses them.`,
+      mend: alterTopic(brokers, topic, 'retention.ms=604800000'),
+    })
+  }
+  if (bytes >= 0) {
+    findings.push({
+      check: 'retention',
+      level: 'warning',
+      text: `Kafka also deletes by size (retention.bytes ${size(bytes)} a partition), stored or not: how long an outage may last depends on the traffic.`,
+      mend: alterTopic(brokers, topic, 'retention.bytes=-1'),
+    })
+  }
+  if (findings.length > 0) return findings
+  return [
+    {
+      check: 'retention',
+      level: 'ok',
+      text:
+        ms < 0
+          ? 'Kafka keeps events for ever.'
+          : `Kafka keeps events for ${duration(ms / 1_000)}: the longest outage to survive.`,
+    },
+  ]
+}
+
+function checkReplication({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Finding[] {
+  const { partitions } = kafka
+  if (partitions === undefined) return []
+  if (!partitions.ok && partitions.error.includes('LEADER_NOT_AVAILABLE')) {
+    return [
+      {
+        check: 'replication',
+        level: 'critical',
+        text: `A partition of "${topic}" has no leader: it takes and gives no events.`,
+        mend: 'Start the brokers that are down: kafka-topics.sh --describe --unavailable-partitions names what they hold.',
+      },
+    ]
+  }
+  const configs: Configs = kafka.topicConfigs?.ok === true ? kafka.topicConfigs.value : {}
+  return fromLook('replication', partitions, GRANT_DESCRIBE, (found) => {
+    const behind = checkInSync(found, Number(configs['min.insync.replicas'] ?? 1))
+    const promise = checkPromise({ topic, brokers }, found, configs, kafka.brokers.length)
+    return [...behind, ...promise.filter(({ level }) => behind.length === 0 || level !== 'ok')]
+  })
+}
+
+/** Replicas that are behind now. */
+function checkInSync(partitions: readonly PartitionFacts[], leastInSync: number): Finding[] {
+  const refusing = partitions.filter(({ inSync }) => inSync.length < leastInSync)
+  const behind = partitions.filter(({ replicas, inSync }) => inSync.length < replicas.length)
+  const lastCopy = behind.filter(({ inSync }) => inSync.length < 2)
+  const [level, named, meaning]: [Finding['level'], PartitionFacts[], string] =
+    refusing.length > 0
+      ? ['critical', refusing, `min.insync.replicas is ${leastInSync}, so Kafka refuses its events`]
+      : lastCopy.length > 0
+        ? ['critical', lastCopy, 'the only copy: if its broker is lost, so are acknowledged events']
+        : ['warning', behind, 'one more failure can stop it']
+  const [first] = named
+  if (first === undefined) return []
+  const tooFew = first.replicas.length < leastInSync
+  return [
+    {
+      check: 'replication',
+      level,
+      text: `Partition ${listed(named.map(({ partition }) => partition))} has ${first.inSync.length} of ${first.replicas.length} replicas in sync: ${meaning}.`,
+      mend: tooFew
+        ? 'Give the topic more replicas (kafka-reassign-partitions.sh), or lower its min.insync.replicas.'
+        : 'Start the brokers that are down, and look at the logs of those whose replicas stay behind.',
+    },
+  ]
+}
+
+/** What a 202 means, however well all brokers are now. */
+function checkPromise(
+  { topic, brokers }: Pick<DoctorSettings, 'topic' | 'brokers'>,
+  partitions: readonly PartitionFacts[],
+  configs: Configs,
+  brokerCount: number,
+): Finding[] {
+  const replicas = Math.min(...partitions.map((partition) => partition.replicas.length))
+  const leastInSync = configs['min.insync.replicas']
+  if (replicas === 1) {
+    const alone = brokerCount === 1
+    return [
+      {
+        check: 'replication',
+        level: alone ? 'note' : 'warning',
+        text: `Each event is on one broker${alone ? ', for there is only one' : ` of ${brokerCount}`}: if its disk is lost, so are acknowledged events that are not stored yet.`,
+        mend: alone
+          ? 'For production run three brokers (compose.cluster.yml shows how).'
+          : 'Give the topic three replicas: kafka-reassign-partitions.sh.',
+      },
+    ]
+  }
+  const findings: Finding[] = []
+  if (leastInSync === '1') {
+    findings.push({
+      check: 'replication',
+      level: 'warning',
+      text: `min.insync.replicas is 1: a 202 may mean one copy of ${replicas}, and that broker's end loses the event.`,
+      mend: alterTopic(brokers, topic, 'min.insync.replicas=2'),
+    })
+  }
+  if (configs['unclean.leader.election.enable'] === 'true') {
+    findings.push({
+      check: 'replication',
+      level: 'critical',
+      text: 'unclean.leader.election.enable is true: a replica that lacks acknowledged events may become the leader, and they are lost.',
+      mend: alterTopic(brokers, topic, 'unclean.leader.election.enable=false'),
+    })
+  }
+  if (findings.length > 0) return findings
+  const promise = leastInSync === undefined ? '' : `, of which ${leastInSync} have an event before its 202`
+  return [{ check: 'replication', level: 'ok', text: `${replicas} replicas${promise}.` }]
+}
+
+function checkGroup(
+  { groupId }: DoctorSettings,
+  kafka: KafkaFacts,
+  { state, members }: GroupFacts,
+): Finding[] {
+  if (members.length === 0) {
+    return [
+      {
+        check: 'group',
+        level: 'critical',
+        text: `Nobody reads: group ${groupId} has no members, so what is accepted waits in Kafka.`,
+        mend: 'Start a sink: npm run sink (docker compose up -d sink-worker); or set KAFKA_GROUP_ID to its group.',
+      },
+    ]
+  }
+  const sinks = plural(members.length, 'sink')
+  if (state !== 'Stable') {
+    return [
+      {
+        check: 'group',
+        level: 'warning',
+        text: `Group ${groupId} (${sinks}) is sharing out its partitions (${state}): nothing is stored meanwhile.`,
+        mend: 'Look again in a minute; if it stays so, some sink does not answer: look at their logs.',
+      },
+    ]
+  }
+  const assigned = new Set(members.flatMap((member) => member.partitions))
+  const all = kafka.partitions?.ok === true ? kafka.partitions.value.map(({ partition }) => partition) : []
+  const left = all.filter((partition) => !assigned.has(partition))
+  if (left.length > 0) {
+    return [
+      {
+        check: 'group',
+        level: 'critical',
+        text: `Partition ${listed(left)} is read by none of ${sinks}.`,
+        mend: 'Sinks find added partitions within two minutes; after that restart them.',
+      },
+    ]
+  }
+  return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}, each partition is read.` }]
+}
+
+function checkSession({ sessionTimeoutMs }: DoctorSettings, configs: Configs): Finding[] {
+  const least = Number(configs['group.min.session.timeout.ms'] ?? 0)
+  const most = Number(configs['group.max.session.timeout.ms'] ?? Infinity)
+  if (sessionTimeoutMs >= least && sessionTimeoutMs <= most) {
+    return [
+      {
+        check: 'session',
+        level: 'ok',
+        text: `A dead sink's partitions have another one after ${duration(sessionTimeoutMs / 1_000)}.`,
+      },
+    ]
+  }
+  return [
+    {
+      check: 'session',
+      level: 'critical',
+      text: `KAFKA_SESSION_TIMEOUT_MS is ${sessionTimeoutMs}, the broker takes ${least} to ${most}: a sink with this setting cannot join.`,
+      mend: `Set KAFKA_SESSION_TIMEOUT_MS=${Math.min(most, Math.max(least, sessionTimeoutMs))}.`,
+    },
+  ]
+}
+
+function alterTopic(brokers: readonly string[], topic: string, change: string): string {
+  return `kafka-configs.sh --bootstrap-server ${brokers.join(',')} --alter --entity-type topics --entity-name ${topic} --add-config ${change}`
+}

@@ -1,0 +1,13 @@
+import { checkKafka } from './check-kafka.ts'
+import { checkLag } from './check-lag.ts'
+import { checkMachines } from './check-machines.ts'
+import { checkPostgres } from './check-postgres.ts'
+import { checkTables } from './check-tables.ts'
+import type { Facts } from './facts.ts'
+import { type Finding, sortFindings } from './finding.ts'
+
+/** All findings, worst first. Pure. */
+export function runChecks(facts: Facts): Finding[] {
+  const checks = [checkKafka, checkPostgres, checkLag, checkTables, checkMachines]
+  return sortFindings(checks.flatMap((check) => check(facts)))
+}

@@ -1,0 +1,147 @@
+import kafkajs, { type Admin, type GroupDescription } from 'kafkajs'
+import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
+import { createLogger } from '../runtime/log.ts'
+import type { Watermarks } from '../sink-worker/offsets.ts'
+import type { Look } from './finding.ts'
+import { look } from './look.ts'
+import { oldestUnread } from './oldest-unread.ts'
+
+/** Settings by name, as Kafka spells their values. */
+export type Configs = Readonly<Record<string, string>>
+
+export interface PartitionFacts {
+  partition: number
+  /** Node ids. */
+  replicas: number[]
+  inSync: number[]
+}
+
+export interface GroupFacts {
+  /** As Kafka names it: `Stable`, `Empty`, `PreparingRebalance`, ... */
+  state: string
+  members: { host: string; partitions: number[] }[]
+}
+
+export interface KafkaFacts {
+  clusterId: string
+  brokers: { nodeId: number; host: string; port: number }[]
+  /** Of the first broker. */
+  brokerConfigs: Look<Configs>
+  topicExists: boolean
+  /** Undefined of a topic that does not exist; so in the rest. */
+  partitions: Look<PartitionFacts[]> | undefined
+  topicConfigs: Look<Configs> | undefined
+  watermarks: Look<ReadonlyMap<number, Watermarks>> | undefined
+  /** Partitions that hold records of a time that is ahead of our clock by this much or more. */
+  inFuture: Look<number[]> | undefined
+  group: Look<GroupFacts>
+}
+
+/** How far ahead of our clock the time of a record may be. */
+export const CLOCK_TOLERANCE_MS = 2_000
+
+/** Looks at Kafka through one admin connection; writes nothing and joins no group. */
+export class KafkaLooker {
+  readonly #admin: Admin
+  readonly #topic: string
+  readonly #groupId: string
+
+  constructor(connection: KafkaConnection, topic: string, groupId: string) {
+    this.#admin = createKafka(connection, 'firehose-doctor', createLogger('doctor', 'silent')).admin()
+    this.#topic = topic
+    this.#groupId = groupId
+  }
+
+  /** @throws kafkajs' error when no broker can be reached or lets us in */
+  async facts(): Promise<KafkaFacts> {
+    const admin = this.#admin
+    await admin.connect()
+    const { clusterId, brokers } = await admin.describeCluster()
+    // Asked before the rest: some clusters create a topic that is named in another request.
+    const topicExists = (await admin.listTopics()).includes(this.#topic)
+    const ofTopic = async <T>(work: () => Promise<T>) => (topicExists ? await look(work) : undefined)
+    const [brokerConfigs, partitions, topicConfigs, watermarks, inFuture, group] = await Promise.all([
+      look(async () => await this.#configs('BROKER', String(brokers[0]?.nodeId))),
+      ofTopic(async () => await this.#partitions()),
+      ofTopic(async () => await this.#configs('TOPIC', this.#topic)),
+      ofTopic(async () => await this.watermarks()),
+      ofTopic(async () => await this.#inFuture()),
+      look(async () => await this.group()),
+    ])
+    return {
+      clusterId,
+      brokers,
+      brokerConfigs,
+      topicExists,
+      partitions,
+      topicConfigs,
+      watermarks,
+      inFuture,
+      group,
+    }
+  }
+
+  async watermarks(): Promise<Map<number, Watermarks>> {
+    const offsets = await this.#admin.fetchTopicOffsets(this.#topic)
+    return new Map(
+      offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
+    )
+  }
+
+  async group(): Promise<GroupFacts> {
+    const { groups } = await this.#admin.describeGroups([this.#groupId])
+    const { state, members = [] } = (groups[0] ?? {}) as Partial<GroupDescription>
+    return {
+      state: state ?? 'Dead',
+      members: members.map(({ clientHost, memberAssignment }) => ({
+        host: clientHost.replace(/^\//, ''),
+        partitions: assignedOf(memberAssignment, this.#topic),
+      })),
+    }
+  }
+
+  /** See oldest-unread.ts. */
+  async oldestUnread(from: ReadonlyMap<number, bigint>, nowMs: number): Promise<number> {
+    return await oldestUnread(from, async (timestampMs) => await this.#offsetsAt(timestampMs), nowMs)
+  }
+
+  /** Not waited for: with a broker that hangs it takes as long as the requests before it. */
+  close(): void {
+    this.#admin.disconnect().catch(() => {})
+  }
+
+  async #partitions(): Promise<PartitionFacts[]> {
+    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.#topic] })
+    return (topics[0]?.partitions ?? [])
+      .map(({ partitionId, replicas, isr }) => ({ partition: partitionId, replicas, inSync: isr }))
+      .toSorted((a, b) => a.partition - b.partition)
+  }
+
+  async #configs(type: 'BROKER' | 'TOPIC', name: string): Promise<Configs> {
+    const { resources } = await this.#admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes[type], name }],
+    })
+    const entries = resources[0]?.configEntries ?? []
+    return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
+  }
+
+  async #offsetsAt(timestampMs: number): Promise<Map<number, bigint>> {
+    const offsets = await this.#admin.fetchTopicOffsetsByTimestamp(this.#topic, timestampMs)
+    return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
+  }
+
+  async #inFuture(): Promise<number[]> {
+    const ends = await this.watermarks() // first, so that records made meanwhile are not taken for such
+    const found = await this.#offsetsAt(Date.now() + CLOCK_TOLERANCE_MS)
+    return [...found]
+      .filter(([partition, offset]) => offset < (ends.get(partition)?.high ?? 0n))
+      .map(([partition]) => partition)
+  }
+}
+
+/** Empty while the group shares out its partitions. */
+function assignedOf(assignment: Buffer, topic: string): number[] {
+  if (assignment.length === 0) return []
+  return kafkajs.AssignerProtocol.MemberAssignment.decode(assignment)?.assignment[topic] ?? []
+}

@@ -1,0 +1,148 @@
+import type { KafkaConnection } from '../runtime/kafka-client.ts'
+import { sleep } from '../runtime/sleep.ts'
+import type { Watermarks } from '../sink-worker/offsets.ts'
+import type { Between, Facts, Progress } from './facts.ts'
+import { kafkaDisk, postgresDisk } from './facts-disk.ts'
+import { KafkaLooker } from './facts-kafka.ts'
+import { type LockFacts, type OffsetFacts, PostgresLooker } from './facts-postgres.ts'
+import { askService } from './facts-services.ts'
+import { look, lookWithin } from './look.ts'
+
+export interface DoctorOptions {
+  kafka: KafkaConnection
+  databaseUrl: string
+  topic: string
+  groupId: string
+  sessionTimeoutMs: number
+  /** Where `npm start` keeps its data, in case that this is its Kafka. */
+  startDir: string
+  api: ServiceAddress
+  sink: ServiceAddress
+}
+
+interface ServiceAddress {
+  url: string
+  named: boolean
+}
+
+/** Each half has so long to answer; monitors do not wait longer. */
+const LIMIT_MS = 10_000
+/** Between the two looks, from which rates are told. */
+const APART_MS = 2_000
+
+/** Looks at everything at once; whatever does not answer is a fact, too. Never rejects. */
+export async function gather(options: DoctorOptions): Promise<Facts> {
+  const kafkaLooker = new KafkaLooker(options.kafka, options.topic, options.groupId)
+  const postgresLooker = new PostgresLooker(options.databaseUrl)
+  try {
+    const [kafka, postgres, api, sink] = await Promise.all([
+      lookWithin(LIMIT_MS, async () => await kafkaLooker.facts()),
+      lookWithin(LIMIT_MS, async () => await postgresLooker.facts()),
+      askService(options.api.url, options.api.named),
+      askService(options.sink.url, options.sink.named),
+    ])
+    const answers = kafka.ok && postgres.ok && kafka.value.topicExists
+    const locks = postgres.ok && postgres.value.locks.ok ? postgres.value.locks.value : []
+    const watch = async () =>
+      await lookTwice(
+        kafkaLooker,
+        postgresLooker,
+        kafka.ok ? kafka.value.clusterId : '',
+        options.topic,
+        locks,
+      )
+    return {
+      settings: {
+        brokers: options.kafka.brokers,
+        topic: options.topic,
+        groupId: options.groupId,
+        sessionTimeoutMs: options.sessionTimeoutMs,
+        database: postgresLooker.address,
+      },
+      kafka,
+      postgres,
+      between: answers ? await lookWithin(LIMIT_MS + APART_MS, watch) : undefined,
+      disks: [
+        ...(kafka.ok ? [await kafkaDisk(kafka.value, options.startDir)] : []),
+        ...(postgres.ok ? [await postgresDisk(postgres.value.server)] : []),
+      ],
+      api,
+      sink,
+    }
+  } finally {
+    kafkaLooker.close()
+    postgresLooker.close()
+  }
+}
+
+interface Position {
+  atMs: number
+  offsets: OffsetFacts
+  watermarks: ReadonlyMap<number, Watermarks>
+}
+
+async function lookTwice(
+  kafka: KafkaLooker,
+  postgres: PostgresLooker,
+  clusterId: string,
+  topic: string,
+  locks: readonly LockFacts[],
+): Promise<Between> {
+  let partitions = [...(await kafka.watermarks()).keys()]
+  const position = async (): Promise<Position> => {
+    const offsets = await postgres.offsets(clusterId, topic, partitions)
+    // After the offsets: a sink that writes meanwhile must not seem to be ahead of Kafka.
+    const watermarks = await kafka.watermarks()
+    partitions = [...watermarks.keys()]
+    return { atMs: Date.now(), offsets, watermarks }
+  }
+  const first = await position()
+  await sleep(APART_MS)
+  const second = await position()
+  const unread = unreadOf(second)
+  const oldestMs = unread.size === 0 ? second.atMs : await kafka.oldestUnread(unread, second.atMs)
+  const heldNow = new Set(locks.length === 0 ? [] : (await postgres.locks()).map(lockKey))
+  return {
+    ...second,
+    group: await look(async () => await kafka.group()),
+    locks: locks.filter((lock) => heldNow.has(lockKey(lock))),
+    progress: compare(first, second, (second.atMs - oldestMs) / 1_000),
+  }
+}
+
+function lockKey({ id, table, mode }: LockFacts): string {
+  return `${id} ${table} ${mode}`
+}
+
+/** The first offset that is not stored yet and still there, of each partition that has one. */
+function unreadOf({ offsets, watermarks }: Position): Map<number, bigint> {
+  return new Map(
+    [...watermarks].flatMap(([partition, { low, high }]): [number, bigint][] => {
+      const next = offsets.offsets.get(partition)?.nextOffset ?? low
+      const from = next > low ? next : low
+      return from < high ? [[partition, from]] : []
+    }),
+  )
+}
+
+/** What moved between two looks. Partitions and offsets that are new at the second count for nothing. Pure. */
+function compare(first: Position, second: Position, oldestS: number): Progress {
+  let produced = 0n
+  let stored = 0n
+  let unread = 0n
+  for (const [partition, { high }] of second.watermarks) {
+    produced += high - (first.watermarks.get(partition)?.high ?? high)
+    const before = first.offsets.offsets.get(partition)?.nextOffset
+    const now = second.offsets.offsets.get(partition)?.nextOffset
+    if (before !== undefined && now !== undefined) stored += now - before
+  }
+  for (const [partition, from] of unreadOf(second))
+    unread += (second.watermarks.get(partition)?.high ?? from) - from
+  return {
+    seconds: (second.atMs - first.atMs) / 1_000,
+    produced: Number(produced),
+    stored: Number(stored),
+    unread: Number(unread),
+    oldestS,
+  }
+}

@@ -1,0 +1,96 @@
+/* What is asked of PostgreSQL: views that every role may read, no lock that another waits for. */
+
+/** The tables of Firehose. */
+export const TABLES = ['events', 'sink_offsets', 'dead_letters'] as const
+
+export const SERVER = `
+  SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+    current_user AS role, current_database() AS database, pg_is_in_recovery() AS in_recovery,
+    current_setting('fsync') = 'on' AS fsync, current_setting('full_page_writes') = 'on' AS full_page_writes,
+    (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
+    (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
+    (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()) AS xid_age,
+    (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+      - coalesce(current_setting('reserved_connections', true)::int, 0) AS connections_limit`
+
+/** The roles of the sinks that are connected now. */
+export const SINK_ROLES = `
+  SELECT DISTINCT usename::text AS role FROM pg_stat_activity
+  WHERE application_name = $1 AND datname = current_database() AND usename IS NOT NULL ORDER BY 1`
+
+/** The settings named in $1 as they are in this session, outside of transactions. */
+export const SESSION_SETTINGS = `
+  SELECT name, reset_val AS value, unit, source IN ('user', 'database user') AS "ofRole"
+  FROM pg_settings WHERE name = ANY($1)`
+
+/** Settings that roles have of their own in this database (or with ofDatabase false, in each); role null: all roles. */
+export const ROLE_SETTINGS = `
+  SELECT rolname::text AS role, setdatabase <> 0 AS "ofDatabase", split_part(entry, '=', 1) AS name,
+    substr(entry, strpos(entry, '=') + 1) AS value
+  FROM pg_db_role_setting
+  LEFT JOIN pg_roles ON pg_roles.oid = setrole
+  CROSS JOIN LATERAL unnest(setconfig) AS entry
+  WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))`
+
+export const FOUND_TABLES = `
+  SELECT name, relpersistence = 'u' AS unlogged
+  FROM unnest($1::text[]) AS name JOIN pg_class ON pg_class.oid = to_regclass(quote_ident(name))`
+
+/** Columns that somebody added and that every row of the sink's would lack. */
+export const REQUIRED_COLUMNS = `
+  SELECT attname::text AS name FROM pg_attribute
+  WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef
+    AND attidentity = '' AND attname NOT IN ('event_id', 'user_id', 'timestamp', 'metadata', 'received_at')`
+
+/** Undefined rows where it may not be read; a table that is not there is read as none. */
+export const CAN_READ_MIGRATIONS = `
+  SELECT to_regclass('firehose_migrations') IS NOT NULL AS exists,
+    coalesce(has_table_privilege(to_regclass('firehose_migrations'), 'SELECT'), false) AS readable`
+
+/** An index that is being built is left out. */
+export const INDEXES = `
+  SELECT t.relname::text AS "table", c.relname::text AS name, indisvalid AS valid,
+    indisunique AND indpred IS NULL AND indexprs IS NULL AS "unique",
+    (SELECT string_agg(attname, ',' ORDER BY k.position) FROM unnest(indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
+      JOIN pg_attribute AS a ON a.attrelid = indrelid AND a.attnum = k.attnum WHERE k.position <= indnkeyatts) AS keys
+  FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid JOIN pg_class AS t ON t.oid = indrelid
+  WHERE indrelid IN (SELECT to_regclass(quote_ident(name)) FROM unnest($1::text[]) AS name)
+    AND (indisvalid OR NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS building
+      WHERE building.datname = current_database() AND coalesce(building.index_relid, indexrelid) = indexrelid))`
+
+/** Rights that are asked for ($1 roles, $2 tables, $3 privileges, side by side) and not there. */
+export const MISSING_RIGHTS = `
+  SELECT role, "table", privilege FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted(role, "table", privilege)
+  WHERE NOT CASE WHEN privilege = 'TEMPORARY' THEN has_database_privilege(role, current_database(), privilege)
+    ELSE coalesce(has_table_privilege(role, to_regclass(quote_ident("table")), privilege), true) END`
+
+/**
+ * Locks that are held and that the sink's writes wait for: on a table, or on rows of sink_offsets by whoever writes
+ * there. Age and state are null where this role may not see another's.
+ */
+export const LOCKS = `
+  SELECT c.relname::text AS "table", l.mode, l.pid, l.virtualtransaction AS id, p.gid, a.usename::text AS role,
+    a.application_name = $2 AS "isSink", a.application_name AS application, a.state,
+    extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS "ageS"
+  FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+  LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+  LEFT JOIN pg_prepared_xacts AS p ON l.pid IS NULL AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)
+  WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.relation IN (SELECT to_regclass(quote_ident(name)) FROM unnest($1::text[]) AS name)
+    AND (l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      OR c.relname = 'sink_offsets' AND l.mode IN ('RowShareLock', 'RowExclusiveLock'))`
+
+export const WAL = `
+  SELECT coalesce((SELECT json_agg(json_build_object('name', slot_name, 'bytes', pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)))
+      FROM pg_replication_slots WHERE NOT active AND restart_lsn IS NOT NULL), '[]') AS slots,
+    (SELECT last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver) IS TRUE
+      AND current_setting('archive_mode') <> 'off' AS archiving_fails
+  WHERE NOT pg_is_in_recovery()`
+
+export const DEAD_LETTERS = `
+  SELECT reason, count(*)::int AS count FROM dead_letters WHERE state = 'open' GROUP BY reason ORDER BY 2 DESC, 1`
+
+export const SIZES = `
+  SELECT pg_database_size(current_database())::float8 AS database, pg_total_relation_size('events')::float8 AS events`

@@ -1,0 +1,367 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import kafkajs, { type Admin } from 'kafkajs'
+import type { Finding } from '../../doctor/finding.ts'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { migrate } from '../../sink-worker/migrate.ts'
+import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+/* The doctor on a real Kafka and PostgreSQL: things are broken one by one, and it has to name each, and it alone. */
+
+const HOUR_MS = 3_600_000
+const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
+const admin: Admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
+let sink: NodeService
+let api: NodeService
+
+before(async () => {
+  await admin.connect()
+  api = await pipeline.startApi()
+})
+beforeEach(async () => {
+  await recreateTopic()
+  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
+  sink = await pipeline.startSink()
+})
+afterEach(async () => {
+  await sink.stop(10_000)
+})
+after(async () => {
+  await admin.disconnect()
+  await pipeline.close()
+})
+
+test('a well stack: nothing but notes, exit code 0, and nothing is changed', async () => {
+  await send([record(1)])
+  await until('stored', async () => (await pipeline.countEvents()) === 1)
+  const state = async () => ({
+    groups: (await admin.listGroups()).groups.map(({ groupId }) => groupId),
+    topics: (await admin.listTopics()).toSorted(),
+    offsets: await pipeline.query('SELECT xmin, * FROM sink_offsets'),
+    tables: await pipeline.query('SELECT relname FROM pg_class ORDER BY 1'),
+  })
+  const untouched = await state()
+  const { code, findings, lag } = await doctor()
+  assert.deepEqual(alarms(findings), [])
+  assert.equal(code, 0)
+  assert.equal(lag?.records, 0)
+  assert.deepEqual(await state(), untouched)
+})
+
+test('a stopped sink: the runway, by the time of the oldest unread record', async () => {
+  await sink.stop(10_000)
+  const oldMs = Date.now() - 127 * HOUR_MS
+  await send([record(1), record(2)], oldMs)
+  await send([record(3)])
+  const { code, findings, lag } = await doctor()
+  assert.deepEqual(alarms(findings), ['critical group', 'critical lag', 'critical sink'])
+  assert.match(
+    textOf(findings, 'lag'),
+    /^3 records not stored, the oldest for 5 days and expires, at this rate, in (39|40|41) h/,
+  )
+  assert.match(textOf(findings, 'group'), /Nobody reads/)
+  assert.equal(code, 2)
+  assert.ok(Math.abs((lag?.oldest_s ?? 0) - 127 * 3_600) < 0.011 * 127 * 3_600, `oldest ${lag?.oldest_s} s`)
+})
+
+test('a backlog that drains is a warning that says when it is over', async () => {
+  await sink.freeze()
+  const events = Array.from({ length: 1_000 }, (_, n) => record(n))
+  for (let n = 0; n < 40; n++) await send(events, Date.now() - HOUR_MS)
+  const running = doctor('--check', 'lag')
+  await until('the doctor looks', async () => (await sessions('firehose-doctor')) > 0)
+  sink.thaw()
+  const { findings } = await running
+  // On a quick machine all is stored before the second look.
+  const text = textOf(findings, 'lag')
+  assert.match(text, /caught up in \d+ (s|min|h) at this rate|on the way|All is stored/)
+  assert.ok(!text.includes('expires'))
+})
+
+test("the topic's settings: retention, size, compaction, replicas that are not there", async () => {
+  await alterTopic({
+    'retention.ms': String(HOUR_MS),
+    'max.message.bytes': '500000',
+    'min.insync.replicas': '2',
+  })
+  const { code, findings } = await doctor('--skip', 'api')
+  assert.deepEqual(alarms(findings), ['critical topic', 'critical replication', 'warning retention'])
+  assert.match(textOf(findings, 'retention'), /for 60 min only/)
+  assert.match(
+    textOf(findings, 'replication'),
+    /Partition 0 has 1 of 1 replicas in sync: min\.insync\.replicas is 2/,
+  )
+  assert.match(textOf(findings, 'topic'), /max\.message\.bytes is 500000/)
+  assert.equal(code, 2)
+  await alterTopic({ 'cleanup.policy': 'compact', 'retention.bytes': '1000000' })
+  const next = await doctor('--check', 'topic', '--check', 'retention')
+  assert.deepEqual(alarms(next.findings), ['critical topic', 'warning retention'])
+})
+
+test('I9: a recreated topic is told as the sink tells it', async () => {
+  await send([record(1), record(2)])
+  await until('stored', async () => (await pipeline.countEvents()) === 2)
+  await sink.stop(10_000)
+  await recreateTopic()
+  const { code, findings } = await doctor('--check', 'offsets')
+  assert.match(textOf(findings, 'offsets'), /The sink stops: partition 0 ends at offset 0, but 2 was written/)
+  assert.match(findings[0]?.mend ?? '', /npm run sink -- adopt/)
+  assert.equal(code, 2)
+})
+
+test('I9: records that expired before they were stored are counted', async () => {
+  await send([record(1)])
+  await until('stored', async () => (await pipeline.countEvents()) === 1)
+  await sink.stop(10_000)
+  await send([record(2), record(3), record(4)])
+  await admin.fetchTopicMetadata({ topics: ['events'] }) // deleteTopicRecords wants it loaded
+  await admin.deleteTopicRecords({ topic: 'events', partitions: [{ partition: 0, offset: '3' }] })
+  const { code, findings } = await doctor('--check', 'offsets')
+  assert.match(textOf(findings, 'offsets'), /2 records of partition 0 expired/)
+  assert.equal(code, 2)
+})
+
+test('indexes: the key dropped, and one that is invalid', async () => {
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT events_pkey')
+  await pipeline.query(
+    `INSERT INTO events VALUES (gen_random_uuid(), 1, now(), '{}', now()), (gen_random_uuid(), 1, now(), '{}', now())`,
+  )
+  await assert.rejects(pipeline.query('CREATE UNIQUE INDEX CONCURRENTLY broken_idx ON events (user_id)'))
+  const { code, findings } = await doctor()
+  assert.deepEqual(alarms(findings), ['critical indexes', 'warning indexes'])
+  assert.match(
+    textOf(findings, 'indexes'),
+    /no unique index on \(event_id\).*stored twice.*broken_idx on "events" is invalid/,
+  )
+  assert.equal(code, 2)
+  await pipeline.query('DROP INDEX broken_idx')
+  await pipeline.query('ALTER TABLE events ADD PRIMARY KEY (event_id)')
+})
+
+test('the table events: altered types, a required column, unlogged', async () => {
+  await pipeline.query(
+    'ALTER TABLE events ALTER COLUMN user_id TYPE integer, ADD COLUMN tenant text NOT NULL',
+  )
+  await pipeline.query('ALTER TABLE events SET UNLOGGED')
+  const { findings } = await doctor()
+  assert.deepEqual(alarms(findings), ['critical tables', 'critical tables', 'critical tables'])
+  assert.match(
+    textOf(findings, 'tables'),
+    /user_id integer.*tenant of "events" is NOT NULL.*"events" is UNLOGGED/,
+  )
+  await pipeline.query('ALTER TABLE events SET LOGGED')
+  await pipeline.query('ALTER TABLE events ALTER COLUMN user_id TYPE bigint, DROP COLUMN tenant')
+})
+
+test("the server's settings: fsync and full_page_writes off; synchronous_commit off for the role; a short timeout", async () => {
+  await pipeline.query('ALTER SYSTEM SET fsync = off')
+  await pipeline.query('ALTER SYSTEM SET full_page_writes = off')
+  await pipeline.query('SELECT pg_reload_conf()')
+  await pipeline.query('ALTER ROLE firehose SET synchronous_commit = off')
+  await pipeline.query(`ALTER DATABASE firehose SET statement_timeout = '9s'`)
+  await until(
+    'reloaded',
+    async () => (await pipeline.query<{ fsync: string }>('SHOW fsync'))[0]?.fsync === 'off',
+  )
+  const { code, findings } = await doctor()
+  assert.deepEqual(alarms(findings), ['critical durability', 'warning durability', 'warning timeouts'])
+  assert.match(
+    textOf(findings, 'durability'),
+    /fsync is off.*full_page_writes is off.*synchronous_commit is off for firehose/,
+  )
+  assert.match(textOf(findings, 'timeouts'), /statement_timeout is 9000ms for firehose/)
+  assert.equal(code, 2)
+  await pipeline.query('ALTER SYSTEM RESET ALL')
+  await pipeline.query('SELECT pg_reload_conf()')
+  await pipeline.query('ALTER ROLE firehose RESET ALL')
+  await pipeline.query('ALTER DATABASE firehose RESET ALL')
+})
+
+test('a lock: who holds it, also when it hides the offsets', async () => {
+  const client = await pipeline.db.connect()
+  const [{ pid } = { pid: 0 }] = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows
+  await client.query('BEGIN; LOCK TABLE events IN SHARE MODE')
+  const { code, findings } = await doctor()
+  await client.query('LOCK TABLE sink_offsets IN ACCESS EXCLUSIVE MODE')
+  const hidden = await doctor('--skip', 'sink')
+  await client.query('ROLLBACK')
+  client.release()
+  assert.deepEqual(alarms(findings), ['warning locks'])
+  assert.match(
+    textOf(findings, 'locks'),
+    new RegExp(`pid ${pid}, idle in transaction, holds events for \\d+ s`),
+  )
+  assert.equal(code, 1)
+  assert.deepEqual(alarms(hidden.findings), ['warning locks', 'unknown lag'])
+  assert.match(textOf(hidden.findings, 'locks'), /holds (events and sink_offsets|sink_offsets and events)/)
+})
+
+test("the sink's role: what it lacks; and the doctor needs no more rights than it", async () => {
+  await migrate(pipeline.backend.postgres.url, { name: 'firehose_sink', password: 'sink' })
+  const url = new URL(pipeline.backend.postgres.url)
+  url.username = 'firehose_sink'
+  url.password = 'sink'
+  await sink.stop(10_000)
+  sink = await pipeline.startSink({ DATABASE_URL: url.href })
+  assert.deepEqual(alarms((await doctor({ DATABASE_URL: url.href })).findings), [])
+  await pipeline.query('REVOKE INSERT ON events FROM firehose_sink')
+  const { code, findings } = await doctor('--skip', 'sink') // as the owner: it looks at the role of the sink
+  assert.deepEqual(alarms(findings), ['critical rights'])
+  assert.match(textOf(findings, 'rights'), /firehose_sink lacks INSERT on events: the sink stops/)
+  assert.equal(findings[0]?.mend, 'GRANT INSERT ON events TO firehose_sink;')
+  assert.equal(code, 2)
+})
+
+test('dead letters that wait are a warning', async () => {
+  await send(['junk', 'more junk'])
+  await until('buried', async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === 2)
+  const { code, findings } = await doctor()
+  assert.deepEqual(alarms(findings), ['warning dead-letters'])
+  assert.match(textOf(findings, 'dead-letters'), /2 dead letters wait for a person \(2 undecodable\)/)
+  assert.equal(code, 1)
+})
+
+test('PostgreSQL down or frozen: the half of Kafka is looked at all the same, in seconds', async () => {
+  await pipeline.backend.postgres.kill()
+  const down = await doctor('--skip', 'sink')
+  assert.deepEqual(alarms(down.findings), ['critical postgres'])
+  assert.match(textOf(down.findings, 'postgres'), /cannot be reached \(.*ECONNREFUSED/)
+  assert.match(textOf(down.findings, 'retention'), /for 7 days/)
+  assert.equal(down.code, 2)
+  await pipeline.backend.postgres.start()
+  await pipeline.backend.postgres.freeze()
+  const began = performance.now()
+  const frozen = await doctor('--skip', 'sink')
+  assert.ok(performance.now() - began < 20_000)
+  await pipeline.backend.postgres.thaw()
+  assert.deepEqual(alarms(frozen.findings), ['critical postgres'])
+})
+
+test('synchronous_commit off: a crash takes commits back, and the sink reads them again', async () => {
+  await pipeline.query('ALTER ROLE firehose SET synchronous_commit = off')
+  await pipeline.query(`ALTER SYSTEM SET wal_writer_delay = '10s'`)
+  await pipeline.query('SELECT pg_reload_conf()')
+  await sink.stop(10_000)
+  await sink.start()
+  // The WAL writer sleeps by its old delay once more; then it writes what it finds every 10 s.
+  const flushed = async () =>
+    (await pipeline.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn() AS lsn'))[0]?.lsn
+  let rows = 0
+  await until('commits that only memory has', async () => {
+    await send([record(rows)])
+    rows += 1
+    await until('stored', async () => (await pipeline.countEvents()) === rows)
+    const lsn = await flushed()
+    await send([record(rows)])
+    rows += 1
+    await until('stored', async () => (await pipeline.countEvents()) === rows)
+    return (await flushed()) === lsn
+  })
+  const offset = async () =>
+    (await pipeline.query<{ next_offset: string }>('SELECT next_offset FROM sink_offsets'))[0]?.next_offset
+  await sink.freeze() // so that what the crash took back can be seen
+  await pipeline.backend.postgres.kill()
+  await pipeline.backend.postgres.start()
+  const survived = await pipeline.countEvents()
+  assert.ok(survived < rows, `the crash took nothing back: ${survived} of ${rows}`)
+  assert.equal(await offset(), String(survived), 'rows and offsets went together')
+  sink.thaw()
+  await until('stored again', async () => (await pipeline.countEvents()) === rows)
+  await pipeline.query('ALTER SYSTEM RESET ALL')
+  await pipeline.query('SELECT pg_reload_conf()')
+  await pipeline.query('ALTER ROLE firehose RESET ALL')
+})
+
+test('Kafka down: the half of PostgreSQL is looked at all the same; a check of which nothing is known is unknown', async () => {
+  await pipeline.backend.kafka.kill()
+  const down = await doctor('--skip', 'sink', '--skip', 'api')
+  assert.deepEqual(alarms(down.findings), ['critical kafka'])
+  assert.match(textOf(down.findings, 'indexes'), /All 7 indexes are valid/)
+  assert.equal(down.code, 2)
+  const lag = await doctor('--check', 'lag')
+  assert.deepEqual(alarms(lag.findings), ['unknown lag'])
+  assert.equal(lag.code, 3)
+  const wrong = await doctor({ KAFKA_BOOTSTRAP_SERVERS: 'nowhere' })
+  assert.equal(wrong.code, 3)
+  assert.match(wrong.stderr, /must be host:port/)
+  assert.equal((await doctor('--check', 'nothing')).code, 3)
+  await pipeline.backend.kafka.start()
+})
+
+interface Diagnosis {
+  code: number
+  findings: Finding[]
+  lag: { records: number; oldest_s: number } | null | undefined
+  stderr: string
+}
+
+/** Runs `npm run doctor -- --json ...`; an object changes the environment. */
+async function doctor(...args: (string | Record<string, string>)[]): Promise<Diagnosis> {
+  const env = Object.assign({}, pipeline.env, ...args.filter((arg) => typeof arg !== 'string'))
+  const options = args.filter((arg) => typeof arg === 'string')
+  const addresses = ['--api', api.url, '--sink', sink.url]
+  return await new Promise((resolve) => {
+    const command = ['cli/doctor.ts', '--json', ...addresses, ...options]
+    execFile(process.execPath, command, { env }, (error, stdout, stderr) => {
+      const { findings = [], lag } = stdout === '' ? {} : JSON.parse(stdout)
+      resolve({ code: error === null ? 0 : Number(error.code), findings, lag, stderr })
+    })
+  })
+}
+
+/** What is worse than a note, worst first. */
+function alarms(findings: readonly Finding[]): string[] {
+  return findings
+    .filter(({ level }) => level !== 'ok' && level !== 'note')
+    .map(({ level, check }) => `${level} ${check}`)
+}
+
+function textOf(findings: readonly Finding[], check: string): string {
+  return findings
+    .filter((finding) => finding.check === check)
+    .map(({ text }) => text)
+    .join(' ')
+}
+
+async function sessions(application: string): Promise<number> {
+  return (await pipeline.query('SELECT 1 FROM pg_stat_activity WHERE application_name = $1', [application]))
+    .length
+}
+
+async function send(values: readonly string[], timestampMs = Date.now()): Promise<void> {
+  await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+    await produce(values.map((value) => ({ value, partition: 0, timestamp: String(timestampMs) })))
+  })
+}
+
+async function alterTopic(configs: Record<string, string>): Promise<void> {
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [
+      {
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name: 'events',
+        configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
+      },
+    ],
+  })
+}
+
+/** With the settings that the API gives it. */
+async function recreateTopic(): Promise<void> {
+  if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
+  await until('the topic is gone', async () => !(await admin.listTopics()).includes('events'))
+  await until('the topic is made', async () => {
+    try {
+      const configEntries = [{ name: 'retention.ms', value: String(168 * HOUR_MS) }]
+      await admin.createTopics({ topics: [{ topic: 'events', numPartitions: 1, configEntries }] })
+      const { topics } = await admin.fetchTopicMetadata({ topics: ['events'] })
+      return topics[0]?.partitions[0]?.leader === 1
+    } catch {
+      return false // the old one is still being deleted, or the leader elected
+    }
+  })
+}

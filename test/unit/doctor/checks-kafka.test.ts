@@ -1,0 +1,277 @@
+import { testBroken } from './broken.ts'
+import type { Facts } from '../../../doctor/facts.ts'
+import {
+  failed,
+  healthy,
+  ok,
+  partitionFacts,
+  withBetween,
+  withKafka,
+  withPostgres,
+  withTopic,
+} from './healthy.ts'
+
+testBroken([
+  [
+    'Kafka is down',
+    { ...healthy(), kafka: failed, between: undefined },
+    'kafka',
+    'critical',
+    /cannot be reached \(the reason\)/,
+  ],
+  [
+    'no member',
+    withBetween({ group: ok({ state: 'Empty', members: [] }) }),
+    'group',
+    'critical',
+    /Nobody reads/,
+  ],
+  [
+    'a rebalance',
+    withBetween({ group: ok({ state: 'PreparingRebalance', members: [{ host: 'a', partitions: [] }] }) }),
+    'group',
+    'warning',
+    /sharing out/,
+  ],
+  [
+    'a partition without reader',
+    withBetween({ group: ok({ state: 'Stable', members: [{ host: 'a', partitions: [0] }] }) }),
+    'group',
+    'critical',
+    /Partition 1 is read by none of 1 sink/,
+  ],
+  [
+    'the group may not be seen',
+    withBetween({ group: failed }),
+    'group',
+    'unknown',
+    /could not be looked at: the reason/,
+  ],
+  ['two looks failed', { ...healthy(), between: failed }, 'lag', 'unknown', /could not be looked at/],
+  [
+    'the topic is compacted',
+    withTopic({ 'cleanup.policy': 'compact,delete' }),
+    'topic',
+    'critical',
+    /compacted/,
+  ],
+  [
+    'batches are refused',
+    withTopic({ 'max.message.bytes': '900000' }),
+    'topic',
+    'critical',
+    /large requests to POST \/events cannot/,
+  ],
+  [
+    'events are refused',
+    withTopic({ 'max.message.bytes': '60000' }),
+    'topic',
+    'critical',
+    /large events cannot/,
+  ],
+  [
+    'no slack for clocks',
+    withTopic({ 'message.timestamp.after.max.ms': '1000' }),
+    'topic',
+    'warning',
+    /after\.max\.ms is 1000/,
+  ],
+  [
+    'the topic is missing',
+    {
+      ...withKafka({
+        topicExists: false,
+        topicConfigs: undefined,
+        partitions: undefined,
+        inFuture: undefined,
+      }),
+      between: undefined,
+    },
+    'topic',
+    'critical',
+    /no topic "events"/,
+  ],
+  ['short retention', withTopic({ 'retention.ms': '7200000' }), 'retention', 'warning', /for 2 h only/],
+  [
+    'retention by size',
+    withTopic({ 'retention.bytes': '1000000' }),
+    'retention',
+    'warning',
+    /by size \(retention\.bytes 1\.0 MB/,
+  ],
+  [
+    'one replica of three brokers',
+    withKafka({ partitions: ok([partitionFacts(0, [1], [1]), partitionFacts(1)]) }),
+    'replication',
+    'warning',
+    /on one broker of 3/,
+  ],
+  [
+    'a single broker',
+    withKafka({
+      brokers: [{ nodeId: 1, host: 'a', port: 1 }],
+      partitions: ok([partitionFacts(0, [1], [1]), partitionFacts(1, [1], [1])]),
+    }),
+    'replication',
+    'note',
+    /there is only one/,
+  ],
+  [
+    'a replica is behind',
+    withKafka({ partitions: ok([partitionFacts(0), partitionFacts(1, [1, 2])]) }),
+    'replication',
+    'warning',
+    /Partition 1 has 2 of 3/,
+  ],
+  [
+    'too few in sync',
+    withKafka({ partitions: ok([partitionFacts(0, [3]), partitionFacts(1, [1, 2])]) }),
+    'replication',
+    'critical',
+    /Partition 0 has 1 of 3 .*min\.insync\.replicas is 2/,
+  ],
+  [
+    'no leader',
+    withKafka({ partitions: { ok: false, error: 'x (LEADER_NOT_AVAILABLE)' } }),
+    'replication',
+    'critical',
+    /no leader/,
+  ],
+  [
+    'a 202 may mean one copy',
+    withTopic({ 'min.insync.replicas': '1' }),
+    'replication',
+    'warning',
+    /one copy of 3/,
+  ],
+  [
+    'unclean elections',
+    withTopic({ 'unclean.leader.election.enable': 'true' }),
+    'replication',
+    'critical',
+    /unclean/,
+  ],
+  [
+    'a session that is refused',
+    { ...healthy(), settings: { ...healthy().settings, sessionTimeoutMs: 3_000 } },
+    'session',
+    'critical',
+    /the broker takes 6000 to 1800000/,
+  ],
+  [
+    'the topic was recreated',
+    withBetween({
+      watermarks: new Map([
+        [0, { low: 0n, high: 7n }],
+        [1, { low: 0n, high: 100n }],
+      ]),
+    }),
+    'offsets',
+    'critical',
+    /partition 0 ends at offset 7, but 100 was written/,
+  ],
+  [
+    'another cluster',
+    withBetween({ offsets: { foreignCluster: 'other', offsets: new Map() } }),
+    'offsets',
+    'critical',
+    /written from cluster other, this one is cluster\./,
+  ],
+  [
+    'records expired',
+    withBetween({ watermarks: new Map([[0, { low: 130n, high: 150n }]]) }),
+    'offsets',
+    'critical',
+    /30 records of partition 0 expired/,
+  ],
+  ['little disk', disk(8e9), 'disk', 'warning', /8\.0 GB left \(8 %\)/],
+  ['no disk', disk(1e9), 'disk', 'critical', /nothing is stored/],
+  [
+    'a disk elsewhere',
+    { ...healthy(), disks: [{ of: 'Kafka', directory: null, space: undefined }] },
+    'disk',
+    'note',
+    /cannot be seen/,
+  ],
+  [
+    'clocks differ',
+    withPostgres({ clock: { aheadMs: -9_000, uncertaintyMs: 5 } }),
+    'clocks',
+    'warning',
+    /9 s behind/,
+  ],
+  [
+    'clocks differ by hours',
+    withPostgres({ clock: { aheadMs: 7.2e6, uncertaintyMs: 5 } }),
+    'clocks',
+    'critical',
+    /2 h ahead of/,
+  ],
+  [
+    'records from the future',
+    withKafka({ inFuture: ok([1]) }),
+    'clocks',
+    'warning',
+    /Partition 1 holds records from the future/,
+  ],
+  [
+    'the API accepts nothing',
+    api({ ready: false, reason: 'Kafka is out of reach', health: {} }),
+    'api',
+    'critical',
+    /accepts nothing: Kafka is out of reach/,
+  ],
+  [
+    'the API that was named is silent',
+    { ...healthy(), api: { url: 'http://x', named: true, answer: failed } },
+    'api',
+    'critical',
+    /No API answers/,
+  ],
+  [
+    'no API at the default address',
+    { ...healthy(), api: { url: 'http://x', named: false, answer: failed } },
+    'api',
+    'note',
+    /No API answers/,
+  ],
+  [
+    'the sink is paused',
+    sink({ state: 'paused', reason: 'disk full', needs_person: false }),
+    'sink',
+    'warning',
+    /is paused: disk full/,
+  ],
+  [
+    'the sink is stopped',
+    sink({ state: 'stopped', reason: 'recreated', needs_person: true }),
+    'sink',
+    'critical',
+    /is stopped: recreated/,
+  ],
+  [
+    'the sink counted expired records',
+    sink({ state: 'running', total_expired: 5 }),
+    'sink',
+    'warning',
+    /5 records expired/,
+  ],
+])
+
+function disk(freeBytes: number): Facts {
+  return {
+    ...healthy(),
+    disks: [{ of: 'PostgreSQL', directory: '/data', space: { totalBytes: 100e9, freeBytes } }],
+  }
+}
+
+function api(answer: { ready: boolean; reason: string | undefined; health: object }): Facts {
+  return { ...healthy(), api: { ...healthy().api, answer: ok({ ...answer, health: {} }) } }
+}
+
+function sink(health: Record<string, unknown>): Facts {
+  return {
+    ...healthy(),
+    sink: { ...healthy().sink, answer: ok({ ready: false, reason: undefined, health }) },
+  }
+}

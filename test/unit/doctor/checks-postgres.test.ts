@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runChecks } from '../../../doctor/checks.ts'
+import type { Facts } from '../../../doctor/facts.ts'
+import type { IndexFacts, LockFacts } from '../../../doctor/facts-postgres.ts'
+import { CHECKS, worstOf } from '../../../doctor/finding.ts'
+import { testBroken } from './broken.ts'
+import { failed, healthy, ok, withBetween, withPostgres, withServer, withSettings } from './healthy.ts'
+
+test('a well installation is ok in every check', () => {
+  const findings = runChecks(healthy())
+  assert.deepEqual([...new Set(findings.map(({ level }) => level))], ['ok'])
+  assert.deepEqual(findings.map(({ check }) => check).toSorted(), Object.keys(CHECKS).toSorted())
+})
+
+const HELD: LockFacts = {
+  table: 'events',
+  mode: 'AccessExclusiveLock',
+  pid: 4711,
+  id: '3/14',
+  gid: null,
+  role: 'ann',
+  application: 'psql',
+  isSink: false,
+  state: 'idle in transaction',
+  ageS: 130,
+}
+
+testBroken([
+  [
+    'PostgreSQL is down',
+    { ...healthy(), postgres: failed, between: undefined },
+    'postgres',
+    'critical',
+    /db:5432\/firehose cannot be reached/,
+  ],
+  [
+    'PostgreSQL is old',
+    withServer({ version_num: 160_001, version: '16.1' }),
+    'postgres',
+    'warning',
+    /16\.1 is older/,
+  ],
+  ['PostgreSQL is new', withServer({ version_num: 190_000, version: '19.0' }), 'postgres', 'note', /newer/],
+  ['a standby', withServer({ in_recovery: true }), 'postgres', 'critical', /standby/],
+  [
+    'read only',
+    withSettings({ default_transaction_read_only: 'on' }),
+    'postgres',
+    'critical',
+    /read_only is on for firehose_sink/,
+  ],
+  ['fsync off', withServer({ fsync: false }), 'durability', 'critical', /fsync is off/],
+  [
+    'full_page_writes off',
+    withServer({ full_page_writes: false }),
+    'durability',
+    'warning',
+    /full_page_writes is off/,
+  ],
+  [
+    'synchronous_commit off',
+    withSettings({ synchronous_commit: 'off' }),
+    'durability',
+    'note',
+    /no event is lost while Kafka keeps it/,
+  ],
+  [
+    'a short statement_timeout',
+    withSettings({ statement_timeout: '5s' }),
+    'timeouts',
+    'warning',
+    /statement_timeout is 5s for firehose_sink/,
+  ],
+  [
+    'two roles of sinks',
+    withPostgres({ sinkRoles: { roles: ['a', 'b'], connected: true } }),
+    'timeouts',
+    'warning',
+    /as a and b/,
+  ],
+  ['few connections', withServer({ connections: 95 }), 'connections', 'warning', /95 of 97/],
+  ['wraparound is near', withServer({ xid_age: 1_200_000_000 }), 'wraparound', 'warning', /1,200,000,000/],
+  ['wraparound is here', withServer({ xid_age: 1_900_000_000 }), 'wraparound', 'critical', /no more writes/],
+  [
+    'a slot holds WAL',
+    withPostgres({ wal: ok({ slots: [{ name: 'old', bytes: 3e9 }], archiving_fails: false }) }),
+    'wal',
+    'warning',
+    /slot old is unused and holds 3\.0 GB/,
+  ],
+  [
+    'archiving fails',
+    withPostgres({ wal: ok({ slots: [], archiving_fails: true }) }),
+    'wal',
+    'warning',
+    /Archiving/,
+  ],
+  [
+    'a table is missing',
+    withPostgres({
+      tables: ok({
+        found: [{ name: 'events', unlogged: false }],
+        missingMigrations: null,
+        events: undefined,
+      }),
+    }),
+    'tables',
+    'critical',
+    /sink_offsets and dead_letters is not there/,
+  ],
+  [
+    'a migration is missing',
+    tables({ missingMigrations: ['004_more.sql'] }),
+    'tables',
+    'critical',
+    /004_more\.sql was not applied/,
+  ],
+  [
+    'a column was altered',
+    tables({ events: { types: 'event_id text', expectedTypes: 'event_id uuid', requiredColumns: [] } }),
+    'tables',
+    'critical',
+    /\(event_id text\)/,
+  ],
+  [
+    'a column is required',
+    tables({ events: { types: '', expectedTypes: '', requiredColumns: ['tenant'] } }),
+    'tables',
+    'critical',
+    /tenant of "events" is NOT NULL/,
+  ],
+  [
+    'events is unlogged',
+    tables({
+      found: [
+        { name: 'events', unlogged: true },
+        { name: 'sink_offsets', unlogged: false },
+        { name: 'dead_letters', unlogged: false },
+      ],
+    }),
+    'tables',
+    'critical',
+    /"events" is UNLOGGED/,
+  ],
+  [
+    'the offsets are unlogged',
+    tables({
+      found: [
+        { name: 'events', unlogged: false },
+        { name: 'sink_offsets', unlogged: true },
+        { name: 'dead_letters', unlogged: false },
+      ],
+    }),
+    'tables',
+    'warning',
+    /"sink_offsets" is UNLOGGED/,
+  ],
+  [
+    'no key of events',
+    indexes((index) => index.name !== 'events_pkey'),
+    'indexes',
+    'critical',
+    /no unique index on \(event_id\)/,
+  ],
+  [
+    'an invalid index',
+    indexes((index) => ({ ...index, valid: index.name !== 'by_user' })),
+    'indexes',
+    'warning',
+    /by_user on "events" is invalid/,
+  ],
+  [
+    'no index for queries',
+    indexes((index) => index.name !== 'by_time'),
+    'indexes',
+    'note',
+    /no index on \(timestamp\)/,
+  ],
+  [
+    'rights are missing',
+    withPostgres({ missingRights: ok([{ role: 'firehose_sink', table: 'events', privilege: 'INSERT' }]) }),
+    'rights',
+    'critical',
+    /firehose_sink lacks INSERT on events: the sink stops/,
+  ],
+  [
+    'a lock',
+    withBetween({ locks: [HELD] }),
+    'locks',
+    'warning',
+    /ann \(psql\), pid 4711, idle in transaction, holds events for 2 min/,
+  ],
+  [
+    'a prepared transaction',
+    withBetween({ locks: [{ ...HELD, pid: null, gid: 'p1' }] }),
+    'locks',
+    'warning',
+    /prepared transaction 'p1'/,
+  ],
+  [
+    'a frozen sink',
+    withBetween({ locks: [{ ...HELD, isSink: true, table: 'sink_offsets' }] }),
+    'locks',
+    'warning',
+    /holds sink_offsets/,
+  ],
+  [
+    'dead letters',
+    withPostgres({ deadLetters: ok([{ reason: 'undecodable', count: 3 }]) }),
+    'dead-letters',
+    'warning',
+    /3 dead letters wait for a person \(3 undecodable\)/,
+  ],
+])
+
+test('a lock that a sink holds for a moment is no finding', () => {
+  assert.equal(worstOf(runChecks(withBetween({ locks: [{ ...HELD, isSink: true, ageS: 2 }] }))), 'ok')
+})
+
+function tables(change: object): Facts {
+  const { postgres } = healthy()
+  assert.ok(postgres.ok && postgres.value.tables.ok)
+  return withPostgres({ tables: ok({ ...postgres.value.tables.value, ...change }) })
+}
+
+function indexes(change: (index: IndexFacts) => IndexFacts | boolean): Facts {
+  const { postgres } = healthy()
+  assert.ok(postgres.ok && postgres.value.indexes.ok)
+  const changed = postgres.value.indexes.value.flatMap((index) => {
+    const result = change(index)
+    return typeof result === 'object' ? [result] : result ? [index] : []
+  })
+  return withPostgres({ indexes: ok(changed) })
+}

@@ -1,0 +1,158 @@
+import type { Between, Facts } from '../../../doctor/facts.ts'
+import type { KafkaFacts } from '../../../doctor/facts-kafka.ts'
+import type { PostgresFacts, ServerFacts } from '../../../doctor/facts-postgres.ts'
+import type { Look } from '../../../doctor/finding.ts'
+import { EVENT_COLUMN_TYPES } from '../../../sink-worker/event-table.ts'
+
+/** What a well three-broker installation looks like; each test breaks one thing of it. */
+export function healthy(): Facts {
+  return {
+    settings: {
+      brokers: ['kafka:9092'],
+      topic: 'events',
+      groupId: 'firehose-sink',
+      sessionTimeoutMs: 10_000,
+      database: 'db:5432/firehose',
+    },
+    kafka: ok(healthyKafka()),
+    postgres: ok(healthyPostgres()),
+    between: ok(healthyBetween()),
+    disks: [{ of: 'PostgreSQL', directory: '/data', space: { totalBytes: 100e9, freeBytes: 50e9 } }],
+    api: {
+      url: 'http://api:8000',
+      named: true,
+      answer: ok({ ready: true, reason: undefined, health: {} }),
+    },
+    sink: {
+      url: 'http://sink:8001',
+      named: true,
+      answer: ok({ ready: true, reason: undefined, health: { state: 'running', total_expired: 0 } }),
+    },
+  }
+}
+
+export function ok<T>(value: T): { ok: true; value: T } {
+  return { ok: true, value }
+}
+
+export const failed: Look<never> = { ok: false, error: 'the reason' }
+
+export function withKafka(change: Partial<KafkaFacts>, facts = healthy()): Facts {
+  return { ...facts, kafka: ok({ ...healthyKafka(), ...change }) }
+}
+
+/** Settings of the topic. */
+export function withTopic(configs: Record<string, string>): Facts {
+  return withKafka({ topicConfigs: ok({ ...TOPIC_CONFIGS, ...configs }) })
+}
+
+export function withPostgres(change: Partial<PostgresFacts>, facts = healthy()): Facts {
+  return { ...facts, postgres: ok({ ...healthyPostgres(), ...change }) }
+}
+
+export function withServer(change: Partial<ServerFacts>): Facts {
+  return withPostgres({ server: { ...healthyPostgres().server, ...change } })
+}
+
+/** Settings of the sink's role. */
+export function withSettings(values: Record<string, string>): Facts {
+  return withPostgres({ settings: ok([{ role: 'firehose_sink', values }]) })
+}
+
+export function withBetween(change: Partial<Between>): Facts {
+  return { ...healthy(), between: ok({ ...healthyBetween(), ...change }) }
+}
+
+export function partitionFacts(partition: number, inSync = [1, 2, 3], replicas = [1, 2, 3]) {
+  return { partition, replicas, inSync }
+}
+
+const TOPIC_CONFIGS = {
+  'cleanup.policy': 'delete',
+  'retention.ms': '604800000',
+  'retention.bytes': '-1',
+  'max.message.bytes': '1048588',
+  'min.insync.replicas': '2',
+  'unclean.leader.election.enable': 'false',
+  'message.timestamp.type': 'CreateTime',
+  'message.timestamp.after.max.ms': '3600000',
+  'message.timestamp.before.max.ms': '9223372036854775807',
+}
+
+function healthyKafka(): KafkaFacts {
+  return {
+    clusterId: 'cluster',
+    brokers: [1, 2, 3].map((nodeId) => ({ nodeId, host: `kafka-${nodeId}`, port: 9092 })),
+    brokerConfigs: ok({ 'group.min.session.timeout.ms': '6000', 'group.max.session.timeout.ms': '1800000' }),
+    topicExists: true,
+    partitions: ok([partitionFacts(0), partitionFacts(1)]),
+    topicConfigs: ok(TOPIC_CONFIGS),
+    watermarks: ok(new Map()),
+    inFuture: ok([]),
+    group: ok({ state: 'Stable', members: [{ host: '10.0.0.1', partitions: [0, 1] }] }),
+  }
+}
+
+function healthyBetween(): Between {
+  return {
+    offsets: {
+      foreignCluster: undefined,
+      offsets: new Map([0, 1].map((partition) => [partition, { partition, nextOffset: 100n, last: null }])),
+    },
+    watermarks: new Map([0, 1].map((partition) => [partition, { low: 0n, high: 100n }])),
+    group: healthyKafka().group,
+    locks: [],
+    progress: { seconds: 2, produced: 0, stored: 0, unread: 0, oldestS: 0 },
+  }
+}
+
+function healthyPostgres(): PostgresFacts {
+  return {
+    server: {
+      version_num: 180_004,
+      version: '18.4',
+      role: 'firehose',
+      database: 'firehose',
+      in_recovery: false,
+      fsync: true,
+      full_page_writes: true,
+      data_directory: '/data',
+      system_identifier: '7',
+      xid_age: 1_000,
+      connections: 3,
+      connections_limit: 97,
+    },
+    clock: { aheadMs: 1, uncertaintyMs: 2 },
+    sinkRoles: { roles: ['firehose_sink'], connected: true },
+    settings: ok([{ role: 'firehose_sink', values: { synchronous_commit: 'on', statement_timeout: '0ms' } }]),
+    tables: ok({
+      found: ['events', 'sink_offsets', 'dead_letters'].map((name) => ({ name, unlogged: false })),
+      missingMigrations: [],
+      events: { types: EVENT_COLUMN_TYPES, expectedTypes: EVENT_COLUMN_TYPES, requiredColumns: [] },
+    }),
+    indexes: ok([
+      { table: 'events', name: 'events_pkey', valid: true, unique: true, keys: 'event_id' },
+      { table: 'events', name: 'by_user', valid: true, unique: false, keys: 'user_id,timestamp' },
+      { table: 'events', name: 'by_time', valid: true, unique: false, keys: 'timestamp' },
+      {
+        table: 'sink_offsets',
+        name: 'sink_offsets_pkey',
+        valid: true,
+        unique: true,
+        keys: 'cluster_id,topic,partition',
+      },
+      {
+        table: 'dead_letters',
+        name: 'dead_letters_pkey',
+        valid: true,
+        unique: true,
+        keys: 'cluster_id,topic,partition,offset',
+      },
+    ]),
+    missingRights: ok([]),
+    locks: ok([]),
+    wal: ok({ slots: [], archiving_fails: false }),
+    deadLetters: ok([]),
+    sizes: ok({ database: 2e9, events: 1e9 }),
+  }
+}
