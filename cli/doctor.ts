@@ -63,7 +63,7 @@ async function main(): Promise<number> {
     return EXIT_CODES[worstOf(findings)]
   } catch (error) {
     const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
-    process.stderr.write(`FIREHOSE UNKNOWN: ${problems.join('\n')}\n`)
+    await write(`FIREHOSE UNKNOWN: ${problems.join('\n')}\n`) // monitors show standard output
     return EXIT_CODES.unknown
   }
 }

@@ -2,7 +2,7 @@ import { readFile, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { KafkaFacts } from './facts-kafka.ts'
-import type { ServerFacts } from './facts-postgres.ts'
+import type { PostgresFacts } from './facts-postgres.ts'
 
 /** The disk of one of the services, if it is one of this machine's. */
 export interface DiskFacts {
@@ -16,11 +16,13 @@ export interface DiskFacts {
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** A directory of the same path on this machine counts only if its own files say that it is this very server's. */
-export async function postgresDisk({ data_directory, system_identifier }: ServerFacts): Promise<DiskFacts> {
+export async function postgresDisk({ server, systemIdentifier }: PostgresFacts): Promise<DiskFacts> {
+  const { data_directory } = server
+  const id = systemIdentifier.ok ? systemIdentifier.value.id : undefined
   const isOurs = async (directory: string): Promise<boolean> => {
     // Its first field is the system identifier, in the server's byte order (src/include/catalog/pg_control.h).
     const control = await readFile(join(directory, 'global', 'pg_control'))
-    return control.readBigUInt64LE(0).toString() === system_identifier
+    return control.readBigUInt64LE(0).toString() === id
   }
   return { of: 'PostgreSQL', directory: data_directory, space: await spaceOf(data_directory, isOurs) }
 }

@@ -18,7 +18,6 @@ export interface ServerFacts {
   full_page_writes: boolean
   /** Null for a role that may not see it. */
   data_directory: string | null
-  system_identifier: string
   xid_age: number
   connections: number
   connections_limit: number
@@ -65,6 +64,8 @@ export interface LockFacts {
 
 export interface PostgresFacts {
   server: ServerFacts
+  /** Of the server's data; what it takes to find them on this machine. */
+  systemIdentifier: Look<{ id: string }>
   /** Ours against PostgreSQL's: positive when PostgreSQL is ahead; and how far off that may be. */
   clock: { aheadMs: number; uncertaintyMs: number }
   /** Roles of the sinks that are connected; our own when none is. */
@@ -125,6 +126,7 @@ export class PostgresLooker implements Reader {
     const roles = connected.length === 0 ? [server.role] : connected.map(({ role }) => role)
     return {
       server,
+      systemIdentifier: await look(async () => await this.#one(sql.SYSTEM_IDENTIFIER)),
       clock,
       sinkRoles: { roles, connected: connected.length > 0 },
       settings: await look(async () => await this.#settings(roles, server.role)),

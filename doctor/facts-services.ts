@@ -36,8 +36,9 @@ async function get(url: string, path: string): Promise<{ ok: boolean; json: Reco
   try {
     response = await fetch(new URL(path, url), { signal: AbortSignal.timeout(LIMIT_MS) })
   } catch (error) {
-    // fetch says "fetch failed"; why stands in its cause.
-    throw (error as Error).cause ?? error
+    const { name, cause } = error as Error
+    if (name === 'TimeoutError') throw new Error(`no answer within ${LIMIT_MS / 1_000} s`, { cause: error })
+    throw cause ?? error // fetch itself says "fetch failed" only
   }
   return { ok: response.ok, json: (await response.json()) as Record<string, unknown> }
 }

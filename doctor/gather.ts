@@ -64,7 +64,7 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
       between: answers ? await lookWithin(LIMIT_MS + APART_MS, watch) : undefined,
       disks: [
         ...(kafka.ok ? [await kafkaDisk(kafka.value, options.startDir)] : []),
-        ...(postgres.ok ? [await postgresDisk(postgres.value.server)] : []),
+        ...(postgres.ok ? [await postgresDisk(postgres.value)] : []),
       ],
       api,
       sink,

@@ -8,11 +8,13 @@ export const SERVER = `
     current_user AS role, current_database() AS database, pg_is_in_recovery() AS in_recovery,
     current_setting('fsync') = 'on' AS fsync, current_setting('full_page_writes') = 'on' AS full_page_writes,
     (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
-    (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
     (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()) AS xid_age,
     (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
       - coalesce(current_setting('reserved_connections', true)::int, 0) AS connections_limit`
+
+/** Some providers keep it to themselves. */
+export const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS id FROM pg_control_system()'
 
 /** The roles of the sinks that are connected now. */
 export const SINK_ROLES = `

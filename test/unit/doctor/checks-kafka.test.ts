@@ -101,17 +101,23 @@ testBroken([
   ],
   [
     'one replica of three brokers',
-    withKafka({ partitions: ok([partitionFacts(0, [1], [1]), partitionFacts(1)]) }),
+    withTopic(
+      { 'min.insync.replicas': '1' },
+      { partitions: ok([partitionFacts(0, [1], [1]), partitionFacts(1)]) },
+    ),
     'replication',
     'warning',
     /on one broker of 3/,
   ],
   [
     'a single broker',
-    withKafka({
-      brokers: [{ nodeId: 1, host: 'a', port: 1 }],
-      partitions: ok([partitionFacts(0, [1], [1]), partitionFacts(1, [1], [1])]),
-    }),
+    withTopic(
+      { 'min.insync.replicas': '1' },
+      {
+        brokers: [{ nodeId: 1, host: 'a', port: 1 }],
+        partitions: ok([partitionFacts(0, [1], [1]), partitionFacts(1, [1], [1])]),
+      },
+    ),
     'replication',
     'note',
     /there is only one/,

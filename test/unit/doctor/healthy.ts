@@ -41,9 +41,9 @@ export function withKafka(change: Partial<KafkaFacts>, facts = healthy()): Facts
   return { ...facts, kafka: ok({ ...healthyKafka(), ...change }) }
 }
 
-/** Settings of the topic. */
-export function withTopic(configs: Record<string, string>): Facts {
-  return withKafka({ topicConfigs: ok({ ...TOPIC_CONFIGS, ...configs }) })
+/** Settings of the topic, and what else is another way in Kafka. */
+export function withTopic(configs: Record<string, string>, change: Partial<KafkaFacts> = {}): Facts {
+  return withKafka({ topicConfigs: ok({ ...TOPIC_CONFIGS, ...configs }), ...change })
 }
 
 export function withPostgres(change: Partial<PostgresFacts>, facts = healthy()): Facts {
@@ -117,11 +117,11 @@ function healthyPostgres(): PostgresFacts {
       fsync: true,
       full_page_writes: true,
       data_directory: '/data',
-      system_identifier: '7',
       xid_age: 1_000,
       connections: 3,
       connections_limit: 97,
     },
+    systemIdentifier: ok({ id: '7' }),
     clock: { aheadMs: 1, uncertaintyMs: 2 },
     sinkRoles: { roles: ['firehose_sink'], connected: true },
     settings: ok([{ role: 'firehose_sink', values: { synchronous_commit: 'on', statement_timeout: '0ms' } }]),
