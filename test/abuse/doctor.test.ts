@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { after, afterEach, before, beforeEach, test, type TestContext } from 'node:test'
 import kafkajs, { type Admin } from 'kafkajs'
-import type { Finding } from '../../doctor/finding.ts'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { migrate } from '../../sink-worker/migrate.ts'
+import { alarms, diagnose, type Diagnosis, textOf } from '../support/diagnosis.ts'
 import { kafkaClient, record, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
 /* The doctor on a real Kafka and PostgreSQL: things are broken one by one, and it has to name each, and it alone. */
 
 const HOUR_MS = 3_600_000
+const RESET_SETTINGS = [
+  'ALTER SYSTEM RESET ALL',
+  'SELECT pg_reload_conf()',
+  'ALTER ROLE firehose RESET ALL',
+  'ALTER DATABASE firehose RESET ALL',
+]
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
 const admin: Admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
 let sink: NodeService
@@ -122,7 +127,13 @@ test('I9: records that expired before they were stored are counted', async () =>
   assert.equal(code, 2)
 })
 
-test('indexes: the key dropped, and one that is invalid', async () => {
+test('indexes: the key dropped, and one that is invalid', async (t) => {
+  afterwards(
+    t,
+    'DROP INDEX IF EXISTS broken_idx',
+    'TRUNCATE events',
+    'ALTER TABLE events ADD PRIMARY KEY (event_id)',
+  )
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT events_pkey')
   await pipeline.query(
     `INSERT INTO events VALUES (gen_random_uuid(), 1, now(), '{}', now()), (gen_random_uuid(), 1, now(), '{}', now())`,
@@ -135,11 +146,14 @@ test('indexes: the key dropped, and one that is invalid', async () => {
     /no unique index on \(event_id\).*stored twice.*broken_idx on "events" is invalid/,
   )
   assert.equal(code, 2)
-  await pipeline.query('DROP INDEX broken_idx')
-  await pipeline.query('ALTER TABLE events ADD PRIMARY KEY (event_id)')
 })
 
-test('the table events: altered types, a required column, unlogged', async () => {
+test('the table events: altered types, a required column, unlogged', async (t) => {
+  afterwards(
+    t,
+    'ALTER TABLE events SET LOGGED',
+    'ALTER TABLE events ALTER COLUMN user_id TYPE bigint, DROP COLUMN tenant',
+  )
   await pipeline.query(
     'ALTER TABLE events ALTER COLUMN user_id TYPE integer, ADD COLUMN tenant text NOT NULL',
   )
@@ -150,11 +164,10 @@ test('the table events: altered types, a required column, unlogged', async () =>
     textOf(findings, 'tables'),
     /user_id integer.*tenant of "events" is NOT NULL.*"events" is UNLOGGED/,
   )
-  await pipeline.query('ALTER TABLE events SET LOGGED')
-  await pipeline.query('ALTER TABLE events ALTER COLUMN user_id TYPE bigint, DROP COLUMN tenant')
 })
 
-test("the server's settings: fsync and full_page_writes off; synchronous_commit off for the role; a short timeout", async () => {
+test("the server's settings: fsync and full_page_writes off; synchronous_commit off for the role; a short timeout", async (t) => {
+  afterwards(t, ...RESET_SETTINGS)
   await pipeline.query('ALTER SYSTEM SET fsync = off')
   await pipeline.query('ALTER SYSTEM SET full_page_writes = off')
   await pipeline.query('SELECT pg_reload_conf()')
@@ -172,10 +185,6 @@ test("the server's settings: fsync and full_page_writes off; synchronous_commit 
   )
   assert.match(textOf(findings, 'timeouts'), /statement_timeout is 9000ms for firehose/)
   assert.equal(code, 2)
-  await pipeline.query('ALTER SYSTEM RESET ALL')
-  await pipeline.query('SELECT pg_reload_conf()')
-  await pipeline.query('ALTER ROLE firehose RESET ALL')
-  await pipeline.query('ALTER DATABASE firehose RESET ALL')
 })
 
 test('a lock: who holds it, also when it hides the offsets', async () => {
@@ -222,7 +231,11 @@ test('dead letters that wait are a warning', async () => {
   assert.equal(code, 1)
 })
 
-test('PostgreSQL down or frozen: the half of Kafka is looked at all the same, in seconds', async () => {
+test('PostgreSQL down or frozen: the half of Kafka is looked at all the same, in seconds', async (t) => {
+  t.after(async () => {
+    await pipeline.backend.postgres.kill()
+    await pipeline.backend.postgres.start()
+  })
   await pipeline.backend.postgres.kill()
   const down = await doctor('--skip', 'sink')
   assert.deepEqual(alarms(down.findings), ['critical postgres'])
@@ -234,11 +247,11 @@ test('PostgreSQL down or frozen: the half of Kafka is looked at all the same, in
   const began = performance.now()
   const frozen = await doctor('--skip', 'sink')
   assert.ok(performance.now() - began < 20_000)
-  await pipeline.backend.postgres.thaw()
   assert.deepEqual(alarms(frozen.findings), ['critical postgres'])
 })
 
-test('synchronous_commit off: a crash takes commits back, and the sink reads them again', async () => {
+test('synchronous_commit off: a crash takes commits back, and the sink reads them again', async (t) => {
+  afterwards(t, ...RESET_SETTINGS)
   await pipeline.query('ALTER ROLE firehose SET synchronous_commit = off')
   await pipeline.query(`ALTER SYSTEM SET wal_writer_delay = '10s'`)
   await pipeline.query('SELECT pg_reload_conf()')
@@ -268,12 +281,12 @@ test('synchronous_commit off: a crash takes commits back, and the sink reads the
   assert.equal(await offset(), String(survived), 'rows and offsets went together')
   sink.thaw()
   await until('stored again', async () => (await pipeline.countEvents()) === rows)
-  await pipeline.query('ALTER SYSTEM RESET ALL')
-  await pipeline.query('SELECT pg_reload_conf()')
-  await pipeline.query('ALTER ROLE firehose RESET ALL')
 })
 
-test('Kafka down: the half of PostgreSQL is looked at all the same; a check of which nothing is known is unknown', async () => {
+test('Kafka down: the half of PostgreSQL is looked at all the same; a check of which nothing is known is unknown', async (t) => {
+  t.after(async () => {
+    await pipeline.backend.kafka.start()
+  })
   await pipeline.backend.kafka.kill()
   const down = await doctor('--skip', 'sink', '--skip', 'api')
   assert.deepEqual(alarms(down.findings), ['critical kafka'])
@@ -286,43 +299,20 @@ test('Kafka down: the half of PostgreSQL is looked at all the same; a check of w
   assert.equal(wrong.code, 3)
   assert.match(wrong.words, /FIREHOSE UNKNOWN: .*must be host:port/)
   assert.equal((await doctor('--check', 'nothing')).code, 3)
-  await pipeline.backend.kafka.start()
 })
-
-interface Diagnosis {
-  code: number
-  findings: Finding[]
-  lag: { records: number; oldest_s: number; produced_per_s: number; stored_per_s: number } | null | undefined
-  /** What it said, if not JSON. */
-  words: string
-}
 
 /** Runs `npm run doctor -- --json ...`; an object changes the environment. */
 async function doctor(...args: (string | Record<string, string>)[]): Promise<Diagnosis> {
   const env = Object.assign({}, pipeline.env, ...args.filter((arg) => typeof arg !== 'string'))
   const options = args.filter((arg) => typeof arg === 'string')
-  const addresses = ['--api', api.url, '--sink', sink.url]
-  return await new Promise((resolve) => {
-    const command = ['cli/doctor.ts', '--json', ...addresses, ...options]
-    execFile(process.execPath, command, { env }, (error, stdout) => {
-      const { findings = [], lag } = stdout.startsWith('{') ? JSON.parse(stdout) : {}
-      resolve({ code: error === null ? 0 : Number(error.code), findings, lag, words: stdout })
-    })
+  return await diagnose(env, ['--api', api.url, '--sink', sink.url, ...options])
+}
+
+/** Mends what a test breaks, also when it fails. */
+function afterwards(t: TestContext, ...statements: string[]): void {
+  t.after(async () => {
+    for (const statement of statements) await pipeline.query(statement)
   })
-}
-
-/** What is worse than a note, worst first. */
-function alarms(findings: readonly Finding[]): string[] {
-  return findings
-    .filter(({ level }) => level !== 'ok' && level !== 'note')
-    .map(({ level, check }) => `${level} ${check}`)
-}
-
-function textOf(findings: readonly Finding[], check: string): string {
-  return findings
-    .filter((finding) => finding.check === check)
-    .map(({ text }) => text)
-    .join(' ')
 }
 
 async function send(values: readonly string[], timestampMs = Date.now()): Promise<void> {
