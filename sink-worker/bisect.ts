@@ -1,5 +1,5 @@
 /** Too many rows were refused for the rows to be the reason. */
-class TooManyRefusedError extends Error {
+export class TooManyRefusedError extends Error {
   /** See sqlstate.ts: waits for a person. */
   readonly needsPerson = true
   constructor(refused: number, of: number, cause: unknown) {

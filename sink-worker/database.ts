@@ -11,6 +11,16 @@ export const APPLICATION_NAME = 'firehose-sink'
 const CONNECT_TIMEOUT_MS = 5_000
 const KEEPALIVE_IDLE_MS = 10_000
 
+/** PostgreSQL said nothing and took nothing while a statement ran; the connection is given up. */
+class SilenceError extends Error {
+  /** See sqlstate.ts: a smaller transaction may do. */
+  readonly isTimeout = true
+  constructor(silenceMs: number) {
+    super(`PostgreSQL has been silent for ${silenceMs} ms`)
+    this.name = 'SilenceError'
+  }
+}
+
 /**
  * One connection to PostgreSQL that is opened again after it broke, and that does not wait for ever: PostgreSQL
  * frozen or gone without a word ends the connection after `silenceMs` without a byte in either direction while a
@@ -136,20 +146,23 @@ export class Database {
     const { socket } = session
     let lastBytes = -1
     let lastChange = Date.now()
+    let silence: SilenceError | undefined
     const watch = setInterval(() => {
       const bytes = socket.bytesRead + socket.bytesWritten
       if (bytes !== lastBytes) {
         lastBytes = bytes
         lastChange = Date.now()
       } else if (Date.now() - lastChange > this.silenceMs) {
-        const silence = `PostgreSQL has been silent for ${this.silenceMs} ms`
-        socket.destroy(new Error(silence))
+        silence = new SilenceError(this.silenceMs)
+        socket.destroy(silence)
         this.destroy()
       }
     }, this.silenceMs / 4)
     this.#running += 1
     try {
       return await work(session)
+    } catch (error) {
+      throw silence ?? error
     } finally {
       this.#running -= 1
       clearInterval(watch)

@@ -16,7 +16,7 @@ import {
 import { scanText } from '../event/scan-json.ts'
 import { toPostgresMicros } from '../event/timestamp.ts'
 import type { TopicIdentity } from './fence.ts'
-import type { Decoded, EventRow, KafkaRecord } from './records.ts'
+import type { DeadLetter, Decoded, DecodedRow, EventRow, KafkaRecord } from './records.ts'
 
 /** RFC 9562 section 5.5 wants a namespace: a fixed random UUID that stands for "a Firehose record by its coordinates". */
 export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
@@ -28,6 +28,21 @@ const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
 
 /** Made once: a scan is synchronous. */
 const scan = new JsonScan()
+
+/** Reads records: those that are rows, and those that can not be. */
+export function decodeRecords(
+  records: readonly KafkaRecord[],
+  identity: TopicIdentity,
+): { rows: DecodedRow[]; dead: DeadLetter[] } {
+  const rows: DecodedRow[] = []
+  const dead: DeadLetter[] = []
+  for (const record of records) {
+    const decoded = decodeRecord(record, identity)
+    if (decoded.ok) rows.push({ record, row: decoded.row })
+    else dead.push(decoded.dead)
+  }
+  return { rows, dead }
+}
 
 /**
  * Reads a record of any producer: one JSON object with the fields of an event in any order; unknown fields are

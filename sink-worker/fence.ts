@@ -36,7 +36,9 @@ class TableMismatchError extends Error {
   /** See sqlstate.ts: waits for a person. */
   readonly needsPerson = true
   constructor(found: string) {
-    super(`the columns of "events" are (${found}), expected (${EVENT_COLUMN_TYPES}); restore their types`)
+    super(
+      `the columns of "events" are (${found}), expected (${EVENT_COLUMN_TYPES}); restore their names and types`,
+    )
     this.name = 'TableMismatchError'
   }
 }

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { WriteResult } from './write-batch.ts'
 
 /** What the sink has done since it started. The worker adds, /health and /metrics read. */
 export interface SinkCounters {
@@ -12,6 +13,15 @@ export interface SinkCounters {
   /** Milliseconds since 1970 of the last commit; undefined before the first. */
   lastCommitMs: number | undefined
   observeBatch: (records: number, durationMs: number) => void
+}
+
+/** Counts one committed transaction. */
+export function countTransaction(counters: SinkCounters, result: WriteResult, durationMs: number): void {
+  counters.stored += result.stored
+  counters.duplicates += result.duplicates
+  counters.dead += result.dead
+  counters.lastCommitMs = Date.now()
+  counters.observeBatch(result.stored + result.duplicates + result.dead, durationMs)
 }
 
 interface Status {

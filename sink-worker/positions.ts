@@ -2,13 +2,35 @@ import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
 import { decideStart, loadOffsets, type Start, stop, type StoredOffset, type Watermarks } from './offsets.ts'
 import type { PartitionState } from './partition.ts'
-import type { TopicDescription } from './record-source.ts'
+import type { TopicDescription, TopicInspector } from './record-source.ts'
 
 /** @throws when Kafka does not know the partition: its metadata may be old, or someone deleted the topic */
 export function watermarksOf(description: TopicDescription, partition: number): Watermarks {
   const watermarks = description.partitions.get(partition)
   if (watermarks === undefined) throw new Error(`Kafka does not know partition ${partition}`)
   return watermarks
+}
+
+/** During a database outage, Kafka still tells how far behind we are. */
+export function showLag(states: Iterable<PartitionState>, { partitions }: TopicDescription): void {
+  for (const state of states)
+    state.highWatermark = partitions.get(state.partition)?.high ?? state.highWatermark
+}
+
+/**
+ * As readPositions(), which is asked twice where one can not be right: another worker may have read and written on
+ * after `description` was made, and an end of the log that is newer decides.
+ */
+export async function readSurePositions(
+  database: Database,
+  inspector: TopicInspector,
+  description: TopicDescription,
+  identity: TopicIdentity,
+  partitions: readonly number[],
+): Promise<Map<number, PartitionState>> {
+  const positions = await readPositions(database, description, identity, partitions)
+  if ([...positions.values()].every(({ stopped }) => stopped === undefined)) return positions
+  return await readPositions(database, await inspector.describe(), identity, partitions)
 }
 
 /**
@@ -34,7 +56,7 @@ export function decidePosition(
  *
  * @throws the driver's errors; see watermarksOf
  */
-export async function readPositions(
+async function readPositions(
   database: Database,
   description: TopicDescription,
   identity: TopicIdentity,

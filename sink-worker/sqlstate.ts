@@ -50,6 +50,17 @@ export function classifyError(error: unknown): ErrorClass {
   return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
 }
 
+/** A time limit of the server's that a smaller transaction may keep. */
+const TIMEOUT_CODES: ReadonlySet<string | undefined> = new Set([
+  '57014', // query_canceled: statement_timeout
+  '25P04', // transaction_timeout
+])
+
+/** Whether the transaction took too long, so that a smaller one may do. */
+export function isTimeout(error: unknown): boolean {
+  return (error as { isTimeout?: boolean } | null)?.isTimeout === true || TIMEOUT_CODES.has(sqlstateOf(error))
+}
+
 /** The SQLSTATE of an error, if PostgreSQL sent it (only then has it a severity); Node's codes (EPIPE) are none. */
 export function sqlstateOf(error: unknown): string | undefined {
   const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
@@ -57,12 +68,15 @@ export function sqlstateOf(error: unknown): string | undefined {
   return isFromServer ? code : undefined
 }
 
-/** What a person can do about an error that names no remedy itself. */
+/** What a person can do about an error that names no remedy itself, by code or class. */
 const REMEDIES: Record<string, string> = {
-  '42P01': 'run "npm run migrate"',
+  '28': 'check the user and password in DATABASE_URL, and pg_hba.conf',
+  '42': 'mend the table, or the trigger or function that raises it',
+  '42P01': 'run "npm run migrate", or give the table its name back',
   '42703': 'run "npm run migrate", or mend the trigger that names this column',
   '3D000': 'create the database, then run "npm run migrate"',
-  '42501': 'grant the sink the rights that it needs on this table',
+  '42501': 'grant the sink the rights that it needs ("npm run migrate -- --sink-role" does)',
+  '55000': 'make the unique constraints of "events" NOT DEFERRABLE',
   '53300': 'raise max_connections or run fewer workers',
 }
 
@@ -74,7 +88,8 @@ export function describeError(error: unknown): string {
   const { message = '', code, errors = [] } = error as { message?: string; code?: string; errors?: Error[] }
   // Several addresses were tried ("localhost" has two): the error that holds theirs has no message of its own.
   const text = message || errors.map((each) => each.message).join(', ') || String(error)
-  const remedy = code === undefined ? undefined : REMEDIES[code]
+  const sqlstate = sqlstateOf(error)
+  const remedy = sqlstate === undefined ? undefined : (REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)])
   return [
     text,
     code === undefined || text.includes(code) ? '' : ` (${code})`,

@@ -1,50 +1,80 @@
+import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
+import { countRecords, cutRequest } from './cut-request.ts'
 import type { Database } from './database.ts'
-import { FenceLostError, type TopicIdentity } from './fence.ts'
-import { classifyError } from './sqlstate.ts'
+import { FenceLostError, type Slice, type TopicIdentity } from './fence.ts'
+import { classifyError, isTimeout } from './sqlstate.ts'
 import {
   type Road,
   RowsKeptOutError,
+  trySample,
   writeBatch,
   type WriteRequest,
   type WriteResult,
 } from './write-batch.ts'
 
-/** What became of a batch. Anything but `stored` stored nothing, or nobody knows: the offsets row tells. */
+/** What became of the next transaction. Anything but `stored` stored nothing, or nobody knows: the offsets row tells. */
 export type StoreOutcome =
-  | { kind: 'stored'; result: WriteResult }
+  | { kind: 'stored'; stored: StoredPart; rest: WriteRequest | undefined }
   /** Another worker wrote the range: read the offsets and go on from there. */
   | { kind: 'fence_lost' }
   /** Pause until it works. */
   | { kind: 'failed'; error: unknown }
 
+/** One committed transaction. */
+export interface StoredPart {
+  slices: readonly Slice[]
+  result: WriteResult
+  durationMs: number
+}
+
 /** After a duplicate, this many batches without one go the staged road before COPY is tried again. */
 const STAGED_BATCHES = 20
 /** More refused rows than this, and than half of a batch (or in batches of which nothing was stored), are not the rows' fault. */
 const FEW_ROWS = 10
+/** Splitting takes up to two tries a row, and each looks through what the earlier ones left: more rows than these go into several transactions. */
+const SPLIT_ROWS = 200
 const CONTENTION_ATTEMPTS = 5
 
 /**
- * Which road a batch takes, and when another. Remembers, from batch to batch, that duplicates are about and that rows
- * are being refused: a broken table with one event a batch must not bury them one by one for ever.
+ * Which road a batch takes, and when another, and how much of it goes into one transaction. Remembers, from batch to
+ * batch, that duplicates are about, that rows are being refused (a broken table with one event a batch must not bury
+ * them one by one for ever), and how much was too much.
  */
 export class BatchStore {
   readonly #db: Database
   #stagedToGo = 0
   /** Refused rows of the latest batches of which nothing was stored: with one event a batch, they are all there is. */
   #refusedInARow = 0
+  /** Records of one transaction. */
+  #limit = NO_LIMIT
+  /** After a deadlock: so many transactions hold one partition each. */
+  #singlyToGo = 0
 
   constructor(db: Database) {
     this.#db = db
   }
 
-  /** Each try is a new fenced transaction. Never rejects. */
-  async store(identity: TopicIdentity, request: WriteRequest): Promise<StoreOutcome> {
+  /**
+   * Stores the request, or the first part of it, in one transaction; each try is a new, fenced one. The rest is for
+   * the caller to bring again, unless its positions have become void. Never rejects.
+   */
+  async storeNext(identity: TopicIdentity, whole: WriteRequest): Promise<StoreOutcome> {
+    let request = whole
     let road: Road = this.#stagedToGo > 0 ? 'staged' : 'copy'
     for (let contentions = 0; ; ) {
+      const startedMs = performance.now()
+      const [head, rest] = this.#cut(request, road)
       try {
-        const result = await writeBatch(this.#db, identity, request, road, this.#tooMany)
-        this.#remember(road, result, request.rows.length)
-        return { kind: 'stored', result }
+        if (road === 'split' && rest !== undefined && request.tableIsGood !== true) {
+          await trySample(this.#db, identity, request, this.#tooMany)
+          request = { ...request, tableIsGood: true }
+          continue
+        }
+        const tooMany = request.tableIsGood === true ? () => false : this.#tooMany
+        const result = await writeBatch(this.#db, identity, head, road, tooMany)
+        const stored = { slices: head.slices, result, durationMs: performance.now() - startedMs }
+        this.#remember(road, head, stored)
+        return { kind: 'stored', stored, rest }
       } catch (error) {
         if (error instanceof FenceLostError) return { kind: 'fence_lost' }
         const next = dearerRoad(road, error)
@@ -52,38 +82,31 @@ export class BatchStore {
           road = next
           continue
         }
+        if (isTimeout(error)) this.#limit = limitAfterTimeout(this.#limit, countRecords(head))
         if (classifyError(error) !== 'contention') return { kind: 'failed', error }
-        if (request.slices.length > 1) return await this.#storeOneByOne(identity, request)
+        if (head.slices.length > 1) this.#singlyToGo = head.slices.length
         contentions += 1
         if (contentions === CONTENTION_ATTEMPTS) return { kind: 'failed', error }
       }
     }
   }
 
-  /** After a deadlock: a transaction a partition. What is stored before one fails stays; the offsets tell. */
-  async #storeOneByOne(identity: TopicIdentity, request: WriteRequest): Promise<StoreOutcome> {
-    const total: WriteResult = { stored: 0, duplicates: 0, dead: 0, refused: 0 }
-    for (const slice of request.slices) {
-      const isOfSlice = ({ record }: { record: { partition: number } }): boolean =>
-        record.partition === slice.partition
-      const outcome = await this.store(identity, {
-        slices: [slice],
-        rows: request.rows.filter(isOfSlice),
-        dead: request.dead.filter(isOfSlice),
-      })
-      if (outcome.kind !== 'stored') return outcome
-      for (const name of ['stored', 'duplicates', 'dead', 'refused'] as const)
-        total[name] += outcome.result[name]
-    }
-    return { kind: 'stored', result: total }
+  #cut(request: WriteRequest, road: Road): [WriteRequest, WriteRequest?] {
+    const hasRefused = road === 'split' || request.tableIsGood === true
+    const most = hasRefused ? Math.min(this.#limit, SPLIT_ROWS) : this.#limit
+    return cutRequest(request, most, this.#singlyToGo > 0)
   }
 
   /** A row that was stored proves that the table works; so only batches without one add up. */
   readonly #tooMany = (refused: number, of: number): boolean =>
     (refused > FEW_ROWS && refused > of / 2) || (refused === of && refused + this.#refusedInARow > FEW_ROWS)
 
-  #remember(road: Road, result: WriteResult, rows: number): void {
-    if (rows > 0) this.#refusedInARow = result.refused === rows ? this.#refusedInARow + rows : 0
+  #remember(road: Road, head: WriteRequest, { result, durationMs }: StoredPart): void {
+    const rows = head.rows.length
+    this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
+    this.#singlyToGo = Math.max(0, this.#singlyToGo - 1)
+    const isAllRefused = result.refused === rows && head.tableIsGood !== true
+    if (rows > 0) this.#refusedInARow = isAllRefused ? this.#refusedInARow + rows : 0
     if (road === 'copy') return
     const isClean = result.stored + result.refused === rows // no duplicate, no id conflict
     this.#stagedToGo = isClean ? Math.max(0, this.#stagedToGo - 1) : STAGED_BATCHES

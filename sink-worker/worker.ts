@@ -8,20 +8,21 @@
  */
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
-import type { SinkCounters } from './metrics.ts'
+import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from './database.ts'
-import { decodeRecord } from './decode-record.ts'
+import { decodeRecords } from './decode-record.ts'
 import type { TopicIdentity } from './fence.ts'
 import { stop, wasSeenBefore } from './offsets.ts'
 import { OutageGuard } from './outage-guard.ts'
 import { type Part, toRequest } from './part.ts'
 import { type PartitionState, placeBatch } from './partition.ts'
-import { readPositions, watermarksOf } from './positions.ts'
+import { readSurePositions, showLag, watermarksOf } from './positions.ts'
 import type { RecordBatch, RecordSource, SourceListener, TopicInspector } from './record-source.ts'
-import type { DeadLetter, DecodedRow, KafkaRecord } from './records.ts'
-import { BatchStore } from './store-batch.ts'
+import type { KafkaRecord } from './records.ts'
+import { statusOf } from './status.ts'
+import { BatchStore, type StoredPart } from './store-batch.ts'
 import { TransactionQueue } from './transaction-queue.ts'
-import type { WriteResult } from './write-batch.ts'
+import type { WriteRequest } from './write-batch.ts'
 
 /** Records of a batch that are next, with what is missing before them. */
 interface Placed {
@@ -108,7 +109,7 @@ export class Worker implements SourceListener {
           to,
           last,
           ...placed,
-          ...this.#decode(placed.records),
+          ...decodeRecords(placed.records, this.#identity),
         }
         return (await this.#queue.add(part)) ? to : undefined
       }
@@ -123,24 +124,9 @@ export class Worker implements SourceListener {
 
   /** What /health says. */
   status() {
-    const { breaker } = this.#outage
-    const partitions = [...this.#partitions.values()]
-    const stopped = partitions.find((state) => state.stopped !== undefined)?.stopped
-    const isStarting = this.#assigned === undefined || this.#recovery !== undefined
-    const isPaused = breaker.kind !== 'running'
-    return {
-      state: isPaused ? 'paused' : isStarting ? 'starting' : stopped === undefined ? 'running' : 'stopped',
-      reason: isPaused ? breaker.reason : stopped,
-      // An outage mends itself here once it is over there; the rest waits for a person.
-      needs_person: isPaused ? breaker.needsPerson : stopped !== undefined,
-      paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
-      partitions: partitions.map(({ partition, next, read, highWatermark, stopped: why }) => ({
-        partition,
-        next_offset: Number(next),
-        lag: Math.max(0, Number(highWatermark - read)),
-        ...(why === undefined ? {} : { stopped: why }),
-      })),
-    }
+    return statusOf(this.#outage.breaker, [...this.#partitions.values()], {
+      isStarting: this.#assigned === undefined || this.#recovery !== undefined,
+    })
   }
 
   /** I8: lets the transaction that runs end, up to `limitMs`, takes nothing new, and closes the connection. */
@@ -208,53 +194,45 @@ export class Worker implements SourceListener {
     this.#lookAgainLater()
   }
 
-  #decode(records: readonly KafkaRecord[]): { rows: DecodedRow[]; dead: DeadLetter[] } {
-    const rows: DecodedRow[] = []
-    const dead: DeadLetter[] = []
-    for (const record of records) {
-      const decoded = decodeRecord(record, this.#identity)
-      if (decoded.ok) rows.push({ record, row: decoded.row })
-      else dead.push(decoded.dead)
-    }
-    return { rows, dead }
-  }
-
-  /** Writes all parts in one transaction, unless something made their positions void meanwhile. */
+  /** Writes all parts, in one transaction if it can be, unless something made their positions void meanwhile. */
   async #write(parts: readonly Part[]): Promise<boolean> {
-    if (this.#isStopping || parts.some(({ generation }) => generation !== this.#generation)) return false
-    const startedMs = performance.now()
-    const outcome = await this.#store.store(this.#identity, toRequest(parts))
-    switch (outcome.kind) {
-      case 'stored':
-        this.#committed(parts, outcome.result, performance.now() - startedMs)
-        return true
-      case 'fence_lost':
-        this.#parts.counters.fencesLost += 1
-        this.#parts.logger.warn('another worker wrote these offsets; reading them again')
-        this.#startOver()
-        return false
-      case 'failed':
-        this.#fail(outcome.error)
-        return false
+    let rest: WriteRequest | undefined = toRequest(parts)
+    while (rest !== undefined) {
+      if (this.#isStopping || parts.some(({ generation }) => generation !== this.#generation)) return false
+      const outcome = await this.#store.storeNext(this.#identity, rest)
+      switch (outcome.kind) {
+        case 'stored':
+          this.#committed(parts, outcome.stored)
+          rest = outcome.rest
+          break
+        case 'fence_lost':
+          this.#parts.counters.fencesLost += 1
+          this.#parts.logger.warn('another worker wrote these offsets; reading them again')
+          this.#startOver()
+          return false
+        case 'failed':
+          this.#parts.database.destroy() // as in #recover()
+          this.#fail(outcome.error)
+          return false
+      }
     }
+    return true
   }
 
-  #committed(parts: readonly Part[], result: WriteResult, durationMs: number): void {
+  #committed(parts: readonly Part[], { slices, result, durationMs }: StoredPart): void {
     const { counters, logger } = this.#parts
-    for (const { state, from, to, expired } of parts) {
+    for (const { partition, from, to } of slices) {
+      const part = parts.find(({ state }) => state.partition === partition)
+      if (part === undefined) continue
+      const { state, expired } = part
       state.next = to
       state.read = to
       state.gapConfirmed = false
-      if (expired === 0) continue
+      if (expired === 0 || from !== part.from) continue // counted with the first records after the gap
       counters.expired += expired
-      const facts = { partition: state.partition, from: String(from), count: expired }
-      logger.error(facts, 'records expired before they were read')
+      logger.error({ partition, from: String(from), count: expired }, 'records expired before they were read')
     }
-    counters.stored += result.stored
-    counters.duplicates += result.duplicates
-    counters.dead += result.dead
-    counters.lastCommitMs = Date.now()
-    counters.observeBatch(result.stored + result.duplicates + result.dead, durationMs)
+    countTransaction(counters, result, durationMs)
     if (result.dead > 0) logger.warn({ count: result.dead }, 'records went to dead_letters')
     this.#outage.close()
   }
@@ -278,17 +256,21 @@ export class Worker implements SourceListener {
     let generation: number
     do {
       generation = this.#generation
-      await this.#outage.untilItWorks(async () => await this.#readPositions())
+      await this.#outage.untilItWorks(async () => {
+        await this.#readPositions().catch((error: unknown) => {
+          // The next try may find another server (failover), or new settings of the role.
+          this.#parts.database.destroy()
+          throw error
+        })
+      })
     } while (generation !== this.#generation && !this.#isStopping)
     this.#recovery = undefined
     if (this.#isStopping || this.#assigned === undefined) return
 
     this.#outage.probe()
     this.#lookAgainLater()
-    for (const state of this.#partitions.values()) {
-      if (state.stopped === undefined)
-        this.#parts.source.seek(state.partition, state.check?.offset ?? state.read)
-    }
+    for (const { partition, check, read } of this.#started)
+      this.#parts.source.seek(partition, check?.offset ?? read)
     this.#fetchStarted()
     this.#closeOutageIfCaughtUp()
   }
@@ -296,45 +278,36 @@ export class Worker implements SourceListener {
   /** A person may have resolved what stopped a partition. */
   #lookAgainLater(): void {
     clearTimeout(this.#lookAgain)
-    const isStopped = [...this.#partitions.values()].some((state) => state.stopped !== undefined)
+    const isStopped = this.#started.length < this.#partitions.size
     if (isStopped) this.#lookAgain = setTimeout(() => this.#startOver(), STOPPED_RECHECK_MS).unref()
+  }
+
+  get #started(): PartitionState[] {
+    return [...this.#partitions.values()].filter((state) => state.stopped === undefined)
   }
 
   /** Without a record to write, no commit can show that all is well again. */
   #closeOutageIfCaughtUp(): void {
-    const reading = [...this.#partitions.values()].filter((state) => state.stopped === undefined)
-    if (reading.every((state) => state.highWatermark <= state.read)) this.#outage.close()
+    if (this.#started.every((state) => state.highWatermark <= state.read)) this.#outage.close()
   }
 
   #fetchStarted(): void {
-    const started = [...this.#partitions.values()].filter((state) => state.stopped === undefined)
-    this.#parts.source.fetchOnly(started.map((state) => state.partition))
+    this.#parts.source.fetchOnly(this.#started.map((state) => state.partition))
   }
 
   async #readPositions(): Promise<void> {
     const { database, inspector, topic, logger } = this.#parts
     await this.#queue.idle() // on the same connection, a transaction that runs would show its own offsets
-    let description = await inspector.describe()
-    this.#showLag(description.partitions)
+    const description = await inspector.describe()
+    showLag(this.#partitions.values(), description)
     await database.open()
     this.#identity = { clusterId: description.clusterId, topic }
-    let positions = await readPositions(database, description, this.#identity, this.#assigned ?? [])
-    if ([...positions.values()].some(({ stopped }) => stopped !== undefined)) {
-      // Another worker may have read and written on between our two looks: an end of the log that is newer decides.
-      description = await inspector.describe()
-      positions = await readPositions(database, description, this.#identity, this.#assigned ?? [])
-    }
+    const assigned = this.#assigned ?? []
+    const positions = await readSurePositions(database, inspector, description, this.#identity, assigned)
     for (const { partition, stopped } of positions.values()) {
       const isNews = stopped !== undefined && this.#partitions.get(partition)?.stopped !== stopped
       if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
     }
     this.#partitions = positions
-  }
-
-  /** During a database outage, Kafka still tells how far behind we are. */
-  #showLag(partitions: ReadonlyMap<number, { high: bigint }>): void {
-    for (const state of this.#partitions.values()) {
-      state.highWatermark = partitions.get(state.partition)?.high ?? state.highWatermark
-    }
   }
 }

@@ -1,4 +1,4 @@
-import { type Attempt, storeBySplitting } from './bisect.ts'
+import { type Attempt, storeBySplitting, TooManyRefusedError } from './bisect.ts'
 import type { Database } from './database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { encodeCopy } from './encode-copy.ts'
@@ -17,6 +17,8 @@ export interface WriteRequest {
   slices: readonly Slice[]
   rows: readonly DecodedRow[]
   dead: readonly DeadLetter[]
+  /** Rows of it are refused, and a sample showed that the table is not to blame. */
+  tableIsGood?: boolean
 }
 
 /** What one committed transaction stored. */
@@ -74,6 +76,41 @@ export async function writeBatch(
   }
 }
 
+/** Rows of a sample, tried one by one. */
+const SAMPLE_ROWS = 128
+
+/**
+ * Tries rows from all over the request and stores none: of too many rows to split them in one transaction, it tells
+ * whether the table is to blame.
+ *
+ * @throws {TooManyRefusedError} or the driver's error
+ */
+export async function trySample(
+  db: Database,
+  identity: TopicIdentity,
+  { slices, rows }: WriteRequest,
+  tooMany: TooMany,
+): Promise<void> {
+  const step = Math.max(1, rows.length / SAMPLE_ROWS)
+  const sample = Array.from({ length: Math.floor(rows.length / step) }, (_, index) =>
+    rows.slice(Math.floor(index * step), Math.floor(index * step) + 1),
+  )
+  try {
+    await openFencedTransaction(db, identity, slices)
+    await createSplitting(db)
+    let refused = 0
+    for (const segment of sample) {
+      const attempt = await trySegment(db, segment)
+      if (!attempt.refused) continue
+      refused += 1
+      if (tooMany(refused, sample.length))
+        throw new TooManyRefusedError(refused, sample.length, attempt.error)
+    }
+  } finally {
+    await db.rollback()
+  }
+}
+
 /** What became of the rows of a batch. */
 export interface RoadOutcome extends StagedOutcome {
   /** Of the dead letters: rows that PostgreSQL refused. */
@@ -115,29 +152,40 @@ export async function splitRoad(
   tooMany: TooMany,
 ): Promise<RoadOutcome> {
   const total: RoadOutcome = { stored: 0, duplicates: [], dead: [], refused: 0 }
-  await createStaging(db)
-  await db.query('SET CONSTRAINTS ALL IMMEDIATE') // a deferred one must speak while its row can still be told
-
+  await createSplitting(db)
   const store = async (segment: readonly DecodedRow[]): Promise<Attempt> => {
-    await db.query('SAVEPOINT segment')
-    try {
-      const outcome = await writeStaged(db, segment)
-      await db.query('RELEASE SAVEPOINT segment')
-      total.stored += outcome.stored
-      total.duplicates.push(...outcome.duplicates)
-      total.dead.push(...outcome.dead)
-      return { refused: false }
-    } catch (error) {
-      const kind = classifyError(error)
-      if (kind !== 'row' && kind !== 'unique_violation') throw error // the latter: of a user's deferred constraint
-      await db.query('ROLLBACK TO SAVEPOINT segment')
-      return { refused: true, error }
-    }
+    const attempt = await trySegment(db, segment)
+    if (attempt.refused) return attempt
+    total.stored += attempt.outcome.stored
+    total.duplicates.push(...attempt.outcome.duplicates)
+    total.dead.push(...attempt.outcome.dead)
+    return attempt
   }
   const refused = await storeBySplitting(rows, store, tooMany)
   total.refused = refused.length
   total.dead.push(...refused.map(({ item, error }) => refusedRow(item, error)))
   return total
+}
+
+async function createSplitting(db: Database): Promise<void> {
+  await createStaging(db)
+  await db.query('SET CONSTRAINTS ALL IMMEDIATE') // a deferred one must speak while its row can still be told
+}
+
+type SegmentAttempt = { refused: false; outcome: StagedOutcome } | { refused: true; error: unknown }
+
+async function trySegment(db: Database, segment: readonly DecodedRow[]): Promise<SegmentAttempt> {
+  await db.query('SAVEPOINT segment')
+  try {
+    const outcome = await writeStaged(db, segment)
+    await db.query('RELEASE SAVEPOINT segment')
+    return { refused: false, outcome }
+  } catch (error) {
+    const kind = classifyError(error)
+    if (kind !== 'row' && kind !== 'unique_violation') throw error // the latter: of a user's deferred constraint
+    await db.query('ROLLBACK TO SAVEPOINT segment')
+    return { refused: true, error }
+  }
 }
 
 function refusedRow({ record, row }: DecodedRow, error: unknown): DeadLetter {

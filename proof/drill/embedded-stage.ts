@@ -46,19 +46,13 @@ export async function startEmbeddedStage(): Promise<Stage> {
     const api = await pipeline.startApi()
     const httpProxy = await TcpProxy.start(addressOf(api.url), () => new HttpTap())
     proxies.push(httpProxy)
-    const startSink = async (name: string): Promise<SinkPart> => {
-      const { url } = pipeline.backend.postgres
-      const proxy = await TcpProxy.start(addressOf(url), () => new PostgresTap())
-      proxies.push(proxy)
-      const through = new URL(url)
-      through.port = String(proxy.port)
-      return sinkPart(name, await pipeline.startSink({ DATABASE_URL: through.href }), proxy)
-    }
+    const sinks = [await startSink(pipeline, 'sink 1'), await startSink(pipeline, 'sink 2')] as const
+    proxies.push(...sinks.map(({ proxy }) => proxy))
     const { kafka, postgres } = pipeline.backend
     return {
       kinds: disk === undefined ? { ...KINDS, disk_full: [] } : KINDS,
       api: servicePart('API', api),
-      sinks: [await startSink('sink 1'), await startSink('sink 2')],
+      sinks,
       kafka: backendPart('Kafka', kafka, async () => await kafkaAnswers(kafkaPort, PROBE_MS)),
       postgres: backendPart('PostgreSQL', postgres, async () => await databaseAnswers(postgres.url)),
       databaseUrl: postgres.url,
@@ -76,6 +70,26 @@ export async function startEmbeddedStage(): Promise<Stage> {
     await close()
     throw error
   }
+}
+
+/** A sink with a proxy between it and PostgreSQL. */
+export interface ProxiedSink extends SinkPart {
+  service: NodeService
+  proxy: TcpProxy
+}
+
+/** Starts a sink that reaches PostgreSQL through a proxy. `env` goes before the pipeline's. */
+export async function startSink(
+  pipeline: Pipeline,
+  name: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<ProxiedSink> {
+  const url = env.DATABASE_URL ?? pipeline.backend.postgres.url
+  const proxy = await TcpProxy.start(addressOf(url), () => new PostgresTap())
+  const through = new URL(url)
+  through.port = String(proxy.port)
+  const service = await pipeline.startSink({ ...env, DATABASE_URL: through.href })
+  return { ...sinkPart(name, service, proxy), service, proxy }
 }
 
 function rivalOf(pipeline: Pipeline): Required<Pick<Stage, 'startRival' | 'stopRival'>> {

@@ -142,7 +142,7 @@ test('an error in one line: its message, its code if that is not in it, what to 
   assert.equal(describeError(errorWith(undefined, 'just so')), 'just so')
   assert.match(
     describeError(errorWith('42P01', 'no relation')),
-    /^no relation \(42P01\): run "npm run migrate"$/,
+    /^no relation \(42P01\): run "npm run migrate"/,
   )
   const withRow = Object.assign(errorWith('23514', 'violates check'), {
     detail: 'Failing row contains (secret).',

@@ -1,0 +1,25 @@
+import type { Breaker } from './outage.ts'
+import type { PartitionState } from './partition.ts'
+
+/** What /health says of the worker. Pure. */
+export function statusOf(
+  breaker: Breaker,
+  partitions: readonly PartitionState[],
+  { isStarting }: { isStarting: boolean },
+) {
+  const stopped = partitions.find((state) => state.stopped !== undefined)?.stopped
+  const isPaused = breaker.kind !== 'running'
+  return {
+    state: isPaused ? 'paused' : isStarting ? 'starting' : stopped === undefined ? 'running' : 'stopped',
+    reason: isPaused ? breaker.reason : stopped,
+    // An outage mends itself here once it is over there; the rest waits for a person.
+    needs_person: isPaused ? breaker.needsPerson : stopped !== undefined,
+    paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
+    partitions: partitions.map(({ partition, next, read, highWatermark, stopped: why }) => ({
+      partition,
+      next_offset: Number(next),
+      lag: Math.max(0, Number(highWatermark - read)),
+      ...(why === undefined ? {} : { stopped: why }),
+    })),
+  }
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { Pipeline } from '../../proof/pipeline.ts'
+import {
+  assertDrained,
+  healthOf,
+  leastPrivilegedUrl,
+  metricOf,
+  pausedBy,
+  range,
+  sendEvents,
+  SHORT_TIMEOUTS,
+} from '../support/sink-abuse.ts'
+
+/* A batch that is too much for one transaction: too slow a table, or too many refused rows. */
+
+let pipeline: Pipeline
+let sink: NodeService
+
+before(async () => {
+  pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1', ...SHORT_TIMEOUTS })
+  sink = await pipeline.startSink({ DATABASE_URL: await leastPrivilegedUrl(pipeline) })
+})
+afterEach(async () => {
+  await pipeline.query('DROP TRIGGER IF EXISTS slow ON events')
+})
+after(async () => {
+  await pipeline?.close()
+})
+
+test('I5: a trigger too slow for a whole batch: smaller ones are stored, and large ones again when it is gone', async (t) => {
+  await slowTrigger('0.02')
+  const from = performance.now()
+  await sendEvents(pipeline, range(0, 400)) // 8 s in one transaction, with 1 s of patience
+  await assertDrained(pipeline, sink)
+  t.diagnostic(`400 rows of 20 ms took ${((performance.now() - from) / 1000).toFixed(1)} s`)
+  assert.equal((await healthOf(sink)).total_duplicates, 0)
+
+  await pipeline.query('DROP TRIGGER slow ON events')
+  await sendEvents(pipeline, range(1_000, 3_000)) // grows back meanwhile
+  await assertDrained(pipeline, sink)
+  const earlier = await metricOf(sink, 'firehose_sink_batch_records_count')
+  await sendEvents(pipeline, range(5_000, 3_000))
+  await assertDrained(pipeline, sink)
+  const transactions = (await metricOf(sink, 'firehose_sink_batch_records_count')) - earlier
+  assert.ok(transactions <= 2, `3000 rows in ${transactions} transactions`)
+})
+
+test('I5: a trigger so slow that only single rows are stored in time: all are', async (t) => {
+  await slowTrigger('0.6')
+  const from = performance.now()
+  await sendEvents(pipeline, range(10_000, 8))
+  await assertDrained(pipeline, sink)
+  t.diagnostic(`8 rows of 600 ms took ${((performance.now() - from) / 1000).toFixed(1)} s`)
+})
+
+test('I5: a statement_timeout that is too short for a whole batch: smaller ones are stored', async () => {
+  await slowTrigger('0.02')
+  await pipeline.query(`ALTER ROLE firehose_sink SET statement_timeout = '500ms'`)
+  await sink.stop(10_000)
+  await sink.start()
+  await sendEvents(pipeline, range(11_000, 100))
+  const paused = await pausedBy(sink, /statement timeout/)
+  assert.equal(paused.needs_person, false)
+  await assertDrained(pipeline, sink)
+  await pipeline.query('ALTER ROLE firehose_sink RESET statement_timeout')
+  await sink.stop(10_000)
+  await sink.start()
+})
+
+test('I6: hundreds of refused rows scattered in a batch: those alone are buried, in transactions of bounded size', async (t) => {
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_fifth CHECK (user_id % 5 <> 0) NOT VALID')
+  const from = performance.now()
+  await sendEvents(pipeline, range(21_000, 2_000))
+  await assertDrained(pipeline, sink)
+  t.diagnostic(`2000 rows took ${((performance.now() - from) / 1000).toFixed(1)} s`)
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT no_fifth')
+  const stored = await pipeline.query('SELECT 1 FROM events WHERE user_id BETWEEN 21000 AND 22999')
+  assert.equal(stored.length, 1_600)
+  const [largest] = await pipeline.query<{ count: string }>(
+    `SELECT count(*) FROM dead_letters WHERE reason = 'constraint' GROUP BY created_at ORDER BY 1 DESC LIMIT 1`,
+  )
+  assert.ok(Number(largest?.count) <= 100, `${largest?.count} dead letters in one transaction, by its now()`)
+})
+
+test('I6: one client sends a thousand refused events in a row: no pause, they alone are buried', async () => {
+  const { total_dead } = await healthOf(sink)
+  const pauses = await metricOf(sink, 'firehose_sink_pauses_total')
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_777 CHECK (user_id <> 777)')
+  await sendEvents(pipeline, range(30_000, 5_000), (n) => (n < 31_000 || n >= 32_200 ? {} : { user_id: 777 }))
+  await assertDrained(pipeline, sink)
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT no_777')
+  assert.equal((await healthOf(sink)).total_dead - total_dead, 1_200)
+  assert.equal(await metricOf(sink, 'firehose_sink_pauses_total'), pauses)
+})
+
+test('I6: a constraint that refuses most of a large batch: a pause that asks for a person, soon; nothing is buried', async () => {
+  const { total_dead } = await healthOf(sink)
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT one_in_ten CHECK (user_id % 10 = 0) NOT VALID')
+  await sendEvents(pipeline, range(40_000, 5_000))
+  const paused = await pausedBy(sink, /rows were refused \(one_in_ten, 23514\), so nothing is buried/)
+  assert.equal(paused.needs_person, true)
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT one_in_ten')
+  await assertDrained(pipeline, sink)
+  assert.equal((await healthOf(sink)).total_dead, total_dead)
+})
+
+/** Each row takes so many seconds. */
+async function slowTrigger(seconds: string): Promise<void> {
+  await pipeline.query(`
+    CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_sleep(${seconds}); RETURN NEW; END $$;
+    CREATE TRIGGER slow BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION slow()`)
+}

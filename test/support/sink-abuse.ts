@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import pg from 'pg'
+import type { NodeService } from '../../embedded/node-service.ts'
+import type { Pipeline } from '../../proof/pipeline.ts'
+import { migrate } from '../../sink-worker/migrate.ts'
+import { idOf, record, withProducer } from './records.ts'
+import { until } from './until.ts'
+
+/** Short, so that each fault is noticed soon. The shipped ones differ in length only. */
+export const SHORT_TIMEOUTS = { DATABASE_TIMEOUT_MS: '1000', KAFKA_SESSION_TIMEOUT_MS: '2000' }
+/** Of a slow machine; no test waits for it. */
+const LIMIT_MS = 60_000
+
+/** `[from, from + count)`. */
+export function range(from: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => from + index)
+}
+
+/** Sends test events to one partition, all in one batch of Kafka's. */
+export async function sendEvents(
+  pipeline: Pipeline,
+  numbers: readonly number[],
+  change: (n: number) => Record<string, unknown> = () => ({}),
+  partition = 0,
+): Promise<void> {
+  await withProducer(pipeline.backend.kafka.bootstrapServers, async (send) => {
+    await send(numbers.map((n) => ({ value: record(n, change(n)), partition })))
+  })
+}
+
+/** Posts test events in one request, which must be answered 202. */
+export async function postEvents(
+  api: NodeService,
+  numbers: readonly number[],
+  metadata: object = {},
+): Promise<void> {
+  const events = numbers.map((n) => ({
+    event_id: idOf(n),
+    user_id: n,
+    timestamp: '2026-01-02T03:04:05Z',
+    metadata,
+  }))
+  const response = await fetch(`${api.url}/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(events),
+  })
+  assert.equal(response.status, 202, await response.text())
+}
+
+/** Connection string of the role that the README gives the sink, made if it is missing. */
+export async function leastPrivilegedUrl(pipeline: Pipeline): Promise<string> {
+  const url = new URL(pipeline.backend.postgres.url)
+  await migrate(url.href, { name: 'firehose_sink', password: 'secret' })
+  url.username = 'firehose_sink'
+  url.password = 'secret'
+  return url.href
+}
+
+interface Health {
+  state: string
+  reason?: string
+  needs_person: boolean
+  total_stored: number
+  total_duplicates: number
+  total_dead: number
+}
+
+/** /health of a sink; waits until it answers. */
+export async function healthOf(sink: NodeService): Promise<Health> {
+  return (await until('the sink answers', async () => await sink.health())) as unknown as Health
+}
+
+/** Waits until the sink is paused for a reason like this. */
+export async function pausedBy(sink: NodeService, reason: RegExp, limitMs = LIMIT_MS): Promise<Health> {
+  let last: Health | undefined
+  try {
+    return await until(
+      'the sink is paused',
+      async () => {
+        last = await healthOf(sink)
+        return last.state === 'paused' && reason.test(last.reason ?? '') ? last : undefined
+      },
+      limitMs,
+    )
+  } catch (error) {
+    throw new Error(`expected a pause for ${reason}, but saw ${JSON.stringify(last)}`, { cause: error })
+  }
+}
+
+/** Waits until the sink is past all that Kafka holds and runs, and compares every record with the tables. */
+export async function assertDrained(pipeline: Pipeline, ...sinks: NodeService[]): Promise<void> {
+  await until('the sink has caught up', async () => await pipeline.isCaughtUp().catch(() => false), LIMIT_MS)
+  for (const sink of sinks)
+    await until(`${sink.name} runs`, async () => (await healthOf(sink)).state === 'running', LIMIT_MS)
+  const verdict = await pipeline.verify()
+  assert.equal(verdict.ok, true, JSON.stringify(verdict))
+}
+
+/** How often something is counted in a sink's /metrics. */
+export async function metricOf(sink: NodeService, name: string): Promise<number> {
+  const text = await (await fetch(`${sink.url}/metrics`)).text()
+  const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]
+  assert.ok(value, `no metric ${name}`)
+  return Number(value)
+}
+
+/** Another client of the database, as a superuser; it outlives that its session is ended. */
+export async function connectAs(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
