@@ -8,7 +8,7 @@ export function parseArgsOrExit<T extends ParseArgsConfig>(config: T): ReturnTyp
   try {
     return parseArgs(config)
   } catch (error) {
-    process.stderr.write(`${(error as Error).message.split('. ')[0]}. Try --help.\n`)
+    process.stderr.write(`${(error as Error).message.split(/\.\s/)[0]}. Try --help.\n`)
     process.exit(EX_USAGE)
   }
 }

@@ -1,61 +1,130 @@
-import { parseArgsOrExit } from './args.ts'
+import { canonicalTimestamp } from '../event/timestamp.ts'
 import { createLogger } from '../runtime/log.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
-import { KafkaTopicInspector } from '../sink-worker/consumer.ts'
 import { Database } from '../sink-worker/database.ts'
-import { moveOffsets } from '../sink-worker/resolve.ts'
+import type { TopicDescription } from '../sink-worker/record-source.ts'
+import { findStopped, moveOffsets, type Target } from '../sink-worker/resolve.ts'
+import { KafkaTopicInspector } from '../sink-worker/topic-inspector.ts'
+import { readDigests } from '../proof/read-digests.ts'
+import { parseArgsOrExit } from './args.ts'
 
 const HELP = `Usage: npm run sink                                        start the sink worker
-       npm run sink -- adopt [--partition N]               read the topic as it is now, from its first record
-       npm run sink -- rewind --to OFFSET [--partition N]  read again from an offset (0: all that is retained)
+       npm run sink -- adopt [options]                     read stopped partitions as they are now, from the first record
+       npm run sink -- rewind --to OFFSET [options]        read again from an offset (0: all that is retained)
+       npm run sink -- rewind --to-time TIME [options]     read again what Kafka has got since then (RFC 3339, UTC
+                                                           unless it says otherwise: 2026-01-02T03:04:05Z)
 
 The sink stops a partition when its offsets can not be right: the topic was recreated, belongs to another cluster, or
 lost records. If the topic as it is now is the right one, "adopt" it; if the database was restored or rows were
 deleted, "rewind". Both only move offsets in PostgreSQL: what is stored stays, and what is read again is recognised by
-its event_id. A running sink goes on within 30 s.
+its event_id. "rewind" never passes over what is unread. A running sink goes on within 10 s.
+
+  --partition N   this partition, stopped or not; may be repeated
+  --all           adopt: all partitions, not only those that are stopped
+  --dry-run       say what would be moved, and move nothing
 
 Settings: see the README.`
 
+const EX_USAGE = 64 // of sysexits.h
+
 const { positionals, values } = parseArgsOrExit({
   allowPositionals: true,
-  options: { help: { type: 'boolean', short: 'h' }, to: { type: 'string' }, partition: { type: 'string' } },
+  options: {
+    help: { type: 'boolean', short: 'h' },
+    to: { type: 'string' },
+    'to-time': { type: 'string' },
+    partition: { type: 'string', multiple: true, default: [] },
+    all: { type: 'boolean', default: false },
+    'dry-run': { type: 'boolean', default: false },
+  },
 })
 const [command] = positionals
+const fault = usageFault()
 
 if (values.help) console.log(HELP)
-else if (values.partition !== undefined && !/^\d+$/.test(values.partition)) {
-  console.error(`--partition must be a number, not "${values.partition}".`)
-  process.exitCode = 64
+else if (fault !== undefined) {
+  console.error(`${fault} Try --help.`)
+  process.exitCode = EX_USAGE
 } else if (command === undefined) await import('../sink-worker/main.ts')
-else if (command === 'adopt' && values.to === undefined) process.exitCode = await move(0n)
-else if (command === 'rewind' && /^\d+$/.test(values.to ?? ''))
-  process.exitCode = await move(BigInt(values.to ?? ''))
-else {
-  console.error(HELP)
-  process.exitCode = 64 // EX_USAGE of sysexits.h
+else process.exitCode = await move(command === 'adopt' ? adoptTargets : rewindTargets)
+
+/** What is wrong with the command line, in a sentence. */
+function usageFault(): string | undefined {
+  const { to, 'to-time': time, partition, all } = values
+  if (positionals.length > 1 || ![undefined, 'adopt', 'rewind'].includes(command))
+    return `There is no command "${positionals.join(' ')}".`
+  const bad = partition.find((number) => !/^\d{1,9}$/.test(number))
+  if (bad !== undefined) return `--partition must be a number, not "${bad}".`
+  if (command !== 'rewind' && (to ?? time) !== undefined) return '--to and --to-time belong to "rewind".'
+  if (command !== 'adopt' && all) return '--all belongs to "adopt".'
+  if (all && partition.length > 0) return '--all and --partition exclude each other.'
+  if (command !== 'rewind') return undefined
+  if ((to === undefined) === (time === undefined)) return '"rewind" needs either --to or --to-time.'
+  if (to !== undefined && !/^\d{1,18}$/.test(to)) return `--to must be an offset, not "${to}".`
+  if (time !== undefined && canonicalTimestamp(time) === undefined)
+    return `--to-time must be an RFC 3339 time such as 2026-01-02T03:04:05Z, not "${time}".`
+  return undefined
 }
 
-async function move(offset: bigint): Promise<number> {
+interface Place {
+  database: Database
+  inspector: KafkaTopicInspector
+  description: TopicDescription
+  config: ReturnType<typeof readSinkConfig>
+}
+
+/** Of the partitions that are named, else of those that are stopped. */
+async function adoptTargets({ database, description, config }: Place): Promise<Target[]> {
+  if (description.compacted)
+    throw new Error('the topic is compacted, which drops events: set its cleanup.policy to "delete"')
+  if (values.all || values.partition.length > 0)
+    return partitionsOr(description).map((partition) => ({ partition, offset: 0n }))
+  const stopped = await findStopped(
+    database,
+    description,
+    config.topic.name,
+    async (offsets) => await readDigests(config.kafka, config.topic.name, offsets),
+  )
+  for (const [partition, reason] of stopped) console.log(`partition ${partition} is stopped: ${reason}`)
+  if (stopped.size === 0)
+    throw new Error('no partition is stopped; --partition N or --all read what is there again all the same')
+  return [...stopped.keys()].map((partition) => ({ partition, offset: 0n }))
+}
+
+async function rewindTargets({ inspector, description }: Place): Promise<Target[]> {
+  const { to, 'to-time': time } = values
+  const partitions = partitionsOr(description)
+  if (to !== undefined) return partitions.map((partition) => ({ partition, offset: BigInt(to) }))
+  const offsets = await inspector.offsetsAt(Date.parse(canonicalTimestamp(time ?? '') ?? ''))
+  return partitions.map((partition) => ({ partition, offset: offsets.get(partition) ?? 0n }))
+}
+
+/** Those that --partition names, else all. */
+function partitionsOr(description: TopicDescription): number[] {
+  return values.partition.length > 0 ? values.partition.map(Number) : [...description.partitions.keys()]
+}
+
+async function move(chooseTargets: (place: Place) => Promise<Target[]>): Promise<number> {
   const config = readConfigOrExit(() => readSinkConfig(process.env))
   const database = new Database(config.database, config.databaseTimeoutMs)
   const inspector = new KafkaTopicInspector(config.kafka, config.topic, createLogger('sink', 'silent'))
   try {
     const description = await inspector.describe()
     await database.open()
-    const partitions = values.partition === undefined ? undefined : [Number(values.partition)]
-    for (const { partition, from, to } of await moveOffsets(
-      database,
-      description,
-      config.topic.name,
-      offset,
-      partitions,
-      command === 'adopt',
-    )) {
+    const targets = await chooseTargets({ database, inspector, description, config })
+    const moved = await moveOffsets(database, description, config.topic.name, targets, {
+      onlyBack: command === 'rewind',
+      isOtherTopic: command === 'adopt',
+      isDryRun: values['dry-run'],
+    })
+    for (const { partition, from, to } of moved) {
+      const now = values['dry-run'] ? 'would be' : 'is now'
       console.log(
-        `partition ${partition}: ${from === null ? 'new' : `from ${from}`}, next offset is now ${to}`,
+        `partition ${partition}: ${from === null ? 'new' : `from ${from}`}, next offset ${now} ${to}`,
       )
     }
+    if (values['dry-run']) console.log('Nothing was moved (--dry-run).')
     return 0
   } catch (error) {
     console.error(`Nothing was moved: ${(error as Error).message}`)

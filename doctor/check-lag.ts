@@ -82,11 +82,13 @@ function perSecond(rate: number): string {
 function checkOffsets({ offsets, watermarks }: Between, clusterId: string): Finding[] {
   const stopped: string[] = []
   const expired: { partition: number; count: bigint }[] = []
+  // A compacted topic is a finding of its own.
+  const topic = { clusterId, compacted: false, partitions: watermarks }
+  const { foreignCluster } = offsets
+  const loaded = foreignCluster === undefined ? { offsets: offsets.offsets } : { foreignCluster }
   for (const [partition, kafka] of watermarks) {
-    const stored = offsets.offsets.get(partition) ?? { partition, nextOffset: kafka.low, last: null }
-    // A compacted topic is a finding of its own.
-    const decision = decidePosition({ clusterId, compacted: false }, offsets.foreignCluster, stored, kafka)
-    if (decision.kind === 'stop') stopped.push(decision.reason)
+    const { start, stored } = decidePosition(topic, loaded, partition)
+    if (start.kind === 'stop') stopped.push(start.reason)
     else if (kafka.low > stored.nextOffset) expired.push({ partition, count: kafka.low - stored.nextOffset })
   }
   const findings: Finding[] = []
@@ -94,7 +96,7 @@ function checkOffsets({ offsets, watermarks }: Between, clusterId: string): Find
   if (stopped.length > 0) {
     const [what = '', mend = ''] = reason.split('; see ')
     const others =
-      stopped.length === 1 || offsets.foreignCluster !== undefined
+      stopped.length === 1 || foreignCluster !== undefined
         ? ''
         : `, and so ${plural(stopped.length - 1, 'other partition')}`
     findings.push({

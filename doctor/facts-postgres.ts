@@ -2,7 +2,7 @@ import pg from 'pg'
 import { APPLICATION_NAME } from '../sink-worker/database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from '../sink-worker/event-table.ts'
 import { listMigrations } from '../sink-worker/migrate.ts'
-import { type Reader, readForeignCluster, readOffsets, type StoredOffset } from '../sink-worker/offsets.ts'
+import { type Reader, readOffsets, type StoredOffset } from '../sink-worker/offsets.ts'
 import { SINK_TABLE_PRIVILEGES } from '../sink-worker/sink-role.ts'
 import type { Look } from './finding.ts'
 import { look } from './look.ts'
@@ -144,11 +144,11 @@ export class PostgresLooker implements Reader {
     return await this.#rows<LockFacts>(sql.LOCKS, [sql.TABLES, APPLICATION_NAME])
   }
 
-  async offsets(clusterId: string, topic: string, partitions: readonly number[]): Promise<OffsetFacts> {
-    const identity = { clusterId, topic }
+  async offsets(clusterId: string, topic: string): Promise<OffsetFacts> {
     return {
-      foreignCluster: await readForeignCluster(this, identity),
-      offsets: await readOffsets(this, identity, partitions),
+      foreignCluster: undefined,
+      offsets: new Map(),
+      ...(await readOffsets(this, { clusterId, topic })),
     }
   }
 

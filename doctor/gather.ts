@@ -88,12 +88,10 @@ async function lookTwice(
   topic: string,
   locks: readonly LockFacts[],
 ): Promise<Between> {
-  let partitions = [...(await kafka.watermarks()).keys()]
   const position = async (): Promise<Position> => {
-    const offsets = await postgres.offsets(clusterId, topic, partitions)
+    const offsets = await postgres.offsets(clusterId, topic)
     // After the offsets: a sink that writes meanwhile must not seem to be ahead of Kafka.
     const watermarks = await kafka.watermarks()
-    partitions = [...watermarks.keys()]
     return { atMs: Date.now(), offsets, watermarks }
   }
   const first = await position()

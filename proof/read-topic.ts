@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import '../runtime/kafkajs-mends.ts'
 
 /** How to reach Kafka: kafkajs' own settings, without its log. */
 export type KafkaAccess = Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'>

@@ -1,17 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import kafkajs, { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
 import type { Logger } from './log.ts'
-
-/** Of one compressed batch: what inflates to more is refused before it takes the memory (I7). */
-const MAX_INFLATED_BYTES = 64 * 1024 * 1024
-
-// What other producers may have used; kafkajs knows gzip alone by itself. Snappy and LZ4 need packages of their own.
-kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
-  compress: async ({ buffer }: { buffer: Buffer }) => zstdCompressSync(buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer, { maxOutputLength: MAX_INFLATED_BYTES }),
-})
+import './codecs.ts'
+import './kafkajs-mends.ts'
 
 /** The settings with which both services reach Kafka. */
 export const kafkaSettings = {

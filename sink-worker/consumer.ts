@@ -1,20 +1,9 @@
-import kafkajs, { type Consumer, type EachBatchPayload, type IHeaders, type Kafka } from 'kafkajs'
-import {
-  createKafka,
-  createTopicIfMissing,
-  type KafkaConnection,
-  type TopicConfig,
-} from '../runtime/kafka-client.ts'
+import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
+import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { probeDelayMs } from './outage.ts'
-import type {
-  RecordBatch,
-  RecordSource,
-  SourceListener,
-  TopicDescription,
-  TopicInspector,
-} from './record-source.ts'
+import type { EmptyRange, RecordBatch, RecordSource, SourceListener } from './record-source.ts'
 import type { KafkaRecord } from './records.ts'
 
 export interface ConsumerOptions {
@@ -76,6 +65,10 @@ export class KafkaRecordSource implements RecordSource {
       consumer.on(consumer.events.STOP, () => {
         if (this.#consumer === consumer) this.#consumer = undefined
       })
+      // eachBatch is not called for a fetch without a record.
+      consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+        if (payload.batchSize === 0 && payload.firstOffset !== null) listener.empty(toEmptyRange(payload))
+      })
       watchFetches(consumer, listener)
       let failure: Error | void
       try {
@@ -131,7 +124,7 @@ export class KafkaRecordSource implements RecordSource {
       maxBytes: this.#options.maxBytes,
       maxBytesPerPartition: Math.min(1024 * 1024, this.#options.maxBytes),
       allowAutoTopicCreation: false,
-      metadataMaxAge: 60_000, // added partitions are found this late
+      metadataMaxAge: 10_000, // added partitions are found this late
       retry: { retries: 3, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
     })
   }
@@ -217,9 +210,18 @@ function toRecordBatch({ batch }: EachBatchPayload): RecordBatch {
   }
 }
 
+function toEmptyRange(payload: ConsumerEndBatchProcessEvent['payload']): EmptyRange {
+  return {
+    partition: payload.partition,
+    from: BigInt(payload.firstOffset),
+    to: BigInt(payload.lastOffset) + 1n,
+    highWatermark: BigInt(payload.highWatermark),
+  }
+}
+
 /** A repeated header keeps its last value. */
 function flatHeaders(headers: IHeaders): Record<string, Buffer> {
-  const flat: Record<string, Buffer> = {}
+  const flat: Record<string, Buffer> = Object.create(null) // any name may come, "__proto__" too
   for (const [name, value] of Object.entries(headers)) {
     const last = Array.isArray(value) ? value.at(-1) : value
     if (last !== undefined && last !== null) flat[name] = Buffer.from(last)
@@ -230,53 +232,4 @@ function flatHeaders(headers: IHeaders): Record<string, Buffer> {
 /** Without it the group would wait out our session. Not for ever: Kafka may be gone. */
 async function leave(consumer: Consumer): Promise<void> {
   await Promise.race([consumer.disconnect().catch(() => {}), sleep(LEAVE_LIMIT_MS)])
-}
-
-/**
- * Looks at the topic through a connection of its own, opened for each look: a standing one would double what kafkajs
- * costs when idle.
- */
-export class KafkaTopicInspector implements TopicInspector {
-  readonly #kafka: Kafka
-  readonly #topic: TopicConfig
-
-  constructor(connection: KafkaConnection, topic: TopicConfig, logger: Logger) {
-    this.#kafka = createKafka(connection, 'firehose-sink-inspector', logger)
-    this.#topic = topic
-  }
-
-  async createIfMissing(): Promise<boolean> {
-    return await createTopicIfMissing(this.#kafka, this.#topic)
-  }
-
-  async describe(): Promise<TopicDescription> {
-    const admin = this.#kafka.admin()
-    await admin.connect()
-    try {
-      const [{ clusterId }, offsets, configs] = await Promise.all([
-        admin.describeCluster(),
-        admin.fetchTopicOffsets(this.#topic.name),
-        admin.describeConfigs({
-          includeSynonyms: false,
-          resources: [
-            {
-              type: kafkajs.ConfigResourceTypes.TOPIC,
-              name: this.#topic.name,
-              configNames: ['cleanup.policy'],
-            },
-          ],
-        }),
-      ])
-      const policy = configs.resources[0]?.configEntries[0]?.configValue ?? ''
-      return {
-        clusterId,
-        compacted: policy.includes('compact'),
-        partitions: new Map(
-          offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
-        ),
-      }
-    } finally {
-      await admin.disconnect()
-    }
-  }
 }

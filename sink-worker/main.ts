@@ -4,9 +4,10 @@ import { createLogger } from '../runtime/log.ts'
 import { opsRoutes } from '../runtime/ops-routes.ts'
 import { onShutdownSignal, readConfigOrExit } from '../runtime/shutdown.ts'
 import { readSinkConfig } from './config.ts'
-import { KafkaRecordSource, KafkaTopicInspector } from './consumer.ts'
+import { KafkaRecordSource } from './consumer.ts'
 import { Database } from './database.ts'
 import { createSinkMetrics } from './metrics.ts'
+import { KafkaTopicInspector } from './topic-inspector.ts'
 import { Worker } from './worker.ts'
 
 const config = readConfigOrExit(() => readSinkConfig(process.env))

@@ -45,20 +45,28 @@ export function stop(reason: string): { kind: 'stop'; reason: string } {
   return { kind: 'stop', reason: `${reason}; see "npm run sink -- adopt" and "npm run sink -- rewind"` }
 }
 
+/** The record to compare is another one. */
+export function lastRecordIsAnother(offset: bigint | undefined): string {
+  return stop(`the record at offset ${offset} is not the one that was written`).reason
+}
+
+/** The record to compare is not there, although it has not expired. */
+export function lastRecordIsGone(offset: bigint): string {
+  return stop(`the record at offset ${offset}, written before, is gone`).reason
+}
+
 /**
  * Makes the offsets rows that are missing, starting at what Kafka still holds, and reads all.
  *
- * @returns the rows by partition; or the foreign cluster under which alone this topic was written before (then
- *   nothing was made)
+ * @returns as readOffsets(); for a foreign cluster nothing is made
  */
 export async function loadOffsets(
   db: Database,
   identity: TopicIdentity,
   watermarks: ReadonlyMap<number, Watermarks>,
-): Promise<{ offsets: Map<number, StoredOffset> } | { foreignCluster: string }> {
-  const foreignCluster = await readForeignCluster(db, identity)
+): Promise<StoredOffsets> {
+  const foreignCluster = await foreignClusterOf(db, identity)
   if (foreignCluster !== undefined) return { foreignCluster }
-
   const partitions = [...watermarks.keys()]
   // ON CONFLICT alone would wait for a transaction that has a row in hand, such as a frozen worker's.
   await db.query(
@@ -73,11 +81,19 @@ export async function loadOffsets(
       partitions.map((p) => String(watermarks.get(p)?.low ?? 0)),
     ],
   )
-  return { offsets: await readOffsets(db, identity, partitions) }
+  return { offsets: await readRows(db, identity) }
 }
 
-/** The cluster under which alone the topic was written before, if that is not this one. */
-export async function readForeignCluster(db: Reader, identity: TopicIdentity): Promise<string | undefined> {
+/** The rows of sink_offsets by partition; or the foreign cluster under which alone this topic was written before. */
+export type StoredOffsets = { offsets: ReadonlyMap<number, StoredOffset> } | { foreignCluster: string }
+
+/** As loadOffsets(), without making any. */
+export async function readOffsets(db: Reader, identity: TopicIdentity): Promise<StoredOffsets> {
+  const foreignCluster = await foreignClusterOf(db, identity)
+  return foreignCluster === undefined ? { offsets: await readRows(db, identity) } : { foreignCluster }
+}
+
+async function foreignClusterOf(db: Reader, identity: TopicIdentity): Promise<string | undefined> {
   const { rows } = await db.query<{ cluster_id: string }>(
     'SELECT DISTINCT cluster_id FROM sink_offsets WHERE topic = $1',
     [identity.topic],
@@ -86,21 +102,15 @@ export async function readForeignCluster(db: Reader, identity: TopicIdentity): P
   return known.includes(identity.clusterId) ? undefined : known[0]
 }
 
-/** The rows that there are, by partition. */
-export async function readOffsets(
-  db: Reader,
-  identity: TopicIdentity,
-  partitions: readonly number[],
-): Promise<Map<number, StoredOffset>> {
+async function readRows(db: Reader, identity: TopicIdentity): Promise<Map<number, StoredOffset>> {
   const { rows } = await db.query<{
     partition: number
     next_offset: string
     last_offset: string | null
     last_digest: Buffer | null
   }>(
-    `SELECT partition, next_offset, last_offset, last_digest FROM sink_offsets
-     WHERE cluster_id = $1 AND topic = $2 AND partition = ANY($3::int[])`,
-    [identity.clusterId, identity.topic, [...partitions]],
+    'SELECT partition, next_offset, last_offset, last_digest FROM sink_offsets WHERE (cluster_id, topic) = ($1, $2)',
+    [identity.clusterId, identity.topic],
   )
   const offsets = rows.map((row): [number, StoredOffset] => [
     row.partition,

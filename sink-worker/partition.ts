@@ -7,8 +7,10 @@ export interface PartitionState {
   partition: number
   /** sink_offsets.next_offset as last read or written by us. */
   next: bigint
-  /** Where reading stands: past `next` when what came after it were transaction markers only. */
+  /** Where reading stands: past `next` when what came after it has expired, or was no record (EmptyRange). */
   read: bigint
+  /** Records from `next` on that expired before they were read; counted with the next write. */
+  expired: number
   /** The record written last, which must be the first one read: else this is another topic (I9). */
   check: { offset: bigint; digest: Buffer } | null
   highWatermark: bigint
@@ -53,7 +55,7 @@ export function placeBatch(
 }
 
 /** SHA-256 of a record's value: what sink_offsets.last_digest holds. */
-export function digestOf(record: KafkaRecord): Buffer {
+export function digestOf(record: Pick<KafkaRecord, 'value'>): Buffer {
   return createHash('sha256')
     .update(record.value ?? '')
     .digest()

@@ -1,6 +1,15 @@
 import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
-import { decideStart, loadOffsets, type Start, stop, type StoredOffset, type Watermarks } from './offsets.ts'
+import {
+  decideStart,
+  loadOffsets,
+  readOffsets,
+  type Start,
+  stop,
+  type StoredOffset,
+  type StoredOffsets,
+  type Watermarks,
+} from './offsets.ts'
 import type { PartitionState } from './partition.ts'
 import type { TopicDescription, TopicInspector } from './record-source.ts'
 
@@ -33,26 +42,29 @@ export async function readSurePositions(
   return await readPositions(database, await inspector.describe(), identity, partitions)
 }
 
-/**
- * Where reading of one partition begins, or why it must not (I9). Pure.
- *
- * @param foreignCluster see readForeignCluster
- */
+/** Where one partition stands by PostgreSQL, and whether that can be right by Kafka (I9). Pure. */
 export function decidePosition(
-  { clusterId, compacted }: Pick<TopicDescription, 'clusterId' | 'compacted'>,
-  foreignCluster: string | undefined,
-  stored: StoredOffset,
-  kafka: Watermarks,
-): Start {
-  if (compacted) return stop('the topic is compacted, which drops events: set cleanup.policy=delete')
-  if (foreignCluster !== undefined) {
-    return stop(`the topic was written from cluster ${foreignCluster}, this one is ${clusterId}`)
+  description: TopicDescription,
+  loaded: StoredOffsets,
+  partition: number,
+): { stored: StoredOffset; start: Start } {
+  const kafka = watermarksOf(description, partition)
+  const row = 'offsets' in loaded ? loaded.offsets.get(partition) : undefined
+  const stored = row ?? { partition, nextOffset: kafka.low, last: null }
+  if (description.compacted) {
+    const reason = 'the topic is compacted, which drops events: set its cleanup.policy to "delete"'
+    return { stored, start: { kind: 'stop', reason } }
   }
-  return decideStart(stored, kafka)
+  if ('foreignCluster' in loaded) {
+    const { foreignCluster } = loaded
+    const reason = `the topic was written from cluster ${foreignCluster}, this one is ${description.clusterId}`
+    return { stored, start: stop(reason) }
+  }
+  return { stored, start: decideStart(stored, kafka) }
 }
 
 /**
- * Where each partition stands, by PostgreSQL, and whether that can be right, by Kafka (I9).
+ * Where the partitions stand. Makes the offsets rows that are missing.
  *
  * @throws the driver's errors; see watermarksOf
  */
@@ -64,23 +76,34 @@ async function readPositions(
 ): Promise<Map<number, PartitionState>> {
   const watermarks = new Map(partitions.map((p) => [p, watermarksOf(description, p)]))
   const loaded = await loadOffsets(database, identity, watermarks)
-
-  const foreignCluster = 'foreignCluster' in loaded ? loaded.foreignCluster : undefined
   return new Map(
     [...watermarks].map(([partition, kafka]) => {
-      const row = 'offsets' in loaded ? loaded.offsets.get(partition) : undefined
-      const stored = row ?? { partition, nextOffset: kafka.low, last: null }
-      const decision = decidePosition(description, foreignCluster, stored, kafka)
+      const { stored, start } = decidePosition(description, loaded, partition)
+      const read = kafka.low > stored.nextOffset ? kafka.low : stored.nextOffset
       const state: PartitionState = {
         partition,
         next: stored.nextOffset,
-        read: stored.nextOffset,
-        check: decision.kind === 'read' ? decision.check : null,
+        read,
+        expired: Number(read - stored.nextOffset),
+        check: start.kind === 'read' ? start.check : null,
         highWatermark: kafka.high,
         gapConfirmed: false,
-        stopped: decision.kind === 'stop' ? decision.reason : undefined,
+        stopped: start.kind === 'stop' ? start.reason : undefined,
       }
       return [partition, state]
     }),
+  )
+}
+
+/** Whether someone else has moved offsets since we read or wrote them: another worker, or a person (resolve.ts). */
+export async function wereMoved(
+  database: Database,
+  identity: TopicIdentity,
+  states: ReadonlyMap<number, PartitionState>,
+): Promise<boolean> {
+  const loaded = await readOffsets(database, identity)
+  if ('foreignCluster' in loaded) return states.size > 0
+  return [...states.values()].some(
+    ({ partition, next }) => loaded.offsets.get(partition)?.nextOffset !== next,
   )
 }

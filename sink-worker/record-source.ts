@@ -32,6 +32,17 @@ export interface SourceListener {
    * @returns the offset up to which the partition is stored, or undefined when the batch was not taken
    */
   batch(batch: RecordBatch): Promise<bigint | undefined>
+  /** A fetch held no record: its offsets from `from` to before `to` are transaction markers and aborted records. */
+  empty(range: EmptyRange): void
+}
+
+/** Offsets of a partition behind which there is nothing to store. */
+export interface EmptyRange {
+  partition: number
+  from: bigint
+  to: bigint
+  /** As in RecordBatch. */
+  highWatermark: bigint
 }
 
 export interface RecordSource {

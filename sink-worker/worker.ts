@@ -12,25 +12,25 @@ import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from './database.ts'
 import { decodeRecords } from './decode-record.ts'
 import type { TopicIdentity } from './fence.ts'
-import { stop, wasSeenBefore } from './offsets.ts'
+import { lastRecordIsAnother, lastRecordIsGone, wasSeenBefore } from './offsets.ts'
 import { OutageGuard } from './outage-guard.ts'
 import { type Part, toRequest } from './part.ts'
 import { type PartitionState, placeBatch } from './partition.ts'
-import { readSurePositions, showLag, watermarksOf } from './positions.ts'
-import type { RecordBatch, RecordSource, SourceListener, TopicInspector } from './record-source.ts'
+import { readSurePositions, showLag, watermarksOf, wereMoved } from './positions.ts'
+import type {
+  EmptyRange,
+  RecordBatch,
+  RecordSource,
+  SourceListener,
+  TopicInspector,
+} from './record-source.ts'
 import type { KafkaRecord } from './records.ts'
 import { statusOf } from './status.ts'
 import { BatchStore, type StoredPart } from './store-batch.ts'
 import { TransactionQueue } from './transaction-queue.ts'
 import type { WriteRequest } from './write-batch.ts'
 
-/** Records of a batch that are next, with what is missing before them. */
-interface Placed {
-  records: readonly KafkaRecord[]
-  expired: number
-}
-
-const STOPPED_RECHECK_MS = 30_000
+const RECHECK_MS = 10_000
 
 export interface WorkerParts {
   source: RecordSource
@@ -97,20 +97,13 @@ export class Worker implements SourceListener {
     const generation = this.#generation
     state.highWatermark = batch.highWatermark
     try {
-      const placed = await this.#place(state, batch)
-      if (placed === undefined || generation !== this.#generation) return undefined
+      const records = await this.#place(state, batch)
+      if (records === undefined || generation !== this.#generation) return undefined
       const to = batch.endOffset > state.read ? batch.endOffset : state.read
-      const last = placed.records.at(-1)
+      const last = records.at(-1)
       if (last !== undefined) {
-        const part = {
-          generation,
-          state,
-          from: state.next,
-          to,
-          last,
-          ...placed,
-          ...decodeRecords(placed.records, this.#identity),
-        }
+        const { next: from, expired } = state
+        const part = { generation, state, from, to, last, expired, ...decodeRecords(records, this.#identity) }
         return (await this.#queue.add(part)) ? to : undefined
       }
       state.read = to
@@ -120,6 +113,14 @@ export class Worker implements SourceListener {
       this.#fail(error)
       return undefined
     }
+  }
+
+  empty({ partition, from, to, highWatermark }: EmptyRange): void {
+    const state = this.#partitions.get(partition)
+    if (state === undefined || state.check !== null || this.#recovery !== undefined) return
+    state.highWatermark = highWatermark
+    if (from <= state.read && to > state.read) state.read = to
+    this.#closeOutageIfCaughtUp()
   }
 
   /** What /health says. */
@@ -143,27 +144,24 @@ export class Worker implements SourceListener {
   }
 
   /** The records of the batch that are next, or undefined when the batch is not to be taken. */
-  async #place(state: PartitionState, batch: RecordBatch): Promise<Placed | undefined> {
+  async #place(state: PartitionState, batch: RecordBatch): Promise<readonly KafkaRecord[] | undefined> {
     const generation = this.#generation
     const { check, read } = state
     const placement = placeBatch({ next: read, check }, batch)
     switch (placement.kind) {
       case 'take':
         state.check = null
-        return { records: placement.records, expired: 0 }
+        return placement.records
       case 'unexpected':
         this.#startOver()
         return undefined
       case 'other_topic':
-        return this.#stopPartition(
-          state,
-          `the record at offset ${check?.offset} is not the one that was written`,
-        )
+        return this.#stopPartition(state, lastRecordIsAnother(check?.offset))
       case 'check_missing': {
         const low = await this.#lowWatermark(state.partition)
         if (generation !== this.#generation) return undefined
         if (check !== null && low <= check.offset) {
-          return this.#stopPartition(state, `the record at offset ${check.offset}, written before, is gone`)
+          return this.#stopPartition(state, lastRecordIsGone(check.offset))
         }
         state.check = null
         return await this.#place(state, batch)
@@ -177,7 +175,11 @@ export class Worker implements SourceListener {
         // What is missing below the low watermark has expired; the rest of a gap are transaction markers.
         const low = await this.#lowWatermark(state.partition)
         const expired = (low < placement.first ? low : placement.first) - read
-        return { records: batch.records, expired: Math.max(0, Number(expired)) }
+        if (expired > 0n) {
+          state.expired += Number(expired)
+          this.#tellExpired(state)
+        }
+        return batch.records
       }
     }
   }
@@ -188,7 +190,7 @@ export class Worker implements SourceListener {
   }
 
   #stopPartition(state: PartitionState, reason: string): undefined {
-    state.stopped = stop(reason).reason
+    state.stopped = reason
     this.#parts.logger.error({ partition: state.partition, reason: state.stopped }, 'partition stopped')
     this.#fetchStarted()
     this.#lookAgainLater()
@@ -227,14 +229,18 @@ export class Worker implements SourceListener {
       const { state, expired } = part
       state.next = to
       state.read = to
+      state.expired = 0
       state.gapConfirmed = false
-      if (expired === 0 || from !== part.from) continue // counted with the first records after the gap
-      counters.expired += expired
-      logger.error({ partition, from: String(from), count: expired }, 'records expired before they were read')
+      if (from === part.from) counters.expired += expired // with the first records after the gap
     }
     countTransaction(counters, result, durationMs)
     if (result.dead > 0) logger.warn({ count: result.dead }, 'records went to dead_letters')
     this.#outage.close()
+  }
+
+  #tellExpired({ partition, next, expired }: PartitionState): void {
+    const facts = { partition, from: String(next), count: expired }
+    this.#parts.logger.error(facts, 'records expired before they were read')
   }
 
   /** PostgreSQL or Kafka failed us: stop fetching until they are back. */
@@ -275,11 +281,25 @@ export class Worker implements SourceListener {
     this.#closeOutageIfCaughtUp()
   }
 
-  /** A person may have resolved what stopped a partition. */
+  /** A person may have resolved what stopped a partition, or moved the offsets of one that gets no records. */
   #lookAgainLater(): void {
     clearTimeout(this.#lookAgain)
-    const isStopped = this.#started.length < this.#partitions.size
-    if (isStopped) this.#lookAgain = setTimeout(() => this.#startOver(), STOPPED_RECHECK_MS).unref()
+    const reads = new Map([...this.#partitions.values()].map(({ partition, read }) => [partition, read]))
+    this.#lookAgain = setTimeout(() => {
+      void this.#isOutdated(reads).then((is) => (is ? this.#startOver() : this.#lookAgainLater()))
+    }, RECHECK_MS).unref()
+  }
+
+  /** Never rejects: an outage shows by itself. */
+  async #isOutdated(earlierReads: ReadonlyMap<number, bigint>): Promise<boolean> {
+    await this.#queue.idle() // on the same connection, a transaction that runs would show its own offsets
+    if (this.#recovery !== undefined || this.#isStopping) return false
+    const states = [...this.#partitions.values()]
+    // What Kafka had for us may have expired meanwhile: kafkajs then waits at the new start of the log without a word.
+    const isStuck = ({ partition, read, highWatermark }: PartitionState): boolean =>
+      read < highWatermark && read === earlierReads.get(partition)
+    if (states.some((state) => state.stopped !== undefined || isStuck(state))) return true
+    return await wereMoved(this.#parts.database, this.#identity, this.#partitions).catch(() => false)
   }
 
   get #started(): PartitionState[] {
@@ -304,9 +324,12 @@ export class Worker implements SourceListener {
     this.#identity = { clusterId: description.clusterId, topic }
     const assigned = this.#assigned ?? []
     const positions = await readSurePositions(database, inspector, description, this.#identity, assigned)
-    for (const { partition, stopped } of positions.values()) {
-      const isNews = stopped !== undefined && this.#partitions.get(partition)?.stopped !== stopped
+    for (const state of positions.values()) {
+      const { partition, stopped, expired } = state
+      const before = this.#partitions.get(partition)
+      const isNews = stopped !== undefined && before?.stopped !== stopped
       if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
+      if (expired > (before?.expired ?? 0)) this.#tellExpired(state)
     }
     this.#partitions = positions
   }

@@ -102,7 +102,7 @@ function shuffle<T>(items: T[], random: () => number): T[] {
 }
 
 /** Numbers from 0 (included) to 1, the same for the same seed: SplitMix32, Steele, Lea and Flood 2014 (32-bit form). */
-function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed | 0
   return () => {
     state = (state + 0x9e3779b9) | 0

@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { after, beforeEach, afterEach, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { sinkCommand } from '../support/sink-command.ts'
+import { createTopic, deleteTopic, expireBefore } from '../support/topic.ts'
 import { until } from '../support/until.ts'
 
 /* I9: offsets that can not be right stop their partition aloud, or count the gap aloud; never a silent skip. */
 
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
+const { bootstrapServers } = pipeline.backend.kafka
 let sink: NodeService
 
 beforeEach(async () => {
-  await deleteTopic()
+  await deleteTopic(bootstrapServers)
   await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
   sink = await pipeline.startSink()
   await until('running', async () => (await health()).state === 'running')
@@ -29,8 +30,8 @@ test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is
   await send(0, 50)
   await storedRows(50)
   await sink.stop(10_000)
-  await deleteTopic()
-  await createTopic()
+  await deleteTopic(bootstrapServers)
+  await createTopic(bootstrapServers)
   await send(100, 10)
   sink.spawn()
   const { reason } = await stopped()
@@ -43,17 +44,20 @@ test('adopt takes the recreated topic as it is now; rewind reads again and store
   await sendValue('junk')
   await deadLetters(1)
   await sink.stop(10_000)
-  await deleteTopic()
-  await createTopic()
+  await deleteTopic(bootstrapServers)
+  await createTopic(bootstrapServers)
   await send(100, 10)
   await sendValue('other junk')
-  assert.match(await resolve('adopt'), /partition 0: from 11, next offset is now 0/)
+  assert.match(await sinkCommand(pipeline.env, 'adopt'), /partition 0: from 11, next offset is now 0/)
   await sink.start()
   await storedRows(20)
   await deadLetters(2)
   await sink.stop(10_000)
   await pipeline.query('DELETE FROM events WHERE user_id = 107')
-  assert.match(await resolve('rewind', '--to', '5'), /partition 0: from 11, next offset is now 5/)
+  assert.match(
+    await sinkCommand(pipeline.env, 'rewind', '--to', '5'),
+    /partition 0: from 11, next offset is now 5/,
+  )
   await sink.start()
   await storedRows(20)
   const dead = await pipeline.query<{ offset: string; value: Buffer; earlier: boolean }>(
@@ -67,15 +71,18 @@ test('adopt takes the recreated topic as it is now; rewind reads again and store
     ],
     'both dead letters of offset 10 are kept',
   )
-  await assert.rejects(resolve('rewind', '--to', '12'), /Nothing was moved: partition 0 ends at offset 11/)
+  await assert.rejects(
+    sinkCommand(pipeline.env, 'rewind', '--to', '12'),
+    /Nothing was moved: partition 0 ends at offset 11/,
+  )
 })
 
 test('I9: a recreated topic that has outgrown the old offsets is told by its last record', async () => {
   await send(0, 50)
   await storedRows(50)
   await sink.stop(10_000)
-  await deleteTopic()
-  await createTopic()
+  await deleteTopic(bootstrapServers)
+  await createTopic(bootstrapServers)
   await send(100, 80)
   sink.spawn()
   const { reason } = await stopped()
@@ -86,8 +93,8 @@ test('I9: a recreated topic that has outgrown the old offsets is told by its las
 test('I9: the topic recreated while the sink runs stops the partition aloud', async () => {
   await send(0, 50)
   await storedRows(50)
-  await deleteTopic()
-  await createTopic()
+  await deleteTopic(bootstrapServers)
+  await createTopic(bootstrapServers)
   await send(100, 80)
   await stopped()
   assert.equal(await pipeline.countEvents(), 50)
@@ -108,11 +115,7 @@ test('I9: records that expired before they were read are counted aloud, the rest
   await storedRows(10)
   await sink.stop(10_000)
   await send(10, 40)
-  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
-  await admin.connect()
-  await admin.fetchTopicMetadata({ topics: ['events'] }) // deleteTopicRecords wants it loaded
-  await admin.deleteTopicRecords({ topic: 'events', partitions: [{ partition: 0, offset: '30' }] })
-  await admin.disconnect()
+  await expireBefore(bootstrapServers, 30)
   await sink.start()
   await storedRows(30)
   assert.equal((await health()).total_expired, 20)
@@ -135,7 +138,7 @@ test('a database restored from an older backup is filled again from Kafka', asyn
 })
 
 test('transaction markers and aborted transactions of other producers are no gaps', async () => {
-  const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer({
+  const producer = kafkaClient(bootstrapServers).producer({
     transactionalId: 'another-producer',
     maxInFlightRequests: 1,
     idempotent: true,
@@ -171,7 +174,7 @@ interface Health {
 }
 
 async function sendValue(value: string): Promise<void> {
-  await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+  await withProducer(bootstrapServers, async (produce) => {
     await produce([{ value, partition: 0 }])
   })
 }
@@ -181,14 +184,6 @@ async function deadLetters(count: number): Promise<void> {
     `${count} dead letters`,
     async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === count,
   )
-}
-
-/** Runs `npm run sink -- ...` and gives what it says. */
-async function resolve(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['cli/sink.ts', ...args], {
-    env: pipeline.env,
-  })
-  return stdout
 }
 
 async function health(): Promise<Health> {
@@ -209,7 +204,7 @@ async function storedRows(count: number): Promise<void> {
 async function send(from: number, count: number): Promise<void> {
   await until('the topic takes records', async () => {
     try {
-      await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+      await withProducer(bootstrapServers, async (produce) => {
         await produce(
           Array.from({ length: count }, (_, index) => ({ value: record(from + index), partition: 0 })),
         )
@@ -219,28 +214,4 @@ async function send(from: number, count: number): Promise<void> {
       return false // its leader is still being elected
     }
   })
-}
-
-async function createTopic(): Promise<void> {
-  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
-  await admin.connect()
-  await until('the old topic is gone', async () => {
-    try {
-      return await admin.createTopics({
-        topics: [{ topic: 'events', numPartitions: 1 }],
-        waitForLeaders: true,
-      })
-    } catch {
-      return false
-    }
-  })
-  await admin.disconnect()
-}
-
-async function deleteTopic(): Promise<void> {
-  const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
-  await admin.connect()
-  if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
-  await until('the topic is gone', async () => !(await admin.listTopics()).includes('events'))
-  await admin.disconnect()
 }

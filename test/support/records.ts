@@ -1,9 +1,9 @@
 import { type Kafka as KafkaClient, type Message, type Producer } from 'kafkajs'
 import kafkajs from 'kafkajs'
 
-/** A plain Kafka client, as another producer would have it. */
-export function kafkaClient(bootstrapServers: string): KafkaClient {
-  return new kafkajs.Kafka({ brokers: [bootstrapServers], logLevel: kafkajs.logLevel.NOTHING })
+/** A plain Kafka client, as another producer would have it; `clientId` if it matters what it calls itself. */
+export function kafkaClient(bootstrapServers: string, clientId = 'another'): KafkaClient {
+  return new kafkajs.Kafka({ clientId, brokers: [bootstrapServers], logLevel: kafkajs.logLevel.NOTHING })
 }
 
 /** Runs `work` with a connected producer that creates no topics. */

@@ -1,0 +1,72 @@
+import kafkajs, { type Admin, type Kafka } from 'kafkajs'
+import {
+  createKafka,
+  createTopicIfMissing,
+  type KafkaConnection,
+  type TopicConfig,
+} from '../runtime/kafka-client.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { TopicDescription, TopicInspector } from './record-source.ts'
+
+/**
+ * Looks at the topic through a connection of its own, opened for each look: a standing one would double what kafkajs
+ * costs when idle.
+ */
+export class KafkaTopicInspector implements TopicInspector {
+  readonly #kafka: Kafka
+  readonly #topic: TopicConfig
+
+  constructor(connection: KafkaConnection, topic: TopicConfig, logger: Logger) {
+    this.#kafka = createKafka(connection, 'firehose-sink-inspector', logger)
+    this.#topic = topic
+  }
+
+  async createIfMissing(): Promise<boolean> {
+    return await createTopicIfMissing(this.#kafka, this.#topic)
+  }
+
+  async describe(): Promise<TopicDescription> {
+    return await this.#withAdmin(async (admin) => {
+      const [{ clusterId }, offsets, configs] = await Promise.all([
+        admin.describeCluster(),
+        admin.fetchTopicOffsets(this.#topic.name),
+        admin.describeConfigs({
+          includeSynonyms: false,
+          resources: [
+            {
+              type: kafkajs.ConfigResourceTypes.TOPIC,
+              name: this.#topic.name,
+              configNames: ['cleanup.policy'],
+            },
+          ],
+        }),
+      ])
+      const policy = configs.resources[0]?.configEntries[0]?.configValue ?? ''
+      return {
+        clusterId,
+        compacted: policy.includes('compact'),
+        partitions: new Map(
+          offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
+        ),
+      }
+    })
+  }
+
+  /** Of each partition, the first offset whose record has this time or a later one; its end when there is none. */
+  async offsetsAt(timeMs: number): Promise<Map<number, bigint>> {
+    return await this.#withAdmin(async (admin) => {
+      const offsets = await admin.fetchTopicOffsetsByTimestamp(this.#topic.name, timeMs)
+      return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
+    })
+  }
+
+  async #withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = this.#kafka.admin()
+    await admin.connect()
+    try {
+      return await work(admin)
+    } finally {
+      await admin.disconnect()
+    }
+  }
+}

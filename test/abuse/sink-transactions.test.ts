@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Producer, Transaction } from 'kafkajs'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { seededRandom } from '../../proof/drill/plan.ts'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { caughtUp, untilHealth } from '../support/sink-health.ts'
+import { until } from '../support/until.ts'
+
+/* Other producers' transactions in the topic: only what was committed is stored, and nothing counts as lost. */
+
+let pipeline: Pipeline
+let sink: NodeService
+const producers: Producer[] = []
+
+before(async () => {
+  pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '8', KAFKA_SESSION_TIMEOUT_MS: '2000' })
+  sink = await pipeline.startSink()
+})
+after(async () => {
+  await Promise.all(producers.map(async (producer) => await producer.disconnect()))
+  await pipeline?.close()
+})
+
+/** A producer of others, with transactions. */
+async function transactional(name: string): Promise<Producer> {
+  const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer({
+    transactionalId: name,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  producers.push(producer)
+  await producer.connect()
+  return producer
+}
+
+async function within(transaction: Transaction, partition: number, ...numbers: number[]): Promise<void> {
+  // A key of four zeros is what an abort marker has.
+  const messages = numbers.map((n) => ({ key: Buffer.alloc(4), value: record(n), partition }))
+  await transaction.send({ topic: 'events', messages })
+}
+
+async function plain(partition: number, ...numbers: number[]): Promise<void> {
+  await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+    await produce(numbers.map((n) => ({ value: record(n), partition })))
+  })
+}
+
+/** The numbers between that are stored, in order. */
+async function stored(from: number, to: number): Promise<number[]> {
+  const rows = await pipeline.query<{ user_id: string }>(
+    'SELECT user_id FROM events WHERE user_id BETWEEN $1 AND $2 ORDER BY user_id',
+    [from, to],
+  )
+  return rows.map((row) => Number(row.user_id))
+}
+
+test('I2: of transactions that overlap, in any order of their ends, the committed alone are stored', async () => {
+  const [a, b, c] = [await transactional('a'), await transactional('b'), await transactional('c')]
+  const [first, second, third] = [await a.transaction(), await b.transaction(), await c.transaction()]
+  await within(first, 0, 100, 101)
+  await within(second, 0, 110, 111)
+  await within(third, 0, 120)
+  await plain(0, 130)
+  await within(first, 0, 102)
+  await second.abort()
+  await within(third, 0, 121)
+  await within(first, 0, 103)
+  await first.abort()
+  await third.commit()
+  const [fourth, fifth] = [await a.transaction(), await b.transaction()]
+  await within(fourth, 0, 140)
+  await within(fifth, 0, 150)
+  await fourth.commit()
+  await within(fifth, 0, 151)
+  await fifth.abort()
+  await plain(0, 131)
+  await isStored(131)
+  assert.deepEqual(await stored(100, 199), [120, 121, 130, 131, 140])
+  const { total_expired } = await caughtUp(sink)
+  assert.equal(total_expired, 0)
+})
+
+test('I2: whatever twenty transactions of three producers do, those that committed are stored once', async (t) => {
+  const seed = Date.now() % 1_000_000
+  t.diagnostic(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const all = await Promise.all(['d', 'e', 'f'].map(async (name) => await transactional(name)))
+  const open = new Map<Producer, { transaction: Transaction; numbers: number[] }>()
+  const expected: number[] = []
+  let [n, ended] = [200_000, 0]
+  while (ended < 20 || open.size > 0) {
+    const producer = all[Math.floor(random() * all.length)]
+    assert.ok(producer)
+    const running = open.get(producer)
+    if (running === undefined) {
+      if (ended < 20) open.set(producer, { transaction: await producer.transaction(), numbers: [] })
+    } else if (running.numbers.length === 0 || random() < 0.4) {
+      const numbers = Array.from({ length: 1 + Math.floor(random() * 3) }, () => n++)
+      await within(running.transaction, 1, ...numbers)
+      running.numbers.push(...numbers)
+    } else {
+      const commits = random() < 0.5
+      await (commits ? running.transaction.commit() : running.transaction.abort())
+      if (commits) expected.push(...running.numbers)
+      open.delete(producer)
+      ended += 1
+      if (ended === 10) await restart() // where some are open, and markers lie behind the last one stored
+    }
+  }
+  await plain(1, n)
+  await isStored(n)
+  assert.deepEqual(await stored(200_000, n), [...expected.toSorted((x, y) => x - y), n])
+  const verdict = await pipeline.verify()
+  assert.equal(verdict.ok, true, JSON.stringify(verdict))
+})
+
+test('I9: aborted records alone are no lag and no loss, also after a restart', async () => {
+  const producer = await transactional('g')
+  const transaction = await producer.transaction()
+  await within(transaction, 2, 300, 301, 302)
+  await transaction.abort()
+  await restart()
+  const { total_expired, partitions } = await caughtUp(sink)
+  assert.equal(total_expired, 0)
+  assert.equal(partitions[2]?.next_offset, 0, 'there was nothing to write')
+  await plain(2, 310)
+  await isStored(310)
+  assert.deepEqual(await stored(300, 399), [310])
+  assert.equal((await caughtUp(sink)).total_expired, 0)
+})
+
+test('I9: an open transaction holds back what follows it, and only that; its end brings it', async () => {
+  const producer = await transactional('h')
+  const aborted = await producer.transaction()
+  await plain(3, 400)
+  await within(aborted, 3, 410)
+  await plain(3, 401)
+  await plain(4, 420)
+  await isStored(420)
+  await isStored(400)
+  const held = await untilHealth('running', sink, ({ state }) => state === 'running')
+  assert.deepEqual(await stored(400, 419), [400], 'what follows could still be part of it')
+  assert.equal(held.total_expired, 0)
+  await aborted.abort()
+  await isStored(401)
+
+  const committed = await producer.transaction()
+  await within(committed, 3, 411)
+  await plain(3, 402)
+  await restart()
+  await plain(4, 421)
+  await isStored(421)
+  assert.deepEqual(await stored(400, 419), [400, 401])
+  await committed.commit()
+  await isStored(402)
+  assert.deepEqual(await stored(400, 419), [400, 401, 402, 411])
+  assert.equal((await caughtUp(sink)).total_expired, 0)
+})
+
+async function isStored(n: number): Promise<void> {
+  await until(`event ${n} is stored`, async () => (await stored(n, n)).length === 1)
+}
+
+async function restart(): Promise<void> {
+  await sink.stop(10_000)
+  await sink.start()
+}

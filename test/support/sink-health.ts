@@ -1,0 +1,40 @@
+import type { NodeService } from '../../embedded/node-service.ts'
+import { until } from './until.ts'
+
+/** What the sink says of itself at /health. */
+export interface SinkHealth {
+  state: string
+  reason?: string
+  needs_person: boolean
+  partitions: { partition: number; next_offset: number; lag: number; stopped?: string }[]
+  total_stored: number
+  total_duplicates: number
+  total_dead: number
+  total_expired: number
+}
+
+/** Waits until the sink answers and `condition` holds, and returns what it said. */
+export async function untilHealth(
+  what: string,
+  sink: NodeService,
+  condition: (health: SinkHealth) => boolean,
+  limitMs?: number,
+): Promise<SinkHealth> {
+  return await until(
+    what,
+    async () => {
+      const health = (await sink.health()) as unknown as SinkHealth | undefined
+      return health !== undefined && condition(health) ? health : undefined
+    },
+    limitMs,
+  )
+}
+
+/** The state is `running` and nothing of the topic is left to store. */
+export async function caughtUp(sink: NodeService): Promise<SinkHealth> {
+  return await untilHealth(
+    'the sink has caught up',
+    sink,
+    ({ state, partitions }) => state === 'running' && partitions.every(({ lag }) => lag === 0),
+  )
+}

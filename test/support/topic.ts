@@ -1,0 +1,63 @@
+import kafkajs, { type Admin } from 'kafkajs'
+import { kafkaClient } from './records.ts'
+import { until } from './until.ts'
+
+/** Runs `work` with a connected admin client. */
+export async function withAdmin<T>(bootstrapServers: string, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafkaClient(bootstrapServers).admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** Creates the topic `events`; waits for one of that name that is still being deleted. */
+export async function createTopic(
+  bootstrapServers: string,
+  numPartitions = 1,
+  configEntries: { name: string; value: string }[] = [],
+): Promise<void> {
+  await withAdmin(bootstrapServers, async (admin) => {
+    await until('the old topic is gone', async () => {
+      try {
+        return await admin.createTopics({
+          topics: [{ topic: 'events', numPartitions, configEntries }],
+          waitForLeaders: true,
+        })
+      } catch {
+        return false
+      }
+    })
+  })
+}
+
+/** Deletes the topic `events`, if it is there, and waits until it is gone. */
+export async function deleteTopic(bootstrapServers: string): Promise<void> {
+  await withAdmin(bootstrapServers, async (admin) => {
+    if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
+    await until('the topic is gone', async () => !(await admin.listTopics()).includes('events'))
+  })
+}
+
+/** Sets one configuration value of the topic, and the others back to the broker's. */
+export async function configureTopic(bootstrapServers: string, name: string, value: string): Promise<void> {
+  await withAdmin(bootstrapServers, async (admin) => {
+    const configEntries = [{ name, value }]
+    const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: 'events', configEntries }]
+    await admin.alterConfigs({ validateOnly: false, resources })
+  })
+}
+
+/** Drops what lies before `offset`, as retention would. */
+export async function expireBefore(
+  bootstrapServers: string,
+  offset: bigint | number,
+  partition = 0,
+): Promise<void> {
+  await withAdmin(bootstrapServers, async (admin) => {
+    await admin.fetchTopicMetadata({ topics: ['events'] }) // deleteTopicRecords wants it loaded
+    await admin.deleteTopicRecords({ topic: 'events', partitions: [{ partition, offset: String(offset) }] })
+  })
+}
