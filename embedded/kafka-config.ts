@@ -63,8 +63,8 @@ export function jvmFlags(fast: boolean): string[] {
 }
 
 /** meta.properties, which marks a log directory as formatted for one cluster. */
-export function metaProperties(): string {
-  return `version=1\ncluster.id=${newId()}\nnode.id=1\ndirectory.id=${newId()}\n`
+export function metaProperties(clusterId: string): string {
+  return `version=1\ncluster.id=${clusterId}\nnode.id=1\ndirectory.id=${newId()}\n`
 }
 
 /** A random id in Kafka's form: 16 bytes, base64url. */

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Child, endLeftover, type Exit } from './child.ts'
-import { jvmFlags, metaProperties, serverProperties } from './kafka-config.ts'
+import { jvmFlags, metaProperties, newId, serverProperties } from './kafka-config.ts'
 import { archiveFile, installKafka, type KafkaInstall } from './kafka-install.ts'
 import { kafkaAnswers } from './kafka-ready.ts'
 import { freePorts } from './ports.ts'
@@ -23,6 +23,8 @@ export interface KafkaOptions {
   /** Where it sends its clients, if not to its own port. */
   advertisedPort?: number
   controllerPort: number
+  /** A second log directory, which holds half of the partitions. */
+  secondLogDir?: string
   logFile?: string
   pidFile?: string
   /** Compile less: starts sooner, runs slower. For tests. */
@@ -34,6 +36,7 @@ export interface KafkaOptions {
 }
 
 const startLimitMs = 120_000
+const META_PROPERTIES = 'meta.properties'
 
 /** A real Apache Kafka of one node (KRaft) as a child process. */
 export class EmbeddedKafka {
@@ -72,13 +75,18 @@ export class EmbeddedKafka {
   /** Starts on the data of the last run and waits until a request has been answered. */
   async start(): Promise<void> {
     const install = await this.install()
-    const { dir, port, advertisedPort = port, controllerPort } = this.#options
+    const { dir, port, advertisedPort = port, controllerPort, secondLogDir } = this.#options
     const pidFile = this.#options.pidFile ?? join(dir, 'kafka.pid')
     await endLeftover(pidFile, 'SIGTERM', 5_000)
-    prepare(dir, install)
+    prepare(dir, install, secondLogDir)
     writeFileSync(
       join(dir, 'server.properties'),
-      serverProperties({ port, advertisedPort, controllerPort, dataDir: 'data' }),
+      serverProperties({
+        port,
+        advertisedPort,
+        controllerPort,
+        dataDir: secondLogDir === undefined ? 'data' : `data,${secondLogDir}`,
+      }),
     )
     const child = new Child({
       name: this.name,
@@ -163,13 +171,20 @@ export async function archiveClasses(
   }
 }
 
-/** Formats the data directory if it is new. meta.properties comes last: it marks the directory as complete. */
-function prepare(dir: string, install: KafkaInstall): void {
+/** Formats the log directories if they are new. The first one's meta.properties comes last: it marks all as complete. */
+function prepare(dir: string, install: KafkaInstall, secondLogDir?: string): void {
   const data = join(dir, 'data')
-  const marker = join(data, 'meta.properties')
-  if (existsSync(marker)) return
+  if (existsSync(join(data, META_PROPERTIES))) return
+  const clusterId = newId()
+  if (secondLogDir !== undefined) format(secondLogDir, clusterId)
   mkdirSync(data, { recursive: true })
   copyFileSync(join(install.home, 'formatted', 'bootstrap.checkpoint'), join(data, 'bootstrap.checkpoint'))
-  writeFileSync(`${marker}.part`, metaProperties())
+  format(data, clusterId)
+}
+
+function format(logDir: string, clusterId: string): void {
+  mkdirSync(logDir, { recursive: true })
+  const marker = join(logDir, META_PROPERTIES)
+  writeFileSync(`${marker}.part`, metaProperties(clusterId))
   renameSync(`${marker}.part`, marker)
 }

@@ -30,6 +30,8 @@ const SHORT_BODY_BYTES = 64 * 1024
 
 function bodyOutstanding(request: IncomingMessage): boolean {
   if (request.complete) return false
+  // A client that waited for 100 Continue may send its body now, or not: what comes next could be either.
+  if (request.headers.expect !== undefined) return true
   if (request.headers['transfer-encoding'] !== undefined) return true
   return Number(request.headers['content-length'] ?? 0) > SHORT_BODY_BYTES
 }

@@ -31,8 +31,10 @@ export function createApp(options: AppOptions): Koa {
   const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.event)
   router.post('/events', options.ingest.events)
-  const document = openApiDocument()
+  // Made once: it is long, and all answers share it.
+  const document = Buffer.from(JSON.stringify(openApiDocument()))
   router.get('/openapi.json', (ctx) => {
+    ctx.type = 'application/json'
     ctx.body = document
   })
   router.get('/problems/:name', describeProblem)

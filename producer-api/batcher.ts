@@ -50,6 +50,7 @@ export class Batcher {
   #closed: Batch[] = []
   #queuedBytes = 0
   #queuedEvents = 0
+  #waitingEvents = 0
   #waitingEntries = 0
   #cancelWake: (() => void) | undefined
   #wakeAt = Number.POSITIVE_INFINITY
@@ -71,6 +72,11 @@ export class Batcher {
   /** Events whose send has not settled. */
   get queuedEvents(): number {
     return this.#queuedEvents
+  }
+
+  /** Events whose request has not been answered. */
+  get waitingEvents(): number {
+    return this.#waitingEvents
   }
 
   get isFull(): boolean {
@@ -106,6 +112,7 @@ export class Batcher {
       }
       this.#queuedBytes += heldBytes
       this.#queuedEvents += records.length
+      this.#waitingEvents += records.length
       this.#waitingEntries += 1
       this.#deadlines.add(entry)
       this.#enqueue(entry)
@@ -205,7 +212,7 @@ export class Batcher {
       batch.readyAt = this.#clock.now() + backoffMs(batch.failures)
       this.#closed.unshift(batch)
     } else {
-      const reason = error.tooLarge ? 'too_large' : 'refused'
+      const reason = error.tooLarge ? 'too_large_for_kafka' : 'refused'
       for (const entry of batch.entries) this.#finish(entry, failure(entry, reason))
     }
   }
@@ -232,6 +239,7 @@ export class Batcher {
     entry.answer(outcome)
     entry.answer = undefined
     this.#deadlines.remove(entry)
+    this.#waitingEvents -= entry.events
     this.#waitingEntries -= 1
     if (this.#waitingEntries === 0) this.#onDrained?.()
   }

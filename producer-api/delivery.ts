@@ -9,7 +9,12 @@ export type Outcome =
   /** Kafka may have some or all of them. */
   | { kind: 'unknown'; cause?: Error }
 
-export type NotAcceptedReason = 'buffer_full' | 'shutting_down' | 'timeout' | 'too_large' | 'refused'
+export type NotAcceptedReason =
+  | 'buffer_full'
+  | 'shutting_down'
+  | 'timeout'
+  | 'too_large_for_kafka'
+  | 'refused'
 
 /** Sends records to Kafka. */
 export interface Publisher {

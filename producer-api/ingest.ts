@@ -13,7 +13,7 @@ import {
   parseEventArray,
   parseEventLines,
 } from './parse-event.ts'
-import type { ProblemKind } from './problem.ts'
+import type { ProblemExtensions, ProblemKind } from './problem.ts'
 import { BodyBudget, readBody } from './read-body.ts'
 import type { ApiStats, RejectReason } from './stats.ts'
 
@@ -23,6 +23,12 @@ export interface IngestOptions {
   maxBodyBytes: number
   /** Of all bodies that are being read. */
   maxBodiesBytes: number
+}
+
+/** Events that were read and are valid. */
+interface Taken {
+  eventIds: string[]
+  records: Buffer[]
 }
 
 type Parse = (body: Buffer, options: ParseOptions) => ParsedEvents
@@ -44,7 +50,10 @@ const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSecond
   shutting_down: { detail: 'This server is shutting down; nothing was kept.', retryAfterSeconds: 1 },
   timeout: { detail: 'Kafka could not be reached in time; nothing was kept.', retryAfterSeconds: 2 },
   refused: { detail: 'Kafka refused to store it; nothing was kept.', retryAfterSeconds: 30 },
-  too_large: { detail: 'Kafka takes no message as large as these events together.', retryAfterSeconds: 30 },
+  too_large_for_kafka: {
+    detail: 'Kafka takes no message as large as these events together.',
+    retryAfterSeconds: 30,
+  },
 }
 
 /** The handlers of `POST /event` and `POST /events`: read, parse, encode, hand over, answer. */
@@ -53,54 +62,72 @@ export function createIngest(options: IngestOptions, batcher: Batcher, stats: Ap
 
   const budget = new BodyBudget(options.maxBodiesBytes)
 
-  const refuse = (ctx: Context, kind: ProblemKind, detail: string, extensions = {}): void => {
-    stats.received += 1
-    stats.reject(kind === 'not-accepted' ? 'buffer_full' : kind, 1)
+  /** Answers a body that is refused as a whole: it counts as one event where nobody can say how many it holds. */
+  const refuse = (
+    ctx: Context,
+    kind: ProblemKind,
+    detail: string,
+    { events = 1, extensions = {} }: { events?: number; extensions?: ProblemExtensions } = {},
+  ): undefined => {
+    stats.received += events
+    stats.reject(kind === 'not-accepted' ? 'buffer_full' : kind, events)
     answerProblem(ctx, kind, detail, extensions)
   }
 
-  const ingest = async (ctx: Context, types: Map<string, Parse>, maxBytes: number): Promise<void> => {
-    const startedAt = performance.now()
+  /**
+   * From the request to records; answers what is wrong itself. A function of its own so that the body, and the events
+   * that are views of it, are let go of before the wait for Kafka: else each waiting request holds its bytes twice (I7).
+   */
+  const take = async (
+    ctx: Context,
+    types: Map<string, Parse>,
+    maxBytes: number,
+  ): Promise<Taken | undefined> => {
     const parse = parserFor(ctx.req.headers['content-type'], types)
     if (parse === undefined) {
       ctx.set('Accept', [...types.keys()].join(', '))
       const detail = `The content type must be ${[...types.keys()].join(' or ')}, in UTF-8.`
-      refuse(ctx, 'unsupported-media-type', detail)
-      return
+      return refuse(ctx, 'unsupported-media-type', detail)
     }
     const read = await readBody(ctx.req, ctx.res, maxBytes, budget)
     if (read.kind === 'aborted') {
       ctx.respond = false
       stats.received += 1
       stats.reject('aborted', 1)
-      return
+      return undefined
     }
     if (read.kind === 'refused') {
       if (read.headers !== undefined) ctx.set(read.headers)
-      refuse(ctx, read.problem, read.detail)
-      return
+      return refuse(ctx, read.problem, read.detail)
     }
     const parsed = parse(read.body, parseOptions)
     if (!parsed.ok) {
-      refuse(ctx, parsed.problem, parsed.detail, parsed.errors === undefined ? {} : { errors: parsed.errors })
-      return
+      const extensions = parsed.errors === undefined ? {} : { errors: parsed.errors }
+      return refuse(ctx, parsed.problem, parsed.detail, { extensions })
     }
-    const { events } = parsed
-    const records = encode(events)
+    const eventIds = parsed.events.map((event) => event.eventId)
+    const records = encode(parsed.events)
     if (records === undefined) {
       const detail = `The events must take at most ${MAX_ENCODED_BATCH_BYTES} bytes together.`
-      refuse(ctx, 'too-large', detail)
-      return
+      return refuse(ctx, 'too-large', detail, { events: eventIds.length })
     }
-    stats.received += events.length
+    stats.received += eventIds.length
+    return { eventIds, records }
+  }
+
+  const ingest = async (ctx: Context, types: Map<string, Parse>, maxBytes: number): Promise<void> => {
+    const startedAt = performance.now()
+    const taken = await take(ctx, types, maxBytes)
+    if (taken === undefined) return
+    const { eventIds, records } = taken
     const outcome = await batcher.add(records)
     if (outcome.kind === 'accepted') {
       ctx.status = 202
       ctx.set('Content-Type', 'application/json')
-      ctx.body = types === EVENT_TYPES ? acceptedEvent(events) : acceptedBatch(events)
-      stats.accept(events.length, (performance.now() - startedAt) / 1_000)
+      ctx.body = types === EVENT_TYPES ? acceptedEvent(eventIds) : acceptedBatch(eventIds)
+      stats.accept(eventIds.length, (performance.now() - startedAt) / 1_000)
     } else {
-      stats.reject(answerFailure(ctx, outcome, events), events.length)
+      stats.reject(answerFailure(ctx, outcome, eventIds), eventIds.length)
     }
   }
 
@@ -133,22 +160,21 @@ function encode(events: CanonicalEvent[]): Buffer[] | undefined {
   return bytes <= MAX_ENCODED_BATCH_BYTES ? records : undefined
 }
 
-function acceptedEvent(events: CanonicalEvent[]): string {
-  return `{"status":"accepted","event_id":"${events[0]?.eventId}"}`
+function acceptedEvent(eventIds: string[]): string {
+  return `{"status":"accepted","event_id":"${eventIds[0]}"}`
 }
 
-function acceptedBatch(events: CanonicalEvent[]): string {
-  const ids = events.map((event) => `"${event.eventId}"`).join(',')
-  return `{"status":"accepted","count":${events.length},"event_ids":[${ids}]}`
+function acceptedBatch(eventIds: string[]): string {
+  const ids = eventIds.map((id) => `"${id}"`).join(',')
+  return `{"status":"accepted","count":${eventIds.length},"event_ids":[${ids}]}`
 }
 
 /** @returns the reason, for the statistics */
 function answerFailure(
   ctx: Context,
   outcome: Exclude<Outcome, { kind: 'accepted' }>,
-  events: CanonicalEvent[],
+  eventIds: string[],
 ): RejectReason {
-  const eventIds = events.map((event) => event.eventId)
   ctx.state.cause = outcome.cause
   if (outcome.kind === 'unknown') {
     ctx.set('Retry-After', '1')
@@ -157,7 +183,7 @@ function answerFailure(
     return 'outcome-unknown'
   }
   const { detail, retryAfterSeconds } = NOT_ACCEPTED[outcome.reason]
-  if (outcome.reason === 'too_large') answerProblem(ctx, 'too-large', detail)
+  if (outcome.reason === 'too_large_for_kafka') answerProblem(ctx, 'too-large', detail)
   else {
     ctx.set('Retry-After', String(retryAfterSeconds))
     answerProblem(ctx, 'not-accepted', detail, { eventIds })

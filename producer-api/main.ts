@@ -39,6 +39,7 @@ const health = (): object => ({
   total_received: stats.received,
   total_accepted: stats.accepted,
   total_rejected: Object.fromEntries(stats.rejected),
+  in_flight: batcher.waitingEvents,
   uptime: (performance.now() - stats.startedAt) / 1_000,
 })
 const metrics = createMetrics({
@@ -56,7 +57,10 @@ const app = createApp({
   draining: () => draining,
 })
 const handle = app.callback()
-const server = createHttpServer((request, response) => void handle(request, response), config)
+const server = createHttpServer((request, response) => void handle(request, response), {
+  requestTimeoutMs: config.requestTimeoutMs,
+  deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
+})
 
 server.on('error', (error: NodeJS.ErrnoException) => {
   const where = `${config.host}:${config.port}`

@@ -36,17 +36,22 @@ export function createMetrics(sources: MetricSources): Registry {
     })
   }
 
-  counter('firehose_api_events_received_total', 'Events received', () => stats.received)
+  counter('firehose_api_events_received_total', 'Events received: accepted, rejected and in flight', () => {
+    return stats.received
+  })
   counter('firehose_api_events_accepted_total', 'Events answered 202', () => stats.accepted)
   const rejected = new Counter({
     name: 'firehose_api_events_rejected_total',
-    help: 'Events not answered 202, by reason; a body refused as a whole counts as one',
+    help: 'Events not answered 202, by reason; a body that cannot be read as events counts as one',
     labelNames: ['reason'],
     registers: [registry],
     collect: () => {
       rejected.reset()
       for (const [reason, events] of stats.rejected) rejected.inc({ reason }, events)
     },
+  })
+  gauge('firehose_api_events_in_flight', 'Events whose request has not been answered', () => {
+    return batcher.waitingEvents
   })
   gauge('firehose_api_buffer_bytes', 'Memory held for events that Kafka has not acknowledged', () => {
     return batcher.queuedBytes

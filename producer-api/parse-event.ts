@@ -39,7 +39,7 @@ export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
 /** The body of `POST /events` as application/json: an array of events. */
 export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEvents {
   const utf8Fault = invalidUtf8Offset(body)
-  if (utf8Fault >= 0) return notUtf8(utf8Fault)
+  if (utf8Fault >= 0) return notUtf8(byteAt(utf8Fault))
   const end = body.length
   let pos = skipSpace(body, 0, end)
   if (body[pos] !== 0x5b) return notAnArray(body)
@@ -51,19 +51,19 @@ export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEven
     if (!scanValue(body, pos, end, scan)) return notJson()
     batch.add()
     pos = skipSpace(body, scan.end, end)
-    if (pos === end) return notJsonAt(pos, 'the text ends too early')
+    if (pos === end) return notJsonAt(byteAt(pos), 'the text ends too early')
     closed = body[pos] === 0x5d
-    if (!closed && body[pos] !== 0x2c) return notJsonAt(pos, 'expected , or ]')
+    if (!closed && body[pos] !== 0x2c) return notJsonAt(byteAt(pos), 'expected , or ]')
     pos++
   }
   pos = skipSpace(body, pos, end)
-  return pos < end ? notJsonAt(pos, 'expected the end of the text') : batch.result()
+  return pos < end ? notJsonAt(byteAt(pos), 'expected the end of the text') : batch.result()
 }
 
 /** The body of `POST /events` as application/x-ndjson: one event a line. Blank lines do not count. */
 export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEvents {
   const utf8Fault = invalidUtf8Offset(body)
-  if (utf8Fault >= 0) return notUtf8(utf8Fault)
+  if (utf8Fault >= 0) return notUtf8(lineAt(body, utf8Fault))
   const batch = new Batch(body, options)
   let lineEnd = 0
   for (let pos = 0; pos < body.length; pos = lineEnd + 1) {
@@ -71,10 +71,10 @@ export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEven
     lineEnd = newline < 0 ? body.length : newline
     // White space of JSON: the carriage return of a CRLF goes with it.
     if (skipSpace(body, pos, lineEnd) === lineEnd) continue
-    if (!scanValue(body, pos, lineEnd, scan)) return notJson()
+    if (!scanValue(body, pos, lineEnd, scan)) return notJson(lineAt(body, scan.errorOffset))
     batch.add()
     const rest = skipSpace(body, scan.end, lineEnd)
-    if (rest < lineEnd) return notJsonAt(rest, 'expected the end of the line')
+    if (rest < lineEnd) return notJsonAt(lineAt(body, rest), 'expected the end of the line')
   }
   return batch.result()
 }
@@ -150,15 +150,26 @@ function notAnArray(body: Buffer): ParseFault {
   return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
 }
 
-function notUtf8(offset: number): ParseFault {
-  return { ok: false, status: 400, problem: 'not-utf8', detail: `Byte ${offset}: the body must be UTF-8.` }
+function notUtf8(place: string): ParseFault {
+  return { ok: false, status: 400, problem: 'not-utf8', detail: `${place}: the body must be UTF-8.` }
 }
 
-function notJsonAt(offset: number, reason: string): ParseFault {
-  return { ok: false, status: 400, problem: 'not-json', detail: `Byte ${offset}: ${reason}.` }
+function notJsonAt(place: string, reason: string): ParseFault {
+  return { ok: false, status: 400, problem: 'not-json', detail: `${place}: ${reason}.` }
 }
 
 /** What the failed scan found. */
-function notJson(): ParseFault {
-  return scan.error === 'not_utf8' ? notUtf8(scan.errorOffset) : notJsonAt(scan.errorOffset, scan.errorReason)
+function notJson(place = byteAt(scan.errorOffset)): ParseFault {
+  return scan.error === 'not_utf8' ? notUtf8(place) : notJsonAt(place, scan.errorReason)
+}
+
+function byteAt(offset: number): string {
+  return `Byte ${offset}`
+}
+
+/** Lines count from 1, blank ones too, as editors count; bytes from 0, of the whole body. */
+function lineAt(body: Buffer, offset: number): string {
+  let line = 1
+  for (let at = body.indexOf(0x0a); at >= 0 && at < offset; at = body.indexOf(0x0a, at + 1)) line++
+  return `Line ${line}, byte ${offset}`
 }

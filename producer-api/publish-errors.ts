@@ -1,3 +1,4 @@
+import { causeChain } from '../runtime/kafka-errors.ts'
 import { PublishError } from './delivery.ts'
 
 /** The broker, or the topic's settings, will not take these bytes however often they come. */
@@ -59,33 +60,4 @@ export function classifySendError(error: unknown, encoded: boolean): PublishErro
     tooLarge: TOO_LARGE.has(code),
     cause: error,
   })
-}
-
-/** Kafka's name for what happened, if an error, or one that caused it, carries one. */
-export function kafkaErrorType(error: unknown): string | undefined {
-  return causeChain(error)
-    .map((link) => link.type)
-    .find((value): value is string => typeof value === 'string')
-}
-
-/** The message of the error that began it all. */
-export function rootMessage(error: unknown): string {
-  return causeChain(error).at(-1)?.message ?? String(error)
-}
-
-interface Link {
-  name?: string
-  message?: string
-  type?: unknown
-  code?: unknown
-}
-
-function causeChain(error: unknown): Link[] {
-  const chain: Link[] = []
-  let link = error
-  while (typeof link === 'object' && link !== null && chain.length < 10) {
-    chain.push(link)
-    link = (link as { cause?: unknown }).cause
-  }
-  return chain
 }

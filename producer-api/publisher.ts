@@ -1,9 +1,10 @@
 import type { ICustomPartitioner, Kafka, Message, PartitionMetadata, Producer, RecordMetadata } from 'kafkajs'
 import { createTopicIfMissing, type TopicConfig } from '../runtime/kafka-client.ts'
+import { kafkaErrorType, rootMessage } from '../runtime/kafka-errors.ts'
 import type { Logger } from '../runtime/log.ts'
 import { type Publisher, PublishError } from './delivery.ts'
 import { PartitionHealth } from './partition-health.ts'
-import { classifySendError, kafkaErrorType, rootMessage } from './publish-errors.ts'
+import { classifySendError } from './publish-errors.ts'
 
 /** The broker answers within this or with REQUEST_TIMED_OUT; below the client's own limit for a request (6 s). */
 const BROKER_TIMEOUT_MS = 5_000
@@ -14,6 +15,7 @@ const STALE_MS = 5_000
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 2_000
 const CLOSE_LIMIT_MS = 2_000
+const LOWER_LIMITS = 'lower BATCH_MAX_BYTES, MAX_BODY_BYTES and MAX_EVENT_BYTES'
 /** kafkajs drops a message for a partition that it does not know, and its answer lacks it. */
 const NO_PARTITION = -1
 
@@ -158,11 +160,11 @@ export class KafkaPublisher implements Publisher {
     if (!this.#topicSeen && (await createTopicIfMissing(this.#kafka, this.#topic))) {
       this.#logger.info({ topic: this.#topic.name, partitions: this.#topic.partitions }, 'topic created')
     }
+    this.#topicSeen = true
     const admin = this.#kafka.admin()
     try {
       await admin.connect()
       const { topics } = await admin.fetchTopicMetadata({ topics: [this.#topic.name] })
-      this.#topicSeen = true
       if (!this.#producerConnected) await this.#producer.connect()
       this.#producerConnected = true
       return topics[0]?.partitions ?? []
@@ -173,11 +175,12 @@ export class KafkaPublisher implements Publisher {
   }
 
   /** One a second: in an outage there is one for every partition, and again for every retry. */
-  #logFailure(partition: number, { code, message, retryable }: PublishError): void {
+  #logFailure(partition: number, { code, message, retryable, tooLarge }: PublishError): void {
     const now = performance.now()
     if (now - this.#lastFailureLogged < 1_000) return
     this.#lastFailureLogged = now
-    this.#logger.warn({ partition, code, retryable }, `send to Kafka failed: ${message}`)
+    const mend = tooLarge ? `: raise max.message.bytes of topic ${this.#topic.name}, or ${LOWER_LIMITS}` : ''
+    this.#logger.warn({ partition, code, retryable }, `send to Kafka failed: ${message}${mend}`)
   }
 
   #nowReachable(partitions: PartitionMetadata[]): void {

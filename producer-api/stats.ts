@@ -10,8 +10,10 @@ export const LATENCY_BUCKETS_S = [
 ]
 
 /**
- * What has happened since the start, in plain fields: counting costs the request next to nothing. A body that was
- * refused as a whole counts as one event.
+ * What has happened since the start, in plain fields: counting costs the request next to nothing. All counts are of
+ * events; a body that cannot be read as events counts as one. At every moment `received` is `accepted`, all of
+ * `rejected` and what waits in the batcher for its answer. Not counted: what is no POST of events (404, 405), and what
+ * the HTTP parser refuses before there is a request.
  */
 export class ApiStats {
   readonly startedAt = performance.now()

@@ -36,6 +36,8 @@ export interface BackendOptions {
   kafkaAdvertisedPort?: number
   /** Port on which Kafka listens; a free one when left out. */
   kafkaPort?: number
+  /** Where Kafka keeps half of the partitions, if not with the others; embedded only. */
+  kafkaSecondLogDir?: string
   /** Where PostgreSQL keeps its data, if not in a temporary folder; embedded only. */
   postgresDir?: string
 }

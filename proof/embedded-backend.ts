@@ -18,6 +18,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     port,
     advertisedPort,
     controllerPort,
+    ...(options.kafkaSecondLogDir === undefined ? {} : { secondLogDir: options.kafkaSecondLogDir }),
     fast: true,
     pidFile: join(place.dir, 'kafka.pid'),
     onLog: console.error,

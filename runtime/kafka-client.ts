@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
+import { kafkaErrorType } from './kafka-errors.ts'
 import type { Logger } from './log.ts'
 import './codecs.ts'
 import './kafkajs-mends.ts'
@@ -141,8 +142,7 @@ export async function createTopicIfMissing(kafka: Kafka, topic: TopicConfig): Pr
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const existing = await admin.listTopics()
-    if (existing.includes(topic.name)) return false
+    if (await topicExists(admin, topic.name)) return false
     return await admin.createTopics({
       waitForLeaders: true,
       topics: [
@@ -159,5 +159,18 @@ export async function createTopicIfMissing(kafka: Kafka, topic: TopicConfig): Pr
     })
   } finally {
     await admin.disconnect()
+  }
+}
+
+/** Asks for this topic alone: a list of all fails as a whole when any topic's partition has no leader. */
+async function topicExists(admin: Admin, name: string): Promise<boolean> {
+  try {
+    await admin.fetchTopicMetadata({ topics: [name] })
+    return true
+  } catch (error) {
+    const type = kafkaErrorType(error)
+    if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return false
+    if (type === 'LEADER_NOT_AVAILABLE') return true
+    throw error
   }
 }

@@ -225,6 +225,7 @@ test('livez, readyz, health and metrics tell the same story', async () => {
     'total_received',
     'total_accepted',
     'total_rejected',
+    'in_flight',
     'uptime',
   ])
   const rejected = Object.values(health?.total_rejected ?? {}).reduce((sum, n) => sum + n, 0)

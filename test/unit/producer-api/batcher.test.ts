@@ -119,7 +119,7 @@ test('a batch that is too large is halved until single entries remain', async ()
   publisher.inFlight.find((send) => send.entries.length === 1)?.end('too_large')
   publisher.inFlight.find((send) => send.entries.length === 2)?.end('ack')
   await macrotask()
-  assert.deepEqual(entries.map(outcomeOf), ['accepted', 'accepted', 'too_large'])
+  assert.deepEqual(entries.map(outcomeOf), ['accepted', 'accepted', 'too_large_for_kafka'])
 })
 
 test('a refused connection until the deadline is not_accepted, a lost answer unknown', async () => {

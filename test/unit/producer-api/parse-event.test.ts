@@ -153,11 +153,11 @@ describe('a batch', () => {
     assert.equal(detail(array('[{}}'), 400), 'Byte 3: expected , or ].')
     assert.equal(
       detail(lines(`${GOOD}\n{"a":\n1}`), 400),
-      `Byte ${GOOD.length + 6}: the text ends too early.`,
+      `Line 2, byte ${GOOD.length + 6}: the text ends too early.`,
     )
     assert.equal(
-      detail(lines(`${GOOD} ${GOOD}`), 400),
-      `Byte ${GOOD.length + 1}: expected the end of the line.`,
+      detail(lines(`\r\n\n${GOOD} ${GOOD}\n`), 400),
+      `Line 3, byte ${GOOD.length + 4}: expected the end of the line.`,
     )
   })
 
@@ -180,8 +180,8 @@ describe('a batch', () => {
   test('must be UTF-8', () => {
     const body = Buffer.from(`[${GOOD}]`)
     body[10] = 0xff
-    for (const parse of [parseEventArray, parseEventLines])
-      assert.equal(detail(parse(body, options), 400), 'Byte 10: the body must be UTF-8.')
+    assert.equal(detail(parseEventArray(body, options), 400), 'Byte 10: the body must be UTF-8.')
+    assert.equal(detail(parseEventLines(body, options), 400), 'Line 1, byte 10: the body must be UTF-8.')
   })
 })
 

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { load } from '../../proof/load.ts'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { closed, httpRequest, sent } from '../support/clients.ts'
+import { problemOf, rawProblem } from '../support/http.ts'
+import { rssMiB } from '../support/processes.ts'
+import { until } from '../support/until.ts'
+
+/* Clients that mean harm, or are broken, while others go on. What one of them sends wrongly: api-http.test.ts. */
+
+const REQUEST_TIMEOUT_MS = 2_000
+const MANY = 10_000
+/** What garbage and fragmentation may add to the API's memory without anything being kept. */
+const NOISE_MIB = 60
+
+let pipeline: Pipeline
+let api: NodeService
+
+before(async () => {
+  pipeline = await Pipeline.start()
+  const limits = { REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS), DELIVERY_TIMEOUT_MS: '3000' }
+  api = await pipeline.startApi(limits)
+  await load({ url: api.url, rate: 1_000, connections: 50, seconds: 2 }) // warm
+})
+after(async () => {
+  await pipeline?.close()
+})
+
+const EVENT = '{"user_id":1,"timestamp":"2025-01-31T12:00:00Z","metadata":{}}'
+const HEAD = 'POST /event HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+const JSON_TYPE = { 'Content-Type': 'application/json' }
+
+const post = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
+  fetch(api.url + path, { method: 'POST', body, headers: { ...JSON_TYPE, ...headers } })
+const rss = () => rssMiB(api.pid ?? 0)
+const metric = async (name: string): Promise<number> => {
+  const text = await (await fetch(`${api.url}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+}
+
+/** Others are served while `attack` goes on. */
+async function othersAreServed<T>(attack: Promise<T>): Promise<T> {
+  const stop = new AbortController()
+  let served = 0
+  const others = load({
+    url: api.url,
+    rate: 50,
+    connections: 5,
+    seconds: 120,
+    retry: true,
+    signal: stop.signal,
+    onAccepted: () => {
+      served += 1
+    },
+  })
+  try {
+    const result = await attack
+    await until('another client that is served', () => served > 0)
+    return result
+  } finally {
+    stop.abort()
+    const { errors } = await others
+    assert.deepEqual(
+      Object.keys(errors).filter((kind) => kind !== 'aborted' && kind !== 'closed'),
+      [],
+    )
+  }
+}
+
+test('I7: 1,000 clients that send their headers or bodies drop by drop get 408 in time; others get 202; memory is given back', async (t) => {
+  const restMiB = rss()
+  const started = performance.now()
+  const slow = await Promise.all(
+    Array.from({ length: 1_000 }, (_, n) =>
+      sent(
+        api.url,
+        n % 2 === 0 ? 'POST /event HTTP/1.1\r\nHost: x\r\n' : `${HEAD}Content-Length: 60000\r\n\r\n{`,
+      ),
+    ),
+  )
+  const drops = setInterval(() => {
+    for (const [n, { socket }] of slow.entries())
+      if (socket.writable) socket.write(n % 2 === 0 ? 'X-A: b\r\n' : ' ')
+  }, 200)
+  t.after(() => clearInterval(drops))
+  await othersAreServed(Promise.all(slow.map(({ socket }) => closed(socket))))
+  // The timeouts are checked once in each of them; the rest is for a slow machine.
+  const tookMs = performance.now() - started
+  assert.ok(tookMs < 2 * REQUEST_TIMEOUT_MS + 15_000, `${tookMs} ms`)
+  // A drop that meets a closed connection takes the answer with it.
+  const answers = slow.map(({ received }) => received()).filter((answer) => answer !== '')
+  for (const answer of answers) {
+    const { status, problem } = rawProblem(answer)
+    assert.deepEqual([status, problem.type], [408, '/problems/request-timeout'])
+  }
+  assert.ok(answers.length > slow.length / 2, `${answers.length} were answered`)
+  t.diagnostic(
+    `408 after ${tookMs.toFixed(0)} ms at most; RSS ${restMiB.toFixed(0)} to ${rss().toFixed(0)} MiB`,
+  )
+  assert.ok(rss() < restMiB + NOISE_MIB)
+})
+
+test('I7: clients that never read their answers are cut off; others get 202; memory is bounded', async (t) => {
+  const restMiB = rss()
+  let peak = 0
+  const watch = setInterval(() => (peak = Math.max(peak, rss())), 10)
+  t.after(() => clearInterval(watch))
+  const flood = async (): Promise<void> => {
+    // Two thousand long answers for 90 KB of requests.
+    const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
+    for (const { socket } of deaf) {
+      socket.pause()
+      socket.write('GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_000))
+    }
+    await until('the end of each', () => {
+      // A paused socket notices its end when it writes.
+      for (const { socket } of deaf)
+        if (socket.writable) socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+      return deaf.every(({ socket }) => socket.closed)
+    })
+  }
+  await othersAreServed(flood())
+  const silence = async (): Promise<void> => {
+    const opened = openFiles()
+    const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
+    for (const { socket } of deaf) {
+      socket.pause()
+      socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20))
+    }
+    await until('20 connections', () => openFiles() >= opened + 20)
+    await until('the end of each', () => openFiles() < opened + 10)
+    for (const { socket } of deaf) socket.destroy()
+  }
+  await othersAreServed(silence())
+  t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB`)
+  // Without the limit it was 1,400 MiB.
+  assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
+})
+
+/** Files and connections that the API has open. */
+function openFiles(): number {
+  return readdirSync(`/proc/${api.pid}/fd`).length
+}
+
+test(`I7: ${MANY} connections at once, each sends one event: all get 202`, async (t) => {
+  // The limits as shipped: to open so many connections may take seconds.
+  const busy = await pipeline.startApi()
+  const pid = busy.pid ?? 0
+  const restMiB = rssMiB(pid)
+  const limits = { rate: MANY / 5, connections: MANY, seconds: 5, timeoutMs: 60_000 }
+  const result = await load({ url: busy.url, ...limits, retry: true })
+  t.diagnostic(`p99 ${result.p99_ms.toFixed(0)} ms, sent again ${JSON.stringify(result.retries)}`)
+  t.diagnostic(`RSS ${restMiB.toFixed(0)} to ${rssMiB(pid).toFixed(0)} MiB`)
+  assert.deepEqual(result.errors, {})
+  assert.equal(result.acked, MANY)
+  await until('an empty buffer', async () => (await busy.health())?.queue_bytes === 0)
+  await busy.stop(20_000)
+})
+
+test('I7: 2,000 uploads reset in mid-body, 2,000 clients gone before their 202: nothing stays in the buffer', async () => {
+  const abortedBefore = await metric('firehose_api_events_rejected_total\\{reason="aborted"\\}').catch(
+    () => 0,
+  )
+  const attack = async (): Promise<void> => {
+    for (let wave = 0; wave < 20; wave++) {
+      const clients = await Promise.all(
+        Array.from({ length: 200 }, (_, n) =>
+          sent(
+            api.url,
+            n % 2 === 0 ? httpRequest('/event', EVENT) : `${HEAD}Content-Length: 60000\r\n\r\n{"user_id":`,
+          ),
+        ),
+      )
+      await Promise.all(clients.map(({ socket }) => new Promise((resolve) => socket.write('', resolve))))
+      for (const { socket } of clients) socket.resetAndDestroy()
+    }
+  }
+  await othersAreServed(attack())
+  await until('an end of each', async () => {
+    const health = await api.health()
+    return health?.queue_bytes === 0 && health.in_flight === 0
+  })
+  const aborted =
+    (await metric('firehose_api_events_rejected_total\\{reason="aborted"\\}')) - (abortedBefore || 0)
+  assert.ok(aborted > 0, 'no upload was seen to be aborted')
+})
+
+test('I7: gzip bombs are 413 or 400, other codings 415; what they inflate to takes no memory', async (t) => {
+  const zip = { 'Content-Encoding': 'gzip' }
+  const gigabyte = gzipSync(Buffer.alloc(64 * 1024 * 1024))
+  // 64 MiB sixteen times over: gzip members follow one another.
+  const bomb = Buffer.concat(Array.from({ length: 15 }, () => gigabyte))
+  assert.ok(bomb.length < 1024 * 1024)
+  const restMiB = rss()
+  let peak = 0
+  const watch = setInterval(() => (peak = Math.max(peak, rss())), 10)
+  t.after(() => clearInterval(watch))
+  const attack = async (): Promise<void> => {
+    for (let wave = 0; wave < 5; wave++) {
+      const answers = await Promise.all(Array.from({ length: 40 }, () => post('/events', bomb, zip)))
+      for (const answer of answers) await problemOf(answer, 413, 'too-large')
+    }
+    await problemOf(await post('/event', gzipSync(gzipSync(EVENT)), zip), 400, 'not-utf8')
+    // Ten gigabytes of zeros are ten megabytes of gzip: too long before they are inflated.
+    const endless = Array.from({ length: 160 }, () => gigabyte)
+    await problemOf(await post('/events', Buffer.concat(endless), zip), 413, 'too-large')
+    for (const coding of ['deflate', 'br', 'zstd', 'gzip, gzip', 'x-gzip', 'compress']) {
+      const answer = await post('/event', EVENT, { 'Content-Encoding': coding })
+      await problemOf(answer, 415, 'unsupported-media-type')
+    }
+  }
+  await othersAreServed(attack())
+  t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB, after ${rss().toFixed(0)} MiB`)
+  assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
+})
+
+test('I8: SIGTERM during slow uploads: 503 for those that end in time, and the API ends within seconds', async () => {
+  const dying = await pipeline.startApi({ REQUEST_TIMEOUT_MS: '60000' })
+  const uploads = await Promise.all(
+    Array.from({ length: 51 }, () =>
+      sent(dying.url, `${HEAD}Expect: 100-continue\r\nContent-Length: ${EVENT.length}\r\n\r\n`),
+    ),
+  )
+  const goAhead = 'HTTP/1.1 100 Continue\r\n\r\n'
+  await until('the go-ahead', () => uploads.every(({ received }) => received() === goAhead))
+  for (const { socket } of uploads) socket.write(EVENT.slice(0, 20))
+  const [late, ...never] = uploads
+  assert.ok(late)
+  const { exited } = dying
+  const started = performance.now()
+  const stopped = dying.stop(20_000)
+  await until('the drain', () => dying.lastLines().some((line) => line.includes('shutting down')))
+  late.socket.write(EVENT.slice(20))
+  await closed(late.socket)
+  const { status, problem, head } = rawProblem(late.received().slice(goAhead.length))
+  assert.deepEqual([status, problem.outcome], [503, 'not_accepted'])
+  assert.match(head, /retry-after: \d/i)
+  assert.match(head, /connection: close/i)
+  assert.equal(await stopped, false)
+  assert.deepEqual(await exited, { code: 0, signal: null })
+  assert.ok(performance.now() - started < 10_000)
+  await Promise.all(never.map(({ socket }) => closed(socket)))
+})
