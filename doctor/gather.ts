@@ -61,7 +61,7 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
       },
       kafka,
       postgres,
-      between: answers ? await lookWithin(LIMIT_MS + APART_MS, watch) : undefined,
+      between: answers ? await lookWithin(2 * LIMIT_MS + APART_MS, watch) : undefined,
       disks: [
         ...(kafka.ok ? [await kafkaDisk(kafka.value, options.startDir)] : []),
         ...(postgres.ok ? [await postgresDisk(postgres.value)] : []),

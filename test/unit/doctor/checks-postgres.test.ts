@@ -214,6 +214,11 @@ testBroken([
   ],
 ])
 
+test("locks: another's lock counts also when it is young, or its age hidden", () => {
+  for (const ageS of [3, null])
+    assert.equal(worstOf(runChecks(withBetween({ locks: [{ ...HELD, ageS }] }))), 'warning')
+})
+
 test('a lock that a sink holds for a moment is no finding', () => {
   assert.equal(worstOf(runChecks(withBetween({ locks: [{ ...HELD, isSink: true, ageS: 2 }] }))), 'ok')
 })
