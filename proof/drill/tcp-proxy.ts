@@ -128,9 +128,12 @@ interface LinkParts {
 export class Link {
   readonly #parts: LinkParts
   #isHeld = false
-  readonly #held: (() => void)[] = []
-  /** When the last chunk in each direction is due: a later one must not overtake it. */
-  readonly #dueMs: Record<Side, number> = { client: 0, server: 0 }
+  readonly #held: [from: Side, deliver: () => void][] = []
+  /** What is under way in each direction, in its order, and when the last of it is due. */
+  readonly #late: Record<Side, { queue: (() => void)[]; dueMs: number }> = {
+    client: { queue: [], dueMs: 0 },
+    server: { queue: [], dueMs: 0 },
+  }
   /** From now on each chunk arrives so much later; 0 ends it. */
   delayMs = 0
   /** Chunks that were held or came late: what was done to this connection. */
@@ -163,7 +166,7 @@ export class Link {
   /** Goes on as if nothing had been: what was held arrives now. */
   release(): void {
     this.#isHeld = false
-    for (const deliver of this.#held.splice(0)) deliver()
+    for (const [from, deliver] of this.#held.splice(0)) this.#later(from, deliver)
   }
 
   /** Breaks the connection on both sides; what was held never arrives. */
@@ -186,7 +189,7 @@ export class Link {
       this.closed.add(from)
       if (this.closed.size === 2) onClose()
       const end = () => target.destroy()
-      if (this.#isHeld) this.#held.push(end)
+      if (this.#isHeld) this.#held.push([from, end])
       else this.#later(from, end)
     })
   }
@@ -197,18 +200,22 @@ export class Link {
     if (springs('before')) this.hold()
     if (this.#isHeld) {
       this.disturbed += 1
-      this.#held.push(() => target.write(bytes))
+      this.#held.push([from, () => target.write(bytes)])
     } else this.#later(from, () => target.write(bytes))
     if (springs('after')) this.hold()
   }
 
   /** Does it after the delay, and never before what came earlier in this direction. */
   #later(from: Side, deliver: () => void): void {
-    const nowMs = performance.now()
-    const dueMs = Math.max(nowMs + this.delayMs, this.#dueMs[from])
+    const late = this.#late[from]
+    if (this.delayMs === 0 && late.queue.length === 0) {
+      deliver()
+      return
+    }
     if (this.delayMs > 0) this.disturbed += 1
-    this.#dueMs[from] = dueMs
-    if (dueMs <= nowMs) deliver()
-    else setTimeout(deliver, dueMs - nowMs)
+    const nowMs = performance.now()
+    late.dueMs = Math.max(nowMs + this.delayMs, late.dueMs)
+    late.queue.push(deliver)
+    setTimeout(() => late.queue.shift()?.(), late.dueMs - nowMs) // whichever fires first, the first in the queue goes
   }
 }
