@@ -9,7 +9,8 @@ import {
   type ReplayOutcome,
 } from '../dead-letters/letter.ts'
 import type { LetterGroup } from '../dead-letters/letters.ts'
-import { escapeControls, formatTable } from './table.ts'
+import { escapeControls } from '../runtime/escape-controls.ts'
+import { formatTable } from './table.ts'
 
 const WIDTH = 100
 
