@@ -5,8 +5,8 @@ import type { Progress } from '../doctor/facts.ts'
 import { type CheckName, CHECKS, EXIT_CODES, type Finding, sortFindings, worstOf } from '../doctor/finding.ts'
 import { type DoctorOptions, gather } from '../doctor/gather.ts'
 import { formatReport } from '../doctor/report.ts'
-import { launchSettings } from '../embedded/launch-settings.ts'
 import { apiSettings } from '../producer-api/config.ts'
+import { dataDirSetting } from '../runtime/data-dir.ts'
 import { ConfigError, optionalText, readSettings } from '../runtime/env.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 
@@ -74,7 +74,7 @@ function options(api: string | undefined, sink: string | undefined): DoctorOptio
   const { PORT, FIREHOSE_DIR, API_URL, SINK_URL } = readSettings(
     {
       PORT: apiSettings.PORT,
-      FIREHOSE_DIR: launchSettings.FIREHOSE_DIR,
+      FIREHOSE_DIR: dataDirSetting,
       API_URL: optionalText("The API's address"),
       SINK_URL: optionalText("A sink's address"),
     },

@@ -1,6 +1,6 @@
 // A fault rehearsal: everything is broken, under load, and nothing may be lost or stored twice.
 import { randomInt } from 'node:crypto'
-import { Screen } from '../embedded/screen.ts'
+import { Screen } from '../runtime/screen.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { COMPOSE_KINDS } from '../proof/drill/compose-stage.ts'
 import { drill, type FaultReport, type StageName, type Stretch } from '../proof/drill/drill.ts'

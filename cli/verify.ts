@@ -1,5 +1,5 @@
 // Whether what Kafka holds, and what was acknowledged, is stored once with its content.
-import { Screen } from '../embedded/screen.ts'
+import { Screen } from '../runtime/screen.ts'
 import { databaseUrl } from '../runtime/database-url.ts'
 import { ConfigError, readSettings } from '../runtime/env.ts'
 import { kafkaConfig, kafkaSettings } from '../runtime/kafka-client.ts'

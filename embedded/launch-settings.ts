@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { integer, readSettings, text } from '../runtime/env.ts'
+import { dataDirSetting } from '../runtime/data-dir.ts'
+import { integer, readSettings } from '../runtime/env.ts'
 import { isPortFree } from './ports.ts'
 import { UserError } from './user-error.ts'
 
@@ -9,7 +10,7 @@ export const launchSettings = {
   SINK_PORT: integer(8001, 1, 65_535, "Port of the sink's health and metrics"),
   KAFKA_PORT: integer(19_092, 1, 65_534, 'Port of the embedded Kafka; its controller takes the next one'),
   PG_PORT: integer(15_432, 1, 65_535, 'Port of the embedded PostgreSQL'),
-  FIREHOSE_DIR: text('.firehose', 'Directory for the data and logs of `npm start`'),
+  FIREHOSE_DIR: dataDirSetting,
 }
 
 export interface LaunchConfig {

@@ -8,7 +8,7 @@ import { checkPorts, type LaunchConfig, logFile, pidFile, serviceEnv } from './l
 import { NodeService } from './node-service.ts'
 import { EmbeddedPostgres } from './postgres.ts'
 import { signal } from './process-info.ts'
-import type { Screen } from './screen.ts'
+import type { Screen } from '../runtime/screen.ts'
 import { type Observation, watchStatus } from './status-line.ts'
 import { type Service, supervise } from './supervise.ts'
 

@@ -4,7 +4,7 @@ import { ConfigError } from '../runtime/env.ts'
 import { type LaunchConfig, launchConfig, launchSettings } from './launch-settings.ts'
 import { lockDirectory } from './launcher-lock.ts'
 import { Launcher } from './launcher.ts'
-import { Screen } from './screen.ts'
+import { Screen } from '../runtime/screen.ts'
 import { UserError } from './user-error.ts'
 
 /** npm passes on a Ctrl-C that the terminal has sent already: a repeat within this time is the same one. */

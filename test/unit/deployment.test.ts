@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { NODE_FLAGS } from '../../embedded/node-service.ts'
@@ -43,6 +44,22 @@ test('the services have the same Node flags in npm start, npm run and the image'
     dockerfile.includes(`ENTRYPOINT ${JSON.stringify(['node', ...NODE_FLAGS]).replaceAll(',', ', ')}`),
   )
   assert.ok(dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `), 'the compile cache')
+})
+
+test('the image holds all that its programs and commands import', () => {
+  const kept = new Set([...read('.dockerignore').matchAll(/^!([a-z-]+)$/gm)].map(([, folder]) => folder))
+  const commands = [...read('cli/run.ts').matchAll(/^ {2}(\w+): '/gm)].map(([, name]) => `cli/${name}.ts`)
+  assert.ok(commands.includes('cli/verify.ts'))
+  const seen = new Set<string>()
+  const visit = (file: string): void => {
+    if (seen.has(file)) return
+    seen.add(file)
+    for (const [, path = ''] of read(file).matchAll(/(?:from|import\(?) ?'(\.[^']+\.ts)'/g))
+      visit(join(dirname(file), path))
+  }
+  for (const file of ['producer-api/main.ts', 'sink-worker/main.ts', 'cli/run.ts', ...commands]) visit(file)
+  const missing = [...seen].filter((file) => !kept.has(file.split('/')[0]))
+  assert.deepEqual(missing, [])
 })
 
 test("the README's rights of the sink are those that npm run migrate gives", () => {
