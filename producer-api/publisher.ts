@@ -43,7 +43,8 @@ export class KafkaPublisher implements Publisher {
   #retryTimer: NodeJS.Timeout | undefined
   #closed = false
   #knownMetadata: PartitionMetadata[] | undefined
-  #lastFailureLogged = Number.NEGATIVE_INFINITY
+  /** When a failure of each code was logged. */
+  readonly #failuresLogged = new Map<string, number>()
 
   constructor(kafka: Kafka, topic: TopicConfig, logger: Logger) {
     this.#kafka = kafka
@@ -174,11 +175,11 @@ export class KafkaPublisher implements Publisher {
     }
   }
 
-  /** One a second: in an outage there is one for every partition, and again for every retry. */
+  /** One a second of each code: in an outage there is one for every partition, and again for every retry. */
   #logFailure(partition: number, { code, message, retryable, tooLarge }: PublishError): void {
     const now = performance.now()
-    if (now - this.#lastFailureLogged < 1_000) return
-    this.#lastFailureLogged = now
+    if (now - (this.#failuresLogged.get(code) ?? Number.NEGATIVE_INFINITY) < 1_000) return
+    this.#failuresLogged.set(code, now)
     const mend = tooLarge ? `: raise max.message.bytes of topic ${this.#topic.name}, or ${LOWER_LIMITS}` : ''
     this.#logger.warn({ partition, code, retryable }, `send to Kafka failed: ${message}${mend}`)
   }

@@ -164,10 +164,11 @@ test('I1: one of two log directories of the broker fails: 503 not_accepted while
   renameSync(secondLogDir, `${secondLogDir}.away`)
   writeFileSync(secondLogDir, '')
   await pipeline.backend.kafka.start()
+  // Until the API has asked again, it goes on with the partitions that it knows, and some of them have their leader.
+  await until('the reason', async () => /There is no leader for this topic-partition/.test(await readiness()))
   const refused = await post(event(600))
   assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
   assert.equal((await problemOf(refused, 503, 'not-accepted')).outcome, 'not_accepted')
-  await until('the reason', async () => /There is no leader for this topic-partition/.test(await readiness()))
   assert.equal((await fetch(`${api.url}/livez`)).status, 200)
 
   // Another topic of the same cluster has its leader: its API does not care.

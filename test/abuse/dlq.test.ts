@@ -235,7 +235,7 @@ test('letters of an earlier topic keep their history under a cluster of their ow
   await bench.dlq('replay', '--yes')
   const offset = await bench.firstOffset()
   await bench.sink.stop(10_000)
-  const adopt = spawn(process.execPath, ['cli/sink.ts', 'adopt'], {
+  const adopt = spawn(process.execPath, ['cli/sink.ts', 'adopt', '--all'], {
     env: bench.pipeline.env,
     stdio: 'ignore',
   })
