@@ -121,6 +121,9 @@ function printVerdict(verdict: Verdict): void {
     ['  different', verdict.acked_different_count],
   ]
   for (const [name, count] of rows) line(`${name.padEnd(32)}${String(count).padStart(12)}`)
+  if (verdict.missing_from.length > 0) line('What is missing can be stored again from Kafka:')
+  for (const { partition, offset } of verdict.missing_from)
+    line(`  npm run sink -- rewind --partition ${partition} --to ${offset}`)
   line(verdict.ok ? 'OK: nothing is missing, nothing is different.' : 'NOT OK.')
 }
 

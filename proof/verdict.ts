@@ -32,6 +32,8 @@ export interface Verdict {
   dead: number
   missing_count: number
   missing: Finding[]
+  /** Of each partition with missing records, the offset of the first one: from there on they can be read again. */
+  missing_from: { partition: number; offset: string }[]
   different_count: number
   different: Finding[]
   /** Records past the sink's offsets. */
@@ -58,6 +60,7 @@ export function emptyVerdict(): Verdict {
     dead: 0,
     missing_count: 0,
     missing: [],
+    missing_from: [],
     different_count: 0,
     different: [],
     not_yet_read: 0,
@@ -71,4 +74,13 @@ const LIST_LIMIT = 100
 export function addFinding(verdict: Verdict, kind: FindingKind, finding: Finding): void {
   verdict[`${kind}_count`] += 1
   if (verdict[kind].length < LIST_LIMIT) verdict[kind].push(finding)
+  const { partition, offset } = finding
+  if (kind === 'missing' && partition !== null && offset !== null)
+    noteFirst(verdict.missing_from, partition, offset)
+}
+
+function noteFirst(firsts: Verdict['missing_from'], partition: number, offset: string): void {
+  const first = firsts.find((each) => each.partition === partition)
+  if (first === undefined) firsts.push({ partition, offset })
+  else if (BigInt(offset) < BigInt(first.offset)) first.offset = offset
 }

@@ -173,7 +173,7 @@ CROSS JOIN LATERAL (
 export const COUNT_VERDICTS = `SELECT verdict, count(*)::int AS count FROM verify_verdicts GROUP BY verdict`
 export const FINDINGS = `
 SELECT verdict AS kind, event_id, partition, "offset"::text, why FROM verify_verdicts
-WHERE verdict IN ('missing', 'different') ORDER BY partition, "offset"`
+WHERE verdict IN ('missing', 'different') ORDER BY partition, verify_verdicts."offset"`
 export const KEEP_MATCHED = `
 INSERT INTO verify_matched SELECT array_agg(event_id) FROM verify_verdicts WHERE verdict = 'stored'`
 export const KEEP_PLACES = `

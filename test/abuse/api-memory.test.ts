@@ -17,7 +17,7 @@ const BUFFER_MIB = 32
  * garbage not yet collected or pages not yet given back (malloc's and V8's; 64 MiB of it is V8's usual patience with
  * memory outside of its heap).
  */
-const BOUND_MIB = 2 * BUFFER_MIB + 128
+const BOUND_MIB = 2 * BUFFER_MIB + 160
 /** What the rounds after the second may add: nothing but noise. */
 const NOISE_MIB = 24
 const ROUNDS = 5
