@@ -188,6 +188,7 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
     dead: 1,
     missing_count: 0,
     missing: [],
+    missing_from: [],
     different_count: 0,
     different: [],
     not_yet_read: 6,
@@ -204,6 +205,7 @@ test('a row that was deleted is named MISSING, with its coordinates', async () =
   assert.equal(verdict.ok, false)
   assert.equal(verdict.missing_count, 1)
   assert.deepEqual(verdict.missing, [{ ...found, why: 'neither in events nor in dead_letters' }])
+  assert.deepEqual(verdict.missing_from, [{ partition: 1, offset: '4' }])
   assert.deepEqual(verdict.acked_missing, [{ ...found, why: 'in Kafka, but not in the tables' }])
 })
 
