@@ -24,7 +24,11 @@ test('I3: two sinks that read the same partition write each range once, and neit
   ]
   await until('both read', async () => (await Promise.all(rivals.map(isRunning))).every(Boolean))
   for (let batch = 0; batch < 20; batch++) await send(1_000 + batch * 50, 50)
-  await until('all is stored', async () => (await pipeline.countEvents()) === 1_000, 60_000)
+  await until('both have come to the end', async () => {
+    const ends = await Promise.all(rivals.map(async (rival) => await nextOffset(rival)))
+    return ends.every((offset) => offset === 1_000)
+  })
+  assert.equal(await pipeline.countEvents(), 1_000)
   const healths = await Promise.all(rivals.map(async (rival) => await rival.health()))
   assert.deepEqual(
     healths.map((health) => health?.total_duplicates),
@@ -39,6 +43,11 @@ async function send(from: number, count: number): Promise<void> {
       Array.from({ length: count }, (_, index) => ({ value: record(from + index), partition: 0 })),
     )
   })
+}
+
+async function nextOffset(sink: NodeService): Promise<number | undefined> {
+  const [partition] = ((await sink.health())?.partitions ?? []) as { next_offset: number }[]
+  return partition?.next_offset
 }
 
 async function isRunning(sink: NodeService): Promise<boolean> {
