@@ -269,7 +269,7 @@ function checkGroup(
         check: 'group',
         level: 'critical',
         text: `Partition ${listed(left)} is read by none of ${sinks}.`,
-        mend: 'Sinks find added partitions within two minutes; after that restart them.',
+        mend: 'Sinks find added partitions within half a minute; after that restart them.',
       },
     ]
   }
