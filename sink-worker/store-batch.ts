@@ -1,5 +1,6 @@
 import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
 import { countRecords, cutRequest } from './cut-request.ts'
+import { TooManyRefusedError } from './bisect.ts'
 import type { Database } from './database.ts'
 import { FenceLostError, type Slice, type TopicIdentity } from './fence.ts'
 import { classifyError, isTimeout } from './sqlstate.ts'
@@ -61,22 +62,33 @@ export class BatchStore {
   async storeNext(identity: TopicIdentity, whole: WriteRequest): Promise<StoreOutcome> {
     let request = whole
     let road: Road = this.#stagedToGo > 0 ? 'staged' : 'copy'
+    let table: 'presumed good' | 'doubted' | 'good' = 'presumed good'
     for (let contentions = 0; ; ) {
       const startedMs = performance.now()
       const [head, rest] = this.#cut(request, road)
       try {
-        if (road === 'split' && rest !== undefined && request.tableIsGood !== true) {
-          await trySample(this.#db, identity, request, this.#tooMany)
-          request = { ...request, tableIsGood: true }
+        if (road === 'split' && rest !== undefined && request.witnesses === undefined) {
+          request = { ...request, witnesses: await trySample(this.#db, identity, request, this.#tooMany) }
           continue
         }
-        const tooMany = request.tableIsGood === true ? () => false : this.#tooMany
+        if (table === 'doubted') {
+          const again = { ...request, rows: request.witnesses ?? [] }
+          await trySample(this.#db, identity, again, (refused) => refused > 0)
+          table = 'good'
+        }
+        const tooMany = table === 'good' ? () => false : this.#tooMany
         const result = await writeBatch(this.#db, identity, head, road, tooMany)
         const stored = { slices: head.slices, result, durationMs: performance.now() - startedMs }
         this.#remember(road, head, stored)
         return { kind: 'stored', stored, rest }
       } catch (error) {
         if (error instanceof FenceLostError) return { kind: 'fence_lost' }
+        // One client's burst, or has the table broken since the sample? What it took then tells.
+        const isDoubtful = error instanceof TooManyRefusedError && request.witnesses !== undefined
+        if (isDoubtful && table === 'presumed good') {
+          table = 'doubted'
+          continue
+        }
         const next = dearerRoad(road, error)
         if (next !== undefined) {
           road = next
@@ -92,7 +104,7 @@ export class BatchStore {
   }
 
   #cut(request: WriteRequest, road: Road): [WriteRequest, WriteRequest?] {
-    const hasRefused = road === 'split' || request.tableIsGood === true
+    const hasRefused = road === 'split' || request.witnesses !== undefined
     const most = hasRefused ? Math.min(this.#limit, SPLIT_ROWS) : this.#limit
     return cutRequest(request, most, this.#singlyToGo > 0)
   }
@@ -105,7 +117,7 @@ export class BatchStore {
     const rows = head.rows.length
     this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
     this.#singlyToGo = Math.max(0, this.#singlyToGo - 1)
-    const isAllRefused = result.refused === rows && head.tableIsGood !== true
+    const isAllRefused = result.refused === rows && head.witnesses === undefined
     if (rows > 0) this.#refusedInARow = isAllRefused ? this.#refusedInARow + rows : 0
     if (road === 'copy') return
     const isClean = result.stored + result.refused === rows // no duplicate, no id conflict

@@ -17,8 +17,8 @@ export interface WriteRequest {
   slices: readonly Slice[]
   rows: readonly DecodedRow[]
   dead: readonly DeadLetter[]
-  /** Rows of it are refused, and a sample showed that the table is not to blame. */
-  tableIsGood?: boolean
+  /** Rows that the table took when the request was sampled: it must go on to take them while others are buried. */
+  witnesses?: readonly DecodedRow[]
 }
 
 /** What one committed transaction stored. */
@@ -78,11 +78,13 @@ export async function writeBatch(
 
 /** Rows of a sample, tried one by one. */
 const SAMPLE_ROWS = 128
+const WITNESSES = 16
 
 /**
  * Tries rows from all over the request and stores none: of too many rows to split them in one transaction, it tells
  * whether the table is to blame.
  *
+ * @returns some of the rows that it took
  * @throws {TooManyRefusedError} or the driver's error
  */
 export async function trySample(
@@ -90,7 +92,7 @@ export async function trySample(
   identity: TopicIdentity,
   { slices, rows }: WriteRequest,
   tooMany: TooMany,
-): Promise<void> {
+): Promise<DecodedRow[]> {
   const step = Math.max(1, rows.length / SAMPLE_ROWS)
   const sample = Array.from({ length: Math.floor(rows.length / step) }, (_, index) =>
     rows.slice(Math.floor(index * step), Math.floor(index * step) + 1),
@@ -99,13 +101,18 @@ export async function trySample(
     await openFencedTransaction(db, identity, slices)
     await createSplitting(db)
     let refused = 0
+    const taken: DecodedRow[] = []
     for (const segment of sample) {
       const attempt = await trySegment(db, segment)
-      if (!attempt.refused) continue
+      if (!attempt.refused) {
+        taken.push(...segment)
+        continue
+      }
       refused += 1
       if (tooMany(refused, sample.length))
         throw new TooManyRefusedError(refused, sample.length, attempt.error)
     }
+    return taken.slice(0, WITNESSES)
   } finally {
     await db.rollback()
   }

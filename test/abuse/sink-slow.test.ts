@@ -12,6 +12,7 @@ import {
   sendEvents,
   SHORT_TIMEOUTS,
 } from '../support/sink-abuse.ts'
+import { until } from '../support/until.ts'
 
 /* A batch that is too much for one transaction: too slow a table, or too many refused rows. */
 
@@ -104,6 +105,20 @@ test('I6: a constraint that refuses most of a large batch: a pause that asks for
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT one_in_ten')
   await assertDrained(pipeline, sink)
   assert.equal((await healthOf(sink)).total_dead, total_dead)
+})
+
+test('I6: the table breaks while a large batch is split: a pause that asks for a person; nothing is buried for it', async () => {
+  const { total_dead } = await healthOf(sink)
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_fives CHECK (user_id % 5 <> 0) NOT VALID')
+  await sendEvents(pipeline, range(50_000, 5_000))
+  await until('some are buried', async () => (await healthOf(sink)).total_dead > total_dead)
+  await pipeline.query('ALTER TABLE events ADD CONSTRAINT nothing CHECK (false) NOT VALID')
+  assert.equal((await pausedBy(sink, /rows were refused \(nothing, 23514\)/)).needs_person, true)
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT nothing')
+  await assertDrained(pipeline, sink)
+  await pipeline.query('ALTER TABLE events DROP CONSTRAINT no_fives')
+  assert.equal((await healthOf(sink)).total_dead - total_dead, 1_000)
+  assert.deepEqual(await pipeline.query(`SELECT 1 FROM dead_letters WHERE message LIKE '%nothing%'`), [])
 })
 
 /** Each row takes so many seconds. */

@@ -86,10 +86,10 @@ test('property: cut until nothing is left, each record goes once, in order, and 
 })
 
 test('what fits goes whole, and a mark stays on both pieces', () => {
-  const request = { ...requestOf([[[0, true]], [[0, true]]]), tableIsGood: true }
+  const request = { ...requestOf([[[0, true]], [[0, true]]]), witnesses: [] }
   assert.deepEqual(cutRequest(request, 2), [request])
   const [head, rest] = cutRequest(request, 2, true)
-  assert.deepEqual([head.tableIsGood, rest?.tableIsGood], [true, true])
+  assert.deepEqual([head.witnesses, rest?.witnesses], [[], []])
 })
 
 function recordAt(partition: number, offset: bigint): KafkaRecord {
