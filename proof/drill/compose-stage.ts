@@ -44,9 +44,8 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
   }
   try {
     const [first = '', second = ''] = await stack.containers('sink-worker')
-    const partOf = async (name: string, service: string, answers: () => Promise<boolean>): Promise<Part> => ({
-      ...containerPart(name, (await stack.containers(service))[0] ?? '', answers),
-    })
+    const partOf = async (name: string, service: string, answers: () => Promise<boolean>): Promise<Part> =>
+      containerPart(name, (await stack.containers(service))[0] ?? '', answers)
     return {
       kinds: COMPOSE_KINDS,
       api: await partOf('API', 'producer-api', async () => await serviceAnswers(apiUrl)),
