@@ -125,7 +125,7 @@ function checkTimeouts({ sinkRoles }: PostgresFacts, roles: readonly RoleSetting
       findings.push({
         check: 'timeouts',
         level: 'warning',
-        text: `${name} is ${values[name]} for ${role}: a batch that takes longer is ended and tried again, for ever.`,
+        text: `${name} is ${values[name]} for ${role}: a batch that takes longer is ended, and tried again in halves after a pause.`,
         mend: `ALTER ROLE ${role} SET ${name} = 0; the sink has its own limit (DATABASE_TIMEOUT_MS).`,
       })
     }

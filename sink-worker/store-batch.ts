@@ -1,4 +1,4 @@
-import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
+import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
 import { countRecords, cutRequest } from './cut-request.ts'
 import { TooManyRefusedError } from './bisect.ts'
 import type { Database } from './database.ts'
@@ -46,8 +46,7 @@ export class BatchStore {
   #stagedToGo = 0
   /** Refused rows of the latest batches of which nothing was stored: with one event a batch, they are all there is. */
   #refusedInARow = 0
-  /** Records of one transaction. */
-  #limit = NO_LIMIT
+  #limit: BatchLimit = NO_LIMIT
   /** After a deadlock: so many transactions hold one partition each. */
   #singlyToGo = 0
 
@@ -94,7 +93,10 @@ export class BatchStore {
           road = next
           continue
         }
-        if (isTimeout(error)) this.#limit = limitAfterTimeout(this.#limit, countRecords(head))
+        if (isTimeout(error)) {
+          const durationMs = performance.now() - startedMs
+          this.#limit = limitAfterTimeout(this.#limit, countRecords(head), durationMs)
+        }
         if (classifyError(error) !== 'contention') return { kind: 'failed', error }
         if (head.slices.length > 1) this.#singlyToGo = head.slices.length
         contentions += 1
@@ -105,7 +107,7 @@ export class BatchStore {
 
   #cut(request: WriteRequest, road: Road): [WriteRequest, WriteRequest?] {
     const hasRefused = road === 'split' || request.witnesses !== undefined
-    const most = hasRefused ? Math.min(this.#limit, SPLIT_ROWS) : this.#limit
+    const most = hasRefused ? Math.min(this.#limit.records, SPLIT_ROWS) : this.#limit.records
     return cutRequest(request, most, this.#singlyToGo > 0)
   }
 

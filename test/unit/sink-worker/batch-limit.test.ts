@@ -3,55 +3,72 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from '../../../sink-worker/batch-limit.ts'
 
+const SILENCE_MS = 1_000
+
 /** Stores a backlog of rows that take so long each, and gives up a transaction after the timeout, as the sink does. */
 function drain(rows: number, msPerRow: number, timeoutMs: number): { sizes: number[]; timeouts: number } {
   const sizes: number[] = []
-  let [left, limit, timeouts] = [rows, NO_LIMIT, 0]
+  let limit = NO_LIMIT
+  let [left, timeouts] = [rows, 0]
   while (left > 0) {
-    const size = Math.min(left, limit)
+    const size = Math.min(left, limit.records)
     const durationMs = size * msPerRow
     if (durationMs > timeoutMs) {
-      limit = limitAfterTimeout(limit, size)
+      limit = limitAfterTimeout(limit, size, timeoutMs)
       timeouts += 1
     } else {
-      limit = limitAfterStored(limit, size, durationMs, timeoutMs)
+      limit = limitAfterStored(limit, size, durationMs, SILENCE_MS)
       sizes.push(size)
       left -= size
     }
-    assert.ok(timeouts <= 40, `a limit of ${limit} is given up again and again`)
+    assert.ok(timeouts <= 40, `a limit of ${limit.records} is given up again and again`)
   }
   return { sizes, timeouts }
 }
 
-test('property: whatever a row takes, if one alone is stored in time, all are, and the timeouts come to an end', () => {
-  const rows = fc.integer({ min: 1, max: 5_000 })
+test('property: whatever a row takes and whoever ends it, if one alone is stored in time, all are, with few timeouts', () => {
   fc.assert(
-    fc.property(rows, fc.double({ min: 0.001, max: 1_000, noNaN: true }), (count, msPerRow) => {
-      const { sizes, timeouts } = drain(count, msPerRow, 1_000)
-      assert.equal(
-        sizes.reduce((sum, size) => sum + size, 0),
-        count,
-      )
-      assert.ok(timeouts <= Math.ceil(Math.log2(count)) + 1)
-      if (timeouts > 0) assert.ok((sizes[0] ?? 0) * msPerRow > 250, 'no smaller than need be')
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 5_000 }),
+      fc.integer({ min: 1, max: SILENCE_MS }),
+      fc.double({ min: 0.000_1, max: 1, noNaN: true }),
+      (count, timeoutMs, share) => {
+        const msPerRow = share * timeoutMs
+        const { sizes, timeouts } = drain(count, msPerRow, timeoutMs)
+        assert.equal(
+          sizes.reduce((sum, size) => sum + size, 0),
+          count,
+        )
+        assert.ok(timeouts <= Math.ceil(Math.log2(count)) + 1, `${timeouts} timeouts`)
+        if (timeouts > 0) assert.ok((sizes[0] ?? 0) * msPerRow > timeoutMs / 4, 'no smaller than need be')
+      },
+    ),
   )
 })
 
+const limitOf = (records: number, patienceMs = SILENCE_MS): typeof NO_LIMIT => ({ records, patienceMs })
+
 test('a limit grows back only by full and quick transactions, until there is none', () => {
-  assert.equal(limitAfterStored(100, 99, 1, 1_000), 100)
-  assert.equal(limitAfterStored(100, 100, 251, 1_000), 100)
-  assert.equal(limitAfterStored(100, 100, 250, 1_000), 200)
-  assert.equal(limitAfterStored(NO_LIMIT, 100, 1, 1_000), NO_LIMIT)
-  let limit = 1
+  assert.equal(limitAfterStored(limitOf(100), 99, 1, SILENCE_MS).records, 100)
+  assert.equal(limitAfterStored(limitOf(100), 100, 251, SILENCE_MS).records, 100)
+  assert.equal(limitAfterStored(limitOf(100), 100, 250, SILENCE_MS).records, 200)
+  assert.deepEqual(limitAfterStored(NO_LIMIT, 100, 1, SILENCE_MS), NO_LIMIT)
+  let limit = limitOf(1, 8)
   for (let full = 0; limit !== NO_LIMIT; full += 1) {
     assert.ok(full <= 21)
-    limit = limitAfterStored(limit, limit, 1, 1_000)
+    limit = limitAfterStored(limit, limit.records, 1, SILENCE_MS)
   }
 })
 
 test('a timeout halves what was too much, down to one record', () => {
-  assert.equal(limitAfterTimeout(NO_LIMIT, 1_001), 500)
-  assert.equal(limitAfterTimeout(200, 100), 50)
-  assert.equal(limitAfterTimeout(1, 1), 1)
+  assert.equal(limitAfterTimeout(NO_LIMIT, 1_001, 9).records, 500)
+  assert.equal(limitAfterTimeout(limitOf(200), 100, 9).records, 50)
+  assert.equal(limitAfterTimeout(limitOf(1), 1, 9).records, 1)
+})
+
+test('one that was ended by hand after a moment does not keep the batches small', () => {
+  const cancelled = limitAfterTimeout(NO_LIMIT, 1_000, 3)
+  assert.deepEqual(cancelled, limitOf(500, 3))
+  assert.equal(limitAfterStored(cancelled, 500, 2, SILENCE_MS).records, 500)
+  assert.equal(limitAfterStored(cancelled, 500, 40, SILENCE_MS).records, 1_000)
 })

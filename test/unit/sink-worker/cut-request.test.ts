@@ -50,6 +50,7 @@ test('property: cut until nothing is left, each record goes once, in order, and 
         heads.push(head)
         rest = next
         assert.ok(heads.length <= countRecords(whole), 'it comes to an end')
+        if (rest !== undefined && !singly) assert.equal(countRecords(head), most)
       }
       for (const head of heads) {
         assert.ok(countRecords(head) <= most && countRecords(head) > 0)
