@@ -14,6 +14,8 @@ export interface PartitionState {
   /** The record written last, which must be the first one read: else this is another topic (I9). */
   check: { offset: bigint; digest: Buffer } | null
   highWatermark: bigint
+  /** A batch of it is on its way into PostgreSQL. */
+  inHand: boolean
   /** A gap before the next batch was confirmed by fetching from `read` again. */
   gapConfirmed: boolean
   /** Why nothing of this partition is read any more, in words for people. */

@@ -3,7 +3,6 @@ import type { TopicIdentity } from './fence.ts'
 import {
   decideStart,
   loadOffsets,
-  readOffsets,
   type Start,
   stop,
   type StoredOffset,
@@ -87,23 +86,11 @@ async function readPositions(
         expired: Number(read - stored.nextOffset),
         check: start.kind === 'read' ? start.check : null,
         highWatermark: kafka.high,
+        inHand: false,
         gapConfirmed: false,
         stopped: start.kind === 'stop' ? start.reason : undefined,
       }
       return [partition, state]
     }),
-  )
-}
-
-/** Whether someone else has moved offsets since we read or wrote them: another worker, or a person (resolve.ts). */
-export async function wereMoved(
-  database: Database,
-  identity: TopicIdentity,
-  states: ReadonlyMap<number, PartitionState>,
-): Promise<boolean> {
-  const loaded = await readOffsets(database, identity)
-  if ('foreignCluster' in loaded) return states.size > 0
-  return [...states.values()].some(
-    ({ partition, next }) => loaded.offsets.get(partition)?.nextOffset !== next,
   )
 }

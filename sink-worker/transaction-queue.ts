@@ -5,6 +5,7 @@
 export class TransactionQueue<Item> {
   readonly #write: (items: readonly Item[]) => Promise<boolean>
   #waiting: { item: Item; settle: (written: boolean) => void }[] = []
+  #looks: (() => Promise<void>)[] = []
   #running: Promise<void> | undefined
 
   /** @param write writes all items or none, and says which; must not reject */
@@ -20,6 +21,14 @@ export class TransactionQueue<Item> {
     })
   }
 
+  /** Runs the work while no transaction does: within one, the same connection would show what is not committed. */
+  async between<T>(work: () => Promise<T>): Promise<T> {
+    const result = Promise.withResolvers<T>()
+    this.#looks.push(async () => await work().then(result.resolve, result.reject))
+    this.#running ??= this.#run()
+    return await result.promise
+  }
+
   /** Resolves when nothing runs and nothing waits. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
@@ -27,7 +36,9 @@ export class TransactionQueue<Item> {
 
   async #run(): Promise<void> {
     await new Promise(setImmediate) // the handlers of a fetch's other partitions come first
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#looks.length > 0) {
+      for (const look of this.#looks.splice(0)) await look()
+      if (this.#waiting.length === 0) continue
       const group = this.#waiting.splice(0)
       const written = await this.#write(group.map(({ item }) => item))
       for (const { settle } of group) settle(written)

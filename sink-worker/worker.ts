@@ -16,7 +16,8 @@ import { lastRecordIsAnother, lastRecordIsGone, wasSeenBefore } from './offsets.
 import { OutageGuard } from './outage-guard.ts'
 import { type Part, toRequest } from './part.ts'
 import { type PartitionState, placeBatch } from './partition.ts'
-import { readSurePositions, showLag, watermarksOf, wereMoved } from './positions.ts'
+import { PositionWatch } from './position-watch.ts'
+import { readSurePositions, showLag, watermarksOf } from './positions.ts'
 import type {
   EmptyRange,
   RecordBatch,
@@ -29,8 +30,6 @@ import { statusOf } from './status.ts'
 import { BatchStore, type StoredPart } from './store-batch.ts'
 import { TransactionQueue } from './transaction-queue.ts'
 import type { WriteRequest } from './write-batch.ts'
-
-const RECHECK_MS = 10_000
 
 export interface WorkerParts {
   source: RecordSource
@@ -53,12 +52,13 @@ export class Worker implements SourceListener {
   /** Counts the times that all positions were voided: what was begun before must not be finished. */
   #generation = 0
   #recovery: Promise<void> | undefined
-  #lookAgain: NodeJS.Timeout | undefined
   readonly #queue = new TransactionQueue<Part>(async (parts) => await this.#write(parts))
+  readonly #watch: PositionWatch
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
     this.#store = new BatchStore(parts.database)
+    this.#watch = new PositionWatch(parts, this.#queue)
     this.#outage = new OutageGuard(parts.logger, parts.counters, this.#stopSignal.signal)
     this.#identity = { clusterId: '', topic: parts.topic }
     parts.database.onIdleLoss(() => this.disturbed()) // an outage shows without traffic, too
@@ -96,6 +96,7 @@ export class Worker implements SourceListener {
     if (!isReading || state === undefined || state.stopped !== undefined) return undefined
     const generation = this.#generation
     state.highWatermark = batch.highWatermark
+    state.inHand = true
     try {
       const records = await this.#place(state, batch)
       if (records === undefined || generation !== this.#generation) return undefined
@@ -112,6 +113,8 @@ export class Worker implements SourceListener {
     } catch (error) {
       this.#fail(error)
       return undefined
+    } finally {
+      state.inHand = false
     }
   }
 
@@ -193,7 +196,7 @@ export class Worker implements SourceListener {
     state.stopped = reason
     this.#parts.logger.error({ partition: state.partition, reason: state.stopped }, 'partition stopped')
     this.#fetchStarted()
-    this.#lookAgainLater()
+    this.#watchPositions()
   }
 
   /** Writes all parts, in one transaction if it can be, unless something made their positions void meanwhile. */
@@ -252,6 +255,7 @@ export class Worker implements SourceListener {
   /** Voids all positions, stops fetching, and reads them again from PostgreSQL. */
   #startOver(): void {
     this.#generation += 1
+    this.#watch.stop()
     this.#parts.source.fetchOnly([])
     if (this.#isStopping || this.#assigned === undefined) return
     this.#recovery ??= this.#recover()
@@ -274,32 +278,15 @@ export class Worker implements SourceListener {
     if (this.#isStopping || this.#assigned === undefined) return
 
     this.#outage.probe()
-    this.#lookAgainLater()
+    this.#watchPositions()
     for (const { partition, check, read } of this.#started)
       this.#parts.source.seek(partition, check?.offset ?? read)
     this.#fetchStarted()
     this.#closeOutageIfCaughtUp()
   }
 
-  /** A person may have resolved what stopped a partition, or moved the offsets of one that gets no records. */
-  #lookAgainLater(): void {
-    clearTimeout(this.#lookAgain)
-    const reads = new Map([...this.#partitions.values()].map(({ partition, read }) => [partition, read]))
-    this.#lookAgain = setTimeout(() => {
-      void this.#isOutdated(reads).then((is) => (is ? this.#startOver() : this.#lookAgainLater()))
-    }, RECHECK_MS).unref()
-  }
-
-  /** Never rejects: an outage shows by itself. */
-  async #isOutdated(earlierReads: ReadonlyMap<number, bigint>): Promise<boolean> {
-    await this.#queue.idle() // on the same connection, a transaction that runs would show its own offsets
-    if (this.#recovery !== undefined || this.#isStopping) return false
-    const states = [...this.#partitions.values()]
-    // What Kafka had for us may have expired meanwhile: kafkajs then waits at the new start of the log without a word.
-    const isStuck = ({ partition, read, highWatermark }: PartitionState): boolean =>
-      read < highWatermark && read === earlierReads.get(partition)
-    if (states.some((state) => state.stopped !== undefined || isStuck(state))) return true
-    return await wereMoved(this.#parts.database, this.#identity, this.#partitions).catch(() => false)
+  #watchPositions(): void {
+    this.#watch.watch(this.#identity, [...this.#partitions.values()], () => this.#startOver())
   }
 
   get #started(): PartitionState[] {

@@ -38,6 +38,28 @@ test('idle() waits for all that was added, and is at once when nothing was', asy
   assert.equal(written, 2)
 })
 
+test('between() waits for the transaction that runs, not for those that wait, and its failure stops nothing', async () => {
+  const happened: string[] = []
+  const gate = Promise.withResolvers<boolean>()
+  const queue = new TransactionQueue<number>(async ([item]) => {
+    happened.push(`begin ${item}`)
+    if (item === 1) await gate.promise
+    happened.push(`end ${item}`)
+    return true
+  })
+  const first = queue.add(1)
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  const second = queue.add(2)
+  const look = queue.between(async () => happened.push('look'))
+  const failed = queue.between(async () => await Promise.reject(new Error('no')))
+  gate.resolve(true)
+  await assert.rejects(failed, /no/)
+  await Promise.all([first, second, look])
+  assert.deepEqual(happened, ['begin 1', 'end 1', 'look', 'begin 2', 'end 2'])
+  assert.equal(await queue.between(async () => 7), 7)
+})
+
 test('property: each item is written once, in order, one transaction at a time', async () => {
   const pauses = fc.array(fc.nat({ max: 3 }), { maxLength: 30 })
   await fc.assert(

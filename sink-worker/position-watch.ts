@@ -1,0 +1,79 @@
+import type { Database } from './database.ts'
+import { readOffsets } from './offsets.ts'
+import type { TopicIdentity } from './fence.ts'
+import type { PartitionState } from './partition.ts'
+import type { TopicInspector } from './record-source.ts'
+import type { TransactionQueue } from './transaction-queue.ts'
+
+const LOOK_AFTER_MS = 10_000
+
+export interface WatchedParts {
+  inspector: TopicInspector
+  database: Database
+}
+
+/** Looks now and then for what makes positions void without a word to us. Owns its timer. */
+export class PositionWatch {
+  readonly #parts: WatchedParts
+  readonly #queue: Pick<TransactionQueue<unknown>, 'between'>
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(parts: WatchedParts, queue: Pick<TransactionQueue<unknown>, 'between'>) {
+    this.#parts = parts
+    this.#queue = queue
+  }
+
+  /** Watches these positions instead of any earlier ones; `onVoid` is called once, if at all. */
+  watch(identity: TopicIdentity, states: readonly PartitionState[], onVoid: () => void): void {
+    this.stop()
+    const reads = new Map(states.map(({ partition, read }) => [partition, read]))
+    const timer = setTimeout(() => {
+      void this.#areVoid(identity, states, reads).then((are) => {
+        if (this.#timer !== timer) return // watching others by now
+        if (are) onVoid()
+        else this.watch(identity, states, onVoid)
+      })
+    }, LOOK_AFTER_MS).unref()
+    this.#timer = timer
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Never rejects: an outage shows by itself. */
+  async #areVoid(
+    identity: TopicIdentity,
+    states: readonly PartitionState[],
+    earlierReads: ReadonlyMap<number, bigint>,
+  ): Promise<boolean> {
+    if (states.some(({ stopped }) => stopped !== undefined)) return true // a person may have resolved it
+    try {
+      const { database, inspector } = this.#parts
+      const wereMoved = async (): Promise<boolean> => await haveMoved(database, identity, states)
+      if (await this.#queue.between(wereMoved)) return true
+      const isStill = ({ partition, read, highWatermark, inHand }: PartitionState): boolean =>
+        read < highWatermark && read === earlierReads.get(partition) && !inHand
+      if (!states.some(isStill)) return false
+      // What Kafka had for us may have expired: kafkajs then waits at the new start of the log without a word.
+      const { partitions } = await inspector.describe()
+      return states.some(
+        (state) => isStill(state) && (partitions.get(state.partition)?.low ?? 0n) > state.read,
+      )
+    } catch {
+      return false
+    }
+  }
+}
+
+/** Whether someone else has moved offsets since we read or wrote them: another worker, or a person (resolve.ts). */
+async function haveMoved(
+  database: Database,
+  identity: TopicIdentity,
+  states: readonly PartitionState[],
+): Promise<boolean> {
+  const loaded = await readOffsets(database, identity)
+  if ('foreignCluster' in loaded) return states.length > 0
+  return states.some(({ partition, next }) => loaded.offsets.get(partition)?.nextOffset !== next)
+}
