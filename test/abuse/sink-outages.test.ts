@@ -106,7 +106,8 @@ test('I2: a real deadlock with another client: the sink tries again without a pa
     const [row] = await pipeline.query<{ deadlocks: string }>(
       'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
     )
-    assert.equal(row?.deadlocks, '1')
+    // Now and then the sink's next try is quicker than the other one's wake-up, and they meet again.
+    assert.ok(Number(row?.deadlocks) >= 1)
     assert.equal(await metricOf(patient.service, 'firehose_sink_pauses_total'), 0)
   } finally {
     await other.end()
