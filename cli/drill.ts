@@ -1,11 +1,15 @@
 // A fault rehearsal: everything is broken, under load, and nothing may be lost or stored twice.
 import { randomInt } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { Screen } from '../runtime/screen.ts'
 import { UserError } from '../embedded/user-error.ts'
+import { runningCommit } from '../proof/drill/commit.ts'
 import { COMPOSE_KINDS } from '../proof/drill/compose-stage.ts'
-import { drill, type FaultReport, type StageName, type Stretch } from '../proof/drill/drill.ts'
+import { drill, type StageName } from '../proof/drill/drill.ts'
 import { deck, KINDS } from '../proof/drill/plan.ts'
-import { countByMoment, DrillRecord, judgeAll } from '../proof/drill/record.ts'
+import { DrillRecord, judgeAll } from '../proof/drill/record.ts'
+import { countByMoment, drillPage, verdictLine } from '../proof/drill/report.ts'
+import type { FaultReport, Stretch } from '../proof/drill/stretch.ts'
 import { parseArgsOrExit } from './args.ts'
 import { formatTable } from './table.ts'
 
@@ -19,14 +23,17 @@ npm run drill -- [options]
   --rate N        events a second (200)
   --state FILE    keep what was done; a later run goes on from there and reports the whole
   --report        only report what FILE holds
+  --page FILE     write the report as a page in Markdown, too
   --help
 
 Without --compose, Kafka and PostgreSQL are child processes on free ports of 127.0.0.1, or containers with
 FIREHOSE_BACKEND=containers; the API and two sinks are processes. Proxies between them aim at moments of a
 transaction, timeouts are short. A fault takes about 5 s, with --compose 30 s. It counts only if its effect was
-observed: a dead process, a failed probe, a broken connection, a paused sink. After every 20 faults all that was
-acknowledged and all that Kafka holds is compared with the tables. Ctrl-C stops; nothing of the stack stays.
-Exit code 0: nothing lost, nothing twice. 1: not so, or the drill could not run. 130: Ctrl-C.
+observed: a dead process, a frozen one that no longer answers, a broken connection, a paused sink. After every 20
+faults, and after one from which the stack does not recover, all that was acknowledged and all that Kafka holds is
+compared with the tables. What was wrong ends the drill, stays in FILE, and fails each later report; the data of that
+stack are kept. Else nothing of the stack stays, and Ctrl-C stops cleanly.
+Exit code 0: nothing lost, nothing twice, no problems in FILE. 1: not so, or the drill could not run. 130: Ctrl-C.
 `
 
 const screen = new Screen(process.stdout)
@@ -38,11 +45,13 @@ const { values } = parseArgsOrExit({
     rate: { type: 'string', default: '200' },
     state: { type: 'string' },
     report: { type: 'boolean', default: false },
+    page: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
 
 const stage: StageName = values.compose ? 'compose' : 'embedded'
+const kinds = values.compose ? COMPOSE_KINDS : KINDS
 
 if (values.help) process.stdout.write(HELP)
 else process.exit(await main())
@@ -65,11 +74,12 @@ async function main(): Promise<number> {
 async function runSeeds(record: DrillRecord, signal: AbortSignal): Promise<void> {
   const count = number('faults', values.faults)
   const rate = number('rate', values.rate)
+  const commit = runningCommit()
   for (const seed of seeds()) {
     const from = record.done(seed)
     if (from >= count) continue
     screen.say(`Seed ${seed}: starting the stack`)
-    await drill({
+    const isFine = await drill({
       stage,
       seed,
       from,
@@ -79,10 +89,11 @@ async function runSeeds(record: DrillRecord, signal: AbortSignal): Promise<void>
       onLog: (line) => screen.live(line),
       onFault: (fault) => screen.say(faultLine(seed, count, fault)),
       onStretch: (stretch) => {
-        record.add(stretch)
+        record.add({ ...stretch, commit })
         screen.say(stretchLine(stretch))
       },
     })
+    if (!isFine) return
   }
 }
 
@@ -102,29 +113,32 @@ function number(name: string, given: string): number {
   throw new UserError(`--${name} must be a whole number from 1 to 100000, not "${given}".`)
 }
 
-function faultLine(
-  seed: number,
-  count: number,
-  { index, kind, moment, evidence, recovered_ms }: FaultReport,
-): string {
+function faultLine(seed: number, count: number, fault: FaultReport): string {
+  const { index, kind, moment } = fault
   const place = `${seed}: ${String(index + 1).padStart(String(count).length)}/${count}`
   const what = moment === 'under_load' ? kind : `${kind} ${moment}`
-  return `${place}  ${what.padEnd(45)} ${evidence ?? 'NOT OBSERVED'}; well again after ${(recovered_ms / 1000).toFixed(1)} s`
+  return `${place}  ${what.padEnd(45)} ${outcome(fault)}`
 }
 
-function stretchLine({ acked, stored, lost, twice, problems }: Stretch): string {
+function outcome({ evidence, recovered_ms, skipped }: FaultReport): string {
+  if (skipped !== undefined) return `cannot be played here: ${skipped}`
+  const seconds = recovered_ms === null ? undefined : (recovered_ms / 1000).toFixed(1)
+  const end = seconds === undefined ? 'NOT WELL AGAIN' : `well again after ${seconds} s`
+  return `${evidence ?? 'NOT OBSERVED'}; ${end}`
+}
+
+function stretchLine({ acked, stored, lost, twice, problems, kept }: Stretch): string {
   const line = `   compared: ${acked} acknowledged under these faults, ${stored} stored in all, ${lost} lost, ${twice} twice`
-  return [line, ...problems.map((problem) => `   PROBLEM  ${problem}`)].join('\n')
+  const place = kept === undefined ? [] : [`   The data are kept: ${kept}`]
+  return [line, ...problems.map((problem) => `   PROBLEM  ${problem}`), ...place].join('\n')
 }
 
 function report({ stretches }: DrillRecord): number {
-  const { names, rows } = countByMoment(stretches, stage === 'compose' ? COMPOSE_KINDS : KINDS)
+  const { names, rows } = countByMoment(stretches, kinds)
   screen.say(`\n${formatTable(names, rows, 40)}`)
-  const { ok, seeds: run, faults, observed, acked, lost, twice, problems } = judgeAll(stretches)
-  for (const problem of problems) screen.say(`PROBLEM  ${problem}`)
-  screen.say(
-    `\n${ok && observed > 0 ? 'OK' : 'FAILED'}: ${lost} lost, ${twice} twice over ${observed} observed faults` +
-      ` (of ${faults}; seeds ${run.join(', ')}; ${acked} acknowledged events).`,
-  )
-  return ok && observed > 0 ? 0 : 1
+  const verdict = judgeAll(stretches)
+  for (const problem of verdict.problems) screen.say(`PROBLEM  ${problem}`)
+  if (values.page !== undefined) writeFileSync(values.page, drillPage(stretches, kinds))
+  screen.say(`\n${verdictLine(verdict)}`)
+  return verdict.ok ? 0 : 1
 }

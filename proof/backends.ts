@@ -4,8 +4,23 @@ import { UserError } from '../embedded/user-error.ts'
 export interface Backend {
   kafka: KafkaBackend
   postgres: PostgresBackend
-  /** Ends the services and removes their data. */
-  close(): Promise<void>
+  /** Where their data lie, if on this machine. */
+  readonly dir?: string
+  /** Ends the services and removes their data, unless those are to be kept (what is in containers goes). */
+  close(options?: CloseOptions): Promise<void>
+}
+
+export interface CloseOptions {
+  keep: boolean
+}
+
+/** Whether it runs, as the machine (not the service itself) tells. */
+export type ServiceState = 'running' | 'frozen' | 'ended'
+
+/** @param status Docker's State.Status: https://docs.docker.com/reference/api/engine/ (ContainerInspect) */
+export function stateOfContainer(status: string): ServiceState {
+  if (status === 'paused') return 'frozen'
+  return status === 'running' || status === 'restarting' ? 'running' : 'ended'
 }
 
 /**
@@ -20,6 +35,8 @@ export interface ServiceBackend {
   /** All of its processes stand still: nothing answers and no connection breaks. */
   freeze(): Promise<void>
   thaw(): Promise<void>
+  /** Only where it is no child process of ours. */
+  state?(): Promise<ServiceState>
 }
 
 export interface KafkaBackend extends ServiceBackend {

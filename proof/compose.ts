@@ -21,7 +21,7 @@ interface ComposeOptions {
 
 /**
  * The stack of docker-compose.yml under a project name of its own, on free ports of 127.0.0.1 and with volumes of its
- * own, so that it never touches the one that a user runs. Nothing of it stays after `down`, nor if this process dies.
+ * own, so that it never touches the one that a user runs. Nothing of it stays after `down`, nor if this process dies before `leave`.
  */
 export class ComposeStack {
   readonly project = `firehose-${process.pid}-${Date.now().toString(36)}`
@@ -122,6 +122,12 @@ export class ComposeStack {
   /** Removes containers, networks and volumes. */
   async down(): Promise<void> {
     await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5')
+    this.#guard?.stdin?.end('done\n')
+  }
+
+  /** Ends all containers, which stay for who wants to look into them. */
+  async leave(): Promise<void> {
+    await this.compose('stop')
     this.#guard?.stdin?.end('done\n')
   }
 

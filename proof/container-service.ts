@@ -8,7 +8,7 @@ import {
 } from 'testcontainers'
 import { isPortFree } from '../embedded/ports.ts'
 import { UserError } from '../embedded/user-error.ts'
-import type { ServiceBackend } from './backends.ts'
+import { type ServiceBackend, type ServiceState, stateOfContainer } from './backends.ts'
 
 const answerLimitMs = 120_000
 const stopLimitS = 10
@@ -80,6 +80,10 @@ export class ContainerService implements ServiceBackend {
 
   async thaw(): Promise<void> {
     await this.#container.unpause()
+  }
+
+  async state(): Promise<ServiceState> {
+    return stateOfContainer((await this.#container.inspect()).State.Status)
   }
 
   /** Ends it and removes its data. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { archiveClasses, EmbeddedKafka } from '../embedded/kafka.ts'
 import { freePorts } from '../embedded/ports.ts'
 import { EmbeddedPostgres } from '../embedded/postgres.ts'
-import type { Backend, BackendOptions } from './backends.ts'
+import type { Backend, BackendOptions, CloseOptions } from './backends.ts'
 import { spawnGuard } from './guard.ts'
 
 /** Kafka and PostgreSQL as child processes. */
@@ -24,9 +24,10 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     onLog: console.error,
   })
   const postgres = makePostgres(place.dir, postgresPort, options.postgresDir)
-  const close = async () => {
+  const close = async ({ keep }: CloseOptions = { keep: false }) => {
     await Promise.all([kafka.kill(), postgres.kill()])
-    place.remove()
+    if (keep) place.keep()
+    else place.remove()
   }
   try {
     await archiveClasses(await kafka.install(), { pidFile: join(place.dir, 'kafka-archive.pid') })
@@ -35,7 +36,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     await close()
     throw error
   }
-  return { kafka, postgres, close }
+  return { kafka, postgres, dir: place.dir, close }
 }
 
 /** PostgreSQL alone. */
@@ -57,7 +58,7 @@ export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
 }
 
 /** A directory for data and pid files. What it names goes with it, also when this process dies first. */
-function makePlace(): { dir: string; remove: () => void } {
+function makePlace(): { dir: string; remove: () => void; keep: () => void } {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-test-'))
   // Run as root, PostgreSQL has another user, who must be able to come by here.
   chmodSync(dir, 0o711)
@@ -66,7 +67,7 @@ function makePlace(): { dir: string; remove: () => void } {
     rmSync(dir, { recursive: true, force: true })
     guard.stdin?.end()
   }
-  return { dir, remove }
+  return { dir, remove, keep: () => guard.stdin?.end('keep\n') }
 }
 
 function makePostgres(dir: string, port: number, dataDir = join(dir, 'postgres')): EmbeddedPostgres {

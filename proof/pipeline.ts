@@ -5,8 +5,8 @@ import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
 import { migrate } from '../sink-worker/migrate.ts'
-import { type Backend, type BackendOptions, startBackend } from './backends.ts'
-import { isCaughtUp } from './caught-up.ts'
+import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
+import { endsOf, isCaughtUp } from './caught-up.ts'
 import { spawnGuard } from './guard.ts'
 import { type Verdict, verify } from './verify.ts'
 
@@ -67,6 +67,16 @@ export class Pipeline {
     return await isCaughtUp([this.backend.kafka.bootstrapServers], this.db, this.#topic)
   }
 
+  /** Of each partition, the offset that its next record will have. */
+  async ends(): Promise<bigint[]> {
+    return await endsOf([this.backend.kafka.bootstrapServers], this.#topic)
+  }
+
+  /** Where its data lie: Kafka's and PostgreSQL's, if on this machine, and the services' logs and path()'s files. */
+  get dirs(): string[] {
+    return [this.backend.dir, this.#dir].filter((dir) => dir !== undefined)
+  }
+
   /** A file below the pipeline's own folder. */
   path(name: string): string {
     return join(this.#dir, name)
@@ -82,11 +92,15 @@ export class Pipeline {
     })
   }
 
-  /** Ends everything and removes its data. */
-  async close(): Promise<void> {
+  /** Ends everything and removes its data, unless those are to be kept. */
+  async close({ keep }: CloseOptions = { keep: false }): Promise<void> {
     await Promise.all(this.#services.map(async (service) => await service.kill()))
     await this.db.end().catch(() => {})
-    await this.backend.close()
+    await this.backend.close({ keep })
+    if (keep) {
+      this.#guard.stdin?.end('keep\n')
+      return
+    }
     rmSync(this.#dir, { recursive: true, force: true })
     this.#guard.stdin?.end()
   }

@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
-import { isCaughtUp } from '../caught-up.ts'
+import { endsOf, isCaughtUp } from '../caught-up.ts'
+import { type CloseOptions, stateOfContainer } from '../backends.ts'
 import { ComposeStack } from '../compose.ts'
 import { verify } from '../verify.ts'
 import { HttpTap } from './http-tap.ts'
 import { pagesOf, type Part, PROBE_MS, serviceAnswers, type SinkPart } from './part.ts'
 import { type Kind, KINDS, type Kinds, type Moment } from './plan.ts'
-import { addressOf, databaseAnswers, type Stage } from './stage.ts'
+import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 const TOPIC = 'events'
@@ -36,11 +37,14 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
   const db = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   db.on('error', () => {})
   const httpProxy = await TcpProxy.start(addressOf(apiUrl), () => new HttpTap())
-  const close = async () => {
+  const close = async ({ keep }: CloseOptions) => {
     await httpProxy.close()
     await db.end().catch(() => {})
-    await stack.down()
-    rmSync(dir, { recursive: true, force: true })
+    if (keep) await stack.leave()
+    else {
+      await stack.down()
+      rmSync(dir, { recursive: true, force: true })
+    }
   }
   try {
     const [first = '', second = ''] = await stack.containers('sink-worker')
@@ -48,6 +52,7 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
       containerPart(name, (await stack.containers(service))[0] ?? '', answers)
     return {
       kinds: COMPOSE_KINDS,
+      unplayable: {},
       api: await partOf('API', 'producer-api', async () => await serviceAnswers(apiUrl)),
       sinks: [sinkPart('sink 1', first), sinkPart('sink 2', second)],
       kafka: await partOf('Kafka', 'kafka', async () => {
@@ -59,14 +64,17 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
       kafkaProxy: undefined,
       disk: undefined,
       times: TIMES,
+      recoveryLimitMs: RECOVERY_LIMIT_MS,
+      data: `${dir} and the containers that docker compose -p ${stack.project} start brings back`,
       path: (name) => join(dir, name),
       verify: async (ackedFile) =>
         await verify({ databaseUrl, kafkaBootstrapServers, topic: TOPIC, ackedFile }),
+      ends: async () => await endsOf([kafkaBootstrapServers], TOPIC),
       isCaughtUp: async () => await isCaughtUp([kafkaBootstrapServers], db, TOPIC),
       close,
     }
   } catch (error) {
-    await close()
+    await close({ keep: false })
     throw error
   }
 }
@@ -94,6 +102,10 @@ function containerPart(name: string, id: string, answers: () => Promise<boolean>
     kill: async () => await docker('kill'),
     freeze: async () => await docker('pause'),
     thaw: async () => await docker('unpause'),
+    state: async () => {
+      const { stdout } = await run('docker', ['inspect', '--format', '{{.State.Status}}', id])
+      return stateOfContainer(stdout.trim())
+    },
     answers,
   }
 }

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { gone } from './part.ts'
 import type { Strike } from './scene.ts'
 import type { Stage } from './stage.ts'
 
@@ -32,7 +33,8 @@ export const tableLocked: Strike = async (scene) => {
     scene.letGo(true)
     const evidence = await scene.seen(async () => {
       const { rowCount } = await locker.query(
-        `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND application_name = 'firehose-sink'`,
+        `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) 
+         WHERE NOT granted AND relation = 'events'::regclass AND application_name = 'firehose-sink'`,
       )
       return rowCount ? 'a sink waited for the lock' : undefined
     })
@@ -48,13 +50,14 @@ export const diskFull: Strike = async (scene) => {
   const { disk, postgres: part } = scene.stage
   if (disk === undefined) return undefined
   await scene.moment()
+  const pid = part.pid()
   disk.fill()
   try {
     scene.letGo(true)
     return await scene.seen(async () => {
       const reason = await scene.pauseReason(/No space left|could not extend/i)
       if (reason !== undefined) return `a sink paused: ${reason}`
-      return (await part.answers()) ? undefined : 'PostgreSQL ended itself'
+      return await gone(part, pid)
     })
   } finally {
     disk.free()

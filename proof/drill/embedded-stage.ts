@@ -1,14 +1,15 @@
 import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { freePorts } from '../../embedded/ports.ts'
+import { backendName, type CloseOptions, type ServiceBackend } from '../backends.ts'
 import { Pipeline } from '../pipeline.ts'
 import { HttpTap } from './http-tap.ts'
 import { KafkaTap } from './kafka-tap.ts'
-import { pagesOf, type Part, PROBE_MS, serviceAnswers, type SinkPart } from './part.ts'
+import { pagesOf, type Part, PROBE_MS, serviceAnswers, type SinkPart, stateOfProcess } from './part.ts'
 import { KINDS } from './plan.ts'
 import { PostgresTap } from './postgres-tap.ts'
-import { SmallDisk } from './small-disk.ts'
-import { addressOf, databaseAnswers, type Stage } from './stage.ts'
+import { NO_SMALL_DISK, SmallDisk } from './small-disk.ts'
+import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 /** Short timeouts, so that each fault is noticed within seconds; the shipped ones differ in length only. */
@@ -19,6 +20,7 @@ const ENV = {
   SHUTDOWN_TIMEOUT_MS: '8000',
 }
 const TIMES = { brief: 800, long: 4_000, sinkLong: 8_000 }
+const NO_DISK_OF_OURS = 'PostgreSQL has no disk of its own in a container'
 const MAX_CONNECTIONS = 30
 const STOP_LIMIT_MS = 15_000
 
@@ -29,15 +31,17 @@ const STOP_LIMIT_MS = 15_000
 export async function startEmbeddedStage(): Promise<Stage> {
   const [kafkaPort = 0] = await freePorts(1)
   const kafkaProxy = await TcpProxy.start({ host: '127.0.0.1', port: kafkaPort }, () => new KafkaTap())
-  const disk = SmallDisk.tryMount()
+  const isEmbedded = backendName() === 'embedded'
+  const disk = isEmbedded ? SmallDisk.tryMount() : undefined
   const pipeline = await Pipeline.start(ENV, {
     kafkaPort,
     kafkaAdvertisedPort: kafkaProxy.port,
     ...(disk === undefined ? {} : { postgresDir: disk.place }),
   })
   const proxies = [kafkaProxy]
-  const close = async () => {
-    await pipeline.close()
+  const close = async ({ keep }: CloseOptions) => {
+    await pipeline.close({ keep })
+    if (keep) disk?.save(pipeline.path('postgres'))
     await Promise.all(proxies.map(async (proxy) => await proxy.close()))
     disk?.unmount()
   }
@@ -50,7 +54,8 @@ export async function startEmbeddedStage(): Promise<Stage> {
     proxies.push(...sinks.map(({ proxy }) => proxy))
     const { kafka, postgres } = pipeline.backend
     return {
-      kinds: disk === undefined ? { ...KINDS, disk_full: [] } : KINDS,
+      kinds: KINDS,
+      unplayable: disk === undefined ? { disk_full: isEmbedded ? NO_SMALL_DISK : NO_DISK_OF_OURS } : {},
       api: servicePart('API', api),
       sinks,
       kafka: backendPart('Kafka', kafka, async () => await kafkaAnswers(kafkaPort, PROBE_MS)),
@@ -60,14 +65,17 @@ export async function startEmbeddedStage(): Promise<Stage> {
       kafkaProxy,
       disk,
       times: TIMES,
+      recoveryLimitMs: RECOVERY_LIMIT_MS,
+      data: pipeline.dirs.join(' and '),
       ...rivalOf(pipeline),
       path: (name) => pipeline.path(name),
       verify: async (ackedFile) => await pipeline.verify(ackedFile),
+      ends: async () => await pipeline.ends(),
       isCaughtUp: async () => await pipeline.isCaughtUp(),
       close,
     }
   } catch (error) {
-    await close()
+    await close({ keep: false })
     throw error
   }
 }
@@ -124,13 +132,14 @@ function servicePart(name: string, service: NodeService): Part {
     kill: async () => await service.kill(),
     freeze: async () => await service.freeze(),
     thaw: () => service.thaw(),
+    state: () => stateOfProcess(service.pid),
     answers: async () => await serviceAnswers(service.url),
   }
 }
 
 function backendPart(
   name: string,
-  service: Omit<Part, 'name' | 'pid' | 'answers'> & { pid?: number | undefined },
+  service: ServiceBackend & { pid?: number | undefined },
   answers: () => Promise<boolean>,
 ): Part {
   return {
@@ -141,6 +150,7 @@ function backendPart(
     kill: async () => await service.kill(),
     freeze: async () => await service.freeze(),
     thaw: async () => await service.thaw(),
+    state: async () => (await service.state?.()) ?? stateOfProcess(service.pid),
     answers,
   }
 }

@@ -31,7 +31,7 @@ export function halfOpen(linksOf: LinksOf): Strike {
     const links = await someLinks(scene, linksOf)
     for (const link of links) link.hold()
     await scene.pause(scene.stage.times.sinkLong)
-    const held = disturbances(links)
+    const held = sum(links.map((link) => link.stoodStill))
     const givenUp = links.filter((link) => link.closed.has('client')).length
     for (const link of links) {
       if (scene.fault.arrives) link.release()
@@ -48,28 +48,29 @@ export function delayed(linksOf: LinksOf): Strike {
   return async (scene) => {
     await scene.moment()
     const links = await someLinks(scene, linksOf)
-    const before = disturbances(links)
+    const before = sum(links.map((link) => link.cameLate))
     for (const link of links) link.delayMs = LATE_MS
     await scene.pause(3_000)
     for (const link of links) link.delayMs = 0
-    const late = disturbances(links) - before
+    const late = sum(links.map((link) => link.cameLate)) - before
     return late === 0 ? undefined : `${late} messages came ${LATE_MS} ms late`
   }
 }
 
-/** There may be none just now: the one before broke. */
+/** Those that are whole, so that what becomes of them is our doing. There may be none just now: the one before broke. */
 async function someLinks(scene: Scene, linksOf: LinksOf): Promise<Link[]> {
-  await scene.seen(() => (linksOf(scene).length > 0 ? 'some' : undefined), 5_000)
-  return linksOf(scene)
+  const whole = () => linksOf(scene).filter((link) => link.closed.size === 0)
+  return (await scene.seen(() => (whole().length > 0 ? whole() : undefined), 5_000)) ?? []
 }
 
-function disturbances(links: readonly Link[]): number {
-  return links.reduce((sum, link) => sum + link.disturbed, 0)
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0)
 }
 
 export const responseLost: Strike = async (scene) => {
   await scene.moment()
   const { caught } = scene
+  const held = caught?.stoodStill
   caught?.cut()
-  return caught?.disturbed ? 'the answer was on its way and did not arrive' : undefined
+  return held ? 'the answer was on its way and did not arrive' : undefined
 }

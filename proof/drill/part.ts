@@ -1,3 +1,5 @@
+import { processState } from '../../embedded/process-info.ts'
+import type { ServiceState } from '../backends.ts'
 import type { TcpProxy } from './tcp-proxy.ts'
 
 /** A part of the stack that can break, whatever it is. */
@@ -11,6 +13,7 @@ export interface Part {
   kill(): Promise<unknown>
   freeze(): Promise<void>
   thaw(): Promise<void> | void
+  state(): Promise<ServiceState> | ServiceState
   /** Whether it answers within PROBE_MS. */
   answers(): Promise<boolean>
 }
@@ -26,6 +29,20 @@ export interface SinkPart extends Part {
 }
 
 export const PROBE_MS = 500
+
+/** What shows that a part has ended: it does not answer, and what it was, the process `pid` if it was one, is gone. */
+export async function gone(part: Part, pid: number | undefined): Promise<string | undefined> {
+  if (await part.answers()) return undefined
+  const state = pid === undefined ? await part.state() : stateOfProcess(pid)
+  if (state !== 'ended') return undefined
+  return pid === undefined ? `${part.name}, a container, had ended` : `${part.name}, process ${pid}, was gone`
+}
+
+export function stateOfProcess(pid: number | undefined): ServiceState {
+  const state = pid === undefined ? undefined : processState(pid)
+  if (state === undefined) return 'ended'
+  return state === 'stopped' ? 'frozen' : 'running'
+}
 
 /** Whether a service of ours answers at this URL. */
 export async function serviceAnswers(url: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { Part } from './part.ts'
+import { gone, type Part } from './part.ts'
 import type { Scene, Strike } from './scene.ts'
 import type { Times } from './stage.ts'
 
@@ -17,7 +17,7 @@ export function killed(partOf: PartOf): Strike {
     const pid = part.pid()
     await part.kill()
     scene.letGo()
-    const evidence = await silent(part, pid)
+    const evidence = await gone(part, pid)
     await part.start()
     return evidence
   }
@@ -32,7 +32,7 @@ export function ended(partOf: PartOf): Strike {
     if (scene.fault.arrives) scene.letGo() // in time for an orderly end
     await ending
     scene.letGo()
-    const evidence = await silent(part, pid)
+    const evidence = await gone(part, pid)
     await part.start()
     return evidence
   }
@@ -43,32 +43,21 @@ export function frozen(partOf: PartOf, time: keyof Times): Strike {
     const forMs = scene.stage.times[time]
     const part = partOf(scene)
     await scene.moment()
+    const answered = await part.answers()
     await part.freeze()
     if (scene.fault.arrives) scene.letGo() // to be found when it thaws
     try {
       const frozenMs = performance.now()
-      const evidence = await silent(part, undefined)
+      const answers = await part.answers()
       await scene.pause(Math.max(0, forMs - (performance.now() - frozenMs)))
-      return evidence && `${evidence} for ${forMs} ms`
+      const isFrozen = (await part.state()) === 'frozen'
+      return answered && !answers && isFrozen
+        ? `${part.name} stood still for ${forMs} ms and no longer answered`
+        : undefined
     } finally {
       await part.thaw()
       scene.letGo(true)
     }
-  }
-}
-
-/** The observed effect on a part: it does not answer, and the process it was is gone. */
-async function silent(part: Part, pid: number | undefined): Promise<string | undefined> {
-  if (await part.answers()) return undefined
-  if (pid === undefined) return `${part.name} did not answer`
-  return isAlive(pid) ? undefined : `${part.name}, process ${pid}, was gone`
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
   }
 }
 
@@ -79,7 +68,7 @@ export const rollingRestart: Strike = async (scene) => {
   for (const part of parts) {
     const pid = part.pid()
     await part.stop()
-    if ((await silent(part, pid)) === undefined) return undefined
+    if ((await gone(part, pid)) === undefined) return undefined
     await part.start()
     const isBack = await scene.seen(async () => ((await part.answers()) ? 'it answers' : undefined))
     if (isBack === undefined) throw new Error(`${part.name} does not answer again`)

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import type { StageName, Stretch } from './drill.ts'
 import { UserError } from '../../embedded/user-error.ts'
-import { deck, type Kind, KINDS, type Kinds, type Moment, MOMENTS } from './plan.ts'
+import type { StageName } from './drill.ts'
+import { isClean, type Stretch } from './stretch.ts'
 
 /** The file of what was done so far, a line of JSON for each stretch: a later run goes on from there. */
 export class DrillRecord {
@@ -30,11 +30,8 @@ export class DrillRecord {
 
   /** How many faults of a seed's plan are done. */
   done(seed: number): number {
-    return this.#of(seed).reduce((most, { faults }) => Math.max(most, (faults.at(-1)?.index ?? -1) + 1), 0)
-  }
-
-  #of(seed: number): Stretch[] {
-    return this.stretches.filter((stretch) => stretch.seed === seed)
+    const own = this.stretches.filter((stretch) => stretch.seed === seed)
+    return own.reduce((most, { faults }) => Math.max(most, (faults.at(-1)?.index ?? -1) + 1), 0)
   }
 }
 
@@ -48,54 +45,39 @@ function readStretch(line: string, file: string): Stretch {
 
 export interface DrillVerdict {
   seeds: number[]
+  /** Planned, and what became of them. */
   faults: number
   observed: number
+  skipped: number
   acked: number
   lost: number
   twice: number
+  /** Each begins with the seed and the faults of its stretch. */
   problems: string[]
-  /** Nothing lost, nothing twice, no problems. */
+  /** Some fault was observed, and no stretch, not even one long ago, had anything wrong. */
   ok: boolean
 }
 
 export function judgeAll(stretches: readonly Stretch[]): DrillVerdict {
   const sum = (value: (stretch: Stretch) => number) => stretches.reduce((total, one) => total + value(one), 0)
-  const lost = sum((stretch) => stretch.lost)
-  const twice = sum((stretch) => stretch.twice)
-  const problems = stretches.flatMap(({ seed, problems: found }) =>
-    found.map((problem) => `seed ${seed}: ${problem}`),
-  )
+  const observed = sum(({ faults }) => faults.filter(({ evidence }) => evidence !== undefined).length)
   return {
     seeds: [...new Set(stretches.map(({ seed }) => seed))],
     faults: sum(({ faults }) => faults.length),
-    observed: sum(({ faults }) => faults.filter(({ evidence }) => evidence !== undefined).length),
+    observed,
+    skipped: sum(({ faults }) => faults.filter(({ skipped }) => skipped !== undefined).length),
     acked: sum((stretch) => stretch.acked),
-    lost,
-    twice,
-    problems,
-    ok: lost === 0 && twice === 0 && problems.length === 0,
+    lost: sum((stretch) => stretch.lost),
+    twice: sum((stretch) => stretch.twice),
+    problems: stretches.flatMap(problemsOf),
+    ok: observed > 0 && stretches.every(isClean),
   }
 }
 
-/** Observed faults, a row for each kind and a column for each moment; '-' where there is nothing to tell apart. */
-export function countByMoment(
-  stretches: readonly Stretch[],
-  kinds: Kinds = KINDS,
-): { names: string[]; rows: string[][] } {
-  const seen = new Map<string, number>()
-  for (const { kind, moment, evidence } of stretches.flatMap(({ faults }) => faults)) {
-    if (evidence === undefined) continue
-    const cell = `${kind} ${moment}`
-    seen.set(cell, (seen.get(cell) ?? 0) + 1)
-  }
-  const cells = new Set(deck(kinds).map(({ kind, moment }) => `${kind} ${moment}`))
-  const count = (kind: Kind, moment: Moment) => {
-    const cell = `${kind} ${moment}`
-    return cells.has(cell) ? String(seen.get(cell) ?? 0) : '-'
-  }
-  const rows = (Object.keys(kinds) as Kind[]).map((kind) => [
-    kind,
-    ...MOMENTS.map((moment) => count(kind, moment)),
-  ])
-  return { names: ['kind', ...MOMENTS], rows }
+function problemsOf(stretch: Stretch): string[] {
+  const { seed, faults, lost, twice, problems } = stretch
+  const [first, last] = [faults[0], faults.at(-1)].map((fault) => (fault?.index ?? 0) + 1)
+  const place = faults.length === 0 ? `seed ${seed}` : `seed ${seed}, faults ${first} to ${last}`
+  const figures = lost + twice === 0 ? [] : [`${lost} lost, ${twice} twice`]
+  return [...figures, ...problems].map((problem) => `${place}: ${problem}`)
 }

@@ -7,14 +7,16 @@ export const twoSinks: Strike = async (scene) => {
   const rival = await stage.startRival?.()
   if (rival === undefined) return undefined
   const all = [...stage.sinks, rival]
-  const before = await fencesLost(all)
+  const before = await scene.seen(async () => await fencesLost(all))
   try {
     await scene.moment()
     const releaseMs = performance.now() + stage.times.sinkLong
     const evidence = await scene.seen(async () => {
       if (scene.caught?.closed.has('server')) return "the rival ended the sink's session"
       if (performance.now() > releaseMs) scene.letGo(true)
-      return (await fencesLost(all)) > before ? 'a sink found its range written by another' : undefined
+      const now = await fencesLost(all)
+      if (before === undefined || now === undefined) return undefined
+      return now > before ? 'a sink found its range written by another' : undefined
     })
     scene.letGo(true)
     return evidence
@@ -23,11 +25,13 @@ export const twoSinks: Strike = async (scene) => {
   }
 }
 
-/** How often the sinks have found, since they started, that another had written their range. */
-async function fencesLost(sinks: readonly SinkPart[]): Promise<number> {
-  const counts = sinks.map(async (sink) => {
-    const text = (await sink.metrics()) ?? ''
-    return Number(/^firehose_sink_fences_lost_total (\d+)/m.exec(text)?.[1] ?? 0)
-  })
-  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+/**
+ * How often the sinks have found, since they started, that another had written their range; undefined when one does not
+ * say: its count would seem to grow as soon as it does.
+ */
+async function fencesLost(sinks: readonly SinkPart[]): Promise<number | undefined> {
+  const texts = await Promise.all(sinks.map(async (sink) => await sink.metrics()))
+  if (texts.includes(undefined)) return undefined
+  const counts = texts.map((text = '') => /^firehose_sink_fences_lost_total (\d+)/m.exec(text)?.[1] ?? 0)
+  return counts.reduce<number>((sum, count) => sum + Number(count), 0)
 }

@@ -56,10 +56,10 @@ export class Scene {
   }
 
   /** Waits for what shows the effect. */
-  async seen(
-    look: () => Promise<string | undefined> | string | undefined,
+  async seen<T>(
+    look: () => Promise<T | undefined> | T | undefined,
     limitMs = WAIT_MS,
-  ): Promise<string | undefined> {
+  ): Promise<T | undefined> {
     const endMs = performance.now() + limitMs
     while (performance.now() < endMs) {
       const found = await look()
@@ -77,7 +77,7 @@ export class Scene {
   async pauseReason(pattern: RegExp): Promise<string | undefined> {
     const healths = await Promise.all(this.stage.sinks.map(async (sink) => await sink.health()))
     return healths
-      .map((health) => health?.reason)
+      .map((health) => (health?.state === 'running' ? undefined : health?.reason))
       .find((reason): reason is string => typeof reason === 'string' && pattern.test(reason))
   }
 

@@ -5,6 +5,10 @@ import { join } from 'node:path'
 import { spawnWatcher } from '../guard.ts'
 
 const SIZE_MIB = 512
+/** Why there is none. */
+export const NO_SMALL_DISK =
+  'no small file system can be mounted here: root on Linux may, unless in a container'
+
 const CHUNK = Buffer.alloc(1 << 20)
 
 /** A small file system in memory that can be filled up. */
@@ -25,7 +29,7 @@ export class SmallDisk {
     return join(this.#dir, 'postgres')
   }
 
-  /** Undefined where this process may not mount one (only root on Linux may). */
+  /** Undefined where this process may not mount one. */
   static tryMount(): SmallDisk | undefined {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined
     const dir = mkdtempSync(join(tmpdir(), 'firehose-disk-'))
@@ -58,6 +62,11 @@ export class SmallDisk {
 
   free(): void {
     rmSync(this.#filler, { force: true })
+  }
+
+  /** Copies what lies at `place`, before it goes with the disk. */
+  save(to: string): void {
+    spawnSync('cp', ['-a', this.place, to])
   }
 
   /** Unmounts; what used it must have ended. */

@@ -1,15 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import type { CloseOptions } from '../backends.ts'
 import type { Verdict } from '../verify.ts'
 import { type Part, PROBE_MS, type SinkPart } from './part.ts'
-import type { Kinds } from './plan.ts'
+import type { Kind, Kinds } from './plan.ts'
 import type { SmallDisk } from './small-disk.ts'
 import type { TcpProxy } from './tcp-proxy.ts'
 
 /** Where the drill plays: an API, two sinks, Kafka and PostgreSQL, and what can be done to them. */
 export interface Stage {
-  /** Which kinds of faults it can play, and at which moments. */
+  /** What a seed's plan is drawn from, the same on each machine. */
   readonly kinds: Kinds
+  /** Which of these kinds cannot be played on this machine, and why. */
+  readonly unplayable: Partial<Record<Kind, string>>
   readonly api: Part
   readonly sinks: readonly [SinkPart, SinkPart]
   readonly kafka: Part
@@ -23,6 +26,10 @@ export interface Stage {
   /** Where PostgreSQL keeps its data, if on a small file system. */
   readonly disk: SmallDisk | undefined
   readonly times: Times
+  /** How long it may take to recover, and to catch up, ms. */
+  readonly recoveryLimitMs: number
+  /** Where its data lie, in words. */
+  readonly data: string
   /** A sink of another consumer group, which reads all partitions, too, and writes to the same offsets. */
   startRival?(): Promise<SinkPart>
   stopRival?(): Promise<void>
@@ -30,9 +37,11 @@ export interface Stage {
   path(name: string): string
   /** Compares Kafka, and what was acknowledged, with the tables. */
   verify(ackedFile: string): Promise<Verdict>
+  /** Of each partition in Kafka, the offset that its next record will have. */
+  ends(): Promise<bigint[]>
   isCaughtUp(): Promise<boolean>
-  /** Ends everything and removes its data. */
-  close(): Promise<void>
+  /** Ends everything and removes its data, unless those are to be kept. */
+  close(options: CloseOptions): Promise<void>
 }
 
 /** How long a part stands still, ms. */
@@ -45,27 +54,28 @@ export interface Times {
   sinkLong: number
 }
 
-const RECOVERY_LIMIT_MS = 120_000
+/** Of the stages here: more than any timeout of theirs. */
+export const RECOVERY_LIMIT_MS = 120_000
 
 /**
- * Waits until both sinks read, and new events of every partition go all the way again.
+ * Waits until both sinks read, and events of every partition that Kafka did not hold by then have gone all the way.
  *
  * @returns how long it took, ms
- * @throws after two minutes, with what each part says
+ * @throws after the stage's limit, with what each part says
  */
 export async function recovered(stage: Stage, signal: AbortSignal): Promise<number> {
   const startMs = performance.now()
-  let before: bigint[] | undefined
+  let ends: bigint[] | undefined
   for (;;) {
     signal.throwIfAborted()
     const areReading = (await Promise.all(stage.sinks.map(isReading))).every(Boolean)
     if (areReading) {
-      const now = await nextOffsets(stage.databaseUrl)
-      before ??= now
-      if (before !== undefined && now?.every((offset, index) => offset > (before?.[index] ?? 0n)))
+      ends ??= await stage.ends().catch(() => undefined)
+      const stored = await nextOffsets(stage.databaseUrl)
+      if (stored !== undefined && ends?.every((end, partition) => (stored[partition] ?? 0n) > end))
         return performance.now() - startMs
     }
-    if (performance.now() - startMs > RECOVERY_LIMIT_MS) throw new Error(await describe(stage))
+    if (performance.now() - startMs > stage.recoveryLimitMs) throw new Error(await describe(stage))
     await delay(50, undefined, { signal })
   }
 }
@@ -116,7 +126,7 @@ async function isReading(sink: SinkPart): Promise<boolean> {
   return health?.state === 'running' && (health.partitions as unknown[]).length > 0
 }
 
-async function describe({ api, kafka, postgres, sinks }: Stage): Promise<string> {
+async function describe({ api, kafka, postgres, sinks, recoveryLimitMs }: Stage): Promise<string> {
   const states = sinks.map(async (sink) => {
     const lines = (await sink.lastLines()).slice(-5).join('\n  ')
     return `${sink.name}: ${JSON.stringify(await sink.health())}\n  ${lines}`
@@ -125,5 +135,5 @@ async function describe({ api, kafka, postgres, sinks }: Stage): Promise<string>
     async (part) => `${part.name} ${(await part.answers()) ? 'answers' : 'does not answer'}`,
   )
   const facts = await Promise.all([...answers, ...states])
-  return `not recovered after ${RECOVERY_LIMIT_MS / 1000} s\n${facts.join('\n')}`
+  return `not recovered after ${recoveryLimitMs / 1000} s\n${facts.join('\n')}`
 }

@@ -136,8 +136,10 @@ export class Link {
   }
   /** From now on each chunk arrives so much later; 0 ends it. */
   delayMs = 0
-  /** Chunks that were held or came late: what was done to this connection. */
-  disturbed = 0
+  /** Messages that stood still since it was last held. */
+  stoodStill = 0
+  /** Chunks that came late, ever. */
+  cameLate = 0
   /** Sides that have closed their end. */
   readonly closed = new Set<Side>()
 
@@ -160,6 +162,7 @@ export class Link {
 
   /** Half-open: both ends stand, and neither hears from the other, nor of its end. */
   hold(): void {
+    if (!this.#isHeld) this.stoodStill = 0
     this.#isHeld = true
   }
 
@@ -199,7 +202,7 @@ export class Link {
       sightings.some((seen) => seen.hold === hold && this.#parts.onSight(seen))
     if (springs('before')) this.hold()
     if (this.#isHeld) {
-      this.disturbed += 1
+      this.stoodStill += 1
       this.#held.push([from, () => target.write(bytes)])
     } else this.#later(from, () => target.write(bytes))
     if (springs('after')) this.hold()
@@ -212,7 +215,7 @@ export class Link {
       deliver()
       return
     }
-    if (this.delayMs > 0) this.disturbed += 1
+    if (this.delayMs > 0) this.cameLate += 1
     const nowMs = performance.now()
     late.dueMs = Math.max(nowMs + this.delayMs, late.dueMs)
     late.queue.push(deliver)

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { rehearse } from '../../proof/drill/drill.ts'
+import { startEmbeddedStage } from '../../proof/drill/embedded-stage.ts'
+import { plan } from '../../proof/drill/plan.ts'
+import { DrillRecord } from '../../proof/drill/record.ts'
+import type { Stage } from '../../proof/drill/stage.ts'
+import type { Stretch } from '../../proof/drill/stretch.ts'
 
-/* The drill as a user runs it. That it tells what is wrong: test/unit/proof/drill/record.test.ts. */
+/* The drill as a user runs it. That it tells what is lost: test/unit/proof/drill/record.test.ts. */
 
 const dir = mkdtempSync(join(tmpdir(), 'firehose-drill-test-'))
 after(() => rmSync(dir, { recursive: true }))
@@ -21,6 +27,78 @@ test('a drill: faults of a seed are done, observed and compared; a later run goe
   assert.doesNotMatch(second.output, /\n7: 2\/3/)
   assert.match(second.output, /\n7: 3\/3 .*[^]*\nOK: 0 lost, 0 twice over 3 observed faults/)
 })
+
+test('a stack that does not recover: it is compared all the same, its data stay, and no later run is OK', async (t) => {
+  const state = join(dir, 'bad.jsonl')
+  const seed = seedOfThree()
+  const stretch = await stretchWithoutRecovery(seed)
+  const places = stretch.kept?.split(' and ') ?? []
+  t.after(() => {
+    for (const place of places) rmSync(place, { recursive: true })
+  })
+  const [skipped, killed, ...others] = stretch.faults
+  assert.deepEqual([skipped?.skipped, skipped?.evidence], ['it is forbidden', undefined])
+  assert.match(killed?.evidence ?? '', /^API, process \d+, was gone$/)
+  assert.deepEqual([killed?.recovered_ms, others], [null, []], 'no other fault is played')
+  assert.equal(stretch.problems.length, 1, stretch.problems.join('\n'))
+  assert.match(
+    stretch.problems.join(),
+    /^fault 2, api_killed .*: not recovered after 3 s\nAPI does not answer/,
+  )
+  assert.ok(stretch.acked > 0 && stretch.stored >= stretch.acked, 'what was acknowledged was compared')
+  assert.deepEqual([stretch.lost, stretch.twice], [0, 0])
+  const kept = places.flatMap((place) => readdirSync(place))
+  for (const name of ['kafka', 'postgres', 'acked-0.tsv', 'producer-api-0.log', 'sink-worker-1.log'])
+    assert.ok(kept.includes(name), `${name} is not among ${kept.join(' ')}`)
+  assert.ok(places.some((place) => existsSync(join(place, 'postgres', 'data', 'PG_VERSION'))))
+
+  new DrillRecord(state, 'embedded').add(stretch)
+  const later = await drill('--state', state, '--seed', String(seed), '--faults', '3')
+  assert.equal(later.code, 1, later.output)
+  assert.match(later.output, /:\s+3\/3 .*; well again .*\n {3}compared: .* 0 lost, 0 twice\n/)
+  const problem = `PROBLEM  seed ${seed}, faults 1 to 2: fault 2, api_killed`
+  assert.ok(later.output.includes(problem), later.output)
+  assert.match(
+    later.output,
+    /\nFAILED: 0 lost, 0 twice over 2 observed faults \(of 3; 1 cannot be played here; /,
+  )
+})
+
+/** Its second fault ends the API. */
+function seedOfThree(): number {
+  for (let seed = 1; ; seed++) {
+    const [first, second] = plan(seed, 2)
+    if (second?.kind === 'api_killed' && second.moment === 'under_load' && first?.kind !== 'api_killed')
+      return seed
+  }
+}
+
+/** The first two faults of a seed: one that cannot be played here, and an API that is not started again. */
+async function stretchWithoutRecovery(seed: number): Promise<Stretch> {
+  const whole = await startEmbeddedStage()
+  const [first] = plan(seed, 1)
+  assert.ok(first)
+  const stage: Stage = {
+    ...whole,
+    api: { ...whole.api, start: async () => {} },
+    unplayable: { [first.kind]: 'it is forbidden' },
+    recoveryLimitMs: 3_000,
+  }
+  const stretches: Stretch[] = []
+  const isFine = await rehearse(stage, {
+    stage: 'embedded',
+    seed,
+    from: 0,
+    to: 40, // a second stretch would be due
+    rate: 200,
+    onLog: () => {},
+    onStretch: (stretch) => stretches.push(stretch),
+    signal: AbortSignal.timeout(120_000),
+  })
+  assert.equal(isFine, false)
+  assert.equal(stretches.length, 1)
+  return stretches[0] as Stretch
+}
 
 test('a drill that cannot run says why in one sentence', async () => {
   const { code, output } = await drill('--seed', 'x')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { SmallDisk } from '../../proof/drill/small-disk.ts'
+import { NO_SMALL_DISK, SmallDisk } from '../../proof/drill/small-disk.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { assertDrained, pausedBy, postEvents, range, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 /* I5: PostgreSQL has no room left. */
 
 const disk = SmallDisk.tryMount()
-const skip = disk === undefined ? 'a small file system can be mounted by root on Linux only' : false
+const skip = disk === undefined ? NO_SMALL_DISK : false
 
 let pipeline: Pipeline
 let api: NodeService

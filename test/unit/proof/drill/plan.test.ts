@@ -14,6 +14,16 @@ test('the same seed gives the same faults, whatever part of the plan is asked fo
   )
 })
 
+test('a seed keeps its plan, so that what it showed once can be played again', () => {
+  const cards = plan(1, 4).map(({ kind, moment, sink, arrives }) => [kind, moment, sink, arrives])
+  assert.deepEqual(cards, [
+    ['sink_frozen_briefly', 'under_load', 0, false],
+    ['kafka_killed', 'before_produce_answer', 1, true],
+    ['postgres_ended', 'within_copy', 1, true],
+    ['api_ended', 'before_produce_answer', 0, true],
+  ])
+})
+
 test('each deck of a plan holds each kind at each of its moments once', () => {
   const cards = (faults: { kind: string; moment: string }[]) =>
     faults.map(({ kind, moment }) => `${kind} ${moment}`).toSorted()

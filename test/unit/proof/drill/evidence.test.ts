@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { HttpTap } from '../../../../proof/drill/http-tap.ts'
+import { clientsToApi, halfOpen, responseLost } from '../../../../proof/drill/network-faults.ts'
+import { type Part, serviceAnswers, stateOfProcess } from '../../../../proof/drill/part.ts'
+import type { Fault } from '../../../../proof/drill/plan.ts'
+import { api, frozen, killed } from '../../../../proof/drill/process-faults.ts'
+import { Scene } from '../../../../proof/drill/scene.ts'
+import type { Stage } from '../../../../proof/drill/stage.ts'
+import { type Link, TcpProxy } from '../../../../proof/drill/tcp-proxy.ts'
+import { stateOfContainer } from '../../../../proof/backends.ts'
+import { until } from '../../../support/until.ts'
+
+/* A fault counts only by its own effect. Processes and connections here are real ones. */
+
+const SERVICE = `require('node:http').createServer((_, response) => response.end('well'))
+  .listen(0, '127.0.0.1', function () { console.log(this.address().port) })`
+
+let child: ChildProcess
+let part: Part
+/** Answers each chunk with its echo. */
+let echo: Server
+let proxy: TcpProxy
+
+before(async () => {
+  echo = createServer((socket) => socket.on('error', () => {}).pipe(socket))
+  echo.listen(0, '127.0.0.1')
+  await once(echo, 'listening')
+})
+after(() => echo.close())
+beforeEach(async () => {
+  child = spawn(process.execPath, ['--eval', SERVICE], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
+  const url = `http://127.0.0.1:${Number(line.toString())}`
+  part = {
+    name: 'API',
+    pid: () => child.pid,
+    start: async () => {},
+    stop: async () => {},
+    kill: async () => {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+    freeze: async () => {
+      child.kill('SIGSTOP')
+      await until('it stands still', () => stateOfProcess(child.pid) === 'frozen')
+    },
+    thaw: () => void child.kill('SIGCONT'),
+    state: () => stateOfProcess(child.pid),
+    answers: async () => await serviceAnswers(url),
+  }
+  proxy = await TcpProxy.start({ host: '127.0.0.1', port: (echo.address() as AddressInfo).port }, () => {
+    return new HttpTap()
+  })
+})
+afterEach(async () => {
+  child.kill('SIGKILL')
+  await proxy.close()
+})
+
+const FAULT: Fault = { index: 0, kind: 'api_killed', moment: 'under_load', sink: 0, arrives: false }
+
+function scene(changed: Partial<Part> = {}, fault: Partial<Fault> = {}): Scene {
+  const times = { brief: 100, long: 100, sinkLong: 100 }
+  const stage = { api: { ...part, ...changed }, httpProxy: proxy, times } as unknown as Stage
+  return new Scene(stage, { ...FAULT, ...fault }, new AbortController().signal)
+}
+
+test('a frozen part counts when it answered before, stood still, and no longer answered', async () => {
+  assert.equal(await frozen(api, 'brief')(scene()), 'API stood still for 100 ms and no longer answered')
+  assert.equal(stateOfProcess(child.pid), 'running')
+})
+
+test('a part that did not answer before it was frozen does not count', async () => {
+  let asked = 0
+  const answers = async () => asked++ > 0 && (await part.answers())
+  assert.equal(await frozen(api, 'brief')(scene({ answers })), undefined)
+})
+
+test('a part that is only slow, and was never frozen, does not count', async () => {
+  let asked = 0
+  const answers = async () => asked++ === 0 && (await part.answers())
+  assert.equal(await frozen(api, 'brief')(scene({ answers, freeze: async () => {} })), undefined)
+})
+
+test('a part that answers while it is said to be frozen does not count', async () => {
+  assert.equal(await frozen(api, 'brief')(scene({ answers: async () => true })), undefined)
+})
+
+test('a killed part counts by the process that is gone, not by a probe alone', async () => {
+  const silent = { answers: async () => false }
+  assert.equal(await killed(api)(scene({ ...silent, kill: async () => {} })), undefined)
+  assert.equal(await killed(api)(scene()), `API, process ${child.pid}, was gone`)
+})
+
+test('a killed container counts by what Docker says', async () => {
+  const container = (status: string) => ({
+    pid: () => undefined,
+    kill: async () => {},
+    answers: async () => false,
+    state: () => stateOfContainer(status),
+  })
+  for (const status of ['running', 'restarting', 'paused'])
+    assert.equal(await killed(api)(scene(container(status))), undefined, status)
+  assert.equal(await killed(api)(scene({ ...container('exited'), answers: async () => true })), undefined)
+  assert.equal(await killed(api)(scene(container('exited'))), 'API, a container, had ended')
+})
+
+test('a frozen container counts when Docker says that it is paused', async () => {
+  const container = (status: string) => {
+    let asked = 0
+    return {
+      pid: () => undefined,
+      freeze: async () => {},
+      thaw: async () => {},
+      answers: async () => asked++ === 0,
+      state: () => stateOfContainer(status),
+    }
+  }
+  assert.equal(await frozen(api, 'brief')(scene(container('running'))), undefined)
+  assert.match((await frozen(api, 'brief')(scene(container('paused')))) ?? '', /^API stood still/)
+})
+
+test('a connection that stood still before, or came late, does not count when it is half-open and nothing comes', async () => {
+  const { socket, link } = await connection()
+  link.delayMs = 1
+  await ask(socket, 'late')
+  link.delayMs = 0
+  link.hold()
+  socket.write('held')
+  await until('it stands', () => link.stoodStill === 1)
+  const arrived = once(socket, 'data')
+  link.release()
+  await arrived
+  assert.equal(await halfOpen(clientsToApi)(scene({}, { arrives: true })), undefined)
+  socket.destroy()
+})
+
+test('a half-open connection counts by what stands still, or by its client that gives up', async () => {
+  const one = await connection()
+  const striking = halfOpen(clientsToApi)(scene())
+  one.socket.write('now')
+  assert.equal(await striking, '1 messages stood still, 0 connections were given up')
+  await until('it is broken', () => proxy.links().length === 0)
+  const two = await connection()
+  const again = halfOpen(clientsToApi)(scene())
+  two.socket.destroy()
+  assert.equal(await again, '0 messages stood still, 1 connections were given up')
+})
+
+test('a lost answer counts when this one stood at the proxy', async () => {
+  const { socket, link } = await connection()
+  link.delayMs = 1
+  await ask(socket, 'late')
+  link.delayMs = 0
+  const striking = responseLost(scene({}, { moment: 'before_http_answer' }))
+  socket.write('HTTP/1.1 202 ')
+  assert.equal(await striking, 'the answer was on its way and did not arrive')
+  assert.equal(await responseLost(scene()), undefined, 'no answer was caught')
+})
+
+async function connection(): Promise<{ socket: Socket; link: Link }> {
+  const socket = connect(proxy.port, '127.0.0.1')
+  socket.on('error', () => {})
+  const others = proxy.links()
+  await once(socket, 'connect')
+  const link = await until('the proxy has it', () => proxy.links().find((one) => !others.includes(one)))
+  return { socket, link }
+}
+
+async function ask(socket: Socket, text: string): Promise<void> {
+  const answered = once(socket, 'data')
+  socket.write(text)
+  await answered
+}
