@@ -95,8 +95,10 @@ export class Pipeline {
   /** Ends everything and removes its data, unless those are to be kept. */
   async close({ keep }: CloseOptions = { keep: false }): Promise<void> {
     await Promise.all(this.#services.map(async (service) => await service.kill()))
-    await this.db.end().catch(() => {})
+    // A query that a frozen PostgreSQL does not answer ends only with it.
+    const ended = this.db.end().catch(() => {})
     await this.backend.close({ keep })
+    await ended
     if (keep) {
       this.#guard.stdin?.end('keep\n')
       return

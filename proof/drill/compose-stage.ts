@@ -39,12 +39,13 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
   const httpProxy = await TcpProxy.start(addressOf(apiUrl), () => new HttpTap())
   const close = async ({ keep }: CloseOptions) => {
     await httpProxy.close()
-    await db.end().catch(() => {})
+    const ended = db.end().catch(() => {}) // perhaps only with a PostgreSQL that stands still
     if (keep) await stack.leave()
     else {
       await stack.down()
       rmSync(dir, { recursive: true, force: true })
     }
+    await ended
   }
   try {
     const [first = '', second = ''] = await stack.containers('sink-worker')

@@ -157,19 +157,23 @@ function problemOf({ index, kind, moment, problem }: FaultReport): string[] {
 
 async function caughtUp(stage: Stage, signal: AbortSignal): Promise<void> {
   const endMs = performance.now() + stage.recoveryLimitMs
-  while (!(await stage.isCaughtUp())) {
+  while (!(await within(stage.recoveryLimitMs, stage.isCaughtUp()))) {
     if (performance.now() > endMs) throw new Error(`not caught up after ${stage.recoveryLimitMs / 1000} s`)
     await delay(100, undefined, { signal })
   }
 }
 
-/** @throws also when PostgreSQL or Kafka stands still for ever, as after a fault that could not be undone */
 async function compare(stage: Stage, ackedFile: string, acked: number): Promise<Figures> {
-  const limit = delay(VERIFY_LIMIT_MS, undefined, { ref: false }).then(() => {
-    throw new Error(`no answer within ${VERIFY_LIMIT_MS / 1000} s`)
-  })
-  const verdict = await Promise.race([stage.verify(ackedFile), limit])
+  const verdict = await within(VERIFY_LIMIT_MS, stage.verify(ackedFile))
   return judge(verdict, acked, await countEvents(stage.databaseUrl))
+}
+
+/** After a fault that could not be undone, PostgreSQL or Kafka may stand still for ever. @throws after the limit */
+async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
+  const limit = delay(limitMs, undefined, { ref: false }).then(() => {
+    throw new Error(`no answer within ${limitMs / 1000} s`)
+  })
+  return await Promise.race([answer, limit])
 }
 
 /** All events of the load are valid, so a dead letter is a loss, too; what has a row has a record in Kafka. */

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, test, type TestContext } from 'node:test'
 import { rehearse } from '../../proof/drill/drill.ts'
 import { startEmbeddedStage } from '../../proof/drill/embedded-stage.ts'
-import { plan } from '../../proof/drill/plan.ts'
+import { type Kind, plan } from '../../proof/drill/plan.ts'
 import { DrillRecord } from '../../proof/drill/record.ts'
 import type { Stage } from '../../proof/drill/stage.ts'
 import type { Stretch } from '../../proof/drill/stretch.ts'
@@ -30,12 +30,8 @@ test('a drill: faults of a seed are done, observed and compared; a later run goe
 
 test('a stack that does not recover: it is compared all the same, its data stay, and no later run is OK', async (t) => {
   const state = join(dir, 'bad.jsonl')
-  const seed = seedOfThree()
-  const stretch = await stretchWithoutRecovery(seed)
-  const places = stretch.kept?.split(' and ') ?? []
-  t.after(() => {
-    for (const place of places) rmSync(place, { recursive: true })
-  })
+  const seed = seedWhoseSecondIs('api_killed')
+  const { places, ...stretch } = await brokenStretch(t, seed, 'api')
   const [skipped, killed, ...others] = stretch.faults
   assert.deepEqual([skipped?.skipped, skipped?.evidence], ['it is forbidden', undefined])
   assert.match(killed?.evidence ?? '', /^API, process \d+, was gone$/)
@@ -64,23 +60,38 @@ test('a stack that does not recover: it is compared all the same, its data stay,
   )
 })
 
-/** Its second fault ends the API. */
-function seedOfThree(): number {
+test('a stack whose PostgreSQL stays away: that nothing could be compared is a problem, too', async (t) => {
+  const stretch = await brokenStretch(t, seedWhoseSecondIs('postgres_killed'), 'postgres')
+  const [unwell, behind, uncompared, ...others] = stretch.problems
+  assert.match(
+    unwell ?? '',
+    /^fault 2, postgres_killed .*: not recovered after 3 s\n.*\n.*\nPostgreSQL does not/,
+  )
+  assert.match(behind ?? '', /^after the last fault: .*ECONNREFUSED/)
+  assert.match(uncompared ?? '', /^what was acknowledged could not be compared: .*ECONNREFUSED/)
+  assert.deepEqual(others, [])
+  assert.ok(stretch.acked > 0)
+})
+
+function seedWhoseSecondIs(kind: Kind): number {
   for (let seed = 1; ; seed++) {
     const [first, second] = plan(seed, 2)
-    if (second?.kind === 'api_killed' && second.moment === 'under_load' && first?.kind !== 'api_killed')
-      return seed
+    if (second?.kind === kind && second.moment === 'under_load' && first?.kind !== kind) return seed
   }
 }
 
-/** The first two faults of a seed: one that cannot be played here, and an API that is not started again. */
-async function stretchWithoutRecovery(seed: number): Promise<Stretch> {
+/** The first two faults of a seed: one that cannot be played here, and a part that is not started again. */
+async function brokenStretch(
+  t: TestContext,
+  seed: number,
+  unstarted: 'api' | 'postgres',
+): Promise<Stretch & { places: string[] }> {
   const whole = await startEmbeddedStage()
   const [first] = plan(seed, 1)
   assert.ok(first)
   const stage: Stage = {
     ...whole,
-    api: { ...whole.api, start: async () => {} },
+    [unstarted]: { ...whole[unstarted], start: async () => {} },
     unplayable: { [first.kind]: 'it is forbidden' },
     recoveryLimitMs: 3_000,
   }
@@ -95,9 +106,13 @@ async function stretchWithoutRecovery(seed: number): Promise<Stretch> {
     onStretch: (stretch) => stretches.push(stretch),
     signal: AbortSignal.timeout(120_000),
   })
+  const places = stretches.flatMap(({ kept }) => kept?.split(' and ') ?? [])
+  t.after(() => {
+    for (const place of places) rmSync(place, { recursive: true, force: true })
+  })
   assert.equal(isFine, false)
   assert.equal(stretches.length, 1)
-  return stretches[0] as Stretch
+  return { ...(stretches[0] as Stretch), places }
 }
 
 test('a drill that cannot run says why in one sentence', async () => {
