@@ -6,8 +6,7 @@ import { spawnWatcher } from '../guard.ts'
 
 const SIZE_MIB = 512
 /** Why there is none. */
-export const NO_SMALL_DISK =
-  'no small file system can be mounted here: root on Linux may, unless in a container'
+export const NO_SMALL_DISK = 'no small file system can be mounted (it takes root on Linux)'
 
 const CHUNK = Buffer.alloc(1 << 20)
 
