@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { limitPipelining, type RequestHandler } from './pipelining.ts'
 import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
 import { requestId } from './request-id.ts'
 
@@ -9,12 +9,6 @@ const KEEP_ALIVE_MS = 75_000
 const LONGEST_HEADERS_MS = 10_000
 /** Beyond the longest silence of a request that is well: its body, or Kafka, is waited for. */
 const SILENCE_MARGIN_MS = 5_000
-
-/**
- * Unanswered requests of one connection. Node reads 64 KiB of pipelined requests at once, some 2,000 of the shortest,
- * and would keep all of their answers for a client that does not read them (I7).
- */
-const MAX_PIPELINED = 100
 
 /** What the HTTP parser says, as the problem that the client is told. */
 const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
@@ -27,18 +21,17 @@ const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
 }
 const NOT_HTTP = { kind: 'bad-request' as const, detail: 'The request could not be parsed as HTTP/1.1.' }
 
-type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
-
 /**
  * An HTTP server whose own refusals are problem+json too.
  *
  * @param handler takes every request, also those that wait for `100 Continue` (it must send it) or lack a Host
+ * @param options `onCut` is told of each connection that is ended for its many unanswered requests
  */
 export function createHttpServer(
   handler: RequestHandler,
-  options: { requestTimeoutMs: number; deliveryTimeoutMs: number },
+  options: { requestTimeoutMs: number; deliveryTimeoutMs: number; onCut: () => void },
 ): Server {
-  const { requestTimeoutMs, deliveryTimeoutMs } = options
+  const { requestTimeoutMs, deliveryTimeoutMs, onCut } = options
   const server = createServer({
     requireHostHeader: false,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -48,27 +41,12 @@ export function createHttpServer(
   })
   // Ends clients that never read their answers: nothing else would, while their host lives.
   server.timeout = Math.max(requestTimeoutMs, deliveryTimeoutMs) + SILENCE_MARGIN_MS
-  const limited = limitPipelining(handler)
+  const limited = limitPipelining(handler, onCut)
   server.on('request', limited)
   server.on('checkContinue', limited)
   server.on('checkExpectation', limited)
   server.on('clientError', answerParserError)
   return server
-}
-
-/** Ends a connection that has too many requests without an answer. */
-function limitPipelining(handler: RequestHandler): RequestHandler {
-  const unanswered = new WeakMap<Socket, number>()
-  return (request, response) => {
-    const { socket } = request
-    const count = (unanswered.get(socket) ?? 0) + 1
-    if (count > MAX_PIPELINED) socket.destroy()
-    // The rest of the requests that were read together.
-    if (socket.destroyed) return
-    unanswered.set(socket, count)
-    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 0) - 1))
-    handler(request, response)
-  }
 }
 
 function answerParserError(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -60,6 +60,7 @@ const handle = app.callback()
 const server = createHttpServer((request, response) => void handle(request, response), {
   requestTimeoutMs: config.requestTimeoutMs,
   deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
+  onCut: () => (stats.connectionsCut += 1),
 })
 
 server.on('error', (error: NodeJS.ErrnoException) => {

@@ -69,6 +69,9 @@ export function createMetrics(sources: MetricSources): Registry {
     return sources.availablePartitions()
   })
   gauge('firehose_api_ready', '1 when /readyz answers 200', () => (sources.ready() ? 1 : 0))
+  counter('firehose_api_connections_cut_total', 'Connections ended for too many unanswered requests', () => {
+    return stats.connectionsCut
+  })
   registerLatency(registry, stats)
   return registry
 }

@@ -10,7 +10,7 @@ export const LATENCY_BUCKETS_S = [
 ]
 
 /**
- * What has happened since the start, in plain fields: counting costs the request next to nothing. All counts are of
+ * What has happened since the start, in plain fields: counting costs the request next to nothing. Counts of
  * events; a body that cannot be read as events counts as one. At every moment `received` is `accepted`, all of
  * `rejected` and what waits in the batcher for its answer. Not counted: what is no POST of events (404, 405), and what
  * the HTTP parser refuses before there is a request.
@@ -23,6 +23,8 @@ export class ApiStats {
   /** Requests answered 202 per bucket, the last one without a bound. */
   readonly latencyCounts = new Float64Array(LATENCY_BUCKETS_S.length + 1)
   latencySumSeconds = 0
+  /** Connections ended because their client sent on and on without reading its answers. */
+  connectionsCut = 0
 
   reject(reason: RejectReason, events: number): void {
     this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + events)

@@ -106,6 +106,7 @@ test('I7: 1,000 clients that send their headers or bodies drop by drop get 408 i
 
 test('I7: clients that never read their answers are cut off; others get 202; memory is bounded', async (t) => {
   const restMiB = rss()
+  const cutBefore = await metric('firehose_api_connections_cut_total')
   let peak = 0
   const watch = setInterval(() => (peak = Math.max(peak, rss())), 10)
   t.after(() => clearInterval(watch))
@@ -124,12 +125,14 @@ test('I7: clients that never read their answers are cut off; others get 202; mem
     })
   }
   await othersAreServed(flood())
+  assert.equal(await metric('firehose_api_connections_cut_total'), cutBefore + 20)
   const silence = async (): Promise<void> => {
     const opened = openFiles()
     const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
     for (const { socket } of deaf) {
       socket.pause()
-      socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20))
+      // As many as may be unanswered, all in one read.
+      socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(600))
     }
     await until('20 connections', () => openFiles() >= opened + 20)
     await until('the end of each', () => openFiles() < opened + 10)
@@ -139,6 +142,22 @@ test('I7: clients that never read their answers are cut off; others get 202; mem
   t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB`)
   // Without the limit it was 1,400 MiB.
   assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
+})
+
+test('I7: of 2,000 pipelined events no more than 100 are taken at once; all get 202 once Kafka takes them', async () => {
+  const patient = await pipeline.startApi()
+  await pipeline.backend.kafka.freeze()
+  const { socket, received } = await sent(patient.url, httpRequest('/event', EVENT).repeat(2_000))
+  const inFlight = async () => (await patient.health())?.in_flight
+  await until('events that wait', async () => (await inFlight()) === 100)
+  const most = Math.max(...(await Promise.all(Array.from({ length: 20 }, inFlight))).map(Number))
+  await pipeline.backend.kafka.thaw()
+  assert.equal(most, 100)
+  const accepted = () => received().split('HTTP/1.1 202 ').length - 1
+  await until('all answers', () => accepted() === 2_000 || socket.closed)
+  assert.equal(accepted(), 2_000)
+  socket.destroy()
+  await patient.stop(20_000)
 })
 
 /** Files and connections that the API has open. */
