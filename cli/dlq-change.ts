@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises'
 import { type Command, UsageError } from '../dead-letters/arguments.ts'
 import { discard } from '../dead-letters/discard.ts'
 import { LargeValues } from '../dead-letters/large-values.ts'
-import { countLetters, type LetterGroup, readClock } from '../dead-letters/letters.ts'
+import { countLetters, type LetterGroup, readSnapshot } from '../dead-letters/letters.ts'
 import { replay, type ReplayedPage } from '../dead-letters/replay.ts'
 import { createLogger } from '../runtime/log.ts'
 import type { SinkConfig } from '../sink-worker/config.ts'
@@ -58,8 +58,8 @@ async function change(
   db: Database,
   work: (selection: Replay['selection'], limit: number, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
-  // Nothing that came after the plan is touched.
-  const selection = { ...command.selection, notAfter: await readClock(db) }
+  // Nothing that is committed after the plan is touched.
+  const selection = { ...command.selection, snapshot: await readSnapshot(db) }
   const groups = await countLetters(db, selection)
   const count = Math.min(text.sum(groups), command.limit ?? Number.POSITIVE_INFINITY)
   if (count === 0) {

@@ -47,10 +47,10 @@ interface LetterRow extends HeadRow {
 const HEAD = `cluster_id, partition, "offset", event_id, value_bytes, reason, sqlstate, message, created_at, state`
 const WHOLE = `${HEAD}, value, value_sha256, headers, timestamp_ms`
 
-/** PostgreSQL's own clock, which created_at comes from, as text without loss. */
-export async function readClock(db: Database): Promise<string> {
-  const { rows } = await db.query<{ now: string }>('SELECT clock_timestamp()::text AS now')
-  return rows[0]?.now ?? ''
+/** Which transactions are over now, as a pg_snapshot: times do not tell, for created_at is when one began. */
+export async function readSnapshot(db: Database): Promise<string> {
+  const { rows } = await db.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot')
+  return rows[0]?.snapshot ?? ''
 }
 
 /** How many letters are selected, by cluster, reason and state. */

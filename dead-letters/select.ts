@@ -16,11 +16,19 @@ export interface Selection {
   /** Any of these. */
   places?: readonly { partition: number; offset: bigint }[] | undefined
   eventId?: string | undefined
-  /** No letter that came later, as PostgreSQL spells its time: what a person has seen is what is done. */
-  notAfter?: string | undefined
+  /** No letter that was written or changed after this pg_snapshot: what a person has seen is what is done. */
+  snapshot?: string | undefined
   /** Of a walk in the order of keys: what comes behind this one. */
   behind?: LetterKey | undefined
 }
+
+/**
+ * The transaction that a row is of. xmin are its low 32 bits, snapshots have all 64: it is the last one with these bits
+ * that can be over. Of one that is more than 4 billion transactions old that is too young by some billions, which is
+ * old still. The sink writes letters outside of subtransactions, whose ids no snapshot has.
+ */
+const NEXT_TRANSACTION = '(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint)'
+const XMIN_WITH_EPOCH = `(${NEXT_TRANSACTION} - ((${NEXT_TRANSACTION} - xmin::text::bigint) & 4294967295))::text::xid8`
 
 /** A condition for `WHERE` on dead_letters, with the values of its parameters from $1 on. Pure. */
 export function whereOf(selection: Selection): { where: string; values: unknown[] } {
@@ -29,7 +37,7 @@ export function whereOf(selection: Selection): { where: string; values: unknown[
   const add = (condition: (parameter: (value: unknown) => string) => string): void => {
     conditions.push(condition((value) => `$${values.push(value)}`))
   }
-  const { topic, states, cluster, reasons, sqlstate, since, until, notAfter, behind } = selection
+  const { topic, states, cluster, reasons, sqlstate, since, until, snapshot, behind } = selection
   const { partition, offset, places, eventId } = selection
 
   add((p) => `topic = ${p(topic)}`)
@@ -41,7 +49,9 @@ export function whereOf(selection: Selection): { where: string; values: unknown[
   if (sqlstate !== undefined) add((p) => `sqlstate = ${p(sqlstate)}`)
   if (since !== undefined) add((p) => `created_at >= ${p(since)}::timestamptz`)
   if (until !== undefined) add((p) => `created_at < ${p(until)}::timestamptz`)
-  if (notAfter !== undefined) add((p) => `created_at <= ${p(notAfter)}::timestamptz`)
+  if (snapshot !== undefined) {
+    add((p) => `pg_visible_in_snapshot(${XMIN_WITH_EPOCH}, ${p(snapshot)}::pg_snapshot)`)
+  }
   if (partition !== undefined) add((p) => `partition = ${p(partition)}`)
   if (offset !== undefined) add((p) => `"offset" = ${p(offset.toString())}::bigint`)
   if (eventId !== undefined) add((p) => `event_id = ${p(eventId)}::uuid`)

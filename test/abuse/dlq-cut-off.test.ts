@@ -23,7 +23,7 @@ test('I2: a replay that is killed -9, before and after it has moved its letters,
   await bench.bury(1_001, 1_200)
   const second = await bench.holdEvent(1_700) // in the second of three transactions
   const first = bench.start(['replay', '--yes'])
-  await bench.replayWaits()
+  await bench.commandWaits()
   assert.deepEqual([(await bench.states()).replayed, await bench.pipeline.countEvents()], [500, 500])
   first.child.kill('SIGKILL')
   await second.release()
@@ -32,7 +32,7 @@ test('I2: a replay that is killed -9, before and after it has moved its letters,
 
   const written = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE') // rows and states are written, not committed
   const again = bench.start(['replay', '--yes'])
-  await bench.replayWaits()
+  await bench.commandWaits()
   again.child.kill('SIGKILL')
   await written.release()
   await bench.noReplay()
@@ -50,7 +50,7 @@ test('Ctrl-C ends after the transaction that runs, says how far it came, and exi
   await bench.bury(3_001, 1_200)
   const held = await bench.holdEvent(3_700)
   const { child, ended, said } = bench.start(['replay', '--yes'])
-  await bench.replayWaits()
+  await bench.commandWaits()
   child.kill('SIGINT')
   await until('the signal is heard', () => said().includes('Ending after the transaction that runs'))
   await held.release()
@@ -67,7 +67,7 @@ test('I2: two replays at the same time share the letters; each is stored once', 
   await bench.bury(5_001, 1_200)
   const held = await bench.holdEvent(5_100)
   const first = bench.start(['replay', '--yes'])
-  await bench.replayWaits()
+  await bench.commandWaits()
   const other = await bench.dlq('replay', '--yes')
   assert.equal(other.code, 1)
   assert.match(other.out, /^700 stored, .*\n500 dead letters left to another session/m)
@@ -79,6 +79,34 @@ test('I2: two replays at the same time share the letters; each is stored once', 
   assert.deepEqual(await bench.history(), ['replay stored x1200'])
 })
 
+test('a letter that is committed after the plan is left alone, although its transaction began before', async () => {
+  await bench.bury(11_001, 1_101)
+  // Of the last page, but not the last: no more letters are taken than the plan had.
+  const [place] = await bench.pipeline.query<{ offset: string }>(
+    'DELETE FROM dead_letters WHERE "offset" = (SELECT max("offset") - 10 FROM dead_letters) RETURNING "offset"',
+  )
+  const lateLetter = (state: string): string => `
+    INSERT INTO dead_letters (cluster_id, topic, partition, "offset", value, value_bytes, reason, message, state)
+    SELECT DISTINCT cluster_id, topic, partition, ${place?.offset}, 'late'::bytea, 4, 'undecodable', 'late', '${state}'
+    FROM dead_letters`
+  for (const { state, command, done } of [
+    { state: 'open', command: ['discard', '--why', 'a test'], done: /^1,100 dead letters discarded/m },
+    { state: 'discarded', command: ['replay', '--state', 'discarded'], done: /^1,100 stored/m },
+  ]) {
+    const late = await bench.hold(lateLetter(state))
+    const held = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE')
+    const { ended } = bench.start([...command, '--yes'])
+    await bench.commandWaits() // in the first of its transactions
+    await late.commit()
+    await held.release()
+    const { code, out } = await ended
+    assert.equal(code, 0, out)
+    assert.match(out, done)
+    const left = await bench.pipeline.query(`DELETE FROM dead_letters WHERE message = 'late' RETURNING state`)
+    assert.deepEqual(left, [{ state }])
+  }
+})
+
 test('I2: a replay beside a sink that reads the same records again: each stored once, no letter comes of it', async () => {
   await bench.bury(7_001, 300)
   await bench.send(...Array.from({ length: 300 }, (_, index) => record(7_301 + index)), 'no event')
@@ -86,7 +114,7 @@ test('I2: a replay beside a sink that reads the same records again: each stored 
   await bench.rewindSink()
   const held = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE')
   const { ended } = bench.start(['replay', '--yes', '--reason', 'kept_out'])
-  await bench.replayWaits() // its rows are written, and not yet committed
+  await bench.commandWaits() // its rows are written, and not yet committed
   bench.sink.spawn()
   await sinkInTransaction(bench.pipeline) // it waits for them
   await held.release()
@@ -103,7 +131,7 @@ test('I2: a replay and a sink that meet over the same ids in opposite orders: on
   const held = await bench.holdEvent(9_002)
   // The first to look for a deadlock is its victim.
   const { ended } = bench.start(['replay', '--yes'], { PGOPTIONS: '-c deadlock_timeout=100ms' })
-  await bench.replayWaits() // it has 9001
+  await bench.commandWaits() // it has 9001
   bench.sink.spawn()
   await sinkInTransaction(bench.pipeline) // it has 9003
   await held.release()

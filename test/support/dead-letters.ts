@@ -156,13 +156,18 @@ export class DeadLetterBench {
     )
   }
 
-  /** Runs statements in a transaction that stays open until release(). */
-  async hold(sql: string): Promise<{ release: () => Promise<void> }> {
+  /** Runs statements in a transaction that stays open until release(), which rolls it back, or commit(). */
+  async hold(sql: string): Promise<{ release: () => Promise<void>; commit: () => Promise<void> }> {
     const client = new pg.Client({ connectionString: this.pipeline.backend.postgres.url })
     client.on('error', () => {})
     await client.connect()
     await client.query(`BEGIN; ${sql}`)
-    return { release: async () => await client.end() }
+    const release = async (): Promise<void> => await client.end()
+    const commit = async (): Promise<void> => {
+      await client.query('COMMIT')
+      await release()
+    }
+    return { release, commit }
   }
 
   /** Whoever inserts this event waits for us; then it is not there. */
@@ -170,8 +175,8 @@ export class DeadLetterBench {
     return await this.hold(`INSERT INTO events VALUES ('${idOf(n)}', 0, now(), '{}', now())`)
   }
 
-  async replayWaits(): Promise<void> {
-    await until('a replay that waits for a lock', async () => {
+  async commandWaits(): Promise<void> {
+    await until('a command that waits for a lock', async () => {
       const rows = await this.pipeline.query(
         `SELECT 1 FROM pg_stat_activity WHERE application_name = 'firehose-dlq' AND wait_event_type = 'Lock'`,
       )

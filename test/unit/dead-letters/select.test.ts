@@ -39,7 +39,7 @@ test('what a person types is never part of the SQL, and every parameter is numbe
     sqlstate: some,
     since: some,
     until: some,
-    notAfter: some,
+    snapshot: some,
     eventId: some,
     partition: fc.option(fc.nat(), { nil: undefined }),
   })
