@@ -17,7 +17,8 @@ npm run doctor -- [options]
   --json         for machines (npm run --silent doctor -- --json)
   --check NAME   only this check; may be repeated
   --skip NAME    not this check; may be repeated
-  --api URL      the API (API_URL, else http://127.0.0.1:8000)
+  --api URL      the API (API_URL, else http://127.0.0.1:8000); silent there while events are stored, it is a warning, and where
+                 it was named critical; --skip api where it cannot be asked
   --sink URL     a sink's own address (SINK_URL, else http://127.0.0.1:8001)
   --help
 

@@ -12,12 +12,13 @@ const NO_DISK_SHARE = 0.03
 const KAFKA_REFUSES_MS = 3_600_000
 
 /** Disks, clocks, and what our services say of themselves. */
-export function checkMachines({ kafka, postgres, disks, api, sink }: Facts): Finding[] {
+export function checkMachines(facts: Facts): Finding[] {
+  const { kafka, postgres, disks, api, sink } = facts
   const sizes = postgres.ok ? postgres.value.sizes : undefined
   return [
     ...disks.map((disk) => checkDisk(disk, sizes)),
     ...checkClocks(kafka, postgres),
-    checkApi(api),
+    checkApi(api, isInUse(facts)),
     ...checkSink(sink),
   ]
 }
@@ -78,7 +79,22 @@ function checkClocks(kafka: Look<KafkaFacts>, postgres: Look<PostgresFacts>): Fi
   return [{ check: 'clocks', level: 'ok', text: `PostgreSQL's clock is this machine's${writers}.` }]
 }
 
-function checkApi({ url, named, answer }: ServiceFacts): Finding {
+/** Whether events are stored here, or have been: then there should be an API, and on most machines beside us. */
+function isInUse({ kafka, between }: Facts): boolean {
+  const group = kafka.ok ? kafka.value.group : undefined
+  const isRead = group?.ok === true && group.value.members.length > 0
+  return isRead || (between?.ok === true && between.value.offsets.offsets.size > 0)
+}
+
+function checkApi({ url, named, answer }: ServiceFacts, inUse: boolean): Finding {
+  if (!answer.ok && inUse && !named) {
+    return {
+      check: 'api',
+      level: 'warning',
+      text: `No API answers at ${url} (${answer.error}), though events are stored here: if it should, nothing is accepted.`,
+      mend: 'Start it: npm run api (docker compose up -d producer-api); if it is elsewhere, name it with --api URL, or --skip api.',
+    }
+  }
   if (!answer.ok) return silent('api', 'API', url, named, answer.error)
   if (answer.value.ready)
     return { check: 'api', level: 'ok', text: `The API at ${url} says that it accepts events.` }

@@ -72,6 +72,19 @@ test('a stopped sink: the runway, by the time of the oldest unread record', asyn
   assert.ok(Math.abs((lag?.oldest_s ?? 0) - 127 * 3_600) < 0.011 * 127 * 3_600, `oldest ${lag?.oldest_s} s`)
 })
 
+test('no API where it should be is a warning, unless it is said that it is elsewhere', async () => {
+  await send([record(1)])
+  await until('stored', async () => (await pipeline.countEvents()) === 1)
+  const atDefault = async (...options: string[]) =>
+    await diagnose({ ...pipeline.env, PORT: '1' }, ['--sink', sink.url, ...options])
+  const { code, findings } = await atDefault()
+  assert.deepEqual([code, alarms(findings)], [1, ['warning api']])
+  assert.match(textOf(findings, 'api'), /No API answers at http:\/\/127\.0\.0\.1:1 .*if it should, nothing/)
+  assert.equal((await atDefault('--skip', 'api')).code, 0)
+  assert.equal((await atDefault('--api', api.url)).code, 0)
+  assert.equal((await atDefault('--api', 'http://127.0.0.1:1')).code, 2)
+})
+
 test('what comes in and what is stored is told as rates, from two looks', async () => {
   const stop = new AbortController()
   const producing = (async () => {

@@ -1,5 +1,8 @@
-import { testBroken } from './broken.ts'
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runChecks } from '../../../doctor/checks.ts'
 import type { Facts } from '../../../doctor/facts.ts'
+import { testBroken } from './broken.ts'
 import {
   failed,
   healthy,
@@ -10,6 +13,9 @@ import {
   withPostgres,
   withTopic,
 } from './healthy.ts'
+
+const SILENT = { url: 'http://x', named: false, answer: failed }
+const NO_OFFSETS = { foreignCluster: undefined, offsets: new Map() }
 
 testBroken([
   [
@@ -235,11 +241,11 @@ testBroken([
     /No API answers/,
   ],
   [
-    'no API at the default address',
-    { ...healthy(), api: { url: 'http://x', named: false, answer: failed } },
+    'no API at the default address while a sink reads',
+    { ...withBetween({ offsets: NO_OFFSETS }), api: SILENT },
     'api',
-    'note',
-    /No API answers/,
+    'warning',
+    /No API answers at http:\/\/x .*though events are stored here/,
   ],
   [
     'the sink is paused',
@@ -270,6 +276,15 @@ function disk(freeBytes: number): Facts {
     disks: [{ of: 'PostgreSQL', directory: '/data', space: { totalBytes: 100e9, freeBytes } }],
   }
 }
+
+test('api: no API at the default address is a warning where events were stored, a note where there is no sign of any', () => {
+  const unread = withKafka({ group: ok({ state: 'Empty', members: [] }) })
+  const levelOf = (facts: Facts) =>
+    runChecks({ ...facts, api: SILENT }).find(({ check }) => check === 'api')?.level
+  assert.equal(levelOf(unread), 'warning')
+  assert.equal(levelOf({ ...unread, between: withBetween({ offsets: NO_OFFSETS }).between }), 'note')
+  assert.equal(levelOf({ ...unread, kafka: failed, between: undefined }), 'note')
+})
 
 function api(answer: { ready: boolean; reason: string | undefined; health: object }): Facts {
   return { ...healthy(), api: { ...healthy().api, answer: ok({ ...answer, health: {} }) } }
