@@ -7,7 +7,8 @@ import { load } from '../../proof/load.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { closed, httpRequest, sent } from '../support/clients.ts'
 import { problemOf, rawProblem } from '../support/http.ts'
-import { rssMiB } from '../support/processes.ts'
+import { metricOf } from '../support/metrics.ts'
+import { rssMiB, watchRss } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 /* Clients that mean harm, or are broken, while others go on. What one of them sends wrongly: api-http.test.ts. */
@@ -37,10 +38,6 @@ const JSON_TYPE = { 'Content-Type': 'application/json' }
 const post = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
   fetch(api.url + path, { method: 'POST', body, headers: { ...JSON_TYPE, ...headers } })
 const rss = () => rssMiB(api.pid ?? 0)
-const metric = async (name: string): Promise<number> => {
-  const text = await (await fetch(`${api.url}/metrics`)).text()
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
-}
 
 /** Others are served while `attack` goes on. */
 async function othersAreServed<T>(attack: Promise<T>): Promise<T> {
@@ -106,10 +103,8 @@ test('I7: 1,000 clients that send their headers or bodies drop by drop get 408 i
 
 test('I7: clients that never read their answers are cut off; others get 202; memory is bounded', async (t) => {
   const restMiB = rss()
-  const cutBefore = await metric('firehose_api_connections_cut_total')
-  let peak = 0
-  const watch = setInterval(() => (peak = Math.max(peak, rss())), 10)
-  t.after(() => clearInterval(watch))
+  const cutBefore = await metricOf(api, 'firehose_api_connections_cut_total')
+  const watch = watchRss(api.pid ?? 0)
   const flood = async (): Promise<void> => {
     // Two thousand long answers for 90 KB of requests.
     const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
@@ -125,7 +120,7 @@ test('I7: clients that never read their answers are cut off; others get 202; mem
     })
   }
   await othersAreServed(flood())
-  assert.equal(await metric('firehose_api_connections_cut_total'), cutBefore + 20)
+  assert.equal(await metricOf(api, 'firehose_api_connections_cut_total'), cutBefore + 20)
   const silence = async (): Promise<void> => {
     const opened = openFiles()
     const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
@@ -139,6 +134,7 @@ test('I7: clients that never read their answers are cut off; others get 202; mem
     for (const { socket } of deaf) socket.destroy()
   }
   await othersAreServed(silence())
+  const peak = watch.stop()
   t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB`)
   // Without the limit it was 1,400 MiB.
   assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
@@ -181,9 +177,9 @@ test(`I7: ${MANY} connections at once, each sends one event: all get 202`, async
 })
 
 test('I7: 2,000 uploads reset in mid-body, 2,000 clients gone before their 202: nothing stays in the buffer', async () => {
-  const abortedBefore = await metric('firehose_api_events_rejected_total\\{reason="aborted"\\}').catch(
-    () => 0,
-  )
+  const aborted = async () =>
+    (((await api.health())?.total_rejected ?? {}) as Record<string, number>).aborted ?? 0
+  const abortedBefore = await aborted()
   const attack = async (): Promise<void> => {
     for (let wave = 0; wave < 20; wave++) {
       const clients = await Promise.all(
@@ -203,9 +199,7 @@ test('I7: 2,000 uploads reset in mid-body, 2,000 clients gone before their 202: 
     const health = await api.health()
     return health?.queue_bytes === 0 && health.in_flight === 0
   })
-  const aborted =
-    (await metric('firehose_api_events_rejected_total\\{reason="aborted"\\}')) - (abortedBefore || 0)
-  assert.ok(aborted > 0, 'no upload was seen to be aborted')
+  assert.ok((await aborted()) > abortedBefore, 'no upload was seen to be aborted')
 })
 
 test('I7: gzip bombs are 413 or 400, other codings 415; what they inflate to takes no memory', async (t) => {
@@ -215,9 +209,7 @@ test('I7: gzip bombs are 413 or 400, other codings 415; what they inflate to tak
   const bomb = Buffer.concat(Array.from({ length: 15 }, () => gigabyte))
   assert.ok(bomb.length < 1024 * 1024)
   const restMiB = rss()
-  let peak = 0
-  const watch = setInterval(() => (peak = Math.max(peak, rss())), 10)
-  t.after(() => clearInterval(watch))
+  const watch = watchRss(api.pid ?? 0)
   const attack = async (): Promise<void> => {
     for (let wave = 0; wave < 5; wave++) {
       const answers = await Promise.all(Array.from({ length: 40 }, () => post('/events', bomb, zip)))
@@ -233,6 +225,7 @@ test('I7: gzip bombs are 413 or 400, other codings 415; what they inflate to tak
     }
   }
   await othersAreServed(attack())
+  const peak = watch.stop()
   t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB, after ${rss().toFixed(0)} MiB`)
   // 40 at once, each with its body (1 MiB) and what was inflated of it before the limit (1 MiB).
   assert.ok(peak < restMiB + 80 + 2 * NOISE_MIB, `${peak} MiB`)

@@ -11,6 +11,7 @@ import { TcpProxy } from '../../proof/drill/tcp-proxy.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { describeTopic, readTopic, type TopicRecord } from '../../proof/read-topic.ts'
 import { type Problem, problemOf } from '../support/http.ts'
+import { metricOf } from '../support/metrics.ts'
 import { idOf, kafkaClient } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
@@ -86,11 +87,6 @@ async function recordsOf(id: string): Promise<number> {
   return found
 }
 
-async function metric(name: string): Promise<number> {
-  const text = await (await fetch(`${api.url}/metrics`)).text()
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
-}
-
 test('I1: Kafka answers 600 ms late: the client gets its 202 so much later', async () => {
   delayBy(300)
   const start = performance.now()
@@ -135,7 +131,7 @@ test('I2: a connection to Kafka that goes silent: 503 unknown, and 202 again whe
 
 test('I6: the topic takes less than the API sends: 413 for what is too large alone, 202 for all else, no endless retries', async () => {
   await limitMessages('20000')
-  const sendsBefore = await metric('firehose_api_kafka_sends_total')
+  const sendsBefore = await metricOf(api, 'firehose_api_kafka_sends_total')
   const small = Array.from({ length: 200 }, (_, n) => post(event(200 + n, 1_000)))
   const large = post(event(400, 60_000))
   const batch = post(Array.from({ length: 100 }, (_, n) => event(500 + n, 1_000)))
@@ -145,9 +141,9 @@ test('I6: the topic takes less than the API sends: 413 for what is too large alo
   }
   const statuses = (await Promise.all(small)).map(({ status }) => status)
   assert.deepEqual(new Set(statuses), new Set([202]))
-  const sends = (await metric('firehose_api_kafka_sends_total')) - sendsBefore
+  const sends = (await metricOf(api, 'firehose_api_kafka_sends_total')) - sendsBefore
   assert.ok(sends < 300, `${sends} sends`)
-  assert.equal(await metric('firehose_api_events_rejected_total\\{reason="too_large_for_kafka"\\}'), 101)
+  assert.equal(await metricOf(api, 'firehose_api_events_rejected_total{reason="too_large_for_kafka"}'), 101)
   const told = api.lastLines().filter((line) => line.includes('MESSAGE_TOO_LARGE'))
   assert.match(told[0] ?? '', /raise max\.message\.bytes of topic events, or lower BATCH_MAX_BYTES/)
   await limitMessages('1048588')

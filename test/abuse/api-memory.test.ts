@@ -5,7 +5,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { hammer, httpRequest } from '../support/clients.ts'
 import { problemOf } from '../support/http.ts'
-import { rssMiB } from '../support/processes.ts'
+import { rssMiB, watchRss } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 /* I7: the API's memory is bounded in bytes, whoever pushes, and what was taken is given back. */
@@ -76,15 +76,14 @@ test(`I7: Kafka frozen, 1,000 clients push large bodies: 503s, bounded memory, r
     await pipeline.backend.kafka.freeze()
     const end = performance.now() + PUSH_MS
     const pushed = hammer(api.url, 1_000, [large, small, batch], () => performance.now() < end)
-    let peak = 0
-    const watch = setInterval(() => (peak = Math.max(peak, rss())), 10).unref()
+    const watch = watchRss(api.pid ?? 0)
     while (performance.now() < end) {
       await assertCountsAgree()
       await sleep(100)
     }
     await pipeline.backend.kafka.thaw()
     const answers = await pushed
-    clearInterval(watch)
+    peaks.push(watch.stop())
     assert.ok((answers['503'] ?? 0) > 100, JSON.stringify(answers))
     assert.deepEqual(
       Object.keys(answers).filter((key) => key !== '202' && key !== '503'),
@@ -93,7 +92,6 @@ test(`I7: Kafka frozen, 1,000 clients push large bodies: 503s, bounded memory, r
     await emptied()
     await ready()
     await assertCountsAgree()
-    peaks.push(peak)
     rests.push(rss())
   }
   report(t, restMiB, peaks, rests)

@@ -4,9 +4,8 @@ import kafkajs from 'kafkajs'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { rssMiB } from '../support/processes.ts'
 import { record, withProducer } from '../support/records.ts'
-import { caughtUp, untilHealth } from '../support/sink-health.ts'
-import { configureTopic, createTopic, deleteTopic, expireBefore } from '../support/topic.ts'
-import { until } from '../support/until.ts'
+import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'
+import { configureTopic, createTopic, expireBefore, forgetAll } from '../support/topic.ts'
 
 /*
  * Batches that can not be read: the sink says so and waits, nothing is lost or passed over, and the remedy of the docs
@@ -20,8 +19,7 @@ await sink.stop(10_000)
 
 beforeEach(async () => {
   await sink.stop(10_000)
-  await deleteTopic(bootstrapServers)
-  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
+  await forgetAll(pipeline)
 })
 after(async () => {
   await pipeline.close()
@@ -32,7 +30,7 @@ for (const name of ['gzip', 'zstd', 'uncompressed']) {
     await createTopic(bootstrapServers, 1, [{ name: 'compression.type', value: name }])
     await send(...numbers(0, 100).map((n) => record(n)))
     await sink.start()
-    await storedRows(100)
+    await storedRows(pipeline, 100)
   })
 }
 
@@ -80,7 +78,7 @@ async function remedied(unreadable: number): Promise<void> {
   await caughtUp(sink)
   await configureTopic(bootstrapServers, 'compression.type', 'zstd')
   await send(...numbers(1_000, 10).map((n) => record(n)))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   assert.equal((await caughtUp(sink)).total_expired, unreadable)
 }
 
@@ -92,8 +90,4 @@ async function send(...values: string[]): Promise<void> {
   await withProducer(bootstrapServers, async (produce) => {
     await produce(values.map((value) => ({ value, partition: 0 })))
   })
-}
-
-async function storedRows(count: number): Promise<void> {
-  await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
 }

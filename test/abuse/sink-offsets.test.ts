@@ -6,9 +6,10 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { PostgresTap } from '../../proof/drill/postgres-tap.ts'
 import { TcpProxy } from '../../proof/drill/tcp-proxy.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
+import { metricOf } from '../support/metrics.ts'
 import { kafkaClient, record, withProducer } from '../support/records.ts'
-import { caughtUp, untilHealth } from '../support/sink-health.ts'
-import { deleteTopic, expireBefore, withAdmin } from '../support/topic.ts'
+import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'
+import { expireBefore, forgetAll, withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
 
 /* I9: the offsets in PostgreSQL decide, whatever becomes of the records, the partitions and Kafka's own offsets. */
@@ -27,8 +28,7 @@ let logStart = 0
 
 beforeEach(async () => {
   await sink.stop(10_000)
-  await deleteTopic(bootstrapServers)
-  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
+  await forgetAll(pipeline)
   logStart = 0
   logStart = sinkLog().length
   await sink.start()
@@ -41,7 +41,7 @@ after(async () => {
 
 test('I9: records that expired before they were read are counted once, to the record, markers not among them', async () => {
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await sink.stop(10_000)
   await send(0, ...numbers(10, 20)) // 10 to 29
   await transact(0, true, ...numbers(30, 5)) // 30 to 34, a marker at 35
@@ -49,24 +49,23 @@ test('I9: records that expired before they were read are counted once, to the re
   await send(0, ...numbers(50, 5)) // 42 to 46
   await expireBefore(bootstrapServers, 25)
   await sink.start()
-  await storedRows(10 + 5 + 5 + 5)
+  await storedRows(pipeline, 10 + 5 + 5 + 5)
   const { total_expired } = await caughtUp(sink)
   assert.equal(total_expired, 15, '10 to 24')
-  const metrics = await (await fetch(`${sink.url}/metrics`)).text()
-  assert.match(metrics, /^firehose_sink_expired_total 15$/m)
+  assert.equal(await metricOf(sink, 'firehose_sink_expired_total'), 15)
   assert.deepEqual(expiredLines(), [{ partition: 0, from: '10', count: 15 }])
 
   await sink.stop(10_000)
   await expireBefore(bootstrapServers, 42) // markers and what was read already
   await send(0, 60)
   await sink.start()
-  await storedRows(26)
+  await storedRows(pipeline, 26)
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
 
 test('I9: when all of it has expired it is said at once, is no lag, and counts with the next record', async () => {
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await sink.stop(10_000)
   await send(0, ...numbers(10, 30))
   await expireBefore(bootstrapServers, 40)
@@ -78,27 +77,27 @@ test('I9: when all of it has expired it is said at once, is no lag, and counts w
   await postgres.start()
   await caughtUp(sink)
   await send(0, 50)
-  await storedRows(11)
+  await storedRows(pipeline, 11)
   assert.equal((await caughtUp(sink)).total_expired, 30)
   assert.equal(expiredLines().length, 1)
 })
 
 test('I9: records that expire while the sink is behind are counted, and it goes on', async () => {
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await postgres.stop()
   await send(0, ...numbers(10, 10))
   await untilHealth('paused', sink, ({ state }) => state === 'paused')
   await send(0, ...numbers(20, 20))
   await expireBefore(bootstrapServers, 30)
   await postgres.start()
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   assert.equal((await caughtUp(sink)).total_expired, 20, '10 to 29')
 })
 
 test('I9: what expires behind an open transaction is told within seconds, without a new record', async () => {
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   const producer = await transactional()
   const transaction = await producer.transaction()
   await transaction.send({ topic: 'events', messages: [{ value: record(90), partition: 0 }] }) // offset 10
@@ -110,14 +109,14 @@ test('I9: what expires behind an open transaction is told within seconds, withou
   await caughtUp(sink)
   assert.deepEqual(expiredLines(), [{ partition: 0, from: '10', count: 30 }])
   await send(0, 50)
-  await storedRows(11)
+  await storedRows(pipeline, 11)
   assert.equal((await caughtUp(sink)).total_expired, 30)
 })
 
 test('I9: partitions that are added while it runs are found, and read from their first record', async () => {
   const api = await pipeline.startApi()
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await withAdmin(bootstrapServers, async (admin) => {
     await admin.createPartitions({ topicPartitions: [{ topic: 'events', count: 4 }] })
   })
@@ -127,7 +126,7 @@ test('I9: partitions that are added while it runs are found, and read from their
   })
   await send(1, ...numbers(11, 5))
   await send(2, ...numbers(21, 5))
-  await storedRows(21)
+  await storedRows(pipeline, 21)
   const { partitions, total_expired } = await caughtUp(sink)
   assert.deepEqual(
     partitions.map(({ next_offset }) => next_offset),
@@ -147,7 +146,7 @@ test('I9: partitions that are added while it runs are found, and read from their
 
 test("I2: Kafka's own offset is a hint: set back, set forward or deleted, nothing is lost or stored twice", async () => {
   await send(0, ...numbers(0, 20))
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   let rows = 20
   for (const change of ['0', '1000000', '25', undefined]) {
     await sink.stop(10_000)
@@ -163,7 +162,7 @@ test("I2: Kafka's own offset is a hint: set back, set forward or deleted, nothin
         })
     })
     await sink.start()
-    await storedRows(rows)
+    await storedRows(pipeline, rows)
     const { total_stored, total_duplicates, total_expired } = await caughtUp(sink)
     assert.deepEqual(
       { total_stored, total_duplicates, total_expired },
@@ -174,7 +173,7 @@ test("I2: Kafka's own offset is a hint: set back, set forward or deleted, nothin
 
 test('I2: what a foreign consumer of the group has taken away is stored once that has left', async () => {
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   // Partitions go to the members in the order of their names: this one is given the only one.
   const foreign = kafkaClient(bootstrapServers, 'a-foreign-one').consumer({ groupId: GROUP })
   try {
@@ -193,13 +192,13 @@ test('I2: what a foreign consumer of the group has taken away is stored once tha
   } finally {
     await foreign.disconnect()
   }
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
 
 test('I2: Kafka dies between COMMIT and the hint: no database error, nothing twice, nothing lost', async () => {
   await send(0, ...numbers(0, 10))
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   const held = proxy.holdAt('before_hint', AbortSignal.timeout(30_000))
   await send(0, ...numbers(10, 10))
   const link = await held
@@ -272,10 +271,6 @@ async function post(api: NodeService): Promise<void> {
   const headers = { 'content-type': 'application/json' }
   const { status } = await fetch(`${api.url}/event`, { method: 'POST', headers, body })
   assert.equal(status, 202)
-}
-
-async function storedRows(count: number): Promise<void> {
-  await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
 }
 
 function addressOf(url: string): { host: string; port: number } {

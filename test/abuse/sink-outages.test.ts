@@ -4,13 +4,13 @@ import pg from 'pg'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { type ProxiedSink, startSink } from '../../proof/drill/embedded-stage.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
+import { metricOf } from '../support/metrics.ts'
 import { idOf } from '../support/records.ts'
 import {
   assertDrained,
   connectAs,
   healthOf,
   leastPrivilegedUrl,
-  metricOf,
   pausedBy,
   range,
   sendEvents,

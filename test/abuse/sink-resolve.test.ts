@@ -5,9 +5,8 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { record, withProducer } from '../support/records.ts'
 import { sinkCommand } from '../support/sink-command.ts'
-import { caughtUp, type SinkHealth, untilHealth } from '../support/sink-health.ts'
-import { configureTopic, createTopic, deleteTopic } from '../support/topic.ts'
-import { until } from '../support/until.ts'
+import { caughtUp, stopped, storedRows, untilHealth } from '../support/sink-health.ts'
+import { configureTopic, createTopic, deleteTopic, forgetAll } from '../support/topic.ts'
 
 /* I9: what stops a partition, and how a person resolves it, while the sink runs and while it is stopped. */
 
@@ -16,8 +15,7 @@ const { bootstrapServers } = pipeline.backend.kafka
 let sink: NodeService
 
 beforeEach(async () => {
-  await deleteTopic(bootstrapServers)
-  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
+  await forgetAll(pipeline)
   sink = await pipeline.startSink()
   await caughtUp(sink)
 })
@@ -31,20 +29,20 @@ after(async () => {
 test('I9: a recreated topic of the same length stops its partition alone; adopt moves that one alone', async () => {
   await send(0, ...numbers(0, 10))
   await send(1, ...numbers(10, 5))
-  await storedRows(15)
+  await storedRows(pipeline, 15)
   await sink.stop(10_000)
   await recreate()
   await send(0, ...numbers(100, 10))
   await send(1, ...numbers(10, 5)) // the same records again
   await send(2, 300)
   sink.spawn()
-  const { reason, partitions } = await stopped()
+  const { reason, partitions } = await stopped(sink)
   assert.match(reason ?? '', /record at offset 9 is not the one that was written.*npm run sink -- adopt/)
   assert.deepEqual(
     partitions.filter((partition) => partition.stopped !== undefined).map(({ partition }) => partition),
     [0],
   )
-  await storedRows(16) // the others go on
+  await storedRows(pipeline, 16) // the others go on
 
   const before = await offsets()
   const dry = await command('adopt', '--dry-run')
@@ -53,7 +51,7 @@ test('I9: a recreated topic of the same length stops its partition alone; adopt 
   assert.deepEqual(await offsets(), before, 'a dry run moves nothing')
 
   assert.doesNotMatch(await command('adopt'), /partition [12]/)
-  await storedRows(26)
+  await storedRows(pipeline, 26)
   assert.equal((await caughtUp(sink)).total_dead, 0)
   await assert.rejects(command('adopt'), /Nothing was moved: no partition is stopped/)
   assert.match(await command('adopt', '--all'), /partition 2: from 1, next offset is now 0/)
@@ -63,45 +61,45 @@ test('I9: a recreated topic of the same length stops its partition alone; adopt 
 
 test('I9: the topic recreated shorter while the sink runs stops it aloud, adopt brings it on while it runs', async () => {
   await send(0, ...numbers(0, 20))
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   await recreate()
   await send(0, ...numbers(100, 5))
-  const { reason } = await stopped()
+  const { reason } = await stopped(sink)
   assert.match(reason ?? '', /ends at offset \d, but 20 was written/)
   assert.equal(await pipeline.countEvents(), 20)
   assert.match(await command('adopt', '--partition', '0'), /^partition 0: from 20, next offset is now 0\n$/)
-  await storedRows(25)
+  await storedRows(pipeline, 25)
   await caughtUp(sink)
 })
 
 test('I9: a topic that is deleted is waited for aloud; created again and empty, it stops the partition', async () => {
   await send(0, ...numbers(0, 20))
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   await deleteTopic(bootstrapServers)
   const { reason } = await untilHealth('paused', sink, ({ state }) => state === 'paused')
   assert.match(reason ?? '', /topic/i)
   await createTopic(bootstrapServers, 3)
-  await stopped()
+  await stopped(sink)
   await sink.stop(10_000)
   assert.match(await command('adopt'), /partition 0: from 20, next offset is now 0/)
   await send(0, ...numbers(100, 5))
   await sink.start()
-  await storedRows(25)
+  await storedRows(pipeline, 25)
 })
 
 test('I9: a compacted topic is refused by the sink and by adopt, until it is compacted no more', async () => {
   await send(0, ...numbers(0, 5))
-  await storedRows(5)
+  await storedRows(pipeline, 5)
   await sink.stop(10_000)
   await configureTopic(bootstrapServers, 'cleanup.policy', 'compact')
   await sendMessages(0, [{ key: 'compacted topics want one', value: record(5) }])
   sink.spawn()
-  const { reason } = await stopped()
+  const { reason } = await stopped(sink)
   assert.equal(reason, 'the topic is compacted, which drops events: set its cleanup.policy to "delete"')
   await assert.rejects(command('adopt'), /Nothing was moved: the topic is compacted/)
   assert.equal(await pipeline.countEvents(), 5)
   await configureTopic(bootstrapServers, 'cleanup.policy', 'delete')
-  await storedRows(6)
+  await storedRows(pipeline, 6)
 })
 
 test('rewind --to-time reads again what Kafka has got since then, also while a sink runs that has nothing to do', async () => {
@@ -116,7 +114,7 @@ test('rewind --to-time reads again what Kafka has got since then, also while a s
     numbers(5, 5).map((n) => at(n, 60_000)),
   )
   await send(1, 20)
-  await storedRows(11)
+  await storedRows(pipeline, 11)
   await pipeline.query('DELETE FROM events WHERE user_id BETWEEN 3 AND 7')
   const time = new Date(nowMs - 1_800_000).toISOString()
   const said = await command('rewind', '--to-time', time)
@@ -124,24 +122,24 @@ test('rewind --to-time reads again what Kafka has got since then, also while a s
     said,
     /partition 0: from 10, next offset is now 5\npartition 1: from 1, next offset is now 0\n/,
   )
-  await storedRows(9)
+  await storedRows(pipeline, 9)
   const { total_duplicates } = await caughtUp(sink)
   assert.equal(total_duplicates, 3, '8, 9 and 20')
 
   await pipeline.query('DELETE FROM events WHERE user_id < 5')
   assert.match(await command('rewind', '--to', '0', '--partition', '0'), /from 10, next offset is now 0/)
-  await storedRows(11)
+  await storedRows(pipeline, 11)
 })
 
 test('I9: rewind never passes over what is unread', async () => {
   await send(0, ...numbers(0, 5))
-  await storedRows(5)
+  await storedRows(pipeline, 5)
   await sink.stop(10_000)
   await send(0, ...numbers(5, 5))
   const said = await command('rewind', '--to', '8', '--partition', '0')
   assert.equal(said, 'partition 0: from 5, next offset is now 5\n')
   await sink.start()
-  await storedRows(10)
+  await storedRows(pipeline, 10)
 })
 
 test('adopt and rewind say in one sentence what is wrong with a command, and move nothing', async () => {
@@ -199,12 +197,4 @@ async function command(...args: string[]): Promise<string> {
 
 async function offsets(): Promise<unknown[]> {
   return await pipeline.query('SELECT * FROM sink_offsets ORDER BY partition')
-}
-
-async function stopped(): Promise<SinkHealth> {
-  return await untilHealth('the partition is stopped', sink, ({ state }) => state === 'stopped')
-}
-
-async function storedRows(count: number): Promise<void> {
-  await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
 }

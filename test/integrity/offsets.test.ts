@@ -4,7 +4,8 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { kafkaClient, record, withProducer } from '../support/records.ts'
 import { sinkCommand } from '../support/sink-command.ts'
-import { createTopic, deleteTopic, expireBefore } from '../support/topic.ts'
+import { caughtUp, stopped, storedRows } from '../support/sink-health.ts'
+import { createTopic, deleteTopic, expireBefore, forgetAll } from '../support/topic.ts'
 import { until } from '../support/until.ts'
 
 /* I9: offsets that can not be right stop their partition aloud, or count the gap aloud; never a silent skip. */
@@ -14,10 +15,9 @@ const { bootstrapServers } = pipeline.backend.kafka
 let sink: NodeService
 
 beforeEach(async () => {
-  await deleteTopic(bootstrapServers)
-  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
+  await forgetAll(pipeline)
   sink = await pipeline.startSink()
-  await until('running', async () => (await health()).state === 'running')
+  await caughtUp(sink)
 })
 afterEach(async () => {
   await sink.stop(10_000)
@@ -28,14 +28,14 @@ after(async () => {
 
 test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is dropped or written', async () => {
   await send(0, 50)
-  await storedRows(50)
+  await storedRows(pipeline, 50)
   await sink.stop(10_000)
   await deleteTopic(bootstrapServers)
   await createTopic(bootstrapServers)
   await send(100, 10)
   sink.spawn()
-  const { reason } = await stopped()
-  assert.match(reason, /ends at offset 10, but 50 was written.*npm run sink -- adopt/)
+  const { reason } = await stopped(sink)
+  assert.match(reason ?? '', /ends at offset 10, but 50 was written.*npm run sink -- adopt/)
   assert.equal(await pipeline.countEvents(), 50)
 })
 
@@ -50,7 +50,7 @@ test('adopt takes the recreated topic as it is now; rewind reads again and store
   await sendValue('other junk')
   assert.match(await sinkCommand(pipeline.env, 'adopt'), /partition 0: from 11, next offset is now 0/)
   await sink.start()
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   await deadLetters(2)
   await sink.stop(10_000)
   await pipeline.query('DELETE FROM events WHERE user_id = 107')
@@ -59,7 +59,7 @@ test('adopt takes the recreated topic as it is now; rewind reads again and store
     /partition 0: from 11, next offset is now 5/,
   )
   await sink.start()
-  await storedRows(20)
+  await storedRows(pipeline, 20)
   const dead = await pipeline.query<{ offset: string; value: Buffer; earlier: boolean }>(
     `SELECT "offset", value, cluster_id LIKE '% until %' AS earlier FROM dead_letters ORDER BY earlier, "offset"`,
   )
@@ -79,62 +79,62 @@ test('adopt takes the recreated topic as it is now; rewind reads again and store
 
 test('I9: a recreated topic that has outgrown the old offsets is told by its last record', async () => {
   await send(0, 50)
-  await storedRows(50)
+  await storedRows(pipeline, 50)
   await sink.stop(10_000)
   await deleteTopic(bootstrapServers)
   await createTopic(bootstrapServers)
   await send(100, 80)
   sink.spawn()
-  const { reason } = await stopped()
-  assert.match(reason, /record at offset 49 is not the one that was written/)
+  const { reason } = await stopped(sink)
+  assert.match(reason ?? '', /record at offset 49 is not the one that was written/)
   assert.equal(await pipeline.countEvents(), 50)
 })
 
 test('I9: the topic recreated while the sink runs stops the partition aloud', async () => {
   await send(0, 50)
-  await storedRows(50)
+  await storedRows(pipeline, 50)
   await deleteTopic(bootstrapServers)
   await createTopic(bootstrapServers)
   await send(100, 80)
-  await stopped()
+  await stopped(sink)
   assert.equal(await pipeline.countEvents(), 50)
 })
 
 test('I9: a topic that was written from another cluster stops aloud', async () => {
   await send(0, 10)
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await sink.stop(10_000)
   await pipeline.query(`UPDATE sink_offsets SET cluster_id = 'another-cluster'`)
   sink.spawn()
-  const { reason } = await stopped()
-  assert.match(reason, /was written from cluster another-cluster/)
+  const { reason } = await stopped(sink)
+  assert.match(reason ?? '', /was written from cluster another-cluster/)
 })
 
 test('I9: records that expired before they were read are counted aloud, the rest is stored', async () => {
   await send(0, 10)
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await sink.stop(10_000)
   await send(10, 40)
   await expireBefore(bootstrapServers, 30)
   await sink.start()
-  await storedRows(30)
-  assert.equal((await health()).total_expired, 20)
+  await storedRows(pipeline, 30)
+  assert.equal((await caughtUp(sink)).total_expired, 20)
 })
 
 test('a database restored from an older backup is filled again from Kafka', async () => {
   await send(0, 50)
-  await storedRows(50)
+  await storedRows(pipeline, 50)
   const [row] = await pipeline.query<{ last_digest: Buffer }>('SELECT last_digest FROM sink_offsets')
   assert.ok(row)
   await send(50, 50)
-  await storedRows(100)
+  await storedRows(pipeline, 100)
   await sink.stop(10_000)
   await pipeline.query('DELETE FROM events WHERE user_id >= 50')
   await pipeline.query('UPDATE sink_offsets SET next_offset = 50, last_offset = 49, last_digest = $1', [
     row.last_digest,
   ])
   await sink.start()
-  await storedRows(100)
+  await storedRows(pipeline, 100)
 })
 
 test('transaction markers and aborted transactions of other producers are no gaps', async () => {
@@ -152,26 +152,18 @@ test('transaction markers and aborted transactions of other producers are no gap
   }
   await transact(0, true)
   await transact(100, false)
-  await storedRows(10)
+  await storedRows(pipeline, 10)
   await transact(200, true)
   await transact(300, false)
   await producer.disconnect()
   await send(10, 10)
-  await storedRows(30)
-  const state = await health()
-  assert.equal(state.total_expired, 0)
-  assert.equal(state.state, 'running')
+  await storedRows(pipeline, 30)
+  assert.equal((await caughtUp(sink)).total_expired, 0)
   await sink.stop(10_000)
   await sink.start()
-  await until('running', async () => (await health()).state === 'running')
+  await caughtUp(sink)
   assert.equal(await pipeline.countEvents(), 30)
 })
-
-interface Health {
-  state: string
-  reason: string
-  total_expired: number
-}
 
 async function sendValue(value: string): Promise<void> {
   await withProducer(bootstrapServers, async (produce) => {
@@ -184,21 +176,6 @@ async function deadLetters(count: number): Promise<void> {
     `${count} dead letters`,
     async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === count,
   )
-}
-
-async function health(): Promise<Health> {
-  return ((await sink.health()) ?? {}) as unknown as Health
-}
-
-async function stopped(): Promise<Health> {
-  return await until('the partition is stopped', async () => {
-    const now = await health()
-    return now.state === 'stopped' ? now : undefined
-  })
-}
-
-async function storedRows(count: number): Promise<void> {
-  await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
 }
 
 async function send(from: number, count: number): Promise<void> {

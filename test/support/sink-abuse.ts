@@ -4,6 +4,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import type { Pipeline } from '../../proof/pipeline.ts'
 import { migrate } from '../../sink-worker/migrate.ts'
 import { idOf, record, withProducer } from './records.ts'
+import type { SinkHealth } from './sink-health.ts'
 import { until } from './until.ts'
 
 /** Short, so that each fault is noticed soon. The shipped ones differ in length only. */
@@ -57,23 +58,14 @@ export async function leastPrivilegedUrl(pipeline: Pipeline): Promise<string> {
   return url.href
 }
 
-interface Health {
-  state: string
-  reason?: string
-  needs_person: boolean
-  total_stored: number
-  total_duplicates: number
-  total_dead: number
-}
-
 /** /health of a sink; waits until it answers. */
-export async function healthOf(sink: NodeService): Promise<Health> {
-  return (await until('the sink answers', async () => await sink.health())) as unknown as Health
+export async function healthOf(sink: NodeService): Promise<SinkHealth> {
+  return (await until('the sink answers', async () => await sink.health())) as unknown as SinkHealth
 }
 
 /** Waits until the sink is paused for a reason like this. */
-export async function pausedBy(sink: NodeService, reason: RegExp, limitMs = LIMIT_MS): Promise<Health> {
-  let last: Health | undefined
+export async function pausedBy(sink: NodeService, reason: RegExp, limitMs = LIMIT_MS): Promise<SinkHealth> {
+  let last: SinkHealth | undefined
   try {
     return await until(
       'the sink is paused',
@@ -95,14 +87,6 @@ export async function assertDrained(pipeline: Pipeline, ...sinks: NodeService[])
     await until(`${sink.name} runs`, async () => (await healthOf(sink)).state === 'running', LIMIT_MS)
   const verdict = await pipeline.verify()
   assert.equal(verdict.ok, true, JSON.stringify(verdict))
-}
-
-/** How often something is counted in a sink's /metrics. */
-export async function metricOf(sink: NodeService, name: string): Promise<number> {
-  const text = await (await fetch(`${sink.url}/metrics`)).text()
-  const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]
-  assert.ok(value, `no metric ${name}`)
-  return Number(value)
 }
 
 /** Another client of the database, as a superuser; it outlives that its session is ended. */

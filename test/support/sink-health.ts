@@ -1,4 +1,5 @@
 import type { NodeService } from '../../embedded/node-service.ts'
+import type { Pipeline } from '../../proof/pipeline.ts'
 import { until } from './until.ts'
 
 /** What the sink says of itself at /health. */
@@ -37,4 +38,14 @@ export async function caughtUp(sink: NodeService): Promise<SinkHealth> {
     sink,
     ({ state, partitions }) => state === 'running' && partitions.every(({ lag }) => lag === 0),
   )
+}
+
+/** Waits until a partition is stopped; what the sink says then. */
+export async function stopped(sink: NodeService): Promise<SinkHealth> {
+  return await untilHealth('the partition is stopped', sink, ({ state }) => state === 'stopped')
+}
+
+/** Waits until `events` has exactly so many rows. */
+export async function storedRows(pipeline: Pipeline, count: number): Promise<void> {
+  await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
 }

@@ -1,4 +1,5 @@
 import kafkajs, { type Admin } from 'kafkajs'
+import type { Pipeline } from '../../proof/pipeline.ts'
 import { kafkaClient } from './records.ts'
 import { until } from './until.ts'
 
@@ -43,6 +44,12 @@ export async function deleteTopic(bootstrapServers: string): Promise<void> {
     if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
     await until('the topic is gone', async () => !(await admin.listTopics()).includes('events'))
   })
+}
+
+/** As if nothing had ever been sent: no topic, no row. Sinks must be stopped. */
+export async function forgetAll(pipeline: Pipeline): Promise<void> {
+  await deleteTopic(pipeline.backend.kafka.bootstrapServers)
+  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
 }
 
 /** Sets one configuration value of the topic, and the others back to the broker's. */
