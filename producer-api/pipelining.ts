@@ -67,7 +67,7 @@ class Turns {
 
   #goOn(): void {
     this.#handled -= 1
-    const [next] = this.#waiting.splice(0, 1)
+    const next = this.#waiting.shift()
     if (next === undefined || this.#socket.destroyed) return
     this.#handle(...next)
     // Also the last one's own body may be still to come.

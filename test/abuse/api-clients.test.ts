@@ -157,8 +157,8 @@ test('I7: of 2,000 pipelined events no more than 100 are taken at once; all get 
 })
 
 /** Files and connections that the API has open. */
-function openFiles(): number {
-  return readdirSync(`/proc/${api.pid}/fd`).length
+function openFiles(of = api): number {
+  return readdirSync(`/proc/${of.pid}/fd`).length
 }
 
 test(`I7: ${MANY} connections at once, each sends one event: all get 202`, async (t) => {
@@ -166,10 +166,14 @@ test(`I7: ${MANY} connections at once, each sends one event: all get 202`, async
   const busy = await pipeline.startApi()
   const pid = busy.pid ?? 0
   const restMiB = rssMiB(pid)
+  let open = 0
+  const watch = setInterval(() => (open = Math.max(open, openFiles(busy))), 200).unref()
   const limits = { rate: MANY / 5, connections: MANY, seconds: 5, timeoutMs: 60_000 }
   const result = await load({ url: busy.url, ...limits, retry: true })
+  clearInterval(watch)
   t.diagnostic(`p99 ${result.p99_ms.toFixed(0)} ms, sent again ${JSON.stringify(result.retries)}`)
   t.diagnostic(`RSS ${restMiB.toFixed(0)} to ${rssMiB(pid).toFixed(0)} MiB`)
+  assert.ok(open >= MANY, `${open} were open at once`)
   assert.deepEqual(result.errors, {})
   assert.equal(result.acked, MANY)
   await until('an empty buffer', async () => (await busy.health())?.queue_bytes === 0)

@@ -74,9 +74,16 @@ export async function sent(url: string, text: string): Promise<{ socket: Socket;
   return { socket, received: () => received }
 }
 
-/** When the connection has ended, however. */
+/** Longer than any timeout of the API in a test, on a slow machine. */
+const LONGEST_MS = 60_000
+
+/** Resolves when the connection has ended, however; rejects when it does not end. */
 export const closed = (socket: Socket): Promise<void> =>
-  new Promise((resolve) => {
-    if (socket.closed) resolve()
-    else socket.once('close', () => resolve())
+  new Promise((resolve, reject) => {
+    if (socket.closed) return resolve()
+    const limit = setTimeout(() => reject(new Error('the connection does not end')), LONGEST_MS)
+    socket.once('close', () => {
+      clearTimeout(limit)
+      resolve()
+    })
   })
