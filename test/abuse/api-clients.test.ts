@@ -9,6 +9,8 @@ import { closed, httpRequest, sent } from '../support/clients.ts'
 import { problemOf, rawProblem } from '../support/http.ts'
 import { metricOf } from '../support/metrics.ts'
 import { rssMiB, watchRss } from '../support/processes.ts'
+import { idOf } from '../support/records.ts'
+import { range } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 
 /* Clients that mean harm, or are broken, while others go on. What one of them sends wrongly: api-http.test.ts. */
@@ -140,18 +142,23 @@ test('I7: clients that never read their answers are cut off; others get 202; mem
   assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
 })
 
-test('I7: of 2,000 pipelined events no more than 100 are taken at once; all get 202 once Kafka takes them', async () => {
+test('I7: of 2,000 pipelined events no more than 100 are taken at once; all get 202, in order, once Kafka takes them', async () => {
   const patient = await pipeline.startApi()
+  const ids = range(0, 2_000).map(idOf)
+  const requests = ids.map((id) => httpRequest('/event', EVENT.replace('{', `{"event_id":"${id}",`)))
   await pipeline.backend.kafka.freeze()
-  const { socket, received } = await sent(patient.url, httpRequest('/event', EVENT).repeat(2_000))
+  const { socket, received } = await sent(patient.url, requests.join(''))
   const inFlight = async () => (await patient.health())?.in_flight
   await until('events that wait', async () => (await inFlight()) === 100)
-  const most = Math.max(...(await Promise.all(Array.from({ length: 20 }, inFlight))).map(Number))
+  const most = Math.max(...(await Promise.all(range(0, 20).map(inFlight))).map(Number))
   await pipeline.backend.kafka.thaw()
   assert.equal(most, 100)
-  const accepted = () => received().split('HTTP/1.1 202 ').length - 1
-  await until('all answers', () => accepted() === 2_000 || socket.closed)
-  assert.equal(accepted(), 2_000)
+  const accepted = () => [...received().matchAll(/HTTP\/1\.1 202 [^]*?"event_id":"([^"]+)"/g)]
+  await until('all answers', () => accepted().length === ids.length || socket.closed)
+  assert.deepEqual(
+    accepted().map(([, id]) => id),
+    ids,
+  )
   socket.destroy()
   await patient.stop(20_000)
 })

@@ -97,22 +97,6 @@ test('pipelined requests are answered in order', async () => {
   assert.deepEqual(statuses, ['202', '400', '202', '200'])
 })
 
-test('2,000 events pipelined by a client that reads are all answered, in order', async () => {
-  const idAt = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
-  const request = (n: number): string => {
-    const body = EVENT.replace('{', `{"event_id":"${idAt(n)}",`)
-    return `${HEAD}Content-Length: ${body.length}\r\n\r\n${body}`
-  }
-  const count = 2_000
-  const requests = Array.from({ length: count }, (_, n) => request(n)).join('')
-  const answer = await rawExchange(api.url, [requests], (text) => text.includes(idAt(count - 1)))
-  const accepted = [...answer.matchAll(/HTTP\/1\.1 202 [^]*?"event_id":"([^"]+)"/g)].map((match) => match[1])
-  assert.deepEqual(
-    accepted,
-    Array.from({ length: count }, (_, n) => idAt(n)),
-  )
-})
-
 test('nonsense behind a good request is not answered in its place', async () => {
   const answer = await rawExchange(api.url, [`${WHOLE}nonsense\r\n\r\n`]).catch(() => '')
   assert.doesNotMatch(answer, /HTTP\/1\.1 4/)
