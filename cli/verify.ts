@@ -18,11 +18,12 @@ npm run verify -- [options]
   --help
 
 Every event that is MISSING (in Kafka, but in no table) or DIFFERENT (another content) is printed as it is found, with
-its partition and offset, then the counts. Progress goes to standard error.
+its partition and offset, then the counts. What an open transaction of another producer holds back for 15 s is
+named as a PROBLEM: it was not judged, and an acknowledged event that may be there is not called MISSING. Progress goes to standard error.
 
 Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events) and the other KAFKA_ settings of the
 services; DATABASE_URL, else PG* (the database of npm start). The role needs to read the tables and to make temporary ones.
-Exit code 0: nothing is missing or different. 1: something is. 2: the comparison could not be made. 130: Ctrl-C.
+Exit code 0: nothing is missing or different. 1: something is, or there is a PROBLEM. 2: the comparison could not be made. 130: Ctrl-C.
 `
 
 const LABELS: Record<FindingKind, string> = {
@@ -113,10 +114,12 @@ function printVerdict(verdict: Verdict): void {
     ['  missing', verdict.missing_count],
     ['  different', verdict.different_count],
     ['records not yet read', verdict.not_yet_read],
+    ['offsets held back', verdict.held_back_count],
     ['acknowledged events', verdict.acked],
     ['  stored', verdict.acked_stored],
     ['  dead letters', verdict.acked_dead],
     ['  in Kafka, not yet read', verdict.acked_not_yet_read],
+    ['  not found, may be held back', verdict.acked_not_judged],
     ['  missing', verdict.acked_missing_count],
     ['  different', verdict.acked_different_count],
   ]

@@ -133,9 +133,9 @@ function missing(
     const message = `The value has expired: partition ${partition} of Kafka now begins at offset ${ends.low}`
     return { ok: false, reason: 'value_expired', message }
   }
-  if (offset >= ends.high) {
+  if (offset >= ends.lastStable) {
     return unavailable(
-      `Partition ${partition} of Kafka ends at offset ${ends.high}: was the topic recreated?`,
+      `Partition ${partition} of Kafka ends at offset ${ends.lastStable}: was the topic recreated?`,
     )
   }
   return undefined

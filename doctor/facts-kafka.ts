@@ -1,7 +1,8 @@
 import kafkajs, { type Admin, type GroupDescription } from 'kafkajs'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
+import { pastOpenTransactions } from '../runtime/kafkajs-mends.ts'
 import { createLogger } from '../runtime/log.ts'
-import type { Watermarks } from '../sink-worker/offsets.ts'
+import { fetchTopicEnds, type Watermarks } from '../runtime/topic-ends.ts'
 import type { Look } from './finding.ts'
 import { look } from './look.ts'
 import { oldestUnread } from './oldest-unread.ts'
@@ -82,10 +83,7 @@ export class KafkaLooker {
   }
 
   async watermarks(): Promise<Map<number, Watermarks>> {
-    const offsets = await this.#admin.fetchTopicOffsets(this.#topic)
-    return new Map(
-      offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
-    )
+    return await fetchTopicEnds(this.#admin, this.#topic)
   }
 
   async group(): Promise<GroupFacts> {
@@ -127,7 +125,9 @@ export class KafkaLooker {
   }
 
   async #offsetsAt(timestampMs: number): Promise<Map<number, bigint>> {
-    const offsets = await this.#admin.fetchTopicOffsetsByTimestamp(this.#topic, timestampMs)
+    const offsets = await pastOpenTransactions(
+      async () => await this.#admin.fetchTopicOffsetsByTimestamp(this.#topic, timestampMs),
+    )
     return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
   }
 

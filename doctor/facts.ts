@@ -1,4 +1,4 @@
-import type { Watermarks } from '../sink-worker/offsets.ts'
+import type { Watermarks } from '../runtime/topic-ends.ts'
 import type { Look } from './finding.ts'
 import type { DiskFacts } from './facts-disk.ts'
 import type { GroupFacts, KafkaFacts } from './facts-kafka.ts'
@@ -28,15 +28,28 @@ export interface Progress {
   oldestS: number
 }
 
+/** What an open transaction of another producer kept from being read at both looks. */
+export interface HeldBack {
+  partition: number
+  /** Where the transaction began: the last stable offset. */
+  from: bigint
+  /** The high watermark. */
+  to: bigint
+}
+
 /** What takes both halves, and two looks. */
 export interface Between {
-  /** At the second look. */
+  /** At the second look, as the next two. Milliseconds since 1970. */
+  atMs: number
   offsets: OffsetFacts
   watermarks: ReadonlyMap<number, Watermarks>
   group: Look<GroupFacts>
   /** Of the first look, those that are still held. */
   locks: LockFacts[]
   progress: Progress
+  heldBack: HeldBack[]
+  /** When the oldest of these transactions began, milliseconds since 1970; undefined when there is none. */
+  heldSinceMs: number | undefined
 }
 
 /** All that the checks look at. */

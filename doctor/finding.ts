@@ -19,6 +19,7 @@ export const CHECKS = {
   postgres: 'PostgreSQL can be reached, is of a version that is tested, and takes writes',
   group: 'someone reads each partition',
   lag: 'what is not stored yet, and how long Kafka still keeps it (the runway)',
+  transactions: 'transactions of other producers that hold back what follows them',
   offsets: 'the offsets in PostgreSQL fit this topic (I9)',
   topic: 'the topic exists, is not compacted and takes what the API sends',
   retention: 'how long the topic keeps what is not stored yet',

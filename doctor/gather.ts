@@ -1,7 +1,7 @@
 import type { KafkaConnection } from '../runtime/kafka-client.ts'
 import { sleep } from '../runtime/sleep.ts'
-import type { Watermarks } from '../sink-worker/offsets.ts'
-import type { Between, Facts, Progress } from './facts.ts'
+import type { Watermarks } from '../runtime/topic-ends.ts'
+import type { Between, Facts, HeldBack, Progress } from './facts.ts'
 import { kafkaDisk, postgresDisk } from './facts-disk.ts'
 import { KafkaLooker } from './facts-kafka.ts'
 import { type LockFacts, type OffsetFacts, PostgresLooker } from './facts-postgres.ts'
@@ -99,12 +99,16 @@ async function lookTwice(
   const second = await position()
   const unread = unreadOf(second)
   const oldestMs = unread.size === 0 ? second.atMs : await kafka.oldestUnread(unread, second.atMs)
+  const heldBack = heldAtBoth(first, second)
+  const heldFrom = new Map(heldBack.map(({ partition, from }) => [partition, from]))
   const heldNow = new Set(locks.length === 0 ? [] : (await postgres.locks()).map(lockKey))
   return {
     ...second,
     group: await look(async () => await kafka.group()),
     locks: locks.filter((lock) => heldNow.has(lockKey(lock))),
     progress: compare(first, second, (second.atMs - oldestMs) / 1_000),
+    heldBack,
+    heldSinceMs: heldFrom.size === 0 ? undefined : await kafka.oldestUnread(heldFrom, second.atMs),
   }
 }
 
@@ -121,6 +125,16 @@ function unreadOf({ offsets, watermarks }: Position): Map<number, bigint> {
       return from < high ? [[partition, from]] : []
     }),
   )
+}
+
+/** By the same transactions: those that come and go are nothing to tell. Pure. */
+function heldAtBoth(first: Position, second: Position): HeldBack[] {
+  return [...second.watermarks]
+    .filter(([partition, { lastStable, high }]) => {
+      const before = first.watermarks.get(partition)
+      return lastStable < high && before?.lastStable === lastStable && before.high > lastStable
+    })
+    .map(([partition, { lastStable, high }]) => ({ partition, from: lastStable, to: high }))
 }
 
 /** What moved between two looks. Partitions and offsets that are new at the second count for nothing. Pure. */

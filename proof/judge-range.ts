@@ -21,7 +21,7 @@ export async function judgeRange(
   client: Client,
   fill: () => Promise<void>,
   judge: Judgement,
-  parameters: readonly string[],
+  parameters: readonly (string | boolean)[],
   keep: () => Promise<void>,
 ): Promise<void> {
   await client.query('BEGIN')

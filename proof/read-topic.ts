@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
-import '../runtime/kafkajs-mends.ts'
+import { fetchTopicEnds, type Watermarks } from '../runtime/topic-ends.ts'
 
 /** How to reach Kafka: kafkajs' own settings, without its log. */
 export type KafkaAccess = Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'>
 
-/** What Kafka holds of a partition: the first retained offset and the one after the last. */
-export interface PartitionEnds {
+export interface PartitionEnds extends Watermarks {
   partition: number
-  low: bigint
-  high: bigint
 }
+
+/** What to read of a partition: from `low` to before `high`. */
+export type ReadRange = Pick<PartitionEnds, 'partition' | 'low' | 'high'>
 
 export interface TopicRecord {
   partition: number
@@ -34,7 +34,7 @@ const HEARTBEAT_MS = 3_000
 export interface ReadOptions {
   /** Takes some records of one partition; nothing more is read until it is done. */
   onRecords: (records: TopicRecord[]) => Promise<void>
-  /** Ends the reading when nothing comes for so long: an open transaction holds back what follows it. */
+  /** Ends the reading when nothing comes for so long: a transaction that stays open holds back what follows it. */
   stuckMs: number
   /** Ends the reading. */
   signal?: AbortSignal
@@ -57,15 +57,8 @@ export async function describeTopic(
   try {
     // Asked first: some clusters create a topic that is named in another request.
     if (!(await admin.listTopics()).includes(topic)) throw new Error(`Kafka has no topic "${topic}".`)
-    const [{ clusterId }, offsets] = await Promise.all([
-      admin.describeCluster(),
-      admin.fetchTopicOffsets(topic),
-    ])
-    const partitions = offsets.map(({ partition, low, high }) => ({
-      partition,
-      low: BigInt(low),
-      high: BigInt(high),
-    }))
+    const [{ clusterId }, ends] = await Promise.all([admin.describeCluster(), fetchTopicEnds(admin, topic)])
+    const partitions = [...ends].map(([partition, watermarks]) => ({ partition, ...watermarks }))
     return { clusterId, partitions: partitions.toSorted((a, b) => a.partition - b.partition) }
   } finally {
     await admin.disconnect()
@@ -82,7 +75,7 @@ export async function describeTopic(
 export async function readTopic(
   access: KafkaAccess,
   topic: string,
-  partitions: readonly PartitionEnds[],
+  partitions: readonly ReadRange[],
   options: ReadOptions,
 ): Promise<Unread[]> {
   const reading = new Reading(topic, partitions, options)
@@ -118,7 +111,7 @@ class Reading {
   #lastProgressMs = performance.now()
   #busy = false
 
-  constructor(topic: string, partitions: readonly PartitionEnds[], options: ReadOptions) {
+  constructor(topic: string, partitions: readonly ReadRange[], options: ReadOptions) {
     this.#topic = topic
     this.#options = options
     const withRecords = partitions.filter(({ low, high }) => low < high)

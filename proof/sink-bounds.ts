@@ -1,4 +1,4 @@
-import type { PartitionEnds } from './read-topic.ts'
+import type { ReadRange } from './read-topic.ts'
 
 /** A row of sink_offsets. */
 export interface SinkOffset {
@@ -10,7 +10,7 @@ export interface SinkOffset {
 
 /** Up to where the sink has read each partition (exclusive). */
 export function boundsOf(
-  partitions: readonly PartitionEnds[],
+  partitions: readonly ReadRange[],
   rows: readonly SinkOffset[],
   clusterId: string,
 ): Map<number, bigint> {
@@ -24,7 +24,7 @@ export function boundsOf(
  * cannot be below its beginning.
  */
 export function offsetProblems(
-  partitions: readonly PartitionEnds[],
+  partitions: readonly ReadRange[],
   before: readonly SinkOffset[],
   after: readonly SinkOffset[],
   clusterId: string,

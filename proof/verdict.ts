@@ -19,6 +19,8 @@ export interface Verdict {
   acked_stored: number
   acked_dead: number
   acked_not_yet_read: number
+  /** Not found, while open transactions hold back what may be theirs: neither stored nor missing can be said. */
+  acked_not_judged: number
   acked_missing_count: number
   acked_missing: Finding[]
   acked_different_count: number
@@ -38,6 +40,10 @@ export interface Verdict {
   different: Finding[]
   /** Records past the sink's offsets. */
   not_yet_read: number
+  /** What open transactions of other producers keep from being read, by the offsets from `from` to before `to`. */
+  held_back: { partition: number; from: string; to: string }[]
+  /** Offsets in all of these. Few of them are markers, the others records. */
+  held_back_count: number
   /** What keeps the verdict from being whole: expired records, a recreated topic, ... One sentence each. */
   problems: string[]
 }
@@ -50,6 +56,7 @@ export function emptyVerdict(): Verdict {
     acked_stored: 0,
     acked_dead: 0,
     acked_not_yet_read: 0,
+    acked_not_judged: 0,
     acked_missing_count: 0,
     acked_missing: [],
     acked_different_count: 0,
@@ -64,6 +71,8 @@ export function emptyVerdict(): Verdict {
     different_count: 0,
     different: [],
     not_yet_read: 0,
+    held_back: [],
+    held_back_count: 0,
     problems: [],
   }
 }

@@ -42,7 +42,13 @@ async function judgePendingAfter(context: VerifyContext, line: string): Promise<
     const { rows } = await client.query<{ last_line: string | null }>(sql.TAKE_PENDING, [line, limits.items])
     last = rows[0]?.last_line ?? null
   }
-  await judgeRange(client, fill, sql.JUDGE_ACKED, [clusterId, topic], async () => await settle(context))
+  await judgeRange(
+    client,
+    fill,
+    sql.JUDGE_ACKED,
+    [clusterId, topic, context.isHeldBack],
+    async () => await settle(context),
+  )
   return last
 }
 
@@ -53,7 +59,7 @@ async function judgeLines(context: VerifyContext, lines: readonly AckedLine[]): 
     client,
     async () => await copyRows(client, 'verify_acked', lines, row),
     sql.JUDGE_ACKED,
-    [clusterId, topic],
+    [clusterId, topic, context.isHeldBack],
     async () => {
       const count = await countsOf(client, sql.COUNT_ACKED)
       const [stored, dead] = [count('stored'), count('dead')]
@@ -74,6 +80,7 @@ async function settle(context: VerifyContext): Promise<void> {
   verdict.acked_stored += count('stored')
   verdict.acked_dead += count('dead')
   verdict.acked_not_yet_read += count('unread')
+  verdict.acked_not_judged += count('unjudged')
   if (count('missing') + count('different') === 0) return
   for (const { kind, finding } of await findingsOf(client, sql.ACKED_FINDINGS)) context.add(kind, finding)
 }

@@ -185,8 +185,9 @@ export const COUNT_DISTINCT = `
 SELECT count(DISTINCT event_id) AS count FROM verify_matched, unnest(event_ids) AS event_id`
 
 /**
- * Judges the lines of verify_acked ($1 cluster, $2 topic). A dead letter past 1 MiB has no value to compare. With a record
- * yet to be read, a row that differs may be an earlier event's of the same id: what the sink will say of it is open.
+ * Judges the lines of verify_acked ($1 cluster, $2 topic, $3 whether records are held back). A dead letter past 1 MiB has no value to compare. With a record
+ * yet to be read, a row that differs may be an earlier event's of the same id: what the sink will say of it is open;
+ * so it is with a line of which no record was found while some are held back.
  */
 export const JUDGE_ACKED = inBothForms(
   (as) => `
@@ -199,6 +200,7 @@ SELECT l.line, l.event_id, p.partition, p."offset",
         OR pg_temp.as_bigint(o.object ->> 'user_id') = f.user_id AND pg_temp.as_time(o.object ->> 'timestamp') = f."timestamp"
           AND (o.object -> 'metadata')::text = f.metadata::text)) THEN 'dead'
     WHEN p.is_unread THEN 'unread'
+    WHEN p.partition IS NULL AND $3::boolean THEN 'unjudged'
     WHEN e.event_id IS NOT NULL THEN 'different'
     ELSE 'missing'
   END,

@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { describeTopic, type KafkaAccess, readTopic } from './read-topic.ts'
+import { describeTopic, type KafkaAccess, type PartitionEnds, readTopic, type Unread } from './read-topic.ts'
 import { boundsOf, offsetProblems, type SinkOffset } from './sink-bounds.ts'
 import { addFinding, emptyVerdict, type Finding, type FindingKind, type Verdict } from './verdict.ts'
 import { judgePending, lookUpAcked } from './verify-acked.ts'
@@ -82,6 +82,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
     limits: { items: options.rangeRecords ?? RANGE_RECORDS, bytes: RANGE_BYTES },
     verdict,
     pending: 0,
+    isHeldBack: false,
     add: (kind, finding) => {
       addFinding(verdict, kind, finding)
       options.onFinding?.(kind, finding)
@@ -109,14 +110,30 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
     ...(signal === undefined ? {} : { signal }),
   })
   await comparison.end()
-  for (const { partition, from, to } of unread) {
-    verdict.problems.push(
-      `partition ${partition}: offsets ${from} to ${to - 1n} could not be read (an open transaction holds them back?)`,
-    )
-  }
+  if (unread.length > 0) noteUnread(context, unread, (await describeTopic(access, topic)).partitions)
   await judgePending(context)
   verdict.problems.push(...(await storedTwice(client)))
   return { ...verdict, ok: isOk(verdict) }
+}
+
+/** What was not read up to the end of the log, and why. */
+function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: readonly PartitionEnds[]): void {
+  const { verdict, topic } = context
+  const lastStable = new Map(ends.map((each) => [each.partition, each.lastStable]))
+  for (const { partition, from, to } of unread) {
+    const range = `partition ${partition}: offsets ${from} to ${to - 1n}`
+    if ((lastStable.get(partition) ?? to) > from) {
+      verdict.problems.push(`${range} were not delivered by Kafka in time: verify again`)
+      continue
+    }
+    context.isHeldBack = true
+    verdict.held_back.push({ partition, from: `${from}`, to: `${to}` })
+    verdict.held_back_count += Number(to - from)
+    verdict.problems.push(
+      `${range} are held back by an open transaction of another producer and were not judged: end it, or find it with ` +
+        `"kafka-transactions.sh find-hanging --topic ${topic}" and abort it, then verify again`,
+    )
+  }
 }
 
 async function sinkOffsets(client: Client, topic: string): Promise<SinkOffset[]> {

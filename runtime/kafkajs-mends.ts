@@ -1,7 +1,9 @@
 /*
- * Two faults of kafkajs 2.2.4 that only its own classes can be mended for, since it is not maintained any more. Import
- * this file wherever records are read; test/abuse/ shows on a real broker that both mends are in force.
+ * What of kafkajs 2.2.4 only its own classes can be mended for, since it is not maintained any more: two faults, and
+ * two things that it knows and does not tell. Import this file wherever records are read; test/abuse/ shows on a real
+ * broker that all of it is in force.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { createRequire } from 'node:module'
 
 /** A record as kafkajs decodes it. */
@@ -14,12 +16,16 @@ interface FetchedMessage {
 }
 
 interface FetchedPartition {
+  partition: number
+  /** Both are decimal, and -1 where the broker names another one to ask. */
+  highWatermark: string
+  lastStableOffset: string
   abortedTransactions?: { producerId: string; firstOffset: string }[] | null
   messages: FetchedMessage[]
 }
 
 interface FetchResponse {
-  responses: { partitions: FetchedPartition[] }[]
+  responses: { topicName: string; partitions: FetchedPartition[] }[]
 }
 
 interface Header {
@@ -31,7 +37,10 @@ type HeaderValues = Record<string, Header['value'] | Header['value'][]>
 
 const require = createRequire(import.meta.url)
 const { prototype: broker } = require('kafkajs/src/broker') as {
-  prototype: { fetch: (request: unknown) => Promise<FetchResponse> }
+  prototype: {
+    fetch: (request: unknown) => Promise<FetchResponse>
+    listOffsets: (request: Record<string, unknown>) => Promise<unknown>
+  }
 }
 const { prototype: decoder } = require('kafkajs/src/protocol/decoder') as {
   prototype: { readVarIntArray: (read: unknown) => unknown }
@@ -41,17 +50,67 @@ const { prototype: decoder } = require('kafkajs/src/protocol/decoder') as {
  * kafkajs takes the list of aborted transactions to be in the order of their beginnings. Kafka lists them as they ended:
  * of two that overlap, records of an aborted one passed for committed.
  */
-const { fetch } = broker
+const { fetch, listOffsets } = broker
 broker.fetch = async function (request) {
   const response = await fetch.call(this, request)
-  for (const partition of response.responses.flatMap(({ partitions }) => partitions)) {
-    hideAborted(partition)
+  for (const { topicName, partitions } of response.responses) {
+    for (const partition of partitions) {
+      hideAborted(partition)
+      tellEnds(topicName, partition)
+    }
   }
   return response
 }
 
-/** Control record of the type "abort": version 0, type 0 (https://kafka.apache.org/documentation/#controlbatch). */
-const ABORT_MARKER = Buffer.alloc(4)
+/** Where a partition ended at the time of a fetch. */
+export interface FetchedEnds {
+  topic: string
+  partition: number
+  /** The last stable offset: nothing from here on may be read while a transaction that began here is open. */
+  lastStable: bigint
+  /** The high watermark: the offset after the last record. */
+  high: bigint
+}
+
+const listeners = new Set<(ends: FetchedEnds) => void>()
+
+/**
+ * Tells of each fetch of this process where the partitions ended: kafkajs keeps the last stable offset to itself, and
+ * of a fetch that brings nothing, which is what an open transaction makes of it, it tells nothing at all.
+ *
+ * @returns ends it
+ */
+export function onFetchedEnds(listener: (ends: FetchedEnds) => void): () => void {
+  listeners.add(listener)
+  return () => void listeners.delete(listener)
+}
+
+function tellEnds(topic: string, { partition, lastStableOffset, highWatermark }: FetchedPartition): void {
+  const [lastStable, high] = [BigInt(lastStableOffset), BigInt(highWatermark)]
+  if (lastStable < 0n || high < 0n) return
+  for (const listener of listeners) listener({ topic, partition, lastStable, high })
+}
+
+const uncommitted = new AsyncLocalStorage<true>()
+const READ_UNCOMMITTED = 0
+
+/** kafkajs' admin calls in `work` see past open transactions: without it, the topic ends for them where one began. */
+export async function pastOpenTransactions<T>(work: () => Promise<T>): Promise<T> {
+  return await uncommitted.run(true, work)
+}
+
+broker.listOffsets = async function (request) {
+  const level = uncommitted.getStore() === true ? { isolationLevel: READ_UNCOMMITTED } : {}
+  return await listOffsets.call(this, { ...request, ...level })
+}
+
+/**
+ * The key of a control record is its version and its type, int16 each; 0 is the type "abort"
+ * (https://kafka.apache.org/documentation/#controlbatch). The type alone says what it is, whatever the version.
+ */
+function isAbortMarker(key: Buffer | null): boolean {
+  return key !== null && key.length >= 4 && key.readInt16BE(2) === 0
+}
 
 /** A producer's records are aborted from the first offset of an aborted transaction up to its abort marker. */
 function hideAborted(partition: FetchedPartition): void {
@@ -68,7 +127,7 @@ function hideAborted(partition: FetchedPartition): void {
       waiting.shift()
     }
     if (message.isControlRecord) {
-      if (message.key?.equals(ABORT_MARKER)) aborting.delete(producerId)
+      if (isAbortMarker(message.key)) aborting.delete(producerId)
     } else if (inTransaction && aborting.has(producerId)) message.isControlRecord = true
   }
 }

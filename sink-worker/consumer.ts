@@ -1,5 +1,6 @@
 import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
+import { onFetchedEnds } from '../runtime/kafkajs-mends.ts'
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { probeDelayMs } from './outage.ts'
@@ -70,6 +71,9 @@ export class KafkaRecordSource implements RecordSource {
         if (payload.batchSize === 0 && payload.firstOffset !== null) listener.empty(toEmptyRange(payload))
       })
       watchFetches(consumer, listener)
+      const stopEnds = onFetchedEnds(({ topic, partition, ...ends }) => {
+        if (topic === this.#options.topic) listener.ends(partition, ends)
+      })
       let failure: Error | void
       try {
         await consumer.connect()
@@ -86,6 +90,7 @@ export class KafkaRecordSource implements RecordSource {
         failure = error as Error
       }
       await leave(consumer)
+      stopEnds()
       this.#consumer = undefined
       if (this.#stopping) return
       listener.lost(failure ?? new Error('the Kafka consumer ended'))
@@ -206,7 +211,6 @@ function toRecordBatch({ batch }: EachBatchPayload): RecordBatch {
     partition,
     records,
     endOffset: BigInt(batch.lastOffset()) + 1n,
-    highWatermark: BigInt(batch.highWatermark),
   }
 }
 
@@ -215,7 +219,6 @@ function toEmptyRange(payload: ConsumerEndBatchProcessEvent['payload']): EmptyRa
     partition: payload.partition,
     from: BigInt(payload.firstOffset),
     to: BigInt(payload.lastOffset) + 1n,
-    highWatermark: BigInt(payload.highWatermark),
   }
 }
 

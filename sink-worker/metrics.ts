@@ -26,7 +26,7 @@ export function countTransaction(counters: SinkCounters, result: WriteResult, du
 
 interface Status {
   state: string
-  partitions: { partition: number; lag: number; next_offset: number }[]
+  partitions: { partition: number; lag: number; held_back: number; next_offset: number }[]
 }
 
 /** Every metric of the sink. Values are read when they are asked for, so that the write road pays nothing. */
@@ -96,6 +96,11 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
     collect: () => running.set(status().state === 'running' ? 1 : 0),
   })
   perPartition('firehose_sink_lag', 'Records in Kafka that are not stored yet', (p) => p.lag)
+  perPartition(
+    'firehose_sink_held_back',
+    "Of the lag, records that another producer's open transaction keeps from being read",
+    (p) => p.held_back,
+  )
   perPartition('firehose_sink_next_offset', 'The offset after the last one stored', (p) => p.next_offset)
   return { registry, counters }
 

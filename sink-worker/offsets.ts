@@ -1,3 +1,4 @@
+import type { Watermarks } from '../runtime/topic-ends.ts'
 import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
 
@@ -12,12 +13,6 @@ export interface StoredOffset {
   last: { offset: bigint; digest: Buffer } | null
 }
 
-/** What Kafka holds of a partition: the first retained offset, and the one after the last. */
-export interface Watermarks {
-  low: bigint
-  high: bigint
-}
-
 /** Where reading begins, or why it must not (I9). */
 export type Start =
   | {
@@ -28,11 +23,14 @@ export type Start =
     }
   | { kind: 'stop'; reason: string }
 
-/** Decides the start of one partition before anything of it is dropped or written. Pure. */
-export function decideStart(stored: StoredOffset, kafka: Watermarks): Start {
-  if (kafka.high < stored.nextOffset) {
+/**
+ * Decides the start of one partition before anything of it is dropped or written. Nothing past the last stable offset
+ * can have been read. Pure.
+ */
+export function decideStart(stored: StoredOffset, kafka: Pick<Watermarks, 'low' | 'lastStable'>): Start {
+  if (kafka.lastStable < stored.nextOffset) {
     return stop(
-      `partition ${stored.partition} ends at offset ${kafka.high}, but ${stored.nextOffset} was written: ` +
+      `partition ${stored.partition} ends at offset ${kafka.lastStable}, but ${stored.nextOffset} was written: ` +
         'the topic was recreated or lost records',
     )
   }

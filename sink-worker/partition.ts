@@ -13,6 +13,9 @@ export interface PartitionState {
   expired: number
   /** The record written last, which must be the first one read: else this is another topic (I9). */
   check: { offset: bigint; digest: Buffer } | null
+  /** Up to here (exclusive) it may be read; below `highWatermark` while another producer's transaction is open. */
+  lastStable: bigint
+  /** The offset after the partition's last record. */
   highWatermark: bigint
   /** A batch of it is on its way into PostgreSQL. */
   inHand: boolean

@@ -53,8 +53,8 @@ export class PositionWatch {
       const { database, inspector } = this.#parts
       const wereMoved = async (): Promise<boolean> => await haveMoved(database, identity, states)
       if (await this.#queue.between(wereMoved)) return true
-      const isStill = ({ partition, read, highWatermark, inHand }: PartitionState): boolean =>
-        read < highWatermark && read === earlierReads.get(partition) && !inHand
+      const isStill = ({ partition, read, lastStable, inHand }: PartitionState): boolean =>
+        read < lastStable && read === earlierReads.get(partition) && !inHand
       if (!states.some(isStill)) return false
       // What Kafka had for us may have expired: kafkajs then waits at the new start of the log without a word.
       const { partitions } = await inspector.describe()

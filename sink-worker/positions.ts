@@ -1,3 +1,4 @@
+import type { Watermarks } from '../runtime/topic-ends.ts'
 import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
 import {
@@ -7,7 +8,6 @@ import {
   stop,
   type StoredOffset,
   type StoredOffsets,
-  type Watermarks,
 } from './offsets.ts'
 import type { PartitionState } from './partition.ts'
 import type { TopicDescription, TopicInspector } from './record-source.ts'
@@ -21,8 +21,14 @@ export function watermarksOf(description: TopicDescription, partition: number): 
 
 /** During a database outage, Kafka still tells how far behind we are. */
 export function showLag(states: Iterable<PartitionState>, { partitions }: TopicDescription): void {
-  for (const state of states)
-    state.highWatermark = partitions.get(state.partition)?.high ?? state.highWatermark
+  for (const state of states) showEnds(state, partitions.get(state.partition))
+}
+
+/** How far the partition goes now, as a description or a fetch has it. */
+export function showEnds(state: PartitionState, ends: Omit<Watermarks, 'low'> | undefined): void {
+  if (ends === undefined) return
+  state.lastStable = ends.lastStable
+  state.highWatermark = ends.high
 }
 
 /**
@@ -85,6 +91,7 @@ async function readPositions(
         read,
         expired: Number(read - stored.nextOffset),
         check: start.kind === 'read' ? start.check : null,
+        lastStable: kafka.lastStable,
         highWatermark: kafka.high,
         inHand: false,
         gapConfirmed: false,

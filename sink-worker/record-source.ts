@@ -1,4 +1,4 @@
-import type { Watermarks } from './offsets.ts'
+import type { Watermarks } from '../runtime/topic-ends.ts'
 import type { KafkaRecord } from './records.ts'
 
 /*
@@ -13,8 +13,6 @@ export interface RecordBatch {
   records: readonly KafkaRecord[]
   /** The offset after the last one that this fetch covers: past trailing transaction markers, too. */
   endOffset: bigint
-  /** The offset after the partition's last record. */
-  highWatermark: bigint
 }
 
 /** Who works on the batches: worker.ts. No call throws. */
@@ -34,6 +32,8 @@ export interface SourceListener {
   batch(batch: RecordBatch): Promise<bigint | undefined>
   /** A fetch held no record: its offsets from `from` to before `to` are transaction markers and aborted records. */
   empty(range: EmptyRange): void
+  /** How far a partition went at the time of a fetch, before what that fetch brought; also when it brought nothing. */
+  ends(partition: number, ends: Omit<Watermarks, 'low'>): void
 }
 
 /** Offsets of a partition behind which there is nothing to store. */
@@ -41,8 +41,6 @@ export interface EmptyRange {
   partition: number
   from: bigint
   to: bigint
-  /** As in RecordBatch. */
-  highWatermark: bigint
 }
 
 export interface RecordSource {

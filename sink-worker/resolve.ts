@@ -90,8 +90,8 @@ export async function moveOffsets(
   try {
     const moved: Moved[] = []
     for (const { partition, offset } of targets.toSorted((a, b) => a.partition - b.partition)) {
-      const { low, high } = watermarksOf(description, partition)
-      if (offset > high) throw new Error(`partition ${partition} ends at offset ${high}, before ${offset}`)
+      const { low, lastStable: end } = watermarksOf(description, partition)
+      if (offset > end) throw new Error(`partition ${partition} ends at offset ${end}, before ${offset}`)
       const to = offset > low ? offset : low
       const from = await lockOffset(db, identity, partition)
       const stays = onlyBack && from !== null && from < to

@@ -6,6 +6,7 @@ import {
   type TopicConfig,
 } from '../runtime/kafka-client.ts'
 import type { Logger } from '../runtime/log.ts'
+import { fetchTopicEnds } from '../runtime/topic-ends.ts'
 import type { TopicDescription, TopicInspector } from './record-source.ts'
 
 /**
@@ -27,9 +28,9 @@ export class KafkaTopicInspector implements TopicInspector {
 
   async describe(): Promise<TopicDescription> {
     return await this.#withAdmin(async (admin) => {
-      const [{ clusterId }, offsets, configs] = await Promise.all([
+      const [{ clusterId }, partitions, configs] = await Promise.all([
         admin.describeCluster(),
-        admin.fetchTopicOffsets(this.#topic.name),
+        fetchTopicEnds(admin, this.#topic.name),
         admin.describeConfigs({
           includeSynonyms: false,
           resources: [
@@ -45,9 +46,7 @@ export class KafkaTopicInspector implements TopicInspector {
       return {
         clusterId,
         compacted: policy.includes('compact'),
-        partitions: new Map(
-          offsets.map(({ partition, low, high }) => [partition, { low: BigInt(low), high: BigInt(high) }]),
-        ),
+        partitions,
       }
     })
   }

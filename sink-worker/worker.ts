@@ -8,6 +8,7 @@
  */
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
+import type { Watermarks } from '../runtime/topic-ends.ts'
 import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from './database.ts'
 import { decodeRecords } from './decode-record.ts'
@@ -17,7 +18,7 @@ import { OutageGuard } from './outage-guard.ts'
 import { type Part, toRequest } from './part.ts'
 import { type PartitionState, placeBatch } from './partition.ts'
 import { PositionWatch } from './position-watch.ts'
-import { readSurePositions, showLag, watermarksOf } from './positions.ts'
+import { readSurePositions, showEnds, showLag, watermarksOf } from './positions.ts'
 import type {
   EmptyRange,
   RecordBatch,
@@ -95,7 +96,6 @@ export class Worker implements SourceListener {
     const isReading = this.#recovery === undefined && this.#assigned !== undefined && !this.#isStopping
     if (!isReading || state === undefined || state.stopped !== undefined) return undefined
     const generation = this.#generation
-    state.highWatermark = batch.highWatermark
     state.inHand = true
     try {
       const records = await this.#place(state, batch)
@@ -118,12 +118,16 @@ export class Worker implements SourceListener {
     }
   }
 
-  empty({ partition, from, to, highWatermark }: EmptyRange): void {
+  empty({ partition, from, to }: EmptyRange): void {
     const state = this.#partitions.get(partition)
     if (state === undefined || state.check !== null || this.#recovery !== undefined) return
-    state.highWatermark = highWatermark
     if (from <= state.read && to > state.read) state.read = to
     this.#closeOutageIfCaughtUp()
+  }
+
+  ends(partition: number, ends: Omit<Watermarks, 'low'>): void {
+    const state = this.#partitions.get(partition)
+    if (state !== undefined) showEnds(state, ends)
   }
 
   /** What /health says. */
@@ -295,7 +299,7 @@ export class Worker implements SourceListener {
 
   /** Without a record to write, no commit can show that all is well again. */
   #closeOutageIfCaughtUp(): void {
-    if (this.#started.every((state) => state.highWatermark <= state.read)) this.#outage.close()
+    if (this.#started.every((state) => state.lastStable <= state.read)) this.#outage.close()
   }
 
   #fetchStarted(): void {

@@ -97,6 +97,35 @@ test('what comes in and what is stored is told as rates, from two looks', async 
   assert.ok((lag?.produced_per_s ?? 0) > 0 && (lag?.stored_per_s ?? 0) > 0, JSON.stringify(lag))
 })
 
+test('a transaction that stays open: how much waits behind it, since when, and the command that ends it', async (t) => {
+  const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer({
+    transactionalId: 'another',
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  t.after(async () => await producer.disconnect())
+  await producer.connect()
+  await send([record(1)], Date.now() - 600_000) // Kafka finds a time by the records before it
+  const transaction = await producer.transaction()
+  const timestamp = String(Date.now() - 300_000)
+  await transaction.send({ topic: 'events', messages: [{ value: record(2), partition: 0, timestamp }] })
+  await send([record(3), record(4)])
+  const { code, findings, lag } = await doctor()
+  assert.deepEqual(alarms(findings), ['warning lag', 'warning transactions'])
+  assert.match(
+    textOf(findings, 'transactions'),
+    /^3 records of partition 0 wait behind an open transaction of another producer, since \S+Z \(5 min\)/,
+  )
+  assert.match(
+    findings.find(({ check }) => check === 'transactions')?.mend ?? '',
+    /abort --topic events --partition 0 --start-offset 1$/,
+  )
+  assert.deepEqual([code, lag?.records], [1, 3])
+  await transaction.commit()
+  await until('stored', async () => (await pipeline.countEvents()) === 4)
+  assert.deepEqual(alarms((await doctor()).findings), [])
+})
+
 test("the topic's settings: retention, size, compaction, replicas that are not there", async () => {
   await alterTopic({
     'retention.ms': String(HOUR_MS),

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import type { Producer, Transaction } from 'kafkajs'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { seededRandom } from '../../proof/drill/plan.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { idOf, kafkaClient, record, withProducer } from '../support/records.ts'
 import { caughtUp, untilHealth } from '../support/sink-health.ts'
 import { until } from '../support/until.ts'
 
 /* Other producers' transactions in the topic: only what was committed is stored, and nothing counts as lost. */
+
+/** The sink looks every 10 s at what may have made its positions void. */
+const TWO_LOOKS_MS = 22_000
 
 let pipeline: Pipeline
 let sink: NodeService
@@ -158,6 +162,96 @@ test('I9: an open transaction holds back what follows it, and only that; its end
   assert.deepEqual(await stored(400, 419), [400, 401, 402, 411])
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
+
+test('I2: verify calls held back what an open transaction holds back, not MISSING; after its end all is judged', async () => {
+  const producer = await transactional('i')
+  const committed = await producer.transaction()
+  await within(committed, 5, 500)
+  await plain(5, 501, 502)
+  await plain(6, 510, 511)
+  await isStored(511)
+  await pipeline.query('UPDATE events SET event_id = gen_random_uuid() WHERE user_id = 510')
+  const held = await pipeline.verify(acked(500, 501, 502, 510, 511))
+  await pipeline.query('UPDATE events SET event_id = $1 WHERE user_id = 510', [idOf(510)])
+  assert.equal(held.ok, false)
+  assert.deepEqual(held.held_back, [{ partition: 5, from: '0', to: '3' }])
+  assert.match(
+    held.problems.join(),
+    /^partition 5: offsets 0 to 2 are held back by an open transaction .*find-hanging --topic events/,
+  )
+  assert.deepEqual([held.held_back_count, held.acked_not_judged, held.acked_stored], [3, 3, 1])
+  assert.deepEqual(
+    held.acked_missing.map(({ event_id, offset }) => [event_id, offset]),
+    [[idOf(510), '0']],
+    'what was read and is in no table is missing all the same',
+  )
+  await committed.commit()
+  await isStored(502)
+  const whole = await pipeline.verify(acked(500, 501, 502, 510, 511))
+  assert.deepEqual([whole.ok, whole.acked_stored, whole.held_back], [true, 5, []], JSON.stringify(whole))
+
+  const aborted = await producer.transaction()
+  await within(aborted, 5, 520)
+  await plain(5, 521)
+  await aborted.abort()
+  await isStored(521)
+  const judged = await pipeline.verify(acked(520, 521))
+  assert.deepEqual([judged.acked_stored, judged.acked_not_judged, judged.problems], [1, 0, []])
+  assert.deepEqual(
+    judged.acked_missing.map(({ event_id }) => event_id),
+    [idOf(520)],
+  )
+})
+
+test('I5: what an open transaction holds back is lag, keeps no outage open, and does not make the sink start over', async () => {
+  const producer = await transactional('j')
+  const aborted = await producer.transaction()
+  await within(aborted, 7, 700)
+  await aborted.abort() // with its marker, two offsets to pass over
+  const open = await producer.transaction()
+  await within(open, 7, 710)
+  await plain(7, 711, 712)
+  await heldBack()
+  const metrics = await (await fetch(`${sink.url}/metrics`)).text()
+  assert.match(metrics, /^firehose_sink_lag\{partition="7"\} 3$/m)
+  assert.match(metrics, /^firehose_sink_held_back\{partition="7"\} 3$/m)
+
+  await pipeline.backend.postgres.kill()
+  await untilHealth('paused', sink, ({ state }) => state === 'paused')
+  await pipeline.backend.postgres.start()
+  await untilHealth('running again, with nothing to write', sink, ({ state }) => state === 'running')
+  await heldBack()
+
+  const states = new Set<string>()
+  const end = performance.now() + TWO_LOOKS_MS
+  await until(
+    'the sink has looked at its positions twice',
+    async () => {
+      states.add(String((await sink.health())?.state))
+      return performance.now() > end
+    },
+    2 * TWO_LOOKS_MS,
+  )
+  assert.deepEqual([...states], ['running'], 'it reads its offsets again')
+  await open.commit()
+  await isStored(712)
+  assert.deepEqual(await stored(700, 799), [710, 711, 712])
+  assert.equal((await caughtUp(sink)).partitions[7]?.held_back, 0)
+})
+
+/** Three offsets of partition 7. */
+async function heldBack(): Promise<void> {
+  await untilHealth('three are held back', sink, ({ partitions }) =>
+    partitions.some(({ partition, lag, held_back }) => partition === 7 && lag === 3 && held_back === 3),
+  )
+}
+
+/** A file that says that these were acknowledged. */
+function acked(...numbers: number[]): string {
+  const file = pipeline.path('acked.tsv')
+  writeFileSync(file, numbers.map((n) => `${idOf(n)}\t${record(n)}\n`).join(''))
+  return file
+}
 
 async function isStored(n: number): Promise<void> {
   await until(`event ${n} is stored`, async () => (await stored(n, n)).length === 1)

@@ -178,6 +178,7 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
     acked_stored: 3,
     acked_dead: 0,
     acked_not_yet_read: 1,
+    acked_not_judged: 0,
     acked_missing_count: 0,
     acked_missing: [],
     acked_different_count: 0,
@@ -192,6 +193,8 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
     different_count: 0,
     different: [],
     not_yet_read: 6,
+    held_back: [],
+    held_back_count: 0,
     problems: [],
   })
   assert.deepEqual(await ownGroups(), [], 'its group is deleted')

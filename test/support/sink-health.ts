@@ -7,7 +7,7 @@ export interface SinkHealth {
   state: string
   reason?: string
   needs_person: boolean
-  partitions: { partition: number; next_offset: number; lag: number; stopped?: string }[]
+  partitions: { partition: number; next_offset: number; lag: number; held_back: number; stopped?: string }[]
   total_stored: number
   total_duplicates: number
   total_dead: number

@@ -174,14 +174,23 @@ testBroken([
     'the topic was recreated',
     withBetween({
       watermarks: new Map([
-        [0, { low: 0n, high: 7n }],
-        [1, { low: 0n, high: 100n }],
+        [0, { low: 0n, lastStable: 7n, high: 7n }],
+        [1, { low: 0n, lastStable: 100n, high: 100n }],
       ]),
     }),
     'offsets',
     'critical',
     /partition 0 ends at offset 7, but 100 was written/,
   ],
+  [
+    'a transaction that is open for two minutes',
+    held(120),
+    'transactions',
+    'warning',
+    /^7 records of partition 1 wait behind an open transaction of another producer, since 2026-01-02T03:02:05Z \(2 min\)/,
+  ],
+  ['one that is open for a moment', held(10), 'transactions', 'note', /the sink cannot pass it\.$/],
+  ['one that hangs', held(1_000), 'transactions', 'critical', /Kafka should have ended it after 15 min/],
   [
     'another cluster',
     withBetween({ offsets: { foreignCluster: 'other', offsets: new Map() } }),
@@ -191,7 +200,7 @@ testBroken([
   ],
   [
     'records expired',
-    withBetween({ watermarks: new Map([[0, { low: 130n, high: 150n }]]) }),
+    withBetween({ watermarks: new Map([[0, { low: 130n, lastStable: 150n, high: 150n }]]) }),
     'offsets',
     'critical',
     /30 records of partition 0 expired/,
@@ -285,6 +294,13 @@ test('api: no API at the default address is a warning where events were stored, 
   assert.equal(levelOf({ ...unread, between: withBetween({ offsets: NO_OFFSETS }).between }), 'note')
   assert.equal(levelOf({ ...unread, kafka: failed, between: undefined }), 'note')
 })
+
+/** Records of partition 1 behind a transaction that is open for so long. */
+function held(seconds: number): Facts {
+  const atMs = Date.parse('2026-01-02T03:04:05Z')
+  const heldBack = [{ partition: 1, from: 93n, to: 100n }]
+  return withBetween({ atMs, heldBack, heldSinceMs: atMs - seconds * 1_000 })
+}
 
 function api(answer: { ready: boolean; reason: string | undefined; health: object }): Facts {
   return { ...healthy(), api: { ...healthy().api, answer: ok({ ...answer, health: {} }) } }

@@ -99,9 +99,12 @@ function healthyBetween(): Between {
       foreignCluster: undefined,
       offsets: new Map([0, 1].map((partition) => [partition, { partition, nextOffset: 100n, last: null }])),
     },
-    watermarks: new Map([0, 1].map((partition) => [partition, { low: 0n, high: 100n }])),
+    watermarks: new Map([0, 1].map((partition) => [partition, { low: 0n, lastStable: 100n, high: 100n }])),
     group: healthyKafka().group,
     locks: [],
+    atMs: Date.parse('2026-01-02T03:04:05Z'),
+    heldBack: [],
+    heldSinceMs: undefined,
     progress: { seconds: 2, produced: 0, stored: 0, unread: 0, oldestS: 0 },
   }
 }

@@ -25,7 +25,7 @@ const STARTS: [name: string, StoredOffset, low: bigint, high: bigint, seek: bigi
 ]
 for (const [name, offset, low, high, seek, checked] of STARTS) {
   test(`read: ${name}`, () => {
-    assert.deepEqual(decideStart(offset, { low, high }), {
+    assert.deepEqual(decideStart(offset, { low, lastStable: high }), {
       kind: 'read',
       seek,
       check: checked ? offset.last : null,
@@ -40,7 +40,7 @@ test('stop: Kafka ends before what was written, or does not know the partition',
     [stored(1n, null), 0n],
     [stored(0n, null), -1n],
   ] as const) {
-    const start = decideStart(offset, { low: 0n, high })
+    const start = decideStart(offset, { low: 0n, lastStable: high })
     assert.ok(start.kind === 'stop')
     assert.match(
       start.reason,
@@ -58,7 +58,7 @@ test('no written offset is read as new, none that is unread is passed over', () 
   fc.assert(
     fc.property(offset, fc.option(offset), offset, offset, (next, last, low, length) => {
       fc.pre(last === null || last < next)
-      const start = decideStart(stored(next, last), { low, high: low + length })
+      const start = decideStart(stored(next, last), { low, lastStable: low + length })
       if (low + length < next) return assert.equal(start.kind, 'stop')
       assert.ok(start.kind === 'read')
       assert.ok(start.seek <= next, 'never beyond what was written')
