@@ -1,4 +1,6 @@
 import { Client } from 'pg'
+import { onFetched } from '../runtime/kafkajs-mends.ts'
+import { MarkerCheck } from './marker-check.ts'
 import { describeTopic, type KafkaAccess, type PartitionEnds, readTopic, type Unread } from './read-topic.ts'
 import { boundsOf, offsetProblems, type SinkOffset } from './sink-bounds.ts'
 import { addFinding, emptyVerdict, type Finding, type FindingKind, type Verdict } from './verdict.ts'
@@ -104,12 +106,17 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
   total = partitions.reduce((sum, { low, high }) => sum + Number(high - low), 0)
 
   const comparison = new RecordComparison(context, bounds)
+  const markers = new MarkerCheck()
+  const stopMarkers = onFetched((fetched) => {
+    if (fetched.topic === topic) markers.take(fetched)
+  })
   const unread = await readTopic(access, topic, partitions, {
     onRecords: async (records) => await comparison.take(records),
     stuckMs: options.stuckMs ?? STUCK_MS,
     ...(signal === undefined ? {} : { signal }),
-  })
+  }).finally(stopMarkers)
   await comparison.end()
+  verdict.problems.push(...markers.problems())
   if (unread.length > 0) noteUnread(context, unread, (await describeTopic(access, topic)).partitions)
   await judgePending(context)
   verdict.problems.push(...(await storedTwice(client)))

@@ -7,12 +7,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { createRequire } from 'node:module'
 
 /** A record as kafkajs decodes it. */
-interface FetchedMessage {
+export interface FetchedMessage {
   offset: string
   key: Buffer | null
-  /** A record that kafkajs keeps from its users; it counts for where the batch ends. */
+  /** A record that kafkajs keeps from its users, a marker or an aborted one; it counts for where the batch ends. */
   isControlRecord: boolean
-  batchContext?: { producerId: string; inTransaction: boolean }
+  /** Undefined of records as Kafka wrote them before it had transactions. */
+  batchContext?: { producerId: string; inTransaction: boolean; isControlBatch: boolean }
 }
 
 interface FetchedPartition {
@@ -56,39 +57,44 @@ broker.fetch = async function (request) {
   for (const { topicName, partitions } of response.responses) {
     for (const partition of partitions) {
       hideAborted(partition)
-      tellEnds(topicName, partition)
+      tell(topicName, partition)
     }
   }
   return response
 }
 
-/** Where a partition ended at the time of a fetch. */
-export interface FetchedEnds {
+/** What a fetch brought of a partition, and where that ended at the time. */
+export interface Fetched {
   topic: string
   partition: number
+  /** Also markers and aborted records, and some from before the offset that was asked for. */
+  messages: readonly FetchedMessage[]
   /** The last stable offset: nothing from here on may be read while a transaction that began here is open. */
   lastStable: bigint
   /** The high watermark: the offset after the last record. */
   high: bigint
 }
 
-const listeners = new Set<(ends: FetchedEnds) => void>()
+const listeners = new Set<(fetched: Fetched) => void>()
 
 /**
- * Tells of each fetch of this process where the partitions ended: kafkajs keeps the last stable offset to itself, and
- * of a fetch that brings nothing, which is what an open transaction makes of it, it tells nothing at all.
+ * Tells of each fetch of this process: kafkajs keeps the last stable offset and the markers to itself, and of a fetch
+ * that brings nothing, which is what an open transaction makes of it, it tells nothing at all.
  *
  * @returns ends it
  */
-export function onFetchedEnds(listener: (ends: FetchedEnds) => void): () => void {
+export function onFetched(listener: (fetched: Fetched) => void): () => void {
   listeners.add(listener)
   return () => void listeners.delete(listener)
 }
 
-function tellEnds(topic: string, { partition, lastStableOffset, highWatermark }: FetchedPartition): void {
+function tell(
+  topic: string,
+  { partition, lastStableOffset, highWatermark, messages }: FetchedPartition,
+): void {
   const [lastStable, high] = [BigInt(lastStableOffset), BigInt(highWatermark)]
   if (lastStable < 0n || high < 0n) return
-  for (const listener of listeners) listener({ topic, partition, lastStable, high })
+  for (const listener of listeners) listener({ topic, partition, messages, lastStable, high })
 }
 
 const uncommitted = new AsyncLocalStorage<true>()
@@ -112,8 +118,11 @@ function isAbortMarker(key: Buffer | null): boolean {
   return key !== null && key.length >= 4 && key.readInt16BE(2) === 0
 }
 
-/** A producer's records are aborted from the first offset of an aborted transaction up to its abort marker. */
-function hideAborted(partition: FetchedPartition): void {
+/**
+ * A producer's records are aborted from the first offset of an aborted transaction up to its abort marker. Makes control
+ * records of them, and empties the list, so that kafkajs has nothing left to decide.
+ */
+export function hideAborted(partition: Pick<FetchedPartition, 'abortedTransactions' | 'messages'>): void {
   const waiting = (partition.abortedTransactions ?? [])
     .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: BigInt(firstOffset) }))
     .toSorted((a, b) => Number(a.firstOffset - b.firstOffset))

@@ -1,6 +1,6 @@
 import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
-import { onFetchedEnds } from '../runtime/kafkajs-mends.ts'
+import { onFetched } from '../runtime/kafkajs-mends.ts'
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { probeDelayMs } from './outage.ts'
@@ -71,8 +71,8 @@ export class KafkaRecordSource implements RecordSource {
         if (payload.batchSize === 0 && payload.firstOffset !== null) listener.empty(toEmptyRange(payload))
       })
       watchFetches(consumer, listener)
-      const stopEnds = onFetchedEnds(({ topic, partition, ...ends }) => {
-        if (topic === this.#options.topic) listener.ends(partition, ends)
+      const stopEnds = onFetched(({ topic, partition, lastStable, high }) => {
+        if (topic === this.#options.topic) listener.ends(partition, { lastStable, high })
       })
       let failure: Error | void
       try {

@@ -5,7 +5,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { migrate } from '../../sink-worker/migrate.ts'
 import { alarms, diagnose, type Diagnosis, textOf } from '../support/diagnosis.ts'
-import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { kafkaClient, record, transactionalProducer, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
 /* The doctor on a real Kafka and PostgreSQL: things are broken one by one, and it has to name each, and it alone. */
@@ -98,13 +98,8 @@ test('what comes in and what is stored is told as rates, from two looks', async 
 })
 
 test('a transaction that stays open: how much waits behind it, since when, and the command that ends it', async (t) => {
-  const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer({
-    transactionalId: 'another',
-    maxInFlightRequests: 1,
-    idempotent: true,
-  })
+  const producer = await transactionalProducer(pipeline.backend.kafka.bootstrapServers, 'another')
   t.after(async () => await producer.disconnect())
-  await producer.connect()
   await send([record(1)], Date.now() - 600_000) // Kafka finds a time by the records before it
   const transaction = await producer.transaction()
   const timestamp = String(Date.now() - 300_000)

@@ -7,7 +7,7 @@ import { PostgresTap } from '../../proof/drill/postgres-tap.ts'
 import { TcpProxy } from '../../proof/drill/tcp-proxy.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { metricOf } from '../support/metrics.ts'
-import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { kafkaClient, record, transactionalProducer, withProducer } from '../support/records.ts'
 import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'
 import { expireBefore, forgetAll, withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
@@ -249,13 +249,7 @@ async function send(partition: number, ...ns: number[]): Promise<void> {
 }
 
 async function transactional(): Promise<Producer> {
-  const producer = kafkaClient(bootstrapServers).producer({
-    transactionalId: 'another-producer',
-    maxInFlightRequests: 1,
-    idempotent: true,
-  })
-  await producer.connect()
-  return producer
+  return await transactionalProducer(bootstrapServers, 'another-producer')
 }
 
 async function transact(partition: number, commits: boolean, ...ns: number[]): Promise<void> {

@@ -5,7 +5,7 @@ import type { Producer, Transaction } from 'kafkajs'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { seededRandom } from '../../proof/drill/plan.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { idOf, kafkaClient, record, withProducer } from '../support/records.ts'
+import { idOf, record, transactionalProducer, withProducer } from '../support/records.ts'
 import { caughtUp, untilHealth } from '../support/sink-health.ts'
 import { until } from '../support/until.ts'
 
@@ -27,15 +27,9 @@ after(async () => {
   await pipeline?.close()
 })
 
-/** A producer of others, with transactions. */
 async function transactional(name: string): Promise<Producer> {
-  const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer({
-    transactionalId: name,
-    maxInFlightRequests: 1,
-    idempotent: true,
-  })
+  const producer = await transactionalProducer(pipeline.backend.kafka.bootstrapServers, name)
   producers.push(producer)
-  await producer.connect()
   return producer
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, afterEach, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { kafkaClient, record, withProducer } from '../support/records.ts'
+import { record, transactionalProducer, withProducer } from '../support/records.ts'
 import { sinkCommand } from '../support/sink-command.ts'
 import { caughtUp, stopped, storedRows } from '../support/sink-health.ts'
 import { createTopic, deleteTopic, expireBefore, forgetAll } from '../support/topic.ts'
@@ -138,12 +138,7 @@ test('a database restored from an older backup is filled again from Kafka', asyn
 })
 
 test('transaction markers and aborted transactions of other producers are no gaps', async () => {
-  const producer = kafkaClient(bootstrapServers).producer({
-    transactionalId: 'another-producer',
-    maxInFlightRequests: 1,
-    idempotent: true,
-  })
-  await producer.connect()
+  const producer = await transactionalProducer(bootstrapServers, 'another-producer')
   const transact = async (from: number, commit: boolean): Promise<void> => {
     const transaction = await producer.transaction()
     const messages = Array.from({ length: 10 }, (_, index) => ({ value: record(from + index), partition: 0 }))

@@ -22,6 +22,17 @@ export async function withProducer<T>(
   }
 }
 
+/** A connected producer of others, with transactions of this name. */
+export async function transactionalProducer(bootstrapServers: string, name: string): Promise<Producer> {
+  const producer = kafkaClient(bootstrapServers).producer({
+    transactionalId: name,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  await producer.connect()
+  return producer
+}
+
 /** The id of test event `n`. */
 export function idOf(n: number): string {
   return `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`
