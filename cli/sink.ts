@@ -1,12 +1,12 @@
 import { canonicalTimestamp } from '../event/timestamp.ts'
 import { createLogger } from '../runtime/log.ts'
+import { RecordReader } from '../runtime/record-reader.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 import { Database } from '../sink-worker/database.ts'
 import type { TopicDescription } from '../sink-worker/record-source.ts'
-import { findStopped, moveOffsets, type Target } from '../sink-worker/resolve.ts'
+import { findStopped, moveOffsets, type ReadRecords, type Target } from '../sink-worker/resolve.ts'
 import { KafkaTopicInspector } from '../sink-worker/topic-inspector.ts'
-import { readDigests } from '../proof/read-digests.ts'
 import { parseArgsOrExit } from './args.ts'
 
 const HELP = `Usage: npm run sink                                        start the sink worker
@@ -80,12 +80,16 @@ async function adoptTargets({ database, description, config }: Place): Promise<T
     throw new Error('the topic is compacted, which drops events: set its cleanup.policy to "delete"')
   if (values.all || values.partition.length > 0)
     return partitionsOr(description).map((partition) => ({ partition, offset: 0n }))
-  const stopped = await findStopped(
-    database,
-    description,
-    config.topic.name,
-    async (offsets) => await readDigests(config.kafka, config.topic.name, offsets),
-  )
+  const { kafka, topic } = config
+  const read: ReadRecords = async (offsets) => {
+    const reader = new RecordReader(kafka, topic.name, 'firehose-adopt', createLogger('sink', 'silent'))
+    try {
+      return await reader.read(offsets)
+    } finally {
+      await reader.close()
+    }
+  }
+  const stopped = await findStopped(database, description, topic.name, read)
   for (const [partition, reason] of stopped) console.log(`partition ${partition} is stopped: ${reason}`)
   if (stopped.size === 0)
     throw new Error('no partition is stopped; --partition N or --all read what is there again all the same')

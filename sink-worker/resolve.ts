@@ -1,8 +1,10 @@
 import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
 import { lastRecordIsAnother, lastRecordIsGone, readOffsets } from './offsets.ts'
+import { digestOf } from './partition.ts'
 import { decidePosition, watermarksOf } from './positions.ts'
 import type { TopicDescription } from './record-source.ts'
+import type { KafkaRecord } from './records.ts'
 
 /**
  * What a person decides about offsets that stopped a partition (I9). Both only move offsets: what is stored stays, and
@@ -17,8 +19,10 @@ export function originalClusterId(clusterId: string): string {
   return clusterId.split(UNTIL, 1)[0] ?? clusterId
 }
 
-/** Gives the digest (digestOf) of the record at each offset; a partition is left out when no record is there. */
-export type ReadDigests = (offsets: ReadonlyMap<number, bigint>) => Promise<ReadonlyMap<number, Buffer>>
+/** Reads the record at one offset of each partition; a partition is left out when no record is there. */
+export type ReadRecords = (
+  offsets: ReadonlyMap<number, bigint>,
+) => Promise<ReadonlyMap<number, Pick<KafkaRecord, 'value'>>>
 
 /**
  * The partitions that a sink stops, or would stop, and why: decided as the sink does, the comparison of the record
@@ -28,7 +32,7 @@ export async function findStopped(
   db: Database,
   description: TopicDescription,
   topic: string,
-  readDigests: ReadDigests,
+  readRecords: ReadRecords,
 ): Promise<Map<number, string>> {
   const loaded = await readOffsets(db, { clusterId: description.clusterId, topic })
   const reasons = new Map<number, string>()
@@ -38,11 +42,11 @@ export async function findStopped(
     if (start.kind === 'stop') reasons.set(partition, start.reason)
     else if (start.check !== null) checks.set(partition, start.check)
   }
-  const found = await readDigests(new Map([...checks].map(([partition, { offset }]) => [partition, offset])))
+  const found = await readRecords(new Map([...checks].map(([partition, { offset }]) => [partition, offset])))
   for (const [partition, { offset, digest }] of checks) {
     const now = found.get(partition)
     if (now === undefined) reasons.set(partition, lastRecordIsGone(offset))
-    else if (!now.equals(digest)) reasons.set(partition, lastRecordIsAnother(offset))
+    else if (!digestOf(now).equals(digest)) reasons.set(partition, lastRecordIsAnother(offset))
   }
   return reasons
 }

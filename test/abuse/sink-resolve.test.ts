@@ -3,7 +3,7 @@ import { after, afterEach, beforeEach, test } from 'node:test'
 import type { Message } from 'kafkajs'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { record, withProducer } from '../support/records.ts'
+import { record, transactionalProducer, withProducer } from '../support/records.ts'
 import { sinkCommand } from '../support/sink-command.ts'
 import { caughtUp, stopped, storedRows, untilHealth } from '../support/sink-health.ts'
 import { configureTopic, createTopic, deleteTopic, forgetAll } from '../support/topic.ts'
@@ -57,6 +57,21 @@ test('I9: a recreated topic of the same length stops its partition alone; adopt 
   assert.match(await command('adopt', '--all'), /partition 2: from 1, next offset is now 0/)
   await caughtUp(sink)
   assert.equal(await pipeline.countEvents(), 26)
+})
+
+test('I9: adopt finds a recreated topic that has an aborted record where the last one was', async () => {
+  await send(0, 1)
+  await untilHealth('stored', sink, ({ total_stored }) => total_stored === 1)
+  await sink.stop(10_000)
+  await recreate()
+  const producer = await transactionalProducer(bootstrapServers, 'another')
+  const transaction = await producer.transaction()
+  await transaction.send({ topic: 'events', messages: [{ value: record(1), partition: 0 }] })
+  await transaction.abort()
+  await producer.disconnect()
+  const said = await command('adopt', '--dry-run')
+  assert.match(said, /^partition 0 is stopped: the record at offset 0, written before, is gone/)
+  assert.doesNotMatch(said, /partition [12] is stopped/)
 })
 
 test('I9: the topic recreated shorter while the sink runs stops it aloud, adopt brings it on while it runs', async () => {

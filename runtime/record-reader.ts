@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto'
+import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
+import { createKafka, type KafkaConnection } from './kafka-client.ts'
+import type { Logger } from './log.ts'
+
+export interface SingleRecord {
+  value: Buffer | null
+  /** Milliseconds since 1970, as Kafka has it. */
+  timestampMs: number
+}
+
+interface Wanted {
+  offset: bigint
+  done: (record: SingleRecord | undefined) => void
+  fail: (error: Error) => void
+}
+
+/** Kafka delivers nothing for so long: then it does not have it. */
+const READ_LIMIT_MS = 15_000
+const JOIN_LIMIT_MS = 30_000
+/** How long kafkajs sleeps while all partitions are paused, which is how soon it sees what is wanted. */
+const IDLE_MS = 250
+
+/**
+ * Reads single records by their coordinates. kafkajs reads only as a member of a group, so there is one for it, made
+ * for the first record and deleted at the end; it commits nothing.
+ */
+export class RecordReader {
+  readonly #kafka: Kafka
+  readonly #topic: string
+  readonly #groupId: string
+  /** By partition. */
+  readonly #wanted = new Map<number, Wanted>()
+  #starting: Promise<Consumer> | undefined
+  #consumer: Consumer | undefined
+  #assigned: number[] = []
+
+  /** @param name what reads, in the names of the client and of the group */
+  constructor(connection: KafkaConnection, topic: string, name: string, logger: Logger) {
+    this.#kafka = createKafka(connection, name, logger)
+    this.#groupId = `${name}-${randomUUID()}`
+    this.#topic = topic
+  }
+
+  /**
+   * The record at one offset of each partition; a partition that has no record there any more is left out. One call at
+   * a time.
+   *
+   * @throws when Kafka fails, or does not say within 15 s whether there is a record
+   */
+  async read(offsets: ReadonlyMap<number, bigint>): Promise<Map<number, SingleRecord>> {
+    const found = new Map<number, SingleRecord>()
+    if (offsets.size === 0) return found
+    this.#starting ??= this.#start()
+    const consumer = await this.#starting
+    const answers = [...offsets].map(async ([partition, offset]) => {
+      const { promise, resolve, reject } = Promise.withResolvers<SingleRecord | undefined>()
+      this.#wanted.set(partition, { offset, done: resolve, fail: reject })
+      const record = await promise
+      if (record !== undefined) found.set(partition, record)
+    })
+    const timer = setTimeout(() => {
+      const [partition] = this.#wanted.keys()
+      this.#fail(new Error(`partition ${partition} was not delivered within ${READ_LIMIT_MS / 1_000} s`))
+    }, READ_LIMIT_MS)
+    this.#fetchWanted(consumer)
+    try {
+      await Promise.all(answers)
+      return found
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async close(): Promise<void> {
+    const consumer = this.#consumer
+    if (consumer === undefined) return
+    await consumer.disconnect().catch(() => {})
+    const admin = this.#kafka.admin()
+    try {
+      await admin.connect()
+      await admin.deleteGroups([this.#groupId])
+    } catch {
+      // Kafka forgets empty groups by itself.
+    } finally {
+      await admin.disconnect().catch(() => {})
+    }
+  }
+
+  async #start(): Promise<Consumer> {
+    const consumer = this.#kafka.consumer({
+      groupId: this.#groupId,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: IDLE_MS,
+    })
+    this.#consumer = consumer
+    const { promise: joined, resolve, reject } = Promise.withResolvers<void>()
+    joined.catch(() => {}) // when connecting has failed, nobody waits for it
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      this.#assigned = payload.memberAssignment[this.#topic] ?? []
+      this.#pause(consumer, this.#assigned) // before anything is fetched: only what is asked for is read
+      this.#fetchWanted(consumer)
+      resolve()
+    })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      reject(payload.error)
+      this.#fail(payload.error)
+    })
+    // eachBatch is not called for a fetch without a record: markers and aborted ones.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize === 0) this.#take(consumer, payload.partition, [], payload.lastOffset)
+    })
+    const timer = setTimeout(() => reject(new Error('joining a group took too long')), JOIN_LIMIT_MS)
+    try {
+      await consumer.connect()
+      await consumer.subscribe({ topic: this.#topic, fromBeginning: true })
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        eachBatch: async (payload) => {
+          const { batch } = payload
+          if (!payload.isStale()) this.#take(consumer, batch.partition, batch.messages, batch.lastOffset())
+        },
+      })
+      await joined
+    } finally {
+      clearTimeout(timer)
+    }
+    return consumer
+  }
+
+  #fetchWanted(consumer: Consumer): void {
+    for (const [partition, { offset }] of this.#wanted) {
+      consumer.seek({ topic: this.#topic, partition, offset: offset.toString() })
+    }
+    consumer.resume([{ topic: this.#topic, partitions: [...this.#wanted.keys()] }])
+  }
+
+  /** Answers with what was fetched of a partition, unless that is from before what is wanted. */
+  #take(consumer: Consumer, partition: number, messages: readonly KafkaMessage[], lastOffset: string): void {
+    const wanted = this.#wanted.get(partition)
+    if (wanted === undefined || BigInt(lastOffset) < wanted.offset) return
+    this.#wanted.delete(partition)
+    this.#pause(consumer, [partition])
+    const message = messages.find(({ offset }) => BigInt(offset) === wanted.offset)
+    wanted.done(
+      message === undefined ? undefined : { value: message.value, timestampMs: Number(message.timestamp) },
+    )
+  }
+
+  #fail(error: Error): void {
+    for (const { fail } of this.#wanted.values()) fail(error)
+    this.#wanted.clear()
+  }
+
+  #pause(consumer: Consumer, partitions: number[]): void {
+    if (partitions.length > 0) consumer.pause([{ topic: this.#topic, partitions }])
+  }
+}
