@@ -119,7 +119,7 @@ function printVerdict(verdict: Verdict): void {
     ['  stored', verdict.acked_stored],
     ['  dead letters', verdict.acked_dead],
     ['  in Kafka, not yet read', verdict.acked_not_yet_read],
-    ['  not found, may be held back', verdict.acked_not_judged],
+    ['  not found, not judged', verdict.acked_not_judged],
     ['  missing', verdict.acked_missing_count],
     ['  different', verdict.acked_different_count],
   ]

@@ -19,7 +19,7 @@ export interface Verdict {
   acked_stored: number
   acked_dead: number
   acked_not_yet_read: number
-  /** Not found, while open transactions hold back what may be theirs: neither stored nor missing can be said. */
+  /** Not found, but a part of the topic could not be read (held_back, problems): they may be there. */
   acked_not_judged: number
   acked_missing_count: number
   acked_missing: Finding[]

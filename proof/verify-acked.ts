@@ -46,7 +46,7 @@ async function judgePendingAfter(context: VerifyContext, line: string): Promise<
     client,
     fill,
     sql.JUDGE_ACKED,
-    [clusterId, topic, context.isHeldBack],
+    [clusterId, topic, context.isIncomplete],
     async () => await settle(context),
   )
   return last
@@ -59,7 +59,7 @@ async function judgeLines(context: VerifyContext, lines: readonly AckedLine[]): 
     client,
     async () => await copyRows(client, 'verify_acked', lines, row),
     sql.JUDGE_ACKED,
-    [clusterId, topic, context.isHeldBack],
+    [clusterId, topic, context.isIncomplete],
     async () => {
       const count = await countsOf(client, sql.COUNT_ACKED)
       const [stored, dead] = [count('stored'), count('dead')]

@@ -11,8 +11,8 @@ export interface VerifyContext {
   readonly verdict: Verdict
   /** Acknowledged events that were neither stored nor dead when they were looked up first. */
   pending: number
-  /** Whether open transactions hold back records: what is not found may be among them. */
-  isHeldBack: boolean
+  /** Whether a part of the topic could not be read: what is not found may be there. */
+  isIncomplete: boolean
   /** Takes what is missing or different, as it is found. */
   add(kind: FindingKind, finding: Finding): void
   /** Tells how far it is. */

@@ -185,9 +185,9 @@ export const COUNT_DISTINCT = `
 SELECT count(DISTINCT event_id) AS count FROM verify_matched, unnest(event_ids) AS event_id`
 
 /**
- * Judges the lines of verify_acked ($1 cluster, $2 topic, $3 whether records are held back). A dead letter past 1 MiB has no value to compare. With a record
+ * Judges the lines of verify_acked ($1 cluster, $2 topic, $3 whether a part of the topic could not be read). A dead letter past 1 MiB has no value to compare. With a record
  * yet to be read, a row that differs may be an earlier event's of the same id: what the sink will say of it is open;
- * so it is with a line of which no record was found while some are held back.
+ * so it is with a line of which no record was found while some could not be read.
  */
 export const JUDGE_ACKED = inBothForms(
   (as) => `

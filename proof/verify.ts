@@ -84,7 +84,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
     limits: { items: options.rangeRecords ?? RANGE_RECORDS, bytes: RANGE_BYTES },
     verdict,
     pending: 0,
-    isHeldBack: false,
+    isIncomplete: false,
     add: (kind, finding) => {
       addFinding(verdict, kind, finding)
       options.onFinding?.(kind, finding)
@@ -125,7 +125,8 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
 
 /** What was not read up to the end of the log, and why. */
 function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: readonly PartitionEnds[]): void {
-  const { verdict, topic } = context
+  const { verdict } = context
+  context.isIncomplete = true
   const lastStable = new Map(ends.map((each) => [each.partition, each.lastStable]))
   for (const { partition, from, to } of unread) {
     const range = `partition ${partition}: offsets ${from} to ${to - 1n}`
@@ -133,12 +134,11 @@ function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: rea
       verdict.problems.push(`${range} were not delivered by Kafka in time: verify again`)
       continue
     }
-    context.isHeldBack = true
     verdict.held_back.push({ partition, from: `${from}`, to: `${to}` })
     verdict.held_back_count += Number(to - from)
     verdict.problems.push(
-      `${range} are held back by an open transaction of another producer and were not judged: end it, or find it with ` +
-        `"kafka-transactions.sh find-hanging --topic ${topic}" and abort it, then verify again`,
+      `${range} are held back by an open transaction of another producer and were not judged: end it in its ` +
+        'producer, or abort it (kafka-transactions.sh find-hanging, abort: "npm run doctor" spells it), then verify again',
     )
   }
 }
