@@ -176,7 +176,7 @@ test('I1: one of two log directories of the broker fails: 503 not_accepted while
   await pipeline.backend.kafka.stop()
   rmSync(secondLogDir)
   // The broker may have made the newest topics again in the directory that was left, and takes none twice.
-  for (const other of others) rmSync(`${secondLogDir}.away/${other}-0`, { recursive: true, force: true })
+  for (const name of others) rmSync(`${secondLogDir}.away/${name}-0`, { recursive: true, force: true })
   renameSync(`${secondLogDir}.away`, secondLogDir)
   await pipeline.backend.kafka.start()
   await ready()
