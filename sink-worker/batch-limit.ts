@@ -19,6 +19,8 @@ export const NO_LIMIT: BatchLimit = {
 const LARGEST_LIMIT = 1 << 20
 /** A transaction that took less than this share of the time that it has may be twice as large. */
 const QUICK_SHARE = 0.25
+/** A limit of the server's may be one statement's alone: a transaction can take somewhat longer, and still be near it. */
+const CLEARLY_LONGER = 2
 
 /** After a transaction of so many records was given up as too slow. */
 export function limitAfterTimeout(limit: BatchLimit, records: number, durationMs: number): BatchLimit {
@@ -40,7 +42,8 @@ export function limitAfterStored(
   silenceMs: number,
 ): BatchLimit {
   // One that was given time shows that the other was ended for another reason: by hand (pg_cancel_backend), say.
-  const patienceMs = durationMs > limit.patienceMs ? NO_LIMIT.patienceMs : limit.patienceMs
+  const wasPatient = durationMs > limit.patienceMs * CLEARLY_LONGER
+  const patienceMs = wasPatient ? NO_LIMIT.patienceMs : limit.patienceMs
   const isQuick = durationMs <= Math.min(patienceMs, silenceMs) * QUICK_SHARE
   if (records < limit.records || !isQuick) return { ...limit, patienceMs }
   return limit.records * 2 > LARGEST_LIMIT ? NO_LIMIT : { records: limit.records * 2, patienceMs }

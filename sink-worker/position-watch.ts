@@ -42,28 +42,26 @@ export class PositionWatch {
     this.#timer = undefined
   }
 
-  /** Never rejects: an outage shows by itself. */
+  /** Never rejects. */
   async #areVoid(
     identity: TopicIdentity,
     states: readonly PartitionState[],
     earlierReads: ReadonlyMap<number, bigint>,
   ): Promise<boolean> {
     if (states.some(({ stopped }) => stopped !== undefined)) return true // a person may have resolved it
-    try {
-      const { database, inspector } = this.#parts
-      const wereMoved = async (): Promise<boolean> => await haveMoved(database, identity, states)
-      if (await this.#queue.between(wereMoved)) return true
-      const isStill = ({ partition, read, lastStable, inHand }: PartitionState): boolean =>
-        read < lastStable && read === earlierReads.get(partition) && !inHand
-      if (!states.some(isStill)) return false
-      // What Kafka had for us may have expired: kafkajs then waits at the new start of the log without a word.
-      const { partitions } = await inspector.describe()
-      return states.some(
-        (state) => isStill(state) && (partitions.get(state.partition)?.low ?? 0n) > state.read,
-      )
-    } catch {
-      return false
-    }
+    const { database, inspector } = this.#parts
+    const haveMovedNow = async (): Promise<boolean> => await haveMoved(database, identity, states)
+    // Where PostgreSQL does not answer, reading the positions again shows the outage, also without traffic.
+    if (await this.#queue.between(haveMovedNow).catch(() => true)) return true
+    const isStill = ({ partition, read, lastStable, inHand }: PartitionState): boolean =>
+      read < lastStable && read === earlierReads.get(partition) && !inHand
+    if (!states.some(isStill)) return false
+    // What Kafka had for us may have expired: kafkajs then waits at the new start of the log without a word.
+    const lows = await inspector.describe().then(
+      ({ partitions }) => partitions,
+      () => undefined, // Kafka's own outages show by themselves
+    )
+    return states.some((state) => isStill(state) && (lows?.get(state.partition)?.low ?? 0n) > state.read)
   }
 }
 

@@ -117,7 +117,10 @@ export class BatchStore {
 
   #remember(road: Road, head: WriteRequest, { result, durationMs }: StoredPart): void {
     const rows = head.rows.length
-    this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
+    // A split one has so many statements that its time says nothing of another.
+    if (road !== 'split') {
+      this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
+    }
     this.#singlyToGo = Math.max(0, this.#singlyToGo - 1)
     const isAllRefused = result.refused === rows && head.witnesses === undefined
     if (rows > 0) this.#refusedInARow = isAllRefused ? this.#refusedInARow + rows : 0

@@ -84,6 +84,7 @@ export class Worker implements SourceListener {
   lost(reason: Error): void {
     this.#assigned = undefined
     this.#generation += 1
+    this.#watch.stop()
     this.#outage.open(reason)
   }
 
@@ -140,6 +141,7 @@ export class Worker implements SourceListener {
   /** I8: lets the transaction that runs end, up to `limitMs`, takes nothing new, and closes the connection. */
   async stop(limitMs: number): Promise<void> {
     this.#stopSignal.abort()
+    this.#watch.stop()
     this.#parts.source.fetchOnly([])
     await Promise.race([this.#queue.idle(), sleep(limitMs)])
     this.#parts.database.destroy() // ends a write that PostgreSQL does not answer; it rolls back

@@ -190,7 +190,8 @@ async function trySegment(db: Database, segment: readonly DecodedRow[]): Promise
   } catch (error) {
     const kind = classifyError(error)
     if (kind !== 'row' && kind !== 'unique_violation') throw error // the latter: of a user's deferred constraint
-    await db.query('ROLLBACK TO SAVEPOINT segment')
+    // Released, too: else the dead letters would be written in a subtransaction, which no snapshot names (see `dlq`).
+    await db.queries('ROLLBACK TO SAVEPOINT segment; RELEASE SAVEPOINT segment')
     return { refused: true, error }
   }
 }

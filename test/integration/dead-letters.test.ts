@@ -226,6 +226,13 @@ test('I6: one bad client does not stop the others: where anything is stored, the
     await send(bad(550 + n)) // alone in its batch
     await until('buried', async () => await buried(550 + n))
   }
+  // A subtransaction would hide it from the snapshot with which `dlq` plans.
+  const [letter] = await pipeline.query<{ is_outside: boolean }>(
+    `SELECT d.xmin = o.xmin AS is_outside FROM dead_letters AS d JOIN sink_offsets AS o USING (cluster_id, topic, partition)
+     WHERE d.event_id = $1`,
+    [idOf(559)],
+  )
+  assert.equal(letter?.is_outside, true, 'the letter is of the transaction itself')
   await send(bad(560))
   const paused = await until('paused', async () => {
     const now = await sinkState()
