@@ -7,6 +7,7 @@ import { answerProblem } from './answer-problem.ts'
 import { docsRoutes } from './docs.ts'
 import type { createIngest } from './ingest.ts'
 import { openApiDocument } from './openapi.ts'
+import { isAlone } from './pipelining.ts'
 import { PROBLEMS } from './problem.ts'
 import { requestId } from './request-id.ts'
 import { RequestLog } from './request-log.ts'
@@ -60,7 +61,7 @@ function outermost({ logger, draining }: AppOptions) {
         if (!ctx.headerSent) answerProblem(ctx, 'internal', 'The server failed to handle this request.')
       }
     }
-    if (draining() && !ctx.headerSent) ctx.set('Connection', 'close')
+    if (draining() && isAlone(ctx.req) && !ctx.headerSent) ctx.set('Connection', 'close')
     if (ctx.state.problem === undefined) return
     requestLog.refused({
       request_id: id,

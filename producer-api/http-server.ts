@@ -21,6 +21,12 @@ const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
 }
 const NOT_HTTP = { kind: 'bad-request' as const, detail: 'The request could not be parsed as HTTP/1.1.' }
 
+export interface HttpServer {
+  server: Server
+  /** Ends the connections that wait for nothing, unless an answer of any is still on its way. */
+  endIdle: () => void
+}
+
 /**
  * An HTTP server whose own refusals are problem+json too.
  *
@@ -30,7 +36,7 @@ const NOT_HTTP = { kind: 'bad-request' as const, detail: 'The request could not 
 export function createHttpServer(
   handler: RequestHandler,
   options: { requestTimeoutMs: number; deliveryTimeoutMs: number; onCut: () => void },
-): Server {
+): HttpServer {
   const { requestTimeoutMs, deliveryTimeoutMs, onCut } = options
   const server = createServer({
     requireHostHeader: false,
@@ -41,12 +47,16 @@ export function createHttpServer(
   })
   // Ends clients that never read their answers: nothing else would, while their host lives.
   server.timeout = Math.max(requestTimeoutMs, deliveryTimeoutMs) + SILENCE_MARGIN_MS
-  const limited = limitPipelining(handler, onCut)
+  const { limited, owesAnswers } = limitPipelining(handler, onCut)
   server.on('request', limited)
   server.on('checkContinue', limited)
   server.on('checkExpectation', limited)
   server.on('clientError', answerParserError)
-  return server
+  const endIdle = (): void => {
+    // Node takes a connection for idle once its last answer was given to it, though most may still be unsent.
+    if (!owesAnswers()) server.closeIdleConnections()
+  }
+  return { server, endIdle }
 }
 
 function answerParserError(error: NodeJS.ErrnoException, socket: Duplex): void {

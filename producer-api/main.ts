@@ -57,7 +57,7 @@ const app = createApp({
   draining: () => draining,
 })
 const handle = app.callback()
-const server = createHttpServer((request, response) => void handle(request, response), {
+const { server, endIdle } = createHttpServer((request, response) => void handle(request, response), {
   requestTimeoutMs: config.requestTimeoutMs,
   deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
   onCut: () => (stats.connectionsCut += 1),
@@ -92,7 +92,7 @@ async function drain(): Promise<void> {
 
 async function lastAnswers(closed: Promise<void>): Promise<void> {
   // Connections that were busy when the server closed stay open when they become idle.
-  const idle = setInterval(() => server.closeIdleConnections(), 20)
+  const idle = setInterval(endIdle, 20)
   const limit = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
   await closed
   clearInterval(idle)
