@@ -83,6 +83,17 @@ test('I5: the last connection is taken when the sink must reconnect: paused with
   }
 })
 
+test('I5: PostgreSQL freezes while there is nothing to write: paused all the same, within seconds', async () => {
+  await until('the sink reads', async () => (await healthOf(service)).state === 'running')
+  await pipeline.backend.postgres.freeze()
+  try {
+    const paused = await pausedBy(service, /PostgreSQL has been silent|timeout/, 30_000)
+    assert.equal(paused.needs_person, false)
+  } finally {
+    await pipeline.backend.postgres.thaw()
+  }
+})
+
 test('I2: a real deadlock with another client: the sink tries again without a pause, all is stored once', async () => {
   const patient = await startSink(pipeline, 'sink 2', { DATABASE_URL: roleUrl, DATABASE_TIMEOUT_MS: '20000' })
   await service.stop(10_000)
