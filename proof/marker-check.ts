@@ -1,4 +1,6 @@
-import type { Fetched } from '../runtime/kafkajs-mends.ts'
+import { type Fetched, markerType } from '../runtime/kafkajs-mends.ts'
+
+const COMMIT = 1
 
 /** What was fetched of a producer's transaction that has not ended yet. */
 interface Running {
@@ -37,7 +39,7 @@ export class MarkerCheck {
       if (at < check.next || batchContext === undefined) continue
       check.next = at + 1n
       const { producerId, inTransaction, isControlBatch } = batchContext
-      if (isControlBatch) end(check, producerId, at, isCommit(key))
+      if (isControlBatch) end(check, producerId, at, markerType(key) === COMMIT)
       else if (inTransaction) {
         const running = check.running.get(producerId) ?? { shown: 0, hidden: 0 }
         running[isControlRecord ? 'hidden' : 'shown'] += 1
@@ -65,9 +67,4 @@ function end(check: PartitionCheck, producerId: string, at: bigint, committed: b
   if ((committed ? hidden : shown) === 0) return
   check.wrong += 1
   check.firstWrong ??= at
-}
-
-/** The type is the second int16 of a marker's key: 1 is "commit" (https://kafka.apache.org/documentation/#controlbatch). */
-function isCommit(key: Buffer | null): boolean {
-  return key?.readInt16BE(2) === 1
 }

@@ -99,6 +99,7 @@ function tell(
 
 const uncommitted = new AsyncLocalStorage<true>()
 const READ_UNCOMMITTED = 0
+const ABORT = 0
 
 /** kafkajs' admin calls in `work` see past open transactions: without it, the topic ends for them where one began. */
 export async function pastOpenTransactions<T>(work: () => Promise<T>): Promise<T> {
@@ -111,11 +112,13 @@ broker.listOffsets = async function (request) {
 }
 
 /**
- * The key of a control record is its version and its type, int16 each; 0 is the type "abort"
+ * What a control record says, by its key: version and type, int16 each; 0 is "abort", 1 "commit"
  * (https://kafka.apache.org/documentation/#controlbatch). The type alone says what it is, whatever the version.
+ *
+ * @returns undefined for a key too short to hold a type
  */
-function isAbortMarker(key: Buffer | null): boolean {
-  return key !== null && key.length >= 4 && key.readInt16BE(2) === 0
+export function markerType(key: Buffer | null): number | undefined {
+  return key !== null && key.length >= 4 ? key.readInt16BE(2) : undefined
 }
 
 /**
@@ -136,7 +139,7 @@ export function hideAborted(partition: Pick<FetchedPartition, 'abortedTransactio
       waiting.shift()
     }
     if (message.isControlRecord) {
-      if (isAbortMarker(message.key)) aborting.delete(producerId)
+      if (markerType(message.key) === ABORT) aborting.delete(producerId)
     } else if (inTransaction && aborting.has(producerId)) message.isControlRecord = true
   }
 }

@@ -29,6 +29,11 @@ test('I2: aborted records that were read are a problem, and so are committed one
   assert.match(problemsOf(lost, [marker(3, 'a', 'commit')]).join(), /ends at offset 3:/)
 })
 
+test('a marker whose key is too short to tell its type commits nothing, and stops nothing', () => {
+  const short = { ...marker(1, 'a', 'commit'), key: Buffer.from([0, 0]) }
+  assert.match(problemsOf([transactional(0, 'a'), short]).join(), /ends at offset 1:/)
+})
+
 test('records without a transaction are none of its business', () => {
   const plain: FetchedMessage = {
     ...transactional(0, '-1'),
