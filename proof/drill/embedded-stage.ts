@@ -41,8 +41,8 @@ export async function startEmbeddedStage(): Promise<Stage> {
   const proxies = [kafkaProxy]
   const close = async ({ keep }: CloseOptions) => {
     await pipeline.close({ keep })
-    if (keep) disk?.save(pipeline.path('postgres'))
     await Promise.all(proxies.map(async (proxy) => await proxy.close()))
+    if (keep) disk?.save(pipeline.path('postgres'))
     disk?.unmount()
   }
   try {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UserError } from '../../embedded/user-error.ts'
 import { spawnWatcher } from '../guard.ts'
 
 const SIZE_MIB = 512
@@ -13,14 +14,14 @@ const CHUNK = Buffer.alloc(1 << 20)
 /** A small file system in memory that can be filled up. */
 export class SmallDisk {
   readonly #dir: string
-  /** Unmounts if this process dies without doing so. */
+  /** Unmounts if this process dies without doing so, unless a line sends it away. */
   readonly #watcher
   readonly #filler: string
 
   private constructor(dir: string) {
     this.#dir = dir
     this.#filler = join(dir, 'filler')
-    this.#watcher = spawnWatcher('read line; umount -l "$0" && rmdir "$0"', dir)
+    this.#watcher = spawnWatcher('read line && exit; umount -l "$0" && rmdir "$0"', dir)
   }
 
   /** A path on it, for a data directory. */
@@ -63,9 +64,20 @@ export class SmallDisk {
     rmSync(this.#filler, { force: true })
   }
 
-  /** Copies what lies at `place`, before it goes with the disk. */
+  /**
+   * Copies what lies at `place`, before it goes with the disk.
+   *
+   * @throws {UserError} it could not be copied whole: then nothing unmounts the disk, and the sentence names it
+   */
   save(to: string): void {
-    spawnSync('cp', ['-a', this.place, to])
+    const { status, stderr, error } = spawnSync('cp', ['-a', this.place, to], { encoding: 'utf8' })
+    if (status === 0) return
+    this.#watcher.stdin?.end('keep\n')
+    rmSync(to, { recursive: true, force: true })
+    const reason = error?.message ?? stderr.trim().split('\n', 1)[0]
+    throw new UserError(
+      `PostgreSQL's data could not be copied to ${to} (${reason}): copy them from ${this.place}, then "umount ${this.#dir}".`,
+    )
   }
 
   /** Unmounts; what used it must have ended. */
