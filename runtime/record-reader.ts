@@ -23,12 +23,14 @@ const IDLE_MS = 250
 
 /**
  * Reads single records by their coordinates. kafkajs reads only as a member of a group, so there is one for it, made
- * for the first record and deleted at the end; it commits nothing.
+ * for the first record and deleted at the end; it commits nothing. After a failure the next record has a consumer and
+ * a group of its own: Kafka may hold the old one's membership for a while.
  */
 export class RecordReader {
   readonly #kafka: Kafka
   readonly #topic: string
-  readonly #groupId: string
+  readonly #name: string
+  readonly #groupIds: string[] = []
   /** By partition. */
   readonly #wanted = new Map<number, Wanted>()
   #starting: Promise<Consumer> | undefined
@@ -38,8 +40,8 @@ export class RecordReader {
   /** @param name what reads, in the names of the client and of the group */
   constructor(connection: KafkaConnection, topic: string, name: string, logger: Logger) {
     this.#kafka = createKafka(connection, name, logger)
-    this.#groupId = `${name}-${randomUUID()}`
     this.#topic = topic
+    this.#name = name
   }
 
   /**
@@ -63,23 +65,23 @@ export class RecordReader {
       const [partition] = this.#wanted.keys()
       this.#fail(new Error(`partition ${partition} was not delivered within ${READ_LIMIT_MS / 1_000} s`))
     }, READ_LIMIT_MS)
-    this.#fetchWanted(consumer)
     try {
+      this.#fetchWanted(consumer)
       await Promise.all(answers)
       return found
     } finally {
       clearTimeout(timer)
+      this.#wanted.clear()
     }
   }
 
   async close(): Promise<void> {
-    const consumer = this.#consumer
-    if (consumer === undefined) return
-    await consumer.disconnect().catch(() => {})
+    if (this.#groupIds.length === 0) return
+    await this.#giveUp(this.#consumer)
     const admin = this.#kafka.admin()
     try {
       await admin.connect()
-      await admin.deleteGroups([this.#groupId])
+      await admin.deleteGroups(this.#groupIds)
     } catch {
       // Kafka forgets empty groups by itself.
     } finally {
@@ -88,10 +90,13 @@ export class RecordReader {
   }
 
   async #start(): Promise<Consumer> {
+    const groupId = `${this.#name}-${randomUUID()}`
+    this.#groupIds.push(groupId)
     const consumer = this.#kafka.consumer({
-      groupId: this.#groupId,
+      groupId,
       allowAutoTopicCreation: false,
       maxWaitTimeInMs: IDLE_MS,
+      retry: { retries: 5, restartOnFailure: async () => false }, // the next read starts another
     })
     this.#consumer = consumer
     const { promise: joined, resolve, reject } = Promise.withResolvers<void>()
@@ -104,7 +109,9 @@ export class RecordReader {
     })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       reject(payload.error)
+      if (consumer !== this.#consumer) return
       this.#fail(payload.error)
+      void this.#giveUp(consumer)
     })
     // eachBatch is not called for a fetch without a record: markers and aborted ones.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
@@ -123,10 +130,22 @@ export class RecordReader {
         },
       })
       await joined
+      return consumer
+    } catch (error) {
+      await this.#giveUp(consumer)
+      throw error
     } finally {
       clearTimeout(timer)
     }
-    return consumer
+  }
+
+  /** The next read starts anew. */
+  async #giveUp(consumer: Consumer | undefined): Promise<void> {
+    if (consumer === this.#consumer) {
+      this.#consumer = undefined
+      this.#starting = undefined
+    }
+    await consumer?.disconnect().catch(() => {})
   }
 
   #fetchWanted(consumer: Consumer): void {
@@ -136,12 +155,16 @@ export class RecordReader {
     consumer.resume([{ topic: this.#topic, partitions: [...this.#wanted.keys()] }])
   }
 
-  /** Answers with what was fetched of a partition, unless that is from before what is wanted. */
+  /**
+   * Answers with what was fetched of a partition, unless that is from before what is wanted. What nobody waits for any
+   * more is not fetched again: it stays unresolved, so kafkajs would go round in it.
+   */
   #take(consumer: Consumer, partition: number, messages: readonly KafkaMessage[], lastOffset: string): void {
     const wanted = this.#wanted.get(partition)
-    if (wanted === undefined || BigInt(lastOffset) < wanted.offset) return
+    if (wanted !== undefined && BigInt(lastOffset) < wanted.offset) return
     this.#wanted.delete(partition)
     this.#pause(consumer, [partition])
+    if (wanted === undefined) return
     const message = messages.find(({ offset }) => BigInt(offset) === wanted.offset)
     wanted.done(
       message === undefined ? undefined : { value: message.value, timestampMs: Number(message.timestamp) },

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, beforeEach, test } from 'node:test'
+import { Pipeline } from '../../proof/pipeline.ts'
+import { onFetched } from '../../runtime/kafkajs-mends.ts'
+import { createLogger } from '../../runtime/log.ts'
+import { RecordReader } from '../../runtime/record-reader.ts'
+import { withProducer } from '../support/records.ts'
+import { createTopic, deleteTopic, withAdmin } from '../support/topic.ts'
+import { until } from '../support/until.ts'
+
+/* I6: large values are read back from Kafka one by one: what fails once does not fail what comes after it. */
+
+const pipeline = await Pipeline.start()
+const { kafka } = pipeline.backend
+const brokers = [kafka.bootstrapServers]
+let reader: RecordReader
+
+beforeEach(async () => {
+  await deleteTopic(kafka.bootstrapServers)
+  await createTopic(kafka.bootstrapServers, 2)
+  await send(0, 'a')
+  await send(1, 'b')
+  const logger = createLogger('test', 'silent')
+  reader = new RecordReader({ brokers, ssl: false, sasl: undefined }, 'events', 'firehose-test', logger)
+})
+afterEach(async () => {
+  await reader.close()
+})
+after(async () => {
+  await pipeline.close()
+})
+
+test('I6: Kafka was away at the first value: the next one is read', async () => {
+  await kafka.stop()
+  await assert.rejects(valueAt(0, 0n))
+  await kafka.start()
+  assert.equal(await readInTheEnd(0), 'a')
+  await kafka.stop()
+  await assert.rejects(valueAt(1, 0n))
+  await kafka.start()
+  assert.equal(await readInTheEnd(1), 'b')
+})
+
+test('I6: a read that cannot begin leaves nothing behind for the next one, nor a group', async () => {
+  const before = await groups()
+  await assert.rejects(valueAt(0, -3n), /negative/)
+  assert.equal(await valueAt(1, 0n), 'b')
+  await reader.close()
+  assert.deepEqual(
+    (await groups()).filter((group) => !before.includes(group)),
+    [],
+  )
+})
+
+test('I6: what came too late is not fetched again and again', async () => {
+  await assert.rejects(valueAt(0, 1n), /partition 0 was not delivered within 15 s/)
+  let fetches = 0
+  const ignore = onFetched(({ partition, messages }) => {
+    if (partition === 0 && messages.length > 0) fetches += 1
+  })
+  await send(0, 'late')
+  for (let n = 0; n < 10; n++) assert.equal(await valueAt(1, 0n), 'b')
+  ignore()
+  assert.ok(fetches <= 1, `it was fetched ${fetches} times`)
+  assert.equal(await valueAt(0, 1n), 'late')
+})
+
+async function valueAt(partition: number, offset: bigint): Promise<string | undefined> {
+  return (await reader.read(new Map([[partition, offset]]))).get(partition)?.value?.toString()
+}
+
+/** The broker has yet to load its groups after a start. */
+async function readInTheEnd(partition: number): Promise<string> {
+  return await until('it is read', async () => await valueAt(partition, 0n).catch(() => undefined))
+}
+
+async function send(partition: number, value: string): Promise<void> {
+  await withProducer(kafka.bootstrapServers, async (produce) => {
+    await produce([{ partition, value }])
+  })
+}
+
+async function groups(): Promise<string[]> {
+  return await withAdmin(kafka.bootstrapServers, async (admin) =>
+    (await admin.listGroups()).groups.map(({ groupId }) => groupId),
+  )
+}
