@@ -2,6 +2,9 @@ import { deck, type Kind, type Kinds, MOMENTS } from './plan.ts'
 import { type DrillVerdict, judgeAll } from './record.ts'
 import type { Stretch } from './stretch.ts'
 
+/** Of a stretch that was done where git could not tell it, or by a drill that did not ask. */
+const NOT_NOTED = 'not noted'
+
 /** One line that says it all. */
 export function verdictLine({ ok, seeds, faults, observed, skipped, ...counts }: DrillVerdict): string {
   const elsewhere = skipped === 0 ? '' : `${skipped} cannot be played here; `
@@ -39,7 +42,7 @@ export function drillPage(stretches: readonly Stretch[], kinds: Kinds): string {
       ' counts as observed: [ARCHITECTURE.md](../ARCHITECTURE.md), "How it is proved" (each seed was judged by the rules of its' +
       ' commit). To repeat one:' +
       ` \`npm run drill -- --seed N --faults ${count}\`.`,
-    `**${verdictLine(verdict)}**`,
+    `**${verdictLine(verdict)} Run at ${commitsOf(stretches)}.**`,
     markdownTable(
       [
         'seed',
@@ -63,13 +66,27 @@ export function drillPage(stretches: readonly Stretch[], kinds: Kinds): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
 }
 
+/** `commit a (seeds 1, 2) and a commit that was not noted (seed 3)`; a seed may have begun at one and ended at another. */
+function commitsOf(stretches: readonly Stretch[]): string {
+  const byCommit = Map.groupBy(stretches, ({ commit }) => commit)
+  const parts = [...byCommit].map(([commit, own]) => {
+    const seeds = [...new Set(own.map(({ seed }) => seed))]
+    const name = commit === undefined ? `a commit that was ${NOT_NOTED}` : `commit ${commit}`
+    return `${name} (${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')})`
+  })
+  return parts.join(' and ')
+}
+
+function distinct(values: readonly string[]): string {
+  return [...new Set(values)].join(', ')
+}
+
 function seedRow(stretches: readonly Stretch[]): string[] {
   const { seeds, faults, observed, skipped, acked, lost, twice, problems } = judgeAll(stretches)
-  const distinct = (values: readonly string[]) => [...new Set(values)].join(', ')
   const elsewhere = skipped === 0 ? '' : ` (${skipped} could not be played)`
   return [
     seeds.join(),
-    distinct(stretches.map(({ commit }) => commit ?? 'not noted')),
+    distinct(stretches.map(({ commit }) => commit ?? NOT_NOTED)),
     distinct(stretches.map(({ stage }) => stage)),
     String(observed),
     `${faults}${elsewhere}`,

@@ -67,9 +67,10 @@ test('the last line tells observed, planned and what cannot be played here', () 
   )
 })
 
-test('the page holds the verdict, a row for each seed with its commit, the table, and what was not observed', () => {
+test('the page holds the verdict with the commits, a row for each seed with its commit, the table, and what was not observed', () => {
   const page = drillPage(CLEAN, KINDS)
-  assert.ok(page.includes(`**${verdictLine(judgeAll(CLEAN))}**`))
+  const commits = 'Run at commit abc1234 (seed 1) and a commit that was not noted (seed 2).'
+  assert.ok(page.includes(`**${verdictLine(judgeAll(CLEAN))} ${commits}**`))
   assert.match(page, /^\| 1 \| abc1234 \| embedded \| 2 \| 3 \| 20 \| 0 \| 0 \| 0 \|$/m)
   assert.match(
     page,
