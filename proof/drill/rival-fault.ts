@@ -7,8 +7,8 @@ export const twoSinks: Strike = async (scene) => {
   const rival = await stage.startRival?.()
   if (rival === undefined) return undefined
   const all = [...stage.sinks, rival]
-  const before = await scene.seen(async () => await fencesLost(all))
   try {
+    const before = await scene.seen(async () => await fencesLost(all))
     await scene.moment()
     const releaseMs = performance.now() + stage.times.sinkLong
     const evidence = await scene.seen(async () => {

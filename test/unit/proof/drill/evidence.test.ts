@@ -8,6 +8,7 @@ import { clientsToApi, halfOpen, responseLost } from '../../../../proof/drill/ne
 import { type Part, serviceAnswers, stateOfProcess } from '../../../../proof/drill/part.ts'
 import type { Fault } from '../../../../proof/drill/plan.ts'
 import { api, frozen, killed } from '../../../../proof/drill/process-faults.ts'
+import { twoSinks } from '../../../../proof/drill/rival-fault.ts'
 import { Scene } from '../../../../proof/drill/scene.ts'
 import type { Stage } from '../../../../proof/drill/stage.ts'
 import { type Link, TcpProxy } from '../../../../proof/drill/tcp-proxy.ts'
@@ -160,6 +161,17 @@ test('a lost answer counts when this one stood at the proxy', async () => {
   socket.write('HTTP/1.1 202 ')
   assert.equal(await striking, 'the answer was on its way and did not arrive')
   assert.equal(await responseLost(scene()), undefined, 'no answer was caught')
+})
+
+test('the rival is stopped, too, when the drill ends while it has yet to say what it counts', async () => {
+  let stopped = 0
+  const stage = {
+    sinks: [],
+    startRival: async () => ({ metrics: async () => undefined }),
+    stopRival: async () => void (stopped += 1),
+  } as unknown as Stage
+  await assert.rejects(twoSinks(new Scene(stage, { ...FAULT, kind: 'two_sinks' }, AbortSignal.abort())))
+  assert.equal(stopped, 1)
 })
 
 async function connection(): Promise<{ socket: Socket; link: Link }> {
