@@ -33,7 +33,7 @@ export const tableLocked: Strike = async (scene) => {
     scene.letGo(true)
     const evidence = await scene.seen(async () => {
       const { rowCount } = await locker.query(
-        `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) 
+        `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
          WHERE NOT granted AND relation = 'events'::regclass AND application_name = 'firehose-sink'`,
       )
       return rowCount ? 'a sink waited for the lock' : undefined
