@@ -31,6 +31,7 @@ export class LargeValues {
       if (record !== undefined) return { ok: true, ...record }
       return { ok: false, reason: 'value_expired', message: 'Kafka has no record there any more' }
     } catch (error) {
+      this.#description = undefined // the next value is asked for anew
       return unavailable(`Kafka, which alone has the value, can not be read: ${(error as Error).message}`)
     }
   }

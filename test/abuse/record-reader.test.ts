@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, beforeEach, test } from 'node:test'
+import { LargeValues } from '../../dead-letters/large-values.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { onFetched } from '../../runtime/kafkajs-mends.ts'
 import { createLogger } from '../../runtime/log.ts'
@@ -12,7 +13,8 @@ import { until } from '../support/until.ts'
 
 const pipeline = await Pipeline.start()
 const { kafka } = pipeline.backend
-const brokers = [kafka.bootstrapServers]
+const connection = { brokers: [kafka.bootstrapServers], ssl: false, sasl: undefined }
+const logger = createLogger('test', 'silent')
 let reader: RecordReader
 
 beforeEach(async () => {
@@ -20,8 +22,7 @@ beforeEach(async () => {
   await createTopic(kafka.bootstrapServers, 2)
   await send(0, 'a')
   await send(1, 'b')
-  const logger = createLogger('test', 'silent')
-  reader = new RecordReader({ brokers, ssl: false, sasl: undefined }, 'events', 'firehose-test', logger)
+  reader = new RecordReader(connection, 'events', 'firehose-test', logger)
 })
 afterEach(async () => {
   await reader.close()
@@ -39,6 +40,21 @@ test('I6: Kafka was away at the first value: the next one is read', async () => 
   await assert.rejects(valueAt(1, 0n))
   await kafka.start()
   assert.equal(await readInTheEnd(1), 'b')
+})
+
+test('I6: Kafka could not be asked about the topic once: the next letter asks anew', async (t) => {
+  const topic = { name: 'events', partitions: 2, replicationFactor: 1, retentionMs: -1 }
+  const values = new LargeValues(connection, topic, logger)
+  t.after(async () => await values.close())
+  const { clusterId } = await withAdmin(
+    kafka.bootstrapServers,
+    async (admin) => await admin.describeCluster(),
+  )
+  const key = { clusterId, partition: 0, offset: 0n }
+  await kafka.stop()
+  assert.equal((await values.fetch(key)).ok, false)
+  await kafka.start()
+  await until('it is read', async () => (await values.fetch(key)).ok)
 })
 
 test('I6: a read that cannot begin leaves nothing behind for the next one, nor a group', async () => {
