@@ -7,8 +7,14 @@ import { EmbeddedPostgres } from '../embedded/postgres.ts'
 import type { Backend, BackendOptions, CloseOptions } from './backends.ts'
 import { spawnGuard } from './guard.ts'
 
+/** As a backend, and what only child processes have: pids. */
+export interface EmbeddedBackend extends Backend {
+  kafka: EmbeddedKafka
+  postgres: EmbeddedPostgres
+}
+
 /** Kafka and PostgreSQL as child processes. */
-export async function startBackend(options: BackendOptions): Promise<Backend> {
+export async function startBackend(options: BackendOptions): Promise<EmbeddedBackend> {
   const place = makePlace()
   const [freePort = 0, controllerPort = 0, postgresPort = 0] = await freePorts(3)
   const port = options.kafkaPort ?? freePort
@@ -19,7 +25,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     advertisedPort,
     controllerPort,
     ...(options.kafkaSecondLogDir === undefined ? {} : { secondLogDir: options.kafkaSecondLogDir }),
-    fast: true,
+    fast: !options.kafkaCompilesAll,
     pidFile: join(place.dir, 'kafka.pid'),
     onLog: console.error,
   })

@@ -37,19 +37,45 @@ export class Pipeline {
 
   /** Starts Kafka and PostgreSQL and applies the migrations; the services are started by the caller. */
   static async start(env: NodeJS.ProcessEnv = {}, options: BackendOptions = {}): Promise<Pipeline> {
-    const pipeline = new Pipeline(await startBackend(options), env)
-    await migrate(pipeline.backend.postgres.url)
+    return await Pipeline.on(await startBackend(options), env)
+  }
+
+  /** On a backend that runs, which it closes in the end; applies the migrations. */
+  static async on(backend: Backend, env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
+    const pipeline = new Pipeline(backend, env)
+    await migrate(backend.postgres.url)
     return pipeline
   }
 
   /** An API on a free port, ready. */
   async startApi(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
-    return await this.#startService('producer-api', 'PORT', env)
+    return await this.startService('producer-api/main.ts', 'PORT', env)
   }
 
   /** A sink, ready. */
   async startSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
-    return await this.#startService('sink-worker', 'SINK_PORT', env)
+    return await this.startService('sink-worker/main.ts', 'SINK_PORT', env)
+  }
+
+  /**
+   * A program of ours as a process of its own, ready.
+   * @param main its path below the project's root
+   * @param portVariable the setting that gets a free port
+   */
+  async startService(main: string, portVariable: string, env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const [port = 0] = await freePorts(1)
+    const name = `${main.replace(/(\/main)?\.ts$/, '').replaceAll('/', '-')}-${this.#services.length}`
+    const service = new NodeService({
+      name,
+      main,
+      port,
+      env: { ...this.env, ...env, [portVariable]: String(port) },
+      logFile: this.path(`${name}.log`),
+      pidFile: this.path(`${name}.pid`),
+    })
+    this.#services.push(service)
+    await service.start()
+    return service
   }
 
   async query<R extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<R[]> {
@@ -105,21 +131,5 @@ export class Pipeline {
     }
     rmSync(this.#dir, { recursive: true, force: true })
     this.#guard.stdin?.end()
-  }
-
-  async #startService(program: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
-    const [port = 0] = await freePorts(1)
-    const name = `${program}-${this.#services.length}`
-    const service = new NodeService({
-      name,
-      main: `${program}/main.ts`,
-      port,
-      env: { ...this.env, ...env, [portVariable]: String(port) },
-      logFile: this.path(`${name}.log`),
-      pidFile: this.path(`${name}.pid`),
-    })
-    this.#services.push(service)
-    await service.start()
-    return service
   }
 }

@@ -1,0 +1,44 @@
+import { Kafka, logLevel } from 'kafkajs'
+import { encodeRecord, receivedAt } from '../producer-api/encode-record.ts'
+import { parseEvent } from '../producer-api/parse-event.ts'
+import { eventOf, openRun } from '../proof/events.ts'
+
+const RECORDS_A_SEND = 500
+
+export interface Backlog {
+  bootstrapServers: string
+  topic: string
+  partitions: number
+  records: number
+}
+
+/** Writes records as the API makes them, in the order of their ids, batches to the partitions in turn. */
+export async function writeBacklog({ bootstrapServers, topic, partitions, records }: Backlog): Promise<void> {
+  const kafka = new Kafka({
+    brokers: [bootstrapServers],
+    clientId: 'firehose-bench',
+    logLevel: logLevel.NOTHING,
+  })
+  const producer = kafka.producer()
+  const run = openRun({ seed: 'backlog', startedAtMs: Date.now() - 3_600_000 })
+  await producer.connect()
+  try {
+    for (let first = 0, send = 0; first < records; first += RECORDS_A_SEND, send += 1) {
+      const received = receivedAt(run.startedAtMs + Math.floor(first / 10))
+      const messages = Array.from({ length: Math.min(RECORDS_A_SEND, records - first) }, (_, n) => ({
+        value: recordOf(eventOf(run, first + n).body, received),
+        partition: send % partitions,
+      }))
+      await producer.send({ topic, acks: -1, messages })
+    }
+  } finally {
+    await producer.disconnect()
+  }
+}
+
+function recordOf(body: string, received: string): Buffer {
+  const parsed = parseEvent(Buffer.from(body), { newId: () => '' })
+  const event = parsed.ok ? parsed.events[0] : undefined
+  if (event === undefined) throw new Error(`not an event: ${body}`)
+  return encodeRecord(event, received)
+}

@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Bench } from './bench.ts'
+import { MEASURED_CORE, pinService } from './machine.ts'
+import { inTurns, quartiles } from './pairs.ts'
+import { type Road, roadOf } from './road.ts'
+import { saturate } from './saturate.ts'
+import { startStack, eventsInTopic } from './stack.ts'
+
+const CONNECTIONS = 32
+const EVENTS = 100
+/** Lines that the floor parses in a pass, and passes: about two seconds. */
+const FLOOR_EVENTS = 20_000
+const FLOOR_PASSES = 20
+
+/**
+ * `POST /events` with 100 events a request as NDJSON, CPU time of the server for each event.
+ *
+ * @throws an event was not accepted, or the topic does not hold what was
+ */
+export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[]> {
+  const { pipeline } = await startStack()
+  try {
+    const api = await pinService(pipeline.startApi(), MEASURED_CORE)
+    const ours = async () =>
+      await saturate(api.pid ?? 0, {
+        url: api.url,
+        connections: CONNECTIONS,
+        batch: EVENTS,
+        warmUpMs: seconds * 250,
+        measuredMs: seconds * 1_000,
+        isFloor: false,
+      })
+    const floor = async () => ({ cpuUs: await parseFloor(), perSecond: 0, accepted: 0 })
+    const results = await inTurns(rounds, { floor, ours }, (name, round, { cpuUs }) => {
+      say(`batch ${round}/${rounds} ${name}: ${cpuUs.toFixed(2)} us of CPU an event`)
+    })
+    const accepted = results.ours.reduce((sum, each) => sum + each.accepted, 0)
+    const stored = await eventsInTopic(pipeline)
+    if (stored !== accepted) throw new Error(`the topic holds ${stored} events, ${accepted} were accepted`)
+    const rate = quartiles(results.ours.map(({ perSecond }) => perSecond)).median
+    return [
+      roadOf(
+        {
+          road: 'POST /events, 100 events of NDJSON',
+          floor: 'JSON.parse of the same lines',
+          unit: 'us of CPU an event',
+          must: 3,
+          aim: 1.5,
+          notes: [
+            `ours ${Math.round(rate).toLocaleString('en')} events/s`,
+            `${accepted} accepted = ${stored} in the topic`,
+          ],
+        },
+        results.ours.map(({ cpuUs }) => cpuUs),
+        results.floor.map(({ cpuUs }) => cpuUs),
+      ),
+    ]
+  } finally {
+    await pipeline.close()
+  }
+}
+
+async function parseFloor(): Promise<number> {
+  const program = fileURLToPath(new URL('./servers/floor-parse.ts', import.meta.url))
+  const args = [
+    String(MEASURED_CORE),
+    process.execPath,
+    program,
+    'bench',
+    `${FLOOR_EVENTS}`,
+    `${FLOOR_PASSES}`,
+  ]
+  const { stdout } = await promisify(execFile)('taskset', ['-c', ...args])
+  return Number(stdout)
+}

@@ -1,0 +1,80 @@
+import { load } from '../proof/load.ts'
+import type { Bench } from './bench.ts'
+import { cpuMs } from './machine.ts'
+import { inTurns, quartiles } from './pairs.ts'
+import { installTools, runProducerPerformance } from './producer-performance.ts'
+import { type Road, roadOf } from './road.ts'
+import { startStack, eventsInTopic } from './stack.ts'
+
+const RATE = 5_000
+const CONNECTIONS = 256
+const LINGER_MS = 5
+/** What a record of proof/events.ts takes on average, in its canonical form. */
+const RECORD_BYTES = 330
+
+/** CPU time of the broker for each event at 5,000 events a second, against Apache's own producer. */
+export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road[]> {
+  const tools = await installTools(say)
+  const stack = await startStack({ LINGER_MS: String(LINGER_MS) })
+  const { pipeline, kafkaPid } = stack
+  try {
+    const api = await pipeline.startApi()
+    const records = RATE * seconds
+    let expected = 0
+    const measured = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = cpuMs(kafkaPid)
+      await work()
+      expected += records
+      return ((cpuMs(kafkaPid) - before) * 1_000) / records
+    }
+    const ours = async (): Promise<number> =>
+      await measured(async () => {
+        const { acked } = await load({
+          url: api.url,
+          rate: RATE,
+          connections: CONNECTIONS,
+          seconds,
+          retry: true,
+        })
+        if (acked !== records) throw new Error(`${acked} of ${records} events were accepted`)
+      })
+    const { bootstrapServers } = pipeline.backend.kafka
+    const floor = async (): Promise<number> =>
+      await measured(async () => {
+        const topic = 'events'
+        const asked = { records, recordBytes: RECORD_BYTES, perSecond: RATE, lingerMs: LINGER_MS }
+        await runProducerPerformance(tools, { bootstrapServers, topic, ...asked })
+      })
+    for (const warmUp of [ours, floor]) await warmUp() // the broker's JVM compiles what it uses
+    const results = await inTurns(rounds, { floor, ours }, (name, round, cpuUs) => {
+      say(`broker ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU an event`)
+    })
+    const stored = await eventsInTopic(pipeline)
+    if (stored !== expected) throw new Error(`the topic holds ${stored} records, ${expected} were sent`)
+    const { median } = quartiles(await eventsASend(api.url))
+    return [
+      roadOf(
+        {
+          road: `broker, at ${RATE.toLocaleString('en')} events/s`,
+          floor: `ProducerPerformance, ${RECORD_BYTES} bytes, linger ${LINGER_MS} ms, acks=all`,
+          unit: 'us of CPU an event, broker',
+          must: 1.5,
+          aim: 1.1,
+          notes: [`${median.toFixed(1)} events a send`, `${stored} records = ${expected} sent`],
+        },
+        results.ours,
+        results.floor,
+      ),
+    ]
+  } finally {
+    await pipeline.close()
+  }
+}
+
+/** By the API's own metrics. */
+async function eventsASend(url: string): Promise<number[]> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  const value = (name: string): number =>
+    Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
+  return [value('firehose_api_kafka_events_total') / value('firehose_api_kafka_sends_total')]
+}

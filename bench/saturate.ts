@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { DriverOptions } from './driver.ts'
+import { cpuMs, OTHER_CORE, pin } from './machine.ts'
+
+export interface Saturated {
+  /** CPU time of the server for one event, microseconds. */
+  cpuUs: number
+  /** Events a second, by the clock. */
+  perSecond: number
+  /** Share of one core that the server used. */
+  busy: number
+  /** All events accepted, warm-up included: as many must be in the topic. */
+  accepted: number
+}
+
+/**
+ * Saturates the server of this pid and measures its CPU time over the measured span.
+ *
+ * @throws an answer was not 202
+ */
+export async function saturate(pid: number, options: DriverOptions): Promise<Saturated> {
+  const driver = fileURLToPath(new URL('./driver.ts', import.meta.url))
+  const child = spawn(process.execPath, [driver, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (child.pid !== undefined) pin(child.pid, OTHER_CORE)
+  const exit = once(child, 'exit')
+  let [beganMs, cpuBefore, spanMs, cpu, events, accepted, failed] = [0, 0, 0, 0, 0, 0, -1]
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [word, ...values] = line.split(' ')
+    if (word === 'begin') [beganMs, cpuBefore] = [performance.now(), cpuMs(pid)]
+    else if (word === 'end') {
+      ;[spanMs, cpu, events] = [performance.now() - beganMs, cpuMs(pid) - cpuBefore, Number(values[0])]
+    } else [accepted = 0, failed = 0] = values.map(Number)
+  }
+  await exit
+  if (failed !== 0 || events === 0) throw new Error(`${options.url}: ${failed} events were not accepted`)
+  return {
+    cpuUs: (cpu * 1_000) / events,
+    perSecond: events / (spanMs / 1_000),
+    busy: cpu / spanMs,
+    accepted,
+  }
+}

@@ -1,0 +1,88 @@
+import type { Server } from 'node:http'
+import type { Logger } from '../runtime/log.ts'
+import { createApp } from './app.ts'
+import { Batcher } from './batcher.ts'
+import type { ApiConfig } from './config.ts'
+import { type Publisher, systemClock } from './delivery.ts'
+import { createHttpServer } from './http-server.ts'
+import { createIngest } from './ingest.ts'
+import { createMetrics } from './metrics.ts'
+import { ApiStats } from './stats.ts'
+
+/** How long clients may take to read their last answers when the server ends. */
+const LAST_ANSWERS_MS = 2_000
+
+/** The API, all parts wired; it does not listen yet. */
+export interface ApiService {
+  server: Server
+  /** I8: what was taken is answered first, then Kafka is left. Resolves when nothing is open any more. */
+  drain: () => Promise<void>
+  /** Begins to reach for Kafka. */
+  connect: () => void
+}
+
+/** Everything between HTTP and the publisher. */
+export function createService(
+  config: ApiConfig,
+  publisher: Publisher & { ready: () => { ok: true } | { ok: false; reason: string } },
+  logger: Logger,
+): ApiService {
+  const stats = new ApiStats()
+  const batcher = new Batcher(config.batcher, publisher, systemClock)
+  let draining = false
+
+  const ready = (): { ok: true } | { ok: false; reason: string } => {
+    if (draining) return { ok: false, reason: 'shutting down' }
+    if (batcher.isFull) return { ok: false, reason: 'the buffer is full' }
+    return publisher.ready()
+  }
+  const health = (): object => ({
+    status: ready().ok ? 'ok' : 'unavailable',
+    queue_size: batcher.queuedEvents,
+    queue_bytes: batcher.queuedBytes,
+    total_received: stats.received,
+    total_accepted: stats.accepted,
+    total_rejected: Object.fromEntries(stats.rejected),
+    in_flight: batcher.waitingEvents,
+    uptime: (performance.now() - stats.startedAt) / 1_000,
+  })
+  const metrics = createMetrics({
+    stats,
+    batcher,
+    bufferLimitBytes: config.batcher.maxBufferBytes,
+    availablePartitions: () => publisher.availablePartitions().length,
+    ready: () => ready().ok,
+  })
+  const app = createApp({
+    ingest: createIngest({ ...config, maxBodiesBytes: config.batcher.maxBufferBytes }, batcher, stats),
+    ops: { ready, health, metrics },
+    corsOrigins: config.corsOrigins,
+    logger,
+    draining: () => draining,
+  })
+  const handle = app.callback()
+  const { server, endIdle } = createHttpServer((request, response) => void handle(request, response), {
+    requestTimeoutMs: config.requestTimeoutMs,
+    deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
+    onCut: () => (stats.connectionsCut += 1),
+  })
+
+  const drain = async (): Promise<void> => {
+    draining = true
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    await batcher.drain()
+    await lastAnswers(closed, server, endIdle)
+    await publisher.close()
+    logger.info({ accepted: stats.accepted }, 'stopped')
+  }
+  return { server, drain, connect: () => publisher.connect(() => batcher.pump()) }
+}
+
+async function lastAnswers(closed: Promise<void>, server: Server, endIdle: () => void): Promise<void> {
+  // Connections that were busy when the server closed stay open when they become idle.
+  const idle = setInterval(endIdle, 20)
+  const limit = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
+  await closed
+  clearInterval(idle)
+  clearTimeout(limit)
+}
