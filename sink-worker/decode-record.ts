@@ -15,6 +15,7 @@ import {
 } from '../event/read-fields.ts'
 import { scanText } from '../event/scan-json.ts'
 import { toPostgresMicros } from '../event/timestamp.ts'
+import { decodeCanonical } from './decode-canonical.ts'
 import type { TopicIdentity } from './fence.ts'
 import type { DeadLetter, Decoded, DecodedRow, EventRow, KafkaRecord } from './records.ts'
 
@@ -37,11 +38,34 @@ export function decodeRecords(
   const rows: DecodedRow[] = []
   const dead: DeadLetter[] = []
   for (const record of records) {
-    const decoded = decodeRecord(record, identity)
-    if (decoded.ok) rows.push({ record, row: decoded.row })
-    else dead.push(decoded.dead)
+    const row = record.value === null ? undefined : decodeCanonical(record.value)
+    if (row !== undefined) rows.push({ record, row, isUnread: true })
+    else add(decodeRecord(record, identity), record, rows, dead)
   }
   return { rows, dead }
+}
+
+/**
+ * Reads in full what decodeCanonical() has only cut up, when PostgreSQL has refused a row of it.
+ *
+ * @returns the rows, all of them read now, and those that are none; undefined when there is no such row
+ */
+export function readAgain(
+  decoded: readonly DecodedRow[],
+  identity: TopicIdentity,
+): { rows: DecodedRow[]; dead: DeadLetter[] } | undefined {
+  const rows: DecodedRow[] = []
+  const dead: DeadLetter[] = []
+  for (const each of decoded) {
+    if (each.isUnread) add(decodeRecord(each.record, identity), each.record, rows, dead)
+    else rows.push(each)
+  }
+  return dead.length > 0 ? { rows, dead } : undefined
+}
+
+function add(decoded: Decoded, record: KafkaRecord, rows: DecodedRow[], dead: DeadLetter[]): void {
+  if (decoded.ok) rows.push({ record, row: decoded.row })
+  else dead.push(decoded.dead)
 }
 
 /**

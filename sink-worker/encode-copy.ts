@@ -56,12 +56,17 @@ function writeRow(chunk: Buffer, start: number, row: EventRow, ordinal: number |
   return chunk.writeBigInt64BE(row.receivedAt, chunk.writeInt32BE(8, pos))
 }
 
+/** By character code: the value of a hexadecimal digit. */
+const NIBBLE = new Uint8Array(128)
+for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)] = digit
+
+/** `buffer.write(..., 'hex')` of the five groups takes five times as long. */
 function writeUuid(chunk: Buffer, start: number, uuid: string): number {
-  let pos = start
-  pos += chunk.write(uuid.slice(0, 8), pos, 'hex')
-  pos += chunk.write(uuid.slice(9, 13), pos, 'hex')
-  pos += chunk.write(uuid.slice(14, 18), pos, 'hex')
-  pos += chunk.write(uuid.slice(19, 23), pos, 'hex')
-  pos += chunk.write(uuid.slice(24), pos, 'hex')
-  return pos
+  let at = 0
+  for (let pos = start; pos < start + 16; pos++) {
+    if (uuid.charCodeAt(at) === 0x2d) at++
+    chunk[pos] = (NIBBLE[uuid.charCodeAt(at)]! << 4) | NIBBLE[uuid.charCodeAt(at + 1)]!
+    at += 2
+  }
+  return start + 16
 }

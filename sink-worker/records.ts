@@ -53,6 +53,8 @@ export type DeadReason =
 export interface DecodedRow {
   record: KafkaRecord
   row: EventRow
+  /** Nobody has looked into its metadata yet: PostgreSQL will be the first (decode-canonical.ts). */
+  isUnread?: true
 }
 
 /** What became of one record: each step returns one of these, never a bare exception. */

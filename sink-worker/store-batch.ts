@@ -2,6 +2,7 @@ import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from '
 import { countRecords, cutRequest } from './cut-request.ts'
 import { TooManyRefusedError } from './bisect.ts'
 import type { Database } from './database.ts'
+import { readAgain } from './decode-record.ts'
 import { FenceLostError, type Slice, type TopicIdentity } from './fence.ts'
 import { classifyError, isTimeout } from './sqlstate.ts'
 import {
@@ -82,6 +83,11 @@ export class BatchStore {
         return { kind: 'stored', stored, rest }
       } catch (error) {
         if (error instanceof FenceLostError) return { kind: 'fence_lost' }
+        const read = classifyError(error) === 'row' ? readAgain(request.rows, identity) : undefined
+        if (read !== undefined) {
+          request = { ...request, rows: read.rows, dead: [...request.dead, ...read.dead] }
+          continue
+        }
         // One client's burst, or has the table broken since the sample? What it took then tells.
         const isDoubtful = error instanceof TooManyRefusedError && request.witnesses !== undefined
         if (isDoubtful && table === 'presumed good') {
