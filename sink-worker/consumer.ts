@@ -149,11 +149,12 @@ export class KafkaRecordSource implements RecordSource {
       )
     }, this.#options.sessionTimeoutMs / 10)
     try {
-      const stored = await listener.batch(toRecordBatch(payload))
-      if (stored === undefined) return
-      payload.resolveOffset((stored - 1n).toString())
-      this.#failures = 0
-      this.#hint(payload, stored)
+      const taken = await listener.batch(toRecordBatch(payload))
+      if (taken === undefined) return
+      payload.resolveOffset((taken.to - 1n).toString())
+      void taken.stored.then((isStored) => {
+        if (isStored) this.#hint(payload, taken.to)
+      })
     } finally {
       clearInterval(heartbeat)
     }
@@ -161,6 +162,7 @@ export class KafkaRecordSource implements RecordSource {
   }
 
   #hint(payload: EachBatchPayload, stored: bigint): void {
+    this.#failures = 0
     this.#hints.set(payload.batch.partition, stored)
     if (this.#commitHints !== undefined) return
     const commit = async (): Promise<void> => {

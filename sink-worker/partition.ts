@@ -7,9 +7,11 @@ export interface PartitionState {
   partition: number
   /** sink_offsets.next_offset as last read or written by us. */
   next: bigint
-  /** Where reading stands: past `next` when what came after it has expired, or was no record (EmptyRange). */
+  /** As `next`, once what waits to be written is. */
+  queued: bigint
+  /** Where reading stands: past `queued` when what came after it has expired, or was no record (EmptyRange). */
   read: bigint
-  /** Records from `next` on that expired before they were read; counted with the next write. */
+  /** Records from `queued` on that expired before they were read; counted with the next write. */
   expired: number
   /** The record written last, which must be the first one read: else this is another topic (I9). */
   check: { offset: bigint; digest: Buffer } | null
@@ -17,8 +19,8 @@ export interface PartitionState {
   lastStable: bigint
   /** The offset after the partition's last record. */
   highWatermark: bigint
-  /** A batch of it is on its way into PostgreSQL. */
-  inHand: boolean
+  /** The write of its newest batch, while that waits or runs: whether it was stored. */
+  writing: Promise<boolean> | undefined
   /** A gap before the next batch was confirmed by fetching from `read` again. */
   gapConfirmed: boolean
   /** Why nothing of this partition is read any more, in words for people. */

@@ -53,8 +53,8 @@ export class PositionWatch {
     const haveMovedNow = async (): Promise<boolean> => await haveMoved(database, identity, states)
     // Where PostgreSQL does not answer, reading the positions again shows the outage, also without traffic.
     if (await this.#queue.between(haveMovedNow).catch(() => true)) return true
-    const isStill = ({ partition, read, lastStable, inHand }: PartitionState): boolean =>
-      read < lastStable && read === earlierReads.get(partition) && !inHand
+    const isStill = ({ partition, read, lastStable, writing }: PartitionState): boolean =>
+      read < lastStable && read === earlierReads.get(partition) && writing === undefined
     if (!states.some(isStill)) return false
     // What Kafka had for us may have expired: kafkajs then waits at the new start of the log without a word.
     const lows = await inspector.describe().then(

@@ -88,12 +88,13 @@ async function readPositions(
       const state: PartitionState = {
         partition,
         next: stored.nextOffset,
+        queued: stored.nextOffset,
         read,
         expired: Number(read - stored.nextOffset),
         check: start.kind === 'read' ? start.check : null,
         lastStable: kafka.lastStable,
         highWatermark: kafka.high,
-        inHand: false,
+        writing: undefined,
         gapConfirmed: false,
         stopped: start.kind === 'stop' ? start.reason : undefined,
       }

@@ -15,6 +15,14 @@ export interface RecordBatch {
   endOffset: bigint
 }
 
+/** What became of a batch that was taken. */
+export interface Taken {
+  /** The next fetch begins here. */
+  to: bigint
+  /** Whether the partition is stored up to there: settles when it is written, or will not be. Never rejects. */
+  stored: Promise<boolean>
+}
+
 /** Who works on the batches: worker.ts. No call throws. */
 export interface SourceListener {
   /** The group gave us these partitions, all earlier positions are void. Called before anything of them is fetched. */
@@ -27,9 +35,9 @@ export interface SourceListener {
    * Takes one batch. While the promise is pending the client sends heartbeats and fetches nothing else of the same
    * broker.
    *
-   * @returns the offset up to which the partition is stored, or undefined when the batch was not taken
+   * @returns undefined when the batch was not taken
    */
-  batch(batch: RecordBatch): Promise<bigint | undefined>
+  batch(batch: RecordBatch): Promise<Taken | undefined>
   /** A fetch held no record: its offsets from `from` to before `to` are transaction markers and aborted records. */
   empty(range: EmptyRange): void
   /** How far a partition went at the time of a fetch, before what that fetch brought; also when it brought nothing. */

@@ -15,13 +15,19 @@ export function statusOf(
     // An outage mends itself here once it is over there; the rest waits for a person.
     needs_person: isPaused ? breaker.needsPerson : stopped !== undefined,
     paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
-    partitions: partitions.map(({ partition, next, read, lastStable, highWatermark, stopped: why }) => ({
-      partition,
-      next_offset: Number(next),
-      lag: Math.max(0, Number(highWatermark - read)),
-      /** Of these, what an open transaction of another producer keeps from being read. */
-      held_back: Math.max(0, Number(highWatermark - (lastStable > read ? lastStable : read))),
-      ...(why === undefined ? {} : { stopped: why }),
-    })),
+    partitions: partitions.map(partitionStatus),
+  }
+}
+
+function partitionStatus(state: PartitionState) {
+  const { partition, next, read, writing, lastStable, highWatermark, stopped } = state
+  const done = writing === undefined ? read : next
+  return {
+    partition,
+    next_offset: Number(next),
+    lag: Math.max(0, Number(highWatermark - done)),
+    /** Of these, what an open transaction of another producer keeps from being read. */
+    held_back: Math.max(0, Number(highWatermark - (lastStable > done ? lastStable : done))),
+    ...(stopped === undefined ? {} : { stopped }),
   }
 }

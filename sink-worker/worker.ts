@@ -24,6 +24,7 @@ import type {
   RecordBatch,
   RecordSource,
   SourceListener,
+  Taken,
   TopicInspector,
 } from './record-source.ts'
 import type { KafkaRecord } from './records.ts'
@@ -92,30 +93,23 @@ export class Worker implements SourceListener {
     this.#startOver()
   }
 
-  async batch(batch: RecordBatch): Promise<bigint | undefined> {
+  async batch(batch: RecordBatch): Promise<Taken | undefined> {
     const state = this.#partitions.get(batch.partition)
     const isReading = this.#recovery === undefined && this.#assigned !== undefined && !this.#isStopping
     if (!isReading || state === undefined || state.stopped !== undefined) return undefined
     const generation = this.#generation
-    state.inHand = true
     try {
       const records = await this.#place(state, batch)
       if (records === undefined || generation !== this.#generation) return undefined
+      const before = state.writing
       const to = batch.endOffset > state.read ? batch.endOffset : state.read
-      const last = records.at(-1)
-      if (last !== undefined) {
-        const { next: from, expired } = state
-        const part = { generation, state, from, to, last, expired, ...decodeRecords(records, this.#identity) }
-        return (await this.#queue.add(part)) ? to : undefined
-      }
-      state.read = to
-      this.#closeOutageIfCaughtUp()
-      return to
+      const stored = this.#enqueue(state, records, to)
+      // The next batch is fetched while this one is written, and no further one: memory is bounded (I7).
+      const isNext = before === undefined || (await before)
+      return isNext && generation === this.#generation ? { to, stored } : undefined
     } catch (error) {
       this.#fail(error)
       return undefined
-    } finally {
-      state.inHand = false
     }
   }
 
@@ -205,6 +199,26 @@ export class Worker implements SourceListener {
     this.#watchPositions()
   }
 
+  /** Reading goes on behind these records, whose write is told by the result. */
+  #enqueue(state: PartitionState, records: readonly KafkaRecord[], to: bigint): Promise<boolean> {
+    const last = records.at(-1)
+    state.read = to
+    if (last === undefined) {
+      this.#closeOutageIfCaughtUp()
+      return Promise.resolve(true)
+    }
+    const { queued: from, expired } = state
+    const decoded = decodeRecords(records, this.#identity)
+    const part = { generation: this.#generation, state, from, to, last, expired, ...decoded }
+    Object.assign(state, { queued: to, expired: 0, gapConfirmed: false })
+    const writing = this.#queue.add(part)
+    state.writing = writing
+    void writing.then(() => {
+      if (state.writing === writing) state.writing = undefined
+    })
+    return writing
+  }
+
   /** Writes all parts, in one transaction if it can be, unless something made their positions void meanwhile. */
   async #write(parts: readonly Part[]): Promise<boolean> {
     let rest: WriteRequest | undefined = toRequest(parts)
@@ -237,9 +251,6 @@ export class Worker implements SourceListener {
       if (part === undefined) continue
       const { state, expired } = part
       state.next = to
-      state.read = to
-      state.expired = 0
-      state.gapConfirmed = false
       if (from === part.from) counters.expired += expired // with the first records after the gap
     }
     countTransaction(counters, result, durationMs)
@@ -301,7 +312,8 @@ export class Worker implements SourceListener {
 
   /** Without a record to write, no commit can show that all is well again. */
   #closeOutageIfCaughtUp(): void {
-    if (this.#started.every((state) => state.lastStable <= state.read)) this.#outage.close()
+    if (this.#started.every((state) => state.lastStable <= state.read && state.writing === undefined))
+      this.#outage.close()
   }
 
   #fetchStarted(): void {
