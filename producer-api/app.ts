@@ -5,7 +5,7 @@ import type { Logger } from '../runtime/log.ts'
 import { type Ops, opsRoutes } from '../runtime/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
 import { docsRoutes } from './docs.ts'
-import type { createIngest } from './ingest.ts'
+import type { Ingest } from './ingest.ts'
 import { openApiDocument } from './openapi.ts'
 import { isAlone } from './pipelining.ts'
 import { PROBLEMS } from './problem.ts'
@@ -13,7 +13,7 @@ import { requestId } from './request-id.ts'
 import { RequestLog } from './request-log.ts'
 
 export interface AppOptions {
-  ingest: ReturnType<typeof createIngest>
+  ingest: Ingest
   ops: Ops
   corsOrigins: '*' | string[]
   logger: Logger

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { v7 } from 'uuid'
 import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../event/limits.ts'
@@ -15,7 +16,7 @@ import {
 } from './parse-event.ts'
 import type { ProblemExtensions, ProblemKind } from './problem.ts'
 import { BodyBudget, readBody } from './read-body.ts'
-import type { ApiStats, RejectReason } from './stats.ts'
+import type { ApiStats } from './stats.ts'
 
 export interface IngestOptions {
   maxEventBytes: number
@@ -25,8 +26,29 @@ export interface IngestOptions {
   maxBodiesBytes: number
 }
 
+/** What became of a request: all that its answer needs. */
+export type Ingested =
+  | { kind: 'accepted'; eventIds: string[] }
+  /** Handed to the batcher, and not accepted. */
+  | { kind: 'failed'; outcome: Exclude<Outcome, { kind: 'accepted' }>; eventIds: string[] }
+  | Refusal
+  /** The client went away: there is nobody to answer. */
+  | { kind: 'aborted' }
+
+/** The body is refused as a whole. */
+interface Refusal {
+  kind: 'refused'
+  problem: ProblemKind
+  detail: string
+  headers?: Record<string, string>
+  extensions?: ProblemExtensions
+  /** One where nobody can say how many it holds. */
+  events?: number
+}
+
 /** Events that were read and are valid. */
 interface Taken {
+  kind: 'taken'
   eventIds: string[]
   records: Buffer[]
 }
@@ -56,84 +78,110 @@ const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSecond
   },
 }
 
-/** The handlers of `POST /event` and `POST /events`: read, parse, encode, hand over, answer. */
-export function createIngest(options: IngestOptions, batcher: Batcher, stats: ApiStats) {
-  const parseOptions: ParseOptions = { newId: v7, maxEventBytes: options.maxEventBytes }
+/** Reads, parses and encodes the events of a request, and hands them to the batcher. */
+export class Ingest {
+  readonly #options: IngestOptions
+  readonly #batcher: Batcher
+  readonly #stats: ApiStats
+  readonly #budget: BodyBudget
+  readonly #parseOptions: ParseOptions
+  /** What a fast path has begun: the Koa handlers answer it. */
+  readonly #begun = new WeakMap<IncomingMessage, Ingested>()
 
-  const budget = new BodyBudget(options.maxBodiesBytes)
+  constructor(options: IngestOptions, batcher: Batcher, stats: ApiStats) {
+    this.#options = options
+    this.#batcher = batcher
+    this.#stats = stats
+    this.#budget = new BodyBudget(options.maxBodiesBytes)
+    this.#parseOptions = { newId: v7, maxEventBytes: options.maxEventBytes }
+  }
 
-  /** Answers a body that is refused as a whole: it counts as one event where nobody can say how many it holds. */
-  const refuse = (
-    ctx: Context,
-    kind: ProblemKind,
-    detail: string,
-    { events = 1, extensions = {} }: { events?: number; extensions?: ProblemExtensions } = {},
-  ): undefined => {
-    stats.received += events
-    stats.reject(kind === 'not-accepted' ? 'buffer_full' : kind, events)
-    answerProblem(ctx, kind, detail, extensions)
+  /** The Koa handler of `POST /event`. */
+  readonly event = async (ctx: Context): Promise<void> => {
+    answer(ctx, this.#begun.get(ctx.req) ?? (await this.ingestEvent(ctx.req, ctx.res)), acceptedEvent)
+  }
+
+  /** The Koa handler of `POST /events`. */
+  readonly events = async (ctx: Context): Promise<void> => {
+    answer(ctx, await this.#ingest(ctx.req, ctx.res, BATCH_TYPES, this.#options.maxBodyBytes), acceptedBatch)
+  }
+
+  /** Leaves the answer of `POST /event` to its Koa handler. */
+  handOver(request: IncomingMessage, ingested: Ingested): void {
+    this.#begun.set(request, ingested)
+  }
+
+  /** `POST /event` up to its answer. Never rejects. */
+  async ingestEvent(request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
+    return await this.#ingest(
+      request,
+      response,
+      EVENT_TYPES,
+      this.#options.maxEventBytes + EVENT_BODY_MARGIN_BYTES,
+    )
+  }
+
+  async #ingest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    types: Map<string, Parse>,
+    maxBytes: number,
+  ): Promise<Ingested> {
+    const startedAt = performance.now()
+    const taken = await this.#take(request, response, types, maxBytes)
+    if (taken.kind !== 'taken') {
+      this.#countRefused(taken)
+      return taken
+    }
+    const { eventIds, records } = taken
+    this.#stats.received += eventIds.length
+    const outcome = await this.#batcher.add(records)
+    if (outcome.kind === 'accepted') {
+      this.#stats.accept(eventIds.length, (performance.now() - startedAt) / 1_000)
+      return { kind: 'accepted', eventIds }
+    }
+    this.#stats.reject(outcome.kind === 'unknown' ? 'outcome-unknown' : outcome.reason, eventIds.length)
+    return { kind: 'failed', outcome, eventIds }
   }
 
   /**
-   * From the request to records; answers what is wrong itself. A function of its own so that the body, and the events
-   * that are views of it, are let go of before the wait for Kafka: else each waiting request holds its bytes twice (I7).
+   * From the request to records. A function of its own so that the body, and the events that are views of it, are let
+   * go of before the wait for Kafka: else each waiting request holds its bytes twice (I7).
    */
-  const take = async (
-    ctx: Context,
+  async #take(
+    request: IncomingMessage,
+    response: ServerResponse,
     types: Map<string, Parse>,
     maxBytes: number,
-  ): Promise<Taken | undefined> => {
-    const parse = parserFor(ctx.req.headers['content-type'], types)
+  ): Promise<Taken | Exclude<Ingested, { kind: 'accepted' | 'failed' }>> {
+    const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {
-      ctx.set('Accept', [...types.keys()].join(', '))
-      const detail = `The content type must be ${[...types.keys()].join(' or ')}, in UTF-8.`
-      return refuse(ctx, 'unsupported-media-type', detail)
+      return {
+        kind: 'refused',
+        problem: 'unsupported-media-type',
+        detail: `The content type must be ${[...types.keys()].join(' or ')}, in UTF-8.`,
+        headers: { Accept: [...types.keys()].join(', ') },
+      }
     }
-    const read = await readBody(ctx.req, ctx.res, maxBytes, budget)
-    if (read.kind === 'aborted') {
-      ctx.respond = false
-      stats.received += 1
-      stats.reject('aborted', 1)
-      return undefined
-    }
-    if (read.kind === 'refused') {
-      if (read.headers !== undefined) ctx.set(read.headers)
-      return refuse(ctx, read.problem, read.detail)
-    }
-    const parsed = parse(read.body, parseOptions)
+    const read = await readBody(request, response, maxBytes, this.#budget)
+    if (read.kind !== 'body') return read
+    const parsed = parse(read.body, this.#parseOptions)
     if (!parsed.ok) {
-      const extensions = parsed.errors === undefined ? {} : { errors: parsed.errors }
-      return refuse(ctx, parsed.problem, parsed.detail, { extensions })
+      const { problem, detail, errors } = parsed
+      return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { extensions: { errors } }) }
     }
     const eventIds = parsed.events.map((event) => event.eventId)
     const records = encode(parsed.events)
-    if (records === undefined) {
-      const detail = `The events must take at most ${MAX_ENCODED_BATCH_BYTES} bytes together.`
-      return refuse(ctx, 'too-large', detail, { events: eventIds.length })
-    }
-    stats.received += eventIds.length
-    return { eventIds, records }
+    if (records !== undefined) return { kind: 'taken', eventIds, records }
+    const detail = `The events must take at most ${MAX_ENCODED_BATCH_BYTES} bytes together.`
+    return { kind: 'refused', problem: 'too-large', detail, events: eventIds.length }
   }
 
-  const ingest = async (ctx: Context, types: Map<string, Parse>, maxBytes: number): Promise<void> => {
-    const startedAt = performance.now()
-    const taken = await take(ctx, types, maxBytes)
-    if (taken === undefined) return
-    const { eventIds, records } = taken
-    const outcome = await batcher.add(records)
-    if (outcome.kind === 'accepted') {
-      ctx.status = 202
-      ctx.set('Content-Type', 'application/json')
-      ctx.body = types === EVENT_TYPES ? acceptedEvent(eventIds) : acceptedBatch(eventIds)
-      stats.accept(eventIds.length, (performance.now() - startedAt) / 1_000)
-    } else {
-      stats.reject(answerFailure(ctx, outcome, eventIds), eventIds.length)
-    }
-  }
-
-  return {
-    event: (ctx: Context) => ingest(ctx, EVENT_TYPES, options.maxEventBytes + EVENT_BODY_MARGIN_BYTES),
-    events: (ctx: Context) => ingest(ctx, BATCH_TYPES, options.maxBodyBytes),
+  #countRefused(refusal: Refusal | { kind: 'aborted' }): void {
+    const events = refusal.kind === 'refused' ? (refusal.events ?? 1) : 1
+    this.#stats.received += events
+    if (refusal.kind === 'aborted') this.#stats.reject('aborted', events)
+    else this.#stats.reject(refusal.problem === 'not-accepted' ? 'buffer_full' : refusal.problem, events)
   }
 }
 
@@ -160,7 +208,8 @@ function encode(events: CanonicalEvent[]): Buffer[] | undefined {
   return bytes <= MAX_ENCODED_BATCH_BYTES ? records : undefined
 }
 
-function acceptedEvent(eventIds: string[]): string {
+/** The body of a 202. */
+export function acceptedEvent(eventIds: string[]): string {
   return `{"status":"accepted","event_id":"${eventIds[0]}"}`
 }
 
@@ -169,24 +218,42 @@ function acceptedBatch(eventIds: string[]): string {
   return `{"status":"accepted","count":${eventIds.length},"event_ids":[${ids}]}`
 }
 
-/** @returns the reason, for the statistics */
+function answer(ctx: Context, ingested: Ingested, acceptedBody: (eventIds: string[]) => string): void {
+  switch (ingested.kind) {
+    case 'accepted':
+      ctx.status = 202
+      ctx.set('Content-Type', 'application/json')
+      ctx.body = acceptedBody(ingested.eventIds)
+      break
+    case 'failed':
+      answerFailure(ctx, ingested.outcome, ingested.eventIds)
+      break
+    case 'refused':
+      if (ingested.headers !== undefined) ctx.set(ingested.headers)
+      answerProblem(ctx, ingested.problem, ingested.detail, ingested.extensions)
+      break
+    case 'aborted':
+      ctx.respond = false
+  }
+}
+
 function answerFailure(
   ctx: Context,
   outcome: Exclude<Outcome, { kind: 'accepted' }>,
   eventIds: string[],
-): RejectReason {
+): void {
   ctx.state.cause = outcome.cause
   if (outcome.kind === 'unknown') {
     ctx.set('Retry-After', '1')
     const detail = 'Kafka did not acknowledge in time. Send the same events again, with these ids.'
     answerProblem(ctx, 'outcome-unknown', detail, { eventIds })
-    return 'outcome-unknown'
+    return
   }
   const { detail, retryAfterSeconds } = NOT_ACCEPTED[outcome.reason]
-  if (outcome.reason === 'too_large_for_kafka') answerProblem(ctx, 'too-large', detail)
-  else {
-    ctx.set('Retry-After', String(retryAfterSeconds))
-    answerProblem(ctx, 'not-accepted', detail, { eventIds })
+  if (outcome.reason === 'too_large_for_kafka') {
+    answerProblem(ctx, 'too-large', detail)
+    return
   }
-  return outcome.reason
+  ctx.set('Retry-After', String(retryAfterSeconds))
+  answerProblem(ctx, 'not-accepted', detail, { eventIds })
 }

@@ -5,8 +5,10 @@ import { Batcher } from './batcher.ts'
 import type { ApiConfig } from './config.ts'
 import { type Publisher, systemClock } from './delivery.ts'
 import { createHttpServer } from './http-server.ts'
-import { createIngest } from './ingest.ts'
+import { fastPath } from './fast-path.ts'
+import { Ingest } from './ingest.ts'
 import { createMetrics } from './metrics.ts'
+import type { RequestHandler } from './pipelining.ts'
 import { ApiStats } from './stats.ts'
 
 /** How long clients may take to read their last answers when the server ends. */
@@ -53,15 +55,21 @@ export function createService(
     availablePartitions: () => publisher.availablePartitions().length,
     ready: () => ready().ok,
   })
+  const ingest = new Ingest({ ...config, maxBodiesBytes: config.batcher.maxBufferBytes }, batcher, stats)
+  const { corsOrigins } = config
   const app = createApp({
-    ingest: createIngest({ ...config, maxBodiesBytes: config.batcher.maxBufferBytes }, batcher, stats),
+    ingest,
     ops: { ready, health, metrics },
-    corsOrigins: config.corsOrigins,
+    corsOrigins,
     logger,
     draining: () => draining,
   })
-  const handle = app.callback()
-  const { server, endIdle } = createHttpServer((request, response) => void handle(request, response), {
+  const koa = app.callback()
+  const general: RequestHandler = (request, response) => void koa(request, response)
+  // With CORS each answer has headers of its own.
+  const isPlain = corsOrigins !== '*' && corsOrigins.length === 0
+  const handler = isPlain ? fastPath({ ingest, general, draining: () => draining }) : general
+  const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
     onCut: () => (stats.connectionsCut += 1),
