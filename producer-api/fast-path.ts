@@ -6,7 +6,7 @@
  * Without this file everything works the same, slower.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { acceptedEvent, type Ingest } from './ingest.ts'
+import { acceptedEvent, type Ingest, type Ingested } from './ingest.ts'
 import type { RequestHandler } from './pipelining.ts'
 import { requestId } from './request-id.ts'
 
@@ -21,7 +21,9 @@ export interface FastPathOptions {
 /** Takes what is usual, and leaves the rest to Koa. */
 export function fastPath({ ingest, general, draining }: FastPathOptions): RequestHandler {
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const ingested = await ingest.ingestEvent(request, response)
+    const ingested = await ingest
+      .ingestEvent(request, response)
+      .catch((error: unknown): Ingested => ({ kind: 'broken', error }))
     if (ingested.kind === 'accepted' && !draining()) {
       answerAccepted(request, response, acceptedEvent(ingested.eventIds))
       return

@@ -34,6 +34,8 @@ export type Ingested =
   | Refusal
   /** The client went away: there is nobody to answer. */
   | { kind: 'aborted' }
+  /** A fault of ours, met on the fast path: Koa says 500. */
+  | { kind: 'broken'; error: unknown }
 
 /** The body is refused as a whole. */
 interface Refusal {
@@ -111,7 +113,7 @@ export class Ingest {
     this.#begun.set(request, ingested)
   }
 
-  /** `POST /event` up to its answer. Never rejects. */
+  /** `POST /event` up to its answer. */
   async ingestEvent(request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
     return await this.#ingest(
       request,
@@ -153,7 +155,7 @@ export class Ingest {
     response: ServerResponse,
     types: Map<string, Parse>,
     maxBytes: number,
-  ): Promise<Taken | Exclude<Ingested, { kind: 'accepted' | 'failed' }>> {
+  ): Promise<Taken | Refusal | { kind: 'aborted' }> {
     const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {
       return {
@@ -234,6 +236,9 @@ function answer(ctx: Context, ingested: Ingested, acceptedBody: (eventIds: strin
       break
     case 'aborted':
       ctx.respond = false
+      break
+    case 'broken':
+      throw ingested.error
   }
 }
 
