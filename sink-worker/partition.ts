@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { lastRecordIsAnother, lastRecordIsGone } from './offsets.ts'
 import type { KafkaRecord } from './records.ts'
 import type { RecordBatch } from './record-source.ts'
 
@@ -59,6 +60,47 @@ export function placeBatch(
   const head = records[0]
   if (head !== undefined && head.offset > next && check === null) return { kind: 'gap', first: head.offset }
   return { kind: 'take', records }
+}
+
+/** What is to be done with a batch, once Kafka was asked where the placement alone does not tell. */
+export type Placed =
+  /** `expired`: so many records before these are gone. */
+  | { kind: 'take'; records: readonly KafkaRecord[]; expired: number }
+  /** A gap is to be confirmed by fetching from `read` again. */
+  | { kind: 'fetch_again' }
+  /** Read the offsets again. */
+  | { kind: 'start_over' }
+  /** This is not the topic that was written before (I9). */
+  | { kind: 'stop'; reason: string }
+
+/** @throws what `lowWatermark` throws */
+export async function place(
+  { read, check, gapConfirmed }: Pick<PartitionState, 'read' | 'check' | 'gapConfirmed'>,
+  batch: RecordBatch,
+  lowWatermark: () => Promise<bigint>,
+): Promise<Placed> {
+  const placement = placeBatch({ next: read, check }, batch)
+  switch (placement.kind) {
+    case 'take':
+      return { kind: 'take', records: placement.records, expired: 0 }
+    case 'unexpected':
+      return { kind: 'start_over' }
+    case 'other_topic':
+      return { kind: 'stop', reason: lastRecordIsAnother(check?.offset) }
+    case 'check_missing': {
+      const low = await lowWatermark()
+      if (check !== null && low <= check.offset)
+        return { kind: 'stop', reason: lastRecordIsGone(check.offset) }
+      return await place({ read, check: null, gapConfirmed }, batch, lowWatermark)
+    }
+    case 'gap': {
+      if (!gapConfirmed) return { kind: 'fetch_again' }
+      // What is missing below the low watermark has expired; the rest of a gap are transaction markers.
+      const low = await lowWatermark()
+      const expired = (low < placement.first ? low : placement.first) - read
+      return { kind: 'take', records: batch.records, expired: Math.max(0, Number(expired)) }
+    }
+  }
 }
 
 /** SHA-256 of a record's value: what sink_offsets.last_digest holds. */

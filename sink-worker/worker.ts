@@ -13,10 +13,10 @@ import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from './database.ts'
 import { decodeRecords } from './decode-record.ts'
 import type { TopicIdentity } from './fence.ts'
-import { lastRecordIsAnother, lastRecordIsGone, wasSeenBefore } from './offsets.ts'
+import { wasSeenBefore } from './offsets.ts'
 import { OutageGuard } from './outage-guard.ts'
 import { type Part, toRequest } from './part.ts'
-import { type PartitionState, placeBatch } from './partition.ts'
+import { type PartitionState, place } from './partition.ts'
 import { PositionWatch } from './position-watch.ts'
 import { readSurePositions, showEnds, showLag, watermarksOf } from './positions.ts'
 import type {
@@ -149,50 +149,27 @@ export class Worker implements SourceListener {
   /** The records of the batch that are next, or undefined when the batch is not to be taken. */
   async #place(state: PartitionState, batch: RecordBatch): Promise<readonly KafkaRecord[] | undefined> {
     const generation = this.#generation
-    const { check, read } = state
-    const placement = placeBatch({ next: read, check }, batch)
-    switch (placement.kind) {
-      case 'take':
-        state.check = null
-        return placement.records
-      case 'unexpected':
-        this.#startOver()
-        return undefined
-      case 'other_topic':
-        return this.#stopPartition(state, lastRecordIsAnother(check?.offset))
-      case 'check_missing': {
-        const low = await this.#lowWatermark(state.partition)
-        if (generation !== this.#generation) return undefined
-        if (check !== null && low <= check.offset) {
-          return this.#stopPartition(state, lastRecordIsGone(check.offset))
-        }
-        state.check = null
-        return await this.#place(state, batch)
-      }
-      case 'gap': {
-        if (!state.gapConfirmed) {
-          state.gapConfirmed = true
-          this.#parts.source.seek(state.partition, read)
-          return undefined
-        }
-        // What is missing below the low watermark has expired; the rest of a gap are transaction markers.
-        const low = await this.#lowWatermark(state.partition)
-        const expired = (low < placement.first ? low : placement.first) - read
-        if (expired > 0n) {
-          state.expired += Number(expired)
-          this.#tellExpired(state)
-        }
-        return batch.records
-      }
+    const placed = await place(state, batch, async () => {
+      return watermarksOf(await this.#parts.inspector.describe(), state.partition).low
+    })
+    if (generation !== this.#generation) return undefined
+    if (placed.kind === 'start_over') this.#startOver()
+    if (placed.kind === 'stop') this.#stopPartition(state, placed.reason)
+    if (placed.kind === 'start_over' || placed.kind === 'stop') return undefined
+    state.check = null
+    if (placed.kind === 'fetch_again') {
+      state.gapConfirmed = true
+      this.#parts.source.seek(state.partition, state.read)
+      return undefined
     }
+    if (placed.expired > 0) {
+      state.expired += placed.expired
+      this.#tellExpired(state)
+    }
+    return placed.records
   }
 
-  async #lowWatermark(partition: number): Promise<bigint> {
-    const description = await this.#parts.inspector.describe()
-    return watermarksOf(description, partition).low
-  }
-
-  #stopPartition(state: PartitionState, reason: string): undefined {
+  #stopPartition(state: PartitionState, reason: string): void {
     state.stopped = reason
     this.#parts.logger.error({ partition: state.partition, reason: state.stopped }, 'partition stopped')
     this.#fetchStarted()
@@ -213,7 +190,8 @@ export class Worker implements SourceListener {
     Object.assign(state, { queued: to, expired: 0, gapConfirmed: false })
     const writing = this.#queue.add(part)
     state.writing = writing
-    void writing.then(() => {
+    void writing.then((isStored) => {
+      if (!isStored) state.expired += expired // told before, and still to be counted
       if (state.writing === writing) state.writing = undefined
     })
     return writing
