@@ -132,7 +132,7 @@ async function allStored(pipeline: Pipeline): Promise<void> {
 }
 
 /** One line for people. */
-export function describe(result: Latency): string {
+function describe(result: Latency): string {
   const { rate, holds, failed, answerP50Ms, answerP99Ms, rowP50Ms, rowP99Ms, lagS, cores } = result
   const used = Object.entries(cores).map(([name, share]) => `${name} ${share.toFixed(2)}`)
   return [

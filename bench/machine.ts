@@ -45,11 +45,6 @@ export function endedChildrenCpuMs(): number {
   return ticksOf(process.pid, [13, 14]) * 10
 }
 
-/** Resident memory of a process in MiB. */
-export function rssMiB(pid: number): number {
-  return (Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4_096) / 1024 / 1024
-}
-
 /** What a reader must know of the machine to place the figures. */
 export function describeMachine(): {
   cpu: string

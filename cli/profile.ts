@@ -1,53 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { writeBacklog } from '../bench/backlog.ts'
-import { pinService } from '../bench/machine.ts'
+import { MEASURED_CORE, pinService } from '../bench/machine.ts'
 import { profiled, profileIn, topSelfTimes } from '../bench/profile.ts'
 import { saturate } from '../bench/saturate.ts'
 import { startStack } from '../bench/stack.ts'
-import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeService } from '../embedded/node-service.ts'
+import { parseArgsOrExit } from './args.ts'
+import { formatTable } from './table.ts'
 
-const what = process.argv[2]
-const dir = fileURLToPath(new URL(`../bench/results/profile-${what}`, import.meta.url))
-const env = profiled(dir)
-const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: '4' })
-const { pipeline } = stack
-try {
-  if (what === 'sink') {
-    await (await pipeline.startSink()).stop(10_000)
-    await writeBacklog({
-      bootstrapServers: pipeline.backend.kafka.bootstrapServers,
-      topic: 'events',
-      partitions: 4,
-      records: 400_000,
-    })
-    const s = await pinService(pipeline.startService('sink-worker/main.ts', 'SINK_PORT', env), 0)
-    while (Number((await s.health())?.total_stored) < 400_000) await delay(100)
-    await s.stop(30_000)
-  } else {
-    const s = await pinService(
-      pipeline.startService(
-        what === 'alone' ? 'bench/servers/api-without-kafka.ts' : 'producer-api/main.ts',
-        'PORT',
-        env,
-      ),
-      0,
-    )
-    console.error(
-      await saturate(s.pid ?? 0, {
-        url: s.url,
-        connections: what === 'batch' ? 32 : 256,
-        batch: what === 'batch' ? 100 : 1,
-        warmUpMs: 3000,
-        measuredMs: 8000,
-        isFloor: false,
-      }),
-    )
-    await s.stop(30_000)
-  }
-} finally {
-  await pipeline.close()
+const HELP = `Runs a service under load with a CPU profile, and prints where its own time goes.
+
+npm run profile -- api | batch | sink [options]
+  api      POST /event, 256 connections
+  batch    POST /events, 100 events a request, 32 connections
+  sink     draining a backlog
+  --top N        functions to print (10)
+  --seconds N    of load (8)
+  --rows N       of the backlog (400000)
+  --help
+
+The profile itself opens in Chrome's DevTools, or in VS Code.
+`
+const PARTITIONS = 4
+const LAST_WORDS_MS = 30_000
+
+const { values, positionals } = parseArgsOrExit({
+  allowPositionals: true,
+  options: {
+    top: { type: 'string', default: '10' },
+    seconds: { type: 'string', default: '8' },
+    rows: { type: 'string', default: '400000' },
+    help: { type: 'boolean', default: false },
+  },
+})
+const [what = ''] = positionals
+if (values.help || !['api', 'batch', 'sink'].includes(what)) {
+  ;(values.help ? process.stdout : process.stderr).write(HELP)
+  process.exitCode = values.help ? 0 : 64 // EX_USAGE of sysexits.h
+} else {
+  await main()
 }
-const file = profileIn(dir)
-console.log(file)
-for (const { where, ms, share } of topSelfTimes(file, Number(process.argv[3] ?? 40)))
-  console.log(`${(share * 100).toFixed(1).padStart(5)}%  ${ms.toFixed(0).padStart(6)} ms  ${where}`)
+
+async function main(): Promise<void> {
+  const dir = fileURLToPath(new URL(`../bench/results/profile-${what}`, import.meta.url))
+  const env = profiled(dir)
+  const { pipeline } = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
+  try {
+    if (what === 'sink') await drain()
+    else await load()
+  } finally {
+    await pipeline.close()
+  }
+  const file = profileIn(dir)
+  const rows = topSelfTimes(file, Number(values.top)).map(({ where, ms, share }) => [
+    `${(share * 100).toFixed(1)}%`,
+    `${ms.toFixed(0)} ms`,
+    where,
+  ])
+  process.stdout.write(`${formatTable(['share', 'self', 'function'], rows, 90)}\n\n${file}\n`)
+
+  async function drain(): Promise<void> {
+    const records = Number(values.rows)
+    await (await pipeline.startSink()).stop(LAST_WORDS_MS) // makes the topic
+    const { bootstrapServers } = pipeline.backend.kafka
+    await writeBacklog({ bootstrapServers, topic: 'events', partitions: PARTITIONS, records })
+    const sink = await pinned('sink-worker/main.ts', 'SINK_PORT')
+    while (Number((await sink.health())?.total_stored) < records) await delay(100)
+    await sink.stop(LAST_WORDS_MS)
+  }
+
+  async function load(): Promise<void> {
+    const api = await pinned('producer-api/main.ts', 'PORT')
+    const isBatch = what === 'batch'
+    const { perSecond } = await saturate(api.pid ?? 0, {
+      url: api.url,
+      connections: isBatch ? 32 : 256,
+      batch: isBatch ? 100 : 1,
+      warmUpMs: 3_000,
+      measuredMs: Number(values.seconds) * 1_000,
+      isFloor: false,
+    })
+    process.stderr.write(`${Math.round(perSecond)} events/s\n`)
+    await api.stop(LAST_WORDS_MS)
+  }
+
+  async function pinned(program: string, portVariable: string): Promise<NodeService> {
+    return await pinService(pipeline.startService(program, portVariable, env), MEASURED_CORE)
+  }
+}

@@ -1,11 +1,8 @@
 // The floor of POST /events: JSON.parse of the lines of the same bodies. Prints CPU microseconds per event.
 import { eventOf, openRun } from '../../proof/events.ts'
 
-const [seed = '', events = 0, passes = 0] = [
-  process.argv[2],
-  Number(process.argv[3]),
-  Number(process.argv[4]),
-]
+const [, , seed = '', ...counts] = process.argv
+const [events = 0, passes = 0] = counts.map(Number)
 const run = openRun({ seed, startedAtMs: Date.now() })
 const bodies = Array.from({ length: events / 100 }, (_, body) =>
   Buffer.from(Array.from({ length: 100 }, (_line, n) => eventOf(run, body * 100 + n).body).join('\n')),

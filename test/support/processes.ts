@@ -1,12 +1,5 @@
 import { readFileSync } from 'node:fs'
 
-/** CPU time that a process has used, all threads, in milliseconds (proc_pid_stat(5): utime and stime in 10 ms ticks). */
-export function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
-}
-
 /** Resident memory of a process in MiB. */
 export function rssMiB(pid: number): number {
   const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
