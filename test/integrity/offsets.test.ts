@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, afterEach, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { record, transactionalProducer, withProducer } from '../support/records.ts'
+import { record, withProducer } from '../support/records.ts'
 import { sinkCommand } from '../support/sink-command.ts'
 import { caughtUp, stopped, storedRows } from '../support/sink-health.ts'
 import { createTopic, deleteTopic, expireBefore, forgetAll } from '../support/topic.ts'
@@ -119,45 +119,6 @@ test('I9: records that expired before they were read are counted aloud, the rest
   await sink.start()
   await storedRows(pipeline, 30)
   assert.equal((await caughtUp(sink)).total_expired, 20)
-})
-
-test('a database restored from an older backup is filled again from Kafka', async () => {
-  await send(0, 50)
-  await storedRows(pipeline, 50)
-  const [row] = await pipeline.query<{ last_digest: Buffer }>('SELECT last_digest FROM sink_offsets')
-  assert.ok(row)
-  await send(50, 50)
-  await storedRows(pipeline, 100)
-  await sink.stop(10_000)
-  await pipeline.query('DELETE FROM events WHERE user_id >= 50')
-  await pipeline.query('UPDATE sink_offsets SET next_offset = 50, last_offset = 49, last_digest = $1', [
-    row.last_digest,
-  ])
-  await sink.start()
-  await storedRows(pipeline, 100)
-})
-
-test('transaction markers and aborted transactions of other producers are no gaps', async () => {
-  const producer = await transactionalProducer(bootstrapServers, 'another-producer')
-  const transact = async (from: number, commit: boolean): Promise<void> => {
-    const transaction = await producer.transaction()
-    const messages = Array.from({ length: 10 }, (_, index) => ({ value: record(from + index), partition: 0 }))
-    await transaction.send({ topic: 'events', messages })
-    await (commit ? transaction.commit() : transaction.abort())
-  }
-  await transact(0, true)
-  await transact(100, false)
-  await storedRows(pipeline, 10)
-  await transact(200, true)
-  await transact(300, false)
-  await producer.disconnect()
-  await send(10, 10)
-  await storedRows(pipeline, 30)
-  assert.equal((await caughtUp(sink)).total_expired, 0)
-  await sink.stop(10_000)
-  await sink.start()
-  await caughtUp(sink)
-  assert.equal(await pipeline.countEvents(), 30)
 })
 
 async function sendValue(value: string): Promise<void> {
