@@ -32,7 +32,7 @@ export function fastPath({ ingest, general, draining }: FastPathOptions): Reques
     general(request, response)
   }
   return (request, response) => {
-    if (isUsual(request)) void handle(request, response)
+    if (isUsual(request)) handle(request, response).catch(() => response.destroy())
     else general(request, response)
   }
 }

@@ -155,6 +155,9 @@ export class KafkaRecordSource implements RecordSource {
       void taken.stored.then((isStored) => {
         if (isStored) this.#hint(payload, taken.to)
       })
+      // A rebalance waits for the write: else the next owner would meet it at the fence.
+      await payload.heartbeat().catch((error: unknown) => (lostMembership = error))
+      if (lostMembership !== undefined) await taken.stored
     } finally {
       clearInterval(heartbeat)
     }

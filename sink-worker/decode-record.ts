@@ -40,15 +40,19 @@ export function decodeRecords(
   for (const record of records) {
     const row = record.value === null ? undefined : decodeCanonical(record.value)
     if (row !== undefined) rows.push({ record, row, isUnread: true })
-    else add(decodeRecord(record, identity), record, rows, dead)
+    else {
+      const decoded = decodeRecord(record, identity)
+      if (decoded.ok) rows.push({ record, row: decoded.row })
+      else dead.push(decoded.dead)
+    }
   }
   return { rows, dead }
 }
 
 /**
- * Reads in full what decodeCanonical() has only cut up, when PostgreSQL has refused a row of it.
+ * Reads in full, once, what decodeCanonical() has only cut up, when PostgreSQL has refused a row of it.
  *
- * @returns the rows, all of them read now, and those that are none; undefined when there is no such row
+ * @returns the rows, and those that are none; undefined when all of them are
  */
 export function readAgain(
   decoded: readonly DecodedRow[],
@@ -57,15 +61,15 @@ export function readAgain(
   const rows: DecodedRow[] = []
   const dead: DeadLetter[] = []
   for (const each of decoded) {
-    if (each.isUnread) add(decodeRecord(each.record, identity), each.record, rows, dead)
-    else rows.push(each)
+    const again = each.isUnread ? decodeRecord(each.record, identity) : undefined
+    if (again?.ok === false) {
+      dead.push(again.dead)
+      continue
+    }
+    each.isUnread = undefined // wherever else it is listed, too
+    rows.push(each)
   }
   return dead.length > 0 ? { rows, dead } : undefined
-}
-
-function add(decoded: Decoded, record: KafkaRecord, rows: DecodedRow[], dead: DeadLetter[]): void {
-  if (decoded.ok) rows.push({ record, row: decoded.row })
-  else dead.push(decoded.dead)
 }
 
 /**

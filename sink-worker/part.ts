@@ -1,4 +1,5 @@
 import type { WriteRequest } from './write-batch.ts'
+import type { Slice } from './fence.ts'
 import { digestOf, type PartitionState } from './partition.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from './records.ts'
 
@@ -16,17 +17,24 @@ export interface Part {
   expired: number
 }
 
-/** The parts as one transaction. */
+/** The parts as one transaction. Those of one partition follow each other without a seam, and become one slice. */
 export function toRequest(parts: readonly Part[]): WriteRequest {
   const sorted = parts.toSorted((a, b) => a.state.partition - b.state.partition)
-  return {
-    slices: sorted.map(({ state, from, to, last }) => ({
+  const slices: Slice[] = []
+  for (const { state, from, to, last } of sorted) {
+    const before = slices.at(-1)
+    const isFurther = before?.partition === state.partition
+    if (isFurther) slices.pop()
+    slices.push({
       partition: state.partition,
-      from,
+      from: isFurther ? before.from : from,
       to,
       lastOffset: last.offset,
       lastDigest: digestOf(last),
-    })),
+    })
+  }
+  return {
+    slices,
     rows: sorted.flatMap(({ rows }) => rows),
     dead: sorted.flatMap(({ dead }) => dead),
   }

@@ -54,7 +54,7 @@ export interface DecodedRow {
   record: KafkaRecord
   row: EventRow
   /** Nobody has looked into its metadata yet: PostgreSQL will be the first (decode-canonical.ts). */
-  isUnread?: true
+  isUnread?: true | undefined
 }
 
 /** What became of one record: each step returns one of these, never a bare exception. */

@@ -7,6 +7,7 @@ export class TransactionQueue<Item> {
   #waiting: { item: Item; settle: (written: boolean) => void }[] = []
   #looks: (() => Promise<void>)[] = []
   #running: Promise<void> | undefined
+  #current: Promise<unknown> | undefined
 
   /** @param write writes all items or none, and says which; must not reject */
   constructor(write: (items: readonly Item[]) => Promise<boolean>) {
@@ -29,6 +30,11 @@ export class TransactionQueue<Item> {
     return await result.promise
   }
 
+  /** The transaction, or the look between two, that runs now: what is added does not go with it. Never rejects. */
+  get current(): Promise<unknown> | undefined {
+    return this.#current
+  }
+
   /** Resolves when nothing runs and nothing waits. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
@@ -37,12 +43,19 @@ export class TransactionQueue<Item> {
   async #run(): Promise<void> {
     await new Promise(setImmediate) // the handlers of a fetch's other partitions come first
     while (this.#waiting.length > 0 || this.#looks.length > 0) {
-      for (const look of this.#looks.splice(0)) await look()
+      for (const look of this.#looks.splice(0)) await this.#step(look())
       if (this.#waiting.length === 0) continue
       const group = this.#waiting.splice(0)
-      const written = await this.#write(group.map(({ item }) => item))
+      const written = await this.#step(this.#write(group.map(({ item }) => item)))
       for (const { settle } of group) settle(written)
     }
     this.#running = undefined
+  }
+
+  async #step<T>(step: Promise<T>): Promise<T> {
+    this.#current = step
+    const result = await step
+    this.#current = undefined
+    return result
   }
 }

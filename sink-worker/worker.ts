@@ -101,12 +101,12 @@ export class Worker implements SourceListener {
     try {
       const records = await this.#place(state, batch)
       if (records === undefined || generation !== this.#generation) return undefined
-      const before = state.writing
       const to = batch.endOffset > state.read ? batch.endOffset : state.read
+      const running = this.#queue.current
       const stored = this.#enqueue(state, records, to)
       // The next batch is fetched while this one is written, and no further one: memory is bounded (I7).
-      const isNext = before === undefined || (await before)
-      return isNext && generation === this.#generation ? { to, stored } : undefined
+      if (running !== undefined) await running
+      return generation === this.#generation ? { to, stored } : undefined
     } catch (error) {
       this.#fail(error)
       return undefined
@@ -225,19 +225,20 @@ export class Worker implements SourceListener {
   #committed(parts: readonly Part[], { slices, result, durationMs }: StoredPart): void {
     const { counters, logger } = this.#parts
     for (const { partition, from, to } of slices) {
-      const part = parts.find(({ state }) => state.partition === partition)
-      if (part === undefined) continue
-      const { state, expired } = part
-      state.next = to
-      if (from === part.from) counters.expired += expired // with the first records after the gap
+      for (const part of parts.filter(({ state }) => state.partition === partition)) {
+        part.state.next = to
+        // With the first records after the gap.
+        if (part.from >= from && part.from < to) counters.expired += part.expired
+      }
     }
     countTransaction(counters, result, durationMs)
     if (result.dead > 0) logger.warn({ count: result.dead }, 'records went to dead_letters')
-    this.#outage.close()
+    // Of a generation that is over it shows nothing: Kafka may have failed since.
+    if (parts.every(({ generation }) => generation === this.#generation)) this.#outage.close()
   }
 
-  #tellExpired({ partition, next, expired }: PartitionState): void {
-    const facts = { partition, from: String(next), count: expired }
+  #tellExpired({ partition, queued, expired }: PartitionState): void {
+    const facts = { partition, from: String(queued), count: expired }
     this.#parts.logger.error(facts, 'records expired before they were read')
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { MAX_DEPTH } from '../../../event/limits.ts'
 import { encodeRecord } from '../../../producer-api/encode-record.ts'
 import { decodeCanonical } from '../../../sink-worker/decode-canonical.ts'
 import { decodeRecord, decodeRecords, readAgain } from '../../../sink-worker/decode-record.ts'
@@ -106,6 +107,20 @@ test('what was only cut up is read in full once PostgreSQL has refused something
     again?.dead.map(({ record }) => record),
     [bad],
   )
-  assert.deepEqual(again?.rows, [{ record: good, row: first.rows[0]?.row }])
+  assert.deepEqual(
+    again?.rows.map(({ record, row }) => [record, row]),
+    [[good, first.rows[0]?.row]],
+  )
   assert.equal(readAgain(again?.rows ?? [], IDENTITY), undefined, 'once is enough')
+})
+
+test('metadata that may be nested too deep are left to the general decoder, which buries them; long ones are not', () => {
+  const event = { eventId: '01980000-0000-7000-8000-000000000abc', userId: '1', timestamp: RECEIVED }
+  const valueOf = (metadata: string): Buffer =>
+    encodeRecord({ ...event, metadata: Buffer.from(metadata) }, RECEIVED)
+  const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+  assert.equal(decodeCanonical(valueOf(nested(MAX_DEPTH + 1))), undefined)
+  assert.equal(decodeRecords([recordOf(valueOf(nested(MAX_DEPTH + 1)))], IDENTITY).dead.length, 1)
+  assert.ok(decodeCanonical(valueOf(nested(MAX_DEPTH - 1))))
+  assert.ok(decodeCanonical(valueOf(`{"a":"${'x'.repeat(5_000)}"}`)))
 })
