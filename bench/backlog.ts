@@ -36,6 +36,13 @@ export async function writeBacklog({ bootstrapServers, topic, partitions, record
   }
 }
 
+/** What a record takes on average. */
+export function averageRecordBytes(): number {
+  const run = openRun({ seed: 'backlog', startedAtMs: Date.now() })
+  const sizes = Array.from({ length: 2_000 }, (_, n) => recordOf(eventOf(run, n).body, receivedAt(0)).length)
+  return Math.round(sizes.reduce((sum, size) => sum + size, 0) / sizes.length)
+}
+
 function recordOf(body: string, received: string): Buffer {
   const parsed = parseEvent(Buffer.from(body), { newId: () => '' })
   const event = parsed.ok ? parsed.events[0] : undefined

@@ -33,13 +33,18 @@ export async function installTools(
   return { java, classPath: [...jars, jar].join(delimiter) }
 }
 
-/** Apache's ProducerPerformance, acks=all. @throws it did not send all records */
+/** Apache's ProducerPerformance, acks=all, not idempotent (neither are we). @throws it did not send all records */
 export async function runProducerPerformance(
   tools: { java: string; classPath: string },
   { bootstrapServers, topic, records, recordBytes, perSecond, lingerMs }: Performance,
 ): Promise<void> {
   const args = ['--topic', topic, '--num-records', `${records}`, '--record-size', `${recordBytes}`]
-  const props = [`bootstrap.servers=${bootstrapServers}`, 'acks=all', `linger.ms=${lingerMs}`]
+  const props = [
+    `bootstrap.servers=${bootstrapServers}`,
+    'acks=all',
+    'enable.idempotence=false',
+    `linger.ms=${lingerMs}`,
+  ]
   const child = spawn(
     tools.java,
     [

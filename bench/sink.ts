@@ -26,6 +26,7 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
     await drainBySink(stack, 'sink-worker/main.ts', { records, warmUp })
     await dumpTable(stack, file)
     const expected = await tableDigest(stack)
+    if (!expected.startsWith(`${records} rows`)) throw new Error(`${records} records became ${expected}`)
 
     const checked = async <T>(run: Promise<T>): Promise<T> => {
       const result = await run

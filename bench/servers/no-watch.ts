@@ -1,0 +1,5 @@
+// In the place of sink-worker/position-watch.ts: looks at nothing.
+export class PositionWatch {
+  watch(): void {}
+  stop(): void {}
+}
