@@ -104,8 +104,9 @@ export class Worker implements SourceListener {
       const to = batch.endOffset > state.read ? batch.endOffset : state.read
       const running = this.#queue.current
       const stored = this.#enqueue(state, records, to)
-      // The next batch is fetched while this one is written, and no further one: memory is bounded (I7).
-      if (running !== undefined) await running
+      // The next batch is fetched while this one is written, and no further one: memory is bounded (I7). Where there is
+      // none, nothing is gained by going on, and a rebalance would not wait for the write.
+      await (to < state.lastStable ? running : stored)
       return generation === this.#generation ? { to, stored } : undefined
     } catch (error) {
       this.#fail(error)
