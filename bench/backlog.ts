@@ -2,18 +2,21 @@ import { Kafka, logLevel } from 'kafkajs'
 import { encodeRecord, receivedAt } from '../producer-api/encode-record.ts'
 import { parseEvent } from '../producer-api/parse-event.ts'
 import { eventOf, openRun } from '../proof/events.ts'
+import type { Pipeline } from '../proof/pipeline.ts'
 
 const RECORDS_A_SEND = 500
 
-export interface Backlog {
-  bootstrapServers: string
-  topic: string
-  partitions: number
-  records: number
-}
+const TOPIC = 'events'
+const LAST_WORDS_MS = 10_000
 
-/** Writes records as the API makes them, in the order of their ids, batches to the partitions in turn. */
-export async function writeBacklog({ bootstrapServers, topic, partitions, records }: Backlog): Promise<void> {
+/**
+ * Makes the topic, as the sink does, and writes records into it as the API makes them: in the order of their ids, batches
+ * to the partitions in turn.
+ */
+export async function writeBacklog(pipeline: Pipeline, records: number): Promise<void> {
+  await (await pipeline.startSink()).stop(LAST_WORDS_MS)
+  const partitions = (await pipeline.ends()).length
+  const { bootstrapServers } = pipeline.backend.kafka
   const kafka = new Kafka({
     brokers: [bootstrapServers],
     clientId: 'firehose-bench',
@@ -29,7 +32,7 @@ export async function writeBacklog({ bootstrapServers, topic, partitions, record
         value: recordOf(eventOf(run, first + n).body, received),
         partition: send % partitions,
       }))
-      await producer.send({ topic, acks: -1, messages })
+      await producer.send({ topic: TOPIC, acks: -1, messages })
     }
   } finally {
     await producer.disconnect()

@@ -3,7 +3,7 @@ import { formatTable } from '../cli/table.ts'
 import type { Latency } from './latency.ts'
 import type { describeMachine } from './machine.ts'
 import type { Quartiles } from './pairs.ts'
-import type { Road } from './road.ts'
+import { type Road, reaches } from './road.ts'
 
 /** What one run of the benchmark found: bench/results/NAME.json. */
 export interface Results {
@@ -61,9 +61,8 @@ export function writeResults(results: Results, name: string): string {
   return file.pathname
 }
 
-function verdict({ ratio: { median }, must, aim, better }: Road): string {
-  const reaches = (bound: number): boolean => (better === 'less' ? median <= bound : median >= bound)
-  return reaches(aim) ? 'aim reached' : reaches(must) ? 'met' : 'NOT MET'
+function verdict(road: Road): string {
+  return reaches(road, road.aim) ? 'aim reached' : reaches(road, road.must) ? 'met' : 'NOT MET'
 }
 
 function figure(value: number): string {

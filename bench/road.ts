@@ -34,3 +34,8 @@ export function roadOf(
     pairs: ours.length,
   }
 }
+
+/** Whether the road's median ratio is within a bound: its `must` or its `aim`. */
+export function reaches({ ratio: { median }, better }: Road, bound: number): boolean {
+  return better === 'less' ? median <= bound : median >= bound
+}

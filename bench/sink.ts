@@ -19,10 +19,8 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
   try {
     const [records, warmUp] = [Math.round(rows * 1.04), Math.round(rows * 0.04)]
     const file = pipeline.path('rows.copy')
-    await (await pipeline.startSink()).stop(10_000) // makes the topic
     say(`sink: writing ${records} records into ${PARTITIONS} partitions`)
-    const { bootstrapServers } = pipeline.backend.kafka
-    await writeBacklog({ bootstrapServers, topic: 'events', partitions: PARTITIONS, records })
+    await writeBacklog(pipeline, records)
     await drainBySink(stack, 'sink-worker/main.ts', { records, warmUp })
     await dumpTable(stack, file)
     const expected = await tableDigest(stack)

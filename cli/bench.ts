@@ -7,6 +7,7 @@ import { benchBroker } from '../bench/broker.ts'
 import { benchLatency } from '../bench/latency.ts'
 import { describeMachine } from '../bench/machine.ts'
 import { latencyTable, type Results, roadTable, writeResults } from '../bench/report.ts'
+import { reaches } from '../bench/road.ts'
 import { benchSink } from '../bench/sink.ts'
 import { parseArgsOrExit } from './args.ts'
 
@@ -86,9 +87,7 @@ async function main(): Promise<number> {
   process.stdout.write(
     `\n${writeResults(results, values.name)}; load average now ${loadavg()[0]?.toFixed(2)}\n`,
   )
-  const isMet = results.roads.every(({ ratio: { median }, must, better }) =>
-    better === 'less' ? median <= must : median >= must,
-  )
+  const isMet = results.roads.every((road) => reaches(road, road.must))
   return isMet ? 0 : 1
 }
 

@@ -62,9 +62,7 @@ async function main(): Promise<void> {
 
   async function drain(): Promise<void> {
     const records = Number(values.rows)
-    await (await pipeline.startSink()).stop(LAST_WORDS_MS) // makes the topic
-    const { bootstrapServers } = pipeline.backend.kafka
-    await writeBacklog({ bootstrapServers, topic: 'events', partitions: PARTITIONS, records })
+    await writeBacklog(pipeline, records)
     const sink = await pinned('sink-worker/main.ts', 'SINK_PORT')
     while (Number((await sink.health())?.total_stored) < records) await delay(100)
     await sink.stop(LAST_WORDS_MS)

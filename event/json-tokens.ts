@@ -78,7 +78,8 @@ function isDigit(c: number | undefined): boolean {
   return c !== undefined && c >= 0x30 && c <= 0x39
 }
 
-function skipDigits(buf: Buffer, pos: number, end: number): number {
+/** Offset of the first byte from `pos` on that is no decimal digit, or `end`. */
+export function skipDigits(buf: Buffer, pos: number, end: number): number {
   while (pos < end && isDigit(buf[pos])) pos++
   return pos
 }

@@ -6,6 +6,7 @@
  * Without this file everything works the same, slower.
  */
 import { isUtf8 } from 'node:buffer'
+import { skipDigits } from '../event/json-tokens.ts'
 import { MAX_DEPTH } from '../event/limits.ts'
 import { isCanonicalTimestamp, toPostgresMicros } from '../event/timestamp.ts'
 import type { EventRow } from './records.ts'
@@ -24,9 +25,8 @@ const UUID_LENGTH = 36
 const TIMESTAMP_LENGTH = 27
 /** So many digits make no number that is not exact. */
 const EXACT_DIGITS = 15
-const LEAST_LENGTH = 158
 
-/** 1 for the digits, 2 for the letters a to f. */
+/** 1 for the digits and the letters a to f. */
 const HEX = new Uint8Array(256)
 HEX.fill(1, 0x30, 0x3a)
 HEX.fill(1, 0x61, 0x67)
@@ -34,7 +34,7 @@ HEX.fill(1, 0x61, 0x67)
 /** The row of a canonical record; undefined for every other one, which may be as good. Pure. */
 export function decodeCanonical(value: Buffer): EventRow | undefined {
   const end = value.length - 1
-  if (end < LEAST_LENGTH || !matches(value, 0, HEAD)) return undefined
+  if (!matches(value, 0, HEAD)) return undefined
   const id = HEAD.length
   if (!isUuid(value, id) || !matches(value, id + UUID_LENGTH, AFTER_ID)) return undefined
 
@@ -87,8 +87,7 @@ function isUuid(value: Buffer, start: number): boolean {
 /** The offset behind a canonical integer of at most EXACT_DIGITS; -1 when it is another one. */
 function integerEnd(value: Buffer, start: number): number {
   const first = value[start] === 0x2d ? start + 1 : start
-  let pos = first
-  while (isDigit(value[pos])) pos++
+  const pos = skipDigits(value, first, value.length)
   const digits = pos - first
   if (digits === 0 || digits > EXACT_DIGITS) return -1
   if (value[first] === 0x30 && (digits > 1 || first > start)) return -1
@@ -100,10 +99,6 @@ function integerAt(value: Buffer, start: number, end: number): number {
   let number = 0
   for (let i = isNegative ? start + 1 : start; i < end; i++) number = number * 10 + value[i]! - 0x30
   return isNegative ? -number : number
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x30 && byte <= 0x39
 }
 
 let lastText = ''
