@@ -3,6 +3,7 @@ import { createLogger } from '../runtime/log.ts'
 import { onShutdownSignal, readConfigOrExit } from '../runtime/shutdown.ts'
 import { readApiConfig, settingsHelp } from './config.ts'
 import { listen } from './listen.ts'
+import { ProduceSockets } from './produce-socket.ts'
 import { KafkaPublisher } from './publisher.ts'
 import { createService } from './service.ts'
 
@@ -13,7 +14,9 @@ if (process.argv.includes('--help')) {
 
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
-const kafka = createKafka(config.kafka, 'firehose-api', logger)
-const service = createService(config, new KafkaPublisher(kafka, config.topic, logger), logger)
+const { socketFactory, handOver } = new ProduceSockets()
+const kafka = createKafka(config.kafka, 'firehose-api', logger, socketFactory)
+const publisher = new KafkaPublisher(kafka, config.topic, logger, handOver)
+const service = createService(config, publisher, logger)
 listen(service, config, logger)
 onShutdownSignal(service.drain, config.shutdownTimeoutMs, logger)

@@ -1,8 +1,9 @@
-import type { ICustomPartitioner, Kafka, Message, PartitionMetadata, Producer, RecordMetadata } from 'kafkajs'
+import type { ICustomPartitioner, Kafka, PartitionMetadata, Producer, RecordMetadata } from 'kafkajs'
 import { createTopicIfMissing, type TopicConfig } from '../runtime/kafka-client.ts'
 import { kafkaErrorType, rootMessage } from '../runtime/kafka-errors.ts'
 import type { Logger } from '../runtime/log.ts'
 import { type Publisher, PublishError } from './delivery.ts'
+import { asMessages, type HandOver } from './kafka-messages.ts'
 import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
 
@@ -30,6 +31,7 @@ export class KafkaPublisher implements Publisher {
   readonly #kafka: Kafka
   readonly #topic: TopicConfig
   readonly #logger: Logger
+  readonly #handOver: HandOver
   readonly #producer: Producer
   readonly #health: PartitionHealth
   #onAvailable: () => void = () => {}
@@ -46,8 +48,9 @@ export class KafkaPublisher implements Publisher {
   /** When a failure of each code was logged. */
   readonly #failuresLogged = new Map<string, number>()
 
-  constructor(kafka: Kafka, topic: TopicConfig, logger: Logger) {
+  constructor(kafka: Kafka, topic: TopicConfig, logger: Logger, handOver: HandOver = asMessages) {
     this.#kafka = kafka
+    this.#handOver = handOver
     this.#topic = topic
     this.#logger = logger
     this.#health = new PartitionHealth(() => this.#onAvailable())
@@ -78,30 +81,21 @@ export class KafkaPublisher implements Publisher {
   }
 
   async publish(partition: number, records: readonly Buffer[]): Promise<void> {
-    let encoded = false
-    const messages: Message[] = records.map((value) => ({ value, partition }))
-    const [first] = messages
-    if (first === undefined) return
-    // kafkajs reads this when it encodes the request, which is after it has found the broker and connected to it.
-    Object.defineProperty(first, 'headers', {
-      enumerable: true,
-      get: () => {
-        encoded = true
-        return {}
-      },
-    })
+    const { messages, isWritten, end } = this.#handOver(partition, records)
     try {
       const topic = this.#topic.name
       const answer = await this.#producer.send({ topic, acks: -1, timeout: BROKER_TIMEOUT_MS, messages })
-      checkAnswer(answer, topic, partition, encoded)
+      checkAnswer(answer, topic, partition, isWritten())
     } catch (error) {
-      const failure = classifySendError(error, encoded)
+      const failure = classifySendError(error, isWritten())
       this.#logFailure(partition, failure)
       if (failure.retryable) {
         this.#health.suspend(partition)
         void this.#checkKafka()
       }
       throw failure
+    } finally {
+      end()
     }
     this.#lastContact = performance.now()
     this.#health.succeeded(partition)
@@ -213,19 +207,20 @@ export class KafkaPublisher implements Publisher {
 }
 
 /** I1: kafkajs resolves with an empty answer for a partition that it does not know. */
-function checkAnswer(answer: RecordMetadata[], topic: string, partition: number, encoded: boolean): void {
+function checkAnswer(answer: RecordMetadata[], topic: string, partition: number, isWritten: boolean): void {
   const [only] = answer
   if (
     answer.length === 1 &&
     only?.topicName === topic &&
     only.partition === partition &&
-    only.errorCode === 0
+    only.errorCode === 0 &&
+    isWritten
   )
     return
   throw new PublishError(`the produce response is not for partition ${partition} alone`, {
     code: 'UNEXPECTED_PRODUCE_RESPONSE',
     retryable: true,
-    mayHaveWritten: encoded,
+    mayHaveWritten: isWritten,
     cause: answer,
   })
 }

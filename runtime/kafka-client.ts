@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { type Admin, type ISocketFactory, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
 import { kafkaErrorType } from './kafka-errors.ts'
 import type { Logger } from './log.ts'
@@ -103,12 +103,18 @@ export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection;
  *
  * A call fails within seconds here; who calls decides how long to go on.
  */
-export function createKafka(connection: KafkaConnection, clientId: string, logger: Logger): Kafka {
+export function createKafka(
+  connection: KafkaConnection,
+  clientId: string,
+  logger: Logger,
+  socketFactory?: ISocketFactory,
+): Kafka {
   return new Kafka({
     clientId,
     brokers: connection.brokers,
     ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
     ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
+    ...(socketFactory === undefined ? {} : { socketFactory }),
     connectionTimeout: 3_000,
     requestTimeout: 6_000,
     enforceRequestTimeout: true,

@@ -1,0 +1,28 @@
+import type { Message } from 'kafkajs'
+
+/** The records of one send, as they are handed to kafkajs. */
+interface Handed {
+  messages: Message[]
+  /** Whether kafkajs has come as far as writing them: from then on they may be in Kafka. */
+  isWritten: () => boolean
+  /** Nothing of them may be written any more. */
+  end: () => void
+}
+
+/** A way of getting records into a produce request of kafkajs. */
+export type HandOver = (partition: number, records: readonly Buffer[]) => Handed
+
+/** The plain way: kafkajs encodes them. */
+export const asMessages: HandOver = (partition, records) => {
+  let isWritten = false
+  const messages: Message[] = records.map((value) => ({ value, partition }))
+  // kafkajs reads this when it encodes the request, which is after it has found the broker and connected to it.
+  Object.defineProperty(messages[0] ?? {}, 'headers', {
+    enumerable: true,
+    get: () => {
+      isWritten = true
+      return {}
+    },
+  })
+  return { messages, isWritten: () => isWritten, end: () => {} }
+}
