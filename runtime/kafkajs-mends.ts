@@ -36,6 +36,9 @@ interface Header {
 
 type HeaderValues = Record<string, Header['value'] | Header['value'][]>
 
+/** What each record without headers has: an object of its own would take as much memory as all else about it. */
+export const NO_HEADERS: Record<string, never> = Object.freeze(Object.create(null))
+
 const require = createRequire(import.meta.url)
 const { prototype: broker } = require('kafkajs/src/broker') as {
   prototype: {
@@ -151,8 +154,11 @@ export function hideAborted(partition: Pick<FetchedPartition, 'abortedTransactio
 const { readVarIntArray } = decoder
 decoder.readVarIntArray = function (read) {
   const headers = readVarIntArray.call(this, read) as Header[]
-  return { reduce: () => valuesByName(headers) }
+  return headers.length === 0 ? WITHOUT_HEADERS : { reduce: () => valuesByName(headers) }
 }
+
+/** One for all records without headers, which is nearly every one. */
+const WITHOUT_HEADERS = { reduce: (): HeaderValues => NO_HEADERS }
 
 /** A repeated name has an array of its values, as kafkajs has it. */
 function valuesByName(headers: readonly Header[]): HeaderValues {

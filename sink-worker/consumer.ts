@@ -1,6 +1,6 @@
 import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
-import { onFetched } from '../runtime/kafkajs-mends.ts'
+import { NO_HEADERS, onFetched } from '../runtime/kafkajs-mends.ts'
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { probeDelayMs } from './outage.ts'
@@ -209,7 +209,7 @@ function toRecordBatch({ batch }: EachBatchPayload): RecordBatch {
       offset: BigInt(message.offset),
       timestampMs: Number(message.timestamp),
       value: message.value,
-      headers: message.headers === undefined ? {} : flatHeaders(message.headers),
+      headers: flatHeaders(message.headers ?? NO_HEADERS),
     }),
   )
   return {
@@ -229,6 +229,7 @@ function toEmptyRange(payload: ConsumerEndBatchProcessEvent['payload']): EmptyRa
 
 /** A repeated header keeps its last value. */
 function flatHeaders(headers: IHeaders): Record<string, Buffer> {
+  if (headers === NO_HEADERS) return NO_HEADERS
   const flat: Record<string, Buffer> = Object.create(null) // any name may come, "__proto__" too
   for (const [name, value] of Object.entries(headers)) {
     const last = Array.isArray(value) ? value.at(-1) : value

@@ -1,4 +1,4 @@
-import type { EventRow } from './records.ts'
+import type { EventRow, Int8 } from './records.ts'
 
 /*
  * The binary format of COPY (https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format"): a signature, flags
@@ -13,6 +13,7 @@ const JSONB_VERSION = 1
 /** field count 2 + uuid 4+16 + user_id 4+8 + timestamp 4+8 + metadata 4+1 + received_at 4+8 */
 const FIXED_ROW_BYTES = 63
 const ORDINAL_FIELD_BYTES = 8
+const TWO_TO_32 = 2 ** 32
 
 /** Large enough that the cost of a write is spread, small enough to overlap encoding with the server's work. */
 export const CHUNK_BYTES = 64 * 1024
@@ -27,20 +28,28 @@ export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Gen
   const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
   let chunk = Buffer.allocUnsafe(CHUNK_BYTES)
   let pos = SIGNATURE.copy(chunk)
-  for (const [index, row] of rows.entries()) {
-    const size = FIXED_ROW_BYTES + extra + row.metadata.length
+  for (let index = 0; index < rows.length; index += 1) {
+    const row = rows[index]!
+    const { metadata } = row
+    const size = FIXED_ROW_BYTES + extra + metadata.length
     if (pos + size > chunk.length) {
       yield chunk.subarray(0, pos)
       chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, size))
       pos = 0
     }
-    pos = writeRow(chunk, pos, row, withOrdinal ? index : undefined)
+    pos = writeRow(chunk, pos, row, metadata, withOrdinal ? index : undefined)
   }
   yield chunk.subarray(0, pos)
   yield TRAILER
 }
 
-function writeRow(chunk: Buffer, start: number, row: EventRow, ordinal: number | undefined): number {
+function writeRow(
+  chunk: Buffer,
+  start: number,
+  row: EventRow,
+  metadata: Buffer,
+  ordinal: number | undefined,
+): number {
   let pos = start
   pos = chunk.writeInt16BE(ordinal === undefined ? 5 : 6, pos)
   if (ordinal !== undefined) {
@@ -48,12 +57,20 @@ function writeRow(chunk: Buffer, start: number, row: EventRow, ordinal: number |
     pos = chunk.writeInt32BE(ordinal, pos)
   }
   pos = writeUuid(chunk, chunk.writeInt32BE(16, pos), row.eventId)
-  pos = chunk.writeBigInt64BE(row.userId, chunk.writeInt32BE(8, pos))
-  pos = chunk.writeBigInt64BE(row.timestamp, chunk.writeInt32BE(8, pos))
-  pos = chunk.writeInt32BE(row.metadata.length + 1, pos)
-  pos = chunk.writeUInt8(JSONB_VERSION, pos)
-  pos += row.metadata.copy(chunk, pos)
-  return chunk.writeBigInt64BE(row.receivedAt, chunk.writeInt32BE(8, pos))
+  pos = writeInt8(chunk, pos, row.userId)
+  pos = writeInt8(chunk, pos, row.timestamp)
+  pos = chunk.writeInt32BE(metadata.length + 1, pos)
+  chunk[pos++] = JSONB_VERSION
+  chunk.set(metadata, pos)
+  return writeInt8(chunk, pos + metadata.length, row.receivedAt)
+}
+
+/** With its length before it. */
+function writeInt8(chunk: Buffer, start: number, value: Int8): number {
+  const pos = chunk.writeInt32BE(8, start)
+  if (typeof value === 'bigint') return chunk.writeBigInt64BE(value, pos)
+  const high = Math.floor(value / TWO_TO_32)
+  return chunk.writeUInt32BE(value - high * TWO_TO_32, chunk.writeInt32BE(high, pos))
 }
 
 /** By character code: the value of a hexadecimal digit. */

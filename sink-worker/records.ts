@@ -13,17 +13,20 @@ export interface KafkaRecord {
   headers: Record<string, Buffer>
 }
 
+/** PostgreSQL's int8; a number only where that is exact. */
+export type Int8 = number | bigint
+
 /** A row of `events`. */
 export interface EventRow {
   /** Lower case, hyphenated. */
-  eventId: string
-  userId: bigint
+  readonly eventId: string
+  readonly userId: Int8
   /** Microseconds since 2000-01-01 UTC, PostgreSQL's binary timestamptz. */
-  timestamp: bigint
+  readonly timestamp: Int8
   /** JSON text that jsonb takes. */
-  metadata: Buffer
+  readonly metadata: Buffer
   /** As `timestamp`. */
-  receivedAt: bigint
+  readonly receivedAt: Int8
 }
 
 /** Why a record can not be a row; becomes a row of `dead_letters`. */

@@ -265,8 +265,8 @@ test('decoding never throws, and a row is always one that the encoder can write'
       if (!decoded.ok) return
       const { row } = decoded
       assert.match(row.eventId, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
-      assert.equal(BigInt.asIntN(64, row.userId), row.userId)
-      assert.equal(BigInt.asIntN(64, row.timestamp), row.timestamp)
+      assert.equal(BigInt.asIntN(64, BigInt(row.userId)), row.userId)
+      assert.equal(BigInt.asIntN(64, BigInt(row.timestamp)), row.timestamp)
       assert.ok(scanText(row.metadata, 0, row.metadata.length, scan))
       assert.equal(scan.kind, KIND_OBJECT)
       assert.deepEqual(scan.faults, [])
