@@ -3,10 +3,9 @@ import type { Bench } from './bench.ts'
 import { MEASURED_CORE, pinService } from './machine.ts'
 import { inTurns, quartiles } from './pairs.ts'
 import { type Road, roadOf } from './road.ts'
-import { type Saturated, saturate } from './saturate.ts'
+import { CLIENTS, type Saturated, saturate, spanOf } from './saturate.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
-const CONNECTIONS = 256
 const FLOOR = 'bare node:http, reads the body and answers 202'
 
 /**
@@ -32,10 +31,8 @@ export async function benchApi({ rounds, seconds, say }: Bench): Promise<Road[]>
       async (): Promise<Saturated> =>
         await saturate(server.pid ?? 0, {
           url: server.url,
-          connections: CONNECTIONS,
-          batch: 1,
-          warmUpMs: seconds * 250,
-          measuredMs: seconds * 1_000,
+          ...CLIENTS.api,
+          ...spanOf(seconds),
           isFloor,
         })
     const variants = { floor: run(floor, true), alone: run(alone), whole: run(whole) }

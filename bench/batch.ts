@@ -5,11 +5,9 @@ import type { Bench } from './bench.ts'
 import { MEASURED_CORE, pinService } from './machine.ts'
 import { inTurns, quartiles } from './pairs.ts'
 import { type Road, roadOf } from './road.ts'
-import { saturate } from './saturate.ts'
+import { CLIENTS, saturate, spanOf } from './saturate.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
-const CONNECTIONS = 32
-const EVENTS = 100
 /** Lines that the floor parses in a pass, and passes: about two seconds. */
 const FLOOR_EVENTS = 20_000
 const FLOOR_PASSES = 20
@@ -26,10 +24,8 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[
     const ours = async () =>
       await saturate(api.pid ?? 0, {
         url: api.url,
-        connections: CONNECTIONS,
-        batch: EVENTS,
-        warmUpMs: seconds * 250,
-        measuredMs: seconds * 1_000,
+        ...CLIENTS.batch,
+        ...spanOf(seconds),
         isFloor: false,
       })
     const floor = async () => ({ cpuUs: await parseFloor(), perSecond: 0, accepted: 0 })

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { formatTable } from '../cli/table.ts'
+import { formatTable } from '../runtime/table.ts'
 import type { Latency } from './latency.ts'
 import type { describeMachine } from './machine.ts'
 import type { Quartiles } from './pairs.ts'

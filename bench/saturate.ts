@@ -16,6 +16,17 @@ export interface Saturated {
   accepted: number
 }
 
+/** The clients of the two routes: as many connections, and events a request, as keep the server busy. */
+export const CLIENTS = {
+  api: { connections: 256, batch: 1 },
+  batch: { connections: 32, batch: 100 },
+}
+
+/** A measured span, with a quarter of it before to warm up. */
+export function spanOf(seconds: number): Pick<DriverOptions, 'warmUpMs' | 'measuredMs'> {
+  return { warmUpMs: seconds * 250, measuredMs: seconds * 1_000 }
+}
+
 /**
  * Saturates the server of this pid and measures its CPU time over the measured span.
  *

@@ -10,7 +10,7 @@ import {
 } from '../dead-letters/letter.ts'
 import type { LetterGroup } from '../dead-letters/letters.ts'
 import { escapeControls } from '../runtime/escape-controls.ts'
-import { formatTable } from './table.ts'
+import { formatTable } from '../runtime/table.ts'
 
 const WIDTH = 100
 

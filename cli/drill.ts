@@ -11,7 +11,7 @@ import { DrillRecord, judgeAll } from '../proof/drill/record.ts'
 import { countByMoment, drillPage, verdictLine } from '../proof/drill/report.ts'
 import type { FaultReport, Stretch } from '../proof/drill/stretch.ts'
 import { parseArgsOrExit } from './args.ts'
-import { formatTable } from './table.ts'
+import { formatTable } from '../runtime/table.ts'
 
 const HELP = `Breaks everything, under load, on a stack of its own, and compares every 202 with the table.
 

@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { writeBacklog } from '../bench/backlog.ts'
 import { MEASURED_CORE, pinService } from '../bench/machine.ts'
 import { profiled, profileIn, topSelfTimes } from '../bench/profile.ts'
-import { saturate } from '../bench/saturate.ts'
+import { CLIENTS, saturate, spanOf } from '../bench/saturate.ts'
 import { startStack } from '../bench/stack.ts'
 import type { NodeService } from '../embedded/node-service.ts'
 import { parseArgsOrExit } from './args.ts'
-import { formatTable } from './table.ts'
+import { formatTable } from '../runtime/table.ts'
 
 const HELP = `Runs a service under load with a CPU profile, and prints where its own time goes.
 
@@ -70,13 +70,10 @@ async function main(): Promise<void> {
 
   async function load(): Promise<void> {
     const api = await pinned('producer-api/main.ts', 'PORT')
-    const isBatch = what === 'batch'
     const { perSecond } = await saturate(api.pid ?? 0, {
       url: api.url,
-      connections: isBatch ? 32 : 256,
-      batch: isBatch ? 100 : 1,
-      warmUpMs: 3_000,
-      measuredMs: Number(values.seconds) * 1_000,
+      ...CLIENTS[what === 'batch' ? 'batch' : 'api'],
+      ...spanOf(Number(values.seconds)),
       isFloor: false,
     })
     process.stderr.write(`${Math.round(perSecond)} events/s\n`)

@@ -10,7 +10,7 @@ import {
 } from 'pg'
 import { databaseUrl } from '../runtime/database-url.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
-import { formatTable } from './table.ts'
+import { formatTable } from '../runtime/table.ts'
 
 const maxRows = 1_000
 const hint = 'select event_id, user_id, "timestamp", metadata from events order by received_at desc limit 5;'

@@ -46,6 +46,12 @@ export function childrenOf(pid: number): number[] {
     .map(([child]) => child as number)
 }
 
+/** Resident memory of a process in MiB: the second field of proc_pid_statm(5), in pages of 4 KiB. Linux only. */
+export function rssMiB(pid: number): number {
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
+  return (pages * 4_096) / 1024 / 1024
+}
+
 /** The command line of a process in one string, empty when it is gone. */
 export function commandOf(pid: number): string {
   return ps(['-ww', '-o', 'command=', '-p', String(pid)]).trim()

@@ -1,10 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { rssMiB } from '../../embedded/process-info.ts'
 
-/** Resident memory of a process in MiB. */
-export function rssMiB(pid: number): number {
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
-  return (pages * 4_096) / 1024 / 1024
-}
+export { rssMiB } from '../../embedded/process-info.ts'
 
 /** Looks at the resident memory of a process all the time until stop(), which gives the most that was seen, in MiB. */
 export function watchRss(pid: number): { stop: () => number } {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatTable } from '../../../cli/table.ts'
+import { formatTable } from '../../../runtime/table.ts'
 import { escapeControls } from '../../../runtime/escape-controls.ts'
 
 test('no control character of C0 or C1, and none that turns the writing round, reaches a terminal', () => {

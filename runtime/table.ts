@@ -1,4 +1,4 @@
-import { escapeControls } from '../runtime/escape-controls.ts'
+import { escapeControls } from './escape-controls.ts'
 
 /** Rows as text in columns; longer cells are cut to `maxWidth` characters. */
 export function formatTable(names: string[], rows: (string | null)[][], maxWidth: number): string {
