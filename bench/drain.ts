@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { cpuMs, endedChildrenCpuMs, MEASURED_CORE, pinService, treeCpuMs } from './machine.ts'
+import { metricsOf } from './metrics.ts'
 import type { Stack } from './stack.ts'
 
 export interface Drained {
@@ -11,6 +12,18 @@ export interface Drained {
   ownUs: number
   /** Rows a second, by the clock. */
   perSecond: number
+}
+
+/** What a sink is to drain, and how. */
+export interface Backlog {
+  /** All that it has not stored yet. */
+  records: number
+  /** Of these, the first that are not counted: a sink runs for months. */
+  warmUp: number
+  /** Settings of this sink. */
+  env?: NodeJS.ProcessEnv
+  /** Makes the tables ready; empty and without offsets when left out. */
+  prepare?: (stack: Stack) => Promise<void>
 }
 
 const COLUMNS = 'event_id, user_id, "timestamp", metadata, received_at'
@@ -34,17 +47,17 @@ export async function tableDigest({ pipeline }: Stack): Promise<string> {
 }
 
 /**
- * A sink drains the topic into the empty table. The first `warmUp` rows are not counted: a sink runs for months.
+ * A sink drains the topic into the table.
  *
  * @param main the sink's program
  */
 export async function drainBySink(
   stack: Stack,
   main: string,
-  { records, warmUp }: { records: number; warmUp: number },
-): Promise<Drained> {
-  await emptyTable(stack)
-  const sink = await pinService(stack.pipeline.startService(main, 'SINK_PORT'), MEASURED_CORE)
+  { records, warmUp, env = {}, prepare = emptyTable }: Backlog,
+): Promise<Drained & { rowsATransaction: number }> {
+  await prepare(stack)
+  const sink = await pinService(stack.pipeline.startService(main, 'SINK_PORT', env), MEASURED_CORE)
   const reach = async (
     rows: number,
   ): Promise<{ rows: number; own: number; server: number; atMs: number }> => {
@@ -65,10 +78,12 @@ export async function drainBySink(
   try {
     const [begin, end] = [await reach(warmUp), await reach(records)]
     const rows = end.rows - begin.rows
+    const metric = await metricsOf(sink.url)
     return {
       cpuUs: ((end.own - begin.own + end.server - begin.server) * 1_000) / rows,
       ownUs: ((end.own - begin.own) * 1_000) / rows,
       perSecond: rows / ((end.atMs - begin.atMs) / 1_000),
+      rowsATransaction: metric('firehose_sink_stored_total') / metric('firehose_sink_batch_records_count'),
     }
   } finally {
     await sink.stop(10_000)

@@ -125,7 +125,8 @@ async function keepCommitTimes({ db, backend }: Pipeline): Promise<void> {
   await backend.postgres.start()
 }
 
-async function allStored(pipeline: Pipeline): Promise<void> {
+/** Waits until the sink is at the end of the topic. @throws it does not come there in a minute */
+export async function allStored(pipeline: Pipeline): Promise<void> {
   const deadline = performance.now() + LAST_ROWS_LIMIT_MS
   while (!(await pipeline.isCaughtUp())) {
     if (performance.now() > deadline) throw new Error('the sink did not come to the end of the topic')

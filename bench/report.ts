@@ -1,17 +1,22 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { UserError } from '../embedded/user-error.ts'
 import { formatTable } from '../runtime/table.ts'
+import type { Growth } from './growth.ts'
 import type { Latency } from './latency.ts'
 import type { describeMachine } from './machine.ts'
 import type { Quartiles } from './pairs.ts'
 import { type Road, reaches } from './road.ts'
+import type { Drain } from './sweep.ts'
 
-/** What one run of the benchmark found: bench/results/NAME.json. */
+/** What the runs of the benchmark on one commit found: bench/results/NAME.json. */
 export interface Results {
   startedAt: string
   commit: string
   machine: ReturnType<typeof describeMachine>
   roads: Road[]
   latencies: Latency[]
+  drains: Drain[]
+  growth: Growth
 }
 
 /** The roads as a table for the terminal: medians, quartiles in brackets. */
@@ -52,13 +57,61 @@ export function latencyTable(latencies: readonly Latency[]): string {
   return formatTable(names, rows, 70)
 }
 
-/** Writes the results beside those of earlier runs. @returns the file's path */
+/** The drains as a table for the terminal. */
+export function drainTable(drains: readonly Drain[]): string {
+  const names = ['FETCH_MAX_BYTES', 'rows a transaction', 'rows/s', 'CPU a row']
+  const rows = drains.map((each) => [
+    each.fetchMaxBytes.toLocaleString('en'),
+    Math.round(each.rowsATransaction).toLocaleString('en'),
+    Math.round(each.rowsPerSecond).toLocaleString('en'),
+    `${each.cpuUs.toFixed(2)} us`,
+  ])
+  return formatTable(names, rows, 60)
+}
+
+/**
+ * Writes the results into the file of this name. What the file has of the same commit and this run has not measured
+ * stays; what is of another commit goes.
+ *
+ * @returns the file's path
+ */
 export function writeResults(results: Results, name: string): string {
-  const dir = new URL('./results/', import.meta.url)
-  mkdirSync(dir, { recursive: true })
-  const file = new URL(`${name}.json`, dir)
-  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  const file = resultsFile(name)
+  mkdirSync(new URL('.', file), { recursive: true })
+  const all = existsSync(file) ? merged(readResults(name), results) : results
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`)
   return file.pathname
+}
+
+/** @throws {UserError} there are none of this name */
+export function readResults(name: string): Results {
+  const file = resultsFile(name)
+  if (!existsSync(file))
+    throw new UserError(`There is no ${file.pathname}: run a benchmark with --name ${name} first.`)
+  return JSON.parse(readFileSync(file, 'utf8')) as Results
+}
+
+/** What a run found, and of the earlier runs on the same commit what it did not measure again. */
+export function merged(earlier: Results, run: Results): Results {
+  if (earlier.commit !== run.commit) return run
+  return {
+    ...run,
+    roads: newer(earlier.roads, run.roads, ({ road }) => road),
+    latencies: newer(earlier.latencies, run.latencies, ({ rate }) => rate).toSorted(
+      (a, b) => a.rate - b.rate,
+    ),
+    drains: run.drains.length > 0 ? run.drains : earlier.drains,
+    growth: { ...earlier.growth, ...run.growth },
+  }
+}
+
+function newer<T>(earlier: readonly T[], run: readonly T[], keyOf: (item: T) => unknown): T[] {
+  const measured = new Set(run.map(keyOf))
+  return [...earlier.filter((item) => !measured.has(keyOf(item))), ...run]
+}
+
+function resultsFile(name: string): URL {
+  return new URL(`./results/${name}.json`, import.meta.url)
 }
 
 function verdict(road: Road): string {
