@@ -32,6 +32,11 @@ const FAR_MS = 100
 const NEAR_MS = 10
 const DRAIN_LIMIT_MS = 300_000
 
+/** A backlog of which `rows` are measured. */
+export function backlogOf(rows: number): Pick<Backlog, 'records' | 'warmUp'> {
+  return { records: Math.round(rows * 1.04), warmUp: Math.round(rows * 0.04) }
+}
+
 /** An empty table, no offsets, and nothing of the run before left to be written. */
 async function emptyTable({ pipeline }: Stack): Promise<void> {
   await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')

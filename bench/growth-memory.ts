@@ -8,6 +8,8 @@ import { startStack } from './stack.ts'
 const RATE = 2_000
 const CONNECTIONS = 256
 const SAMPLE_MS = 5_000
+/** Most that the last minute may have over the second. */
+export const MEMORY_MUST = 1.1
 
 /** Resident memory at a moment of the load. */
 interface MemorySample {
@@ -72,6 +74,11 @@ export async function benchMemory({ minutes, say }: Bench & { minutes: number })
   } finally {
     await pipeline.close()
   }
+}
+
+/** Whether it has become no more since the second minute, but for noise. */
+export function isFlat({ earlyMiB, lateMiB }: Pick<MemoryOverTime, 'earlyMiB' | 'lateMiB'>): boolean {
+  return lateMiB <= earlyMiB * MEMORY_MUST
 }
 
 /** Medians of the second and the last minute, and the most; of a load under four minutes, of its second and last quarter. */

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { migrate } from '../sink-worker/migrate.ts'
 import { writeBacklog } from './backlog.ts'
 import type { Bench } from './bench.ts'
-import { drainBySink, type Drained } from './drain.ts'
+import { backlogOf, drainBySink, type Drained } from './drain.ts'
 import { inTurns, quartiles } from './pairs.ts'
 import { type Road, roadOf } from './road.ts'
 import { type Stack, startStack } from './stack.ts'
@@ -30,7 +30,12 @@ interface Target {
   isKept: boolean
 }
 
-type TableDrain = Drained & { count: number }
+interface TableDrain extends Drained {
+  /** Rows in the table now. */
+  count: number
+  /** Write-ahead log for each row: with pages that are written anew after a checkpoint it is more. */
+  walBytes: number
+}
 
 /**
  * The same backlogs drain in turn into a table that holds many rows, which stay and become more, and into an empty one.
@@ -68,26 +73,35 @@ async function compare(
   { rounds, rows, tableRows, say }: TableOptions,
   targets: { empty: Target; full: Target },
 ): Promise<Road[]> {
-  const [records, warmUp] = [Math.round(rows * 1.04), Math.round(rows * 0.04)]
+  const backlog = backlogOf(rows)
+  const { records } = backlog
   let drains = 0
   const drainInto = (target: Target) => async (): Promise<TableDrain> => {
     // Both drain each backlog: a new one before each pair.
     if (drains % 2 === 0) await writeBacklog(stack.pipeline, records)
     drains += 1
+    let walBefore = 0
     const prepare = async (): Promise<void> => {
       for (const sql of target.prepare) await target.db.query(sql)
+      walBefore = await walBytes(target.db)
     }
-    const { env } = target
-    const drained = await drainBySink(stack, 'sink-worker/main.ts', { records, warmUp, env, prepare })
+    const drained = await drainBySink(stack, 'sink-worker/main.ts', {
+      ...backlog,
+      env: target.env,
+      prepare,
+    })
+    const walAfter = await walBytes(target.db)
     const count = await countRows(target.db)
     if (count !== target.rows + records)
       throw new Error(`the table holds ${count} rows, not ${target.rows} and the ${records} of the backlog`)
     if (target.isKept) target.rows = count
-    return { ...drained, count }
+    return { ...drained, count, walBytes: (walAfter - walBefore) / records }
   }
   const variants = { empty: drainInto(targets.empty), full: drainInto(targets.full) }
-  const results = await inTurns(rounds, variants, (name, round, { cpuUs, perSecond, count }) => {
-    const figures = `${Math.round(perSecond)} rows/s, ${cpuUs.toFixed(2)} us of CPU a row`
+  for (const warmUp of [variants.empty, variants.full]) await warmUp() // the first drains of a server are slower
+  const results = await inTurns(rounds, variants, (name, round, { cpuUs, perSecond, count, ...more }) => {
+    const cost = `${cpuUs.toFixed(2)} us of CPU and ${Math.round(more.walBytes)} bytes of WAL a row`
+    const figures = `${Math.round(perSecond)} rows/s, ${cost}`
     say(`table ${round}/${rounds} ${name}: ${figures}; ${count.toLocaleString('en')} rows now`)
   })
   const notes = [`each drain stored all ${records} records; ${targets.full.rows} rows in the end`]
@@ -99,7 +113,8 @@ function roads(
   road: string,
   notes: string[],
 ): Road[] {
-  const ownUs = (runs: TableDrain[]): string => quartiles(runs.map((run) => run.ownUs)).median.toFixed(2)
+  const median = (runs: TableDrain[], key: 'ownUs' | 'walBytes'): string =>
+    quartiles(runs.map((run) => run[key])).median.toFixed(1)
   const floor = 'the same backlogs into an empty table'
   return [
     roadOf(
@@ -114,7 +129,10 @@ function roads(
         unit: 'us of CPU a row, process and PostgreSQL',
         must: 1.5,
         aim: 1.1,
-        notes: [`in the sink's process ${ownUs(full)} us; into an empty table ${ownUs(empty)} us`],
+        notes: [
+          `in the sink's process ${median(full, 'ownUs')} us; into an empty table ${median(empty, 'ownUs')} us`,
+          `WAL a row ${median(full, 'walBytes')} bytes; into an empty table ${median(empty, 'walBytes')} bytes`,
+        ],
       },
       full.map(({ cpuUs }) => cpuUs),
       empty.map(({ cpuUs }) => cpuUs),
@@ -160,6 +178,14 @@ const FILL = `
                 n, random(0, 4999), substr(md5(n::text), 1, 8), n % 100, random(0, 1999))::jsonb,
          to_timestamp(ms / 1000.0)
   FROM (SELECT n, $1::bigint + n AS ms FROM generate_series($2::bigint, $3::bigint) AS n) AS series`
+
+/** All that the server has ever written to its log. */
+async function walBytes(db: Pick<pg.Client, 'query'>): Promise<number> {
+  const { rows } = await db.query<{ bytes: number }>(
+    "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS bytes",
+  )
+  return rows[0]?.bytes ?? Number.NaN
+}
 
 async function countRows(db: Pick<pg.Client, 'query'>): Promise<number> {
   const { rows } = await db.query<{ count: string }>('SELECT count(*) FROM events')

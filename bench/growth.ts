@@ -1,10 +1,10 @@
 import { formatTable } from '../runtime/table.ts'
 import type { Bench } from './bench.ts'
 import { benchIdle, type IdleLoad } from './growth-idle.ts'
-import { benchMemory, type MemoryOverTime } from './growth-memory.ts'
+import { benchMemory, isFlat, MEMORY_MUST, type MemoryOverTime } from './growth-memory.ts'
 import { benchTable } from './growth-table.ts'
 import { roadTable } from './report.ts'
-import type { Road } from './road.ts'
+import { reaches, type Road } from './road.ts'
 
 /** What grows with an installation, and what it costs then. Parts that did not run are left out. */
 export interface Growth {
@@ -26,6 +26,11 @@ export async function benchGrowth(
   if (parts.includes('idle')) growth.idle = await benchIdle(bench)
   if (parts.includes('memory')) growth.memory = await benchMemory(bench)
   return growth
+}
+
+/** Whether every part that ran is within its bounds. */
+export function staysFlat({ table = [], memory = [] }: Growth): boolean {
+  return table.every((road) => reaches(road, road.must)) && memory.every(isFlat)
 }
 
 /** Tables for the terminal, of the parts that ran. */
@@ -52,7 +57,7 @@ function idleTable(loads: readonly IdleLoad[]): string {
 }
 
 function memoryTable(services: readonly MemoryOverTime[]): string {
-  const names = ['memory', 'rate', 'second minute', 'last minute', 'ratio', 'most']
+  const names = ['memory', 'rate', 'second minute', 'last minute', 'ratio', 'most', 'must', '']
   const rows = services.map((each) => [
     `${each.service}, ${each.minutes} min`,
     `${each.rate.toLocaleString('en')}/s`,
@@ -60,6 +65,8 @@ function memoryTable(services: readonly MemoryOverTime[]): string {
     `${each.lateMiB.toFixed(1)} MiB`,
     (each.lateMiB / each.earlyMiB).toFixed(3),
     `${each.maxMiB.toFixed(1)} MiB`,
+    `<= ${MEMORY_MUST}`,
+    isFlat(each) ? 'met' : 'NOT MET',
   ])
   return formatTable(names, rows, 60)
 }

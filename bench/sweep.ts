@@ -1,6 +1,6 @@
 import { writeBacklog } from './backlog.ts'
 import type { Bench } from './bench.ts'
-import { drainBySink, tableDigest } from './drain.ts'
+import { backlogOf, drainBySink, tableDigest } from './drain.ts'
 import { inTurns, quartiles } from './pairs.ts'
 import { startStack } from './stack.ts'
 
@@ -29,7 +29,7 @@ export interface Drain {
 export async function benchSweep({ rounds, rows, say }: Bench): Promise<Drain[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
   try {
-    const [records, warmUp] = [Math.round(rows * 1.04), Math.round(rows * 0.04)]
+    const { records, warmUp } = backlogOf(rows)
     say(`sweep: writing ${records} records into ${PARTITIONS} partitions`)
     await writeBacklog(stack.pipeline, records)
     let expected: string | undefined

@@ -5,7 +5,7 @@ import { benchBatch } from '../bench/batch.ts'
 import type { Bench } from '../bench/bench.ts'
 import { benchBroker } from '../bench/broker.ts'
 import { writeCharts } from '../bench/charts.ts'
-import { benchGrowth, type Growth, GROWTH_PARTS, growthTables } from '../bench/growth.ts'
+import { benchGrowth, type Growth, GROWTH_PARTS, growthTables, staysFlat } from '../bench/growth.ts'
 import { benchLatency } from '../bench/latency.ts'
 import { describeMachine } from '../bench/machine.ts'
 import {
@@ -140,7 +140,8 @@ function report(results: Results): number {
   for (const table of tables.filter(Boolean)) process.stdout.write(`\n${table}\n`)
   const load = loadavg()[0]?.toFixed(2)
   process.stdout.write(`\n${writeResults(results, values.name)}; load average now ${load}\n`)
-  return roads.every((road) => reaches(road, road.must)) ? 0 : 1
+  const isMet = results.roads.every((road) => reaches(road, road.must)) && staysFlat(results.growth)
+  return isMet ? 0 : 1
 }
 
 /** A number above 0 that an option gives. @throws {UserError} it is none */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { summarise } from '../../../bench/growth-memory.ts'
+import { isFlat, summarise } from '../../../bench/growth-memory.ts'
 
 /** Every 5 s; as many MiB as the seconds. */
 const samplesOf = (seconds: number) =>
@@ -12,4 +12,9 @@ test('memory over ten minutes: medians of the second minute and of the last, and
 
 test('memory over one minute: medians of its second and of its last quarter', () => {
   assert.deepEqual(summarise(samplesOf(60), 60), { earlyMiB: 20, lateMiB: 50, maxMiB: 55 })
+})
+
+test('memory is flat while the last minute has at most a tenth more than the second', () => {
+  assert.equal(isFlat({ earlyMiB: 100, lateMiB: 110 }), true)
+  assert.equal(isFlat({ earlyMiB: 100, lateMiB: 111 }), false)
 })
