@@ -22,7 +22,7 @@ export interface MemoryOverTime {
   service: 'api' | 'sink'
   rate: number
   minutes: number
-  /** Median of the second minute. */
+  /** Median of the second minute; see summarise(). */
   earlyMiB: number
   /** Median of the last minute. */
   lateMiB: number

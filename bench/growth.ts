@@ -57,7 +57,8 @@ function idleTable(loads: readonly IdleLoad[]): string {
 }
 
 function memoryTable(services: readonly MemoryOverTime[]): string {
-  const names = ['memory', 'rate', 'second minute', 'last minute', 'ratio', 'most', 'must', '']
+  const span = (services[0]?.minutes ?? 0) < 4 ? 'quarter' : 'minute' // see summarise()
+  const names = ['memory', 'rate', `second ${span}`, `last ${span}`, 'ratio', 'most', 'must', '']
   const rows = services.map((each) => [
     `${each.service}, ${each.minutes} min`,
     `${each.rate.toLocaleString('en')}/s`,
