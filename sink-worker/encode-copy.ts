@@ -10,6 +10,10 @@ const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 const TRAILER = Buffer.from([0xff, 0xff])
 const JSONB_VERSION = 1
 
+/** By character code: the value of a hexadecimal digit. */
+const NIBBLE = new Uint8Array(128)
+for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)] = digit
+
 /** field count 2 + uuid 4+16 + user_id 4+8 + timestamp 4+8 + metadata 4+1 + received_at 4+8 */
 const FIXED_ROW_BYTES = 63
 const ORDINAL_FIELD_BYTES = 8
@@ -26,64 +30,86 @@ export const CHUNK_BYTES = 64 * 1024
  */
 export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Generator<Buffer> {
   const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
-  let chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-  let pos = SIGNATURE.copy(chunk)
+  let chunk = new Chunk(CHUNK_BYTES)
+  chunk.pos = SIGNATURE.copy(chunk.bytes)
   for (let index = 0; index < rows.length; index += 1) {
     const row = rows[index]!
     const { metadata } = row
     const size = FIXED_ROW_BYTES + extra + metadata.length
-    if (pos + size > chunk.length) {
-      yield chunk.subarray(0, pos)
-      chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, size))
-      pos = 0
+    if (chunk.pos + size > chunk.bytes.length) {
+      yield chunk.bytes.subarray(0, chunk.pos)
+      chunk = new Chunk(Math.max(CHUNK_BYTES, size))
     }
-    pos = writeRow(chunk, pos, row, metadata, withOrdinal ? index : undefined)
+    writeRow(chunk, row, metadata, withOrdinal ? index : undefined)
   }
-  yield chunk.subarray(0, pos)
+  yield chunk.bytes.subarray(0, chunk.pos)
   yield TRAILER
 }
 
-function writeRow(
-  chunk: Buffer,
-  start: number,
-  row: EventRow,
-  metadata: Buffer,
-  ordinal: number | undefined,
-): number {
-  let pos = start
-  pos = chunk.writeInt16BE(ordinal === undefined ? 5 : 6, pos)
+/** Bytes that are being written. A DataView takes a third of the time of Buffer's own methods. */
+class Chunk {
+  readonly bytes: Buffer
+  readonly #view: DataView
+  pos = 0
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size)
+    this.#view = new DataView(this.bytes.buffer)
+  }
+
+  int16(value: number): void {
+    this.#view.setInt16(this.pos, value)
+    this.pos += 2
+  }
+
+  int32(value: number): void {
+    this.#view.setInt32(this.pos, value)
+    this.pos += 4
+  }
+
+  int8(value: Int8): void {
+    if (typeof value === 'bigint') this.#view.setBigInt64(this.pos, value)
+    else {
+      const high = Math.floor(value / TWO_TO_32)
+      this.#view.setInt32(this.pos, high)
+      this.#view.setUint32(this.pos + 4, value - high * TWO_TO_32)
+    }
+    this.pos += 8
+  }
+
+  /** `buffer.write(..., 'hex')` of the five groups takes five times as long. */
+  uuid(text: string): void {
+    let at = 0
+    const end = this.pos + 16
+    for (let pos = this.pos; pos < end; pos++) {
+      if (text.charCodeAt(at) === 0x2d) at++
+      this.bytes[pos] = (NIBBLE[text.charCodeAt(at)]! << 4) | NIBBLE[text.charCodeAt(at + 1)]!
+      at += 2
+    }
+    this.pos = end
+  }
+
+  jsonb(text: Buffer): void {
+    this.bytes[this.pos] = JSONB_VERSION
+    this.bytes.set(text, this.pos + 1)
+    this.pos += text.length + 1
+  }
+}
+
+function writeRow(chunk: Chunk, row: EventRow, metadata: Buffer, ordinal: number | undefined): void {
+  chunk.int16(ordinal === undefined ? 5 : 6)
   if (ordinal !== undefined) {
-    pos = chunk.writeInt32BE(4, pos)
-    pos = chunk.writeInt32BE(ordinal, pos)
+    chunk.int32(4)
+    chunk.int32(ordinal)
   }
-  pos = writeUuid(chunk, chunk.writeInt32BE(16, pos), row.eventId)
-  pos = writeInt8(chunk, pos, row.userId)
-  pos = writeInt8(chunk, pos, row.timestamp)
-  pos = chunk.writeInt32BE(metadata.length + 1, pos)
-  chunk[pos++] = JSONB_VERSION
-  chunk.set(metadata, pos)
-  return writeInt8(chunk, pos + metadata.length, row.receivedAt)
-}
-
-/** With its length before it. */
-function writeInt8(chunk: Buffer, start: number, value: Int8): number {
-  const pos = chunk.writeInt32BE(8, start)
-  if (typeof value === 'bigint') return chunk.writeBigInt64BE(value, pos)
-  const high = Math.floor(value / TWO_TO_32)
-  return chunk.writeUInt32BE(value - high * TWO_TO_32, chunk.writeInt32BE(high, pos))
-}
-
-/** By character code: the value of a hexadecimal digit. */
-const NIBBLE = new Uint8Array(128)
-for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)] = digit
-
-/** `buffer.write(..., 'hex')` of the five groups takes five times as long. */
-function writeUuid(chunk: Buffer, start: number, uuid: string): number {
-  let at = 0
-  for (let pos = start; pos < start + 16; pos++) {
-    if (uuid.charCodeAt(at) === 0x2d) at++
-    chunk[pos] = (NIBBLE[uuid.charCodeAt(at)]! << 4) | NIBBLE[uuid.charCodeAt(at + 1)]!
-    at += 2
-  }
-  return start + 16
+  chunk.int32(16)
+  chunk.uuid(row.eventId)
+  chunk.int32(8)
+  chunk.int8(row.userId)
+  chunk.int32(8)
+  chunk.int8(row.timestamp)
+  chunk.int32(metadata.length + 1)
+  chunk.jsonb(metadata)
+  chunk.int32(8)
+  chunk.int8(row.receivedAt)
 }
