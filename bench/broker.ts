@@ -2,24 +2,30 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { load } from '../proof/load.ts'
 import { averageRecordBytes } from './backlog.ts'
 import type { Bench } from './bench.ts'
-import { cpuMs } from './machine.ts'
+import { ALL_CORES, cpuMs, MEASURED_CORE, pin, pinService } from './machine.ts'
 import { inTurns } from './pairs.ts'
 import { installTools, runProducerPerformance } from './producer-performance.ts'
 import { type Road, roadOf } from './road.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
+/** The broker runs on the other one, see startStack(). */
+const FEEDING_CORE = MEASURED_CORE
 const RATE = 5_000
 const CONNECTIONS = 256
 const LINGER_MS = 5
 const IDLE_MS = 3_000
 
-/** CPU time of the broker for each event at 5,000 events a second, against Apache's own producer. */
+/**
+ * CPU time of the broker for each event at 5,000 events a second, against Apache's own producer. The broker has a core,
+ * and whatever feeds it shares the other.
+ */
 export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road[]> {
   const tools = await installTools(say)
   const stack = await startStack({ LINGER_MS: String(LINGER_MS) })
   const { pipeline, kafkaPid } = stack
   try {
-    const api = await pipeline.startApi()
+    const api = await pinService(pipeline.startApi(), FEEDING_CORE)
+    pin(process.pid, FEEDING_CORE) // the load comes from this process
     const records = RATE * seconds
     const recordBytes = averageRecordBytes()
     let expected = 0
@@ -50,7 +56,7 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road
         const asked = { records, recordBytes, perSecond: RATE, lingerMs: LINGER_MS }
         await runProducerPerformance(tools, { bootstrapServers, topic, ...asked })
       })
-    for (const warmUp of [ours, floor]) await warmUp() // the broker's JVM compiles what it uses
+    for (const warmUp of [ours, floor, ours, floor]) await warmUp() // the broker's JVM compiles what it uses
     const before = cpuMs(kafkaPid)
     await delay(IDLE_MS)
     idleShare = (cpuMs(kafkaPid) - before) / IDLE_MS
@@ -75,6 +81,7 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road
       ),
     ]
   } finally {
+    pin(process.pid, ALL_CORES)
     await pipeline.close()
   }
 }

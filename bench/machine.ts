@@ -10,8 +10,11 @@ import { childrenOf } from '../embedded/process-info.ts'
 export const MEASURED_CORE = 0
 export const OTHER_CORE = 1
 
-/** Binds all threads of a process to one core. */
-export function pin(pid: number, core: number): void {
+/** For pin(): a process may run anywhere again. */
+export const ALL_CORES = `0-${availableParallelism() - 1}`
+
+/** Binds all threads of a process, and the children that it will have, to one core. */
+export function pin(pid: number, core: number | typeof ALL_CORES): void {
   const { status } = spawnSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' })
   if (status !== 0) throw new UserError('The benchmark needs `taskset` (package util-linux) and two cores.')
 }
