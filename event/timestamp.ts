@@ -10,9 +10,7 @@
 const DAYS_TO_1970 = 719_468
 const DAYS_1970_TO_2000 = 10_957
 const SECONDS_PER_DAY = 86_400
-/** 0001-01-01T00:00:00Z and 10000-01-01T00:00:00Z, in seconds since 2000-01-01. */
-const FIRST_SECOND = -63_082_281_600
-const END_SECOND = 252_455_616_000
+const MINUTES_PER_DAY = 1_440
 
 const CANONICAL_LENGTH = 27
 const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -32,7 +30,7 @@ export function canonicalTimestamp(text: string): string | undefined {
     if (pos === first) return undefined
     fraction = text.slice(first, Math.min(pos, first + 6))
   }
-  const offset = offsetSeconds(text, pos)
+  const offset = offsetMinutes(text, pos)
   if (offset === undefined) return undefined
   if (offset !== 0) return shifted(text, offset, fraction)
   if (text.startsWith('0000')) return undefined
@@ -74,8 +72,8 @@ function wellFormedSeconds(text: string): boolean {
   return number(text, 11, 13) <= 23 && number(text, 14, 16) <= 59 && number(text, 17, 19) <= 59
 }
 
-/** The offset from UTC that begins at `pos` and ends the text: seconds east, 0 when there is none. */
-function offsetSeconds(text: string, pos: number): number | undefined {
+/** The offset from UTC that begins at `pos` and ends the text: minutes east, 0 when there is none. */
+function offsetMinutes(text: string, pos: number): number | undefined {
   if (pos === text.length) return 0
   const sign = text.charCodeAt(pos)
   if ((sign | 0x20) === 0x7a) return pos + 1 === text.length ? 0 : undefined
@@ -84,16 +82,29 @@ function offsetSeconds(text: string, pos: number): number | undefined {
   const hours = number(text, pos + 1, pos + 3)
   const minutes = number(text, pos + 4, pos + 6)
   if (!(hours <= 23 && minutes <= 59)) return undefined
-  const seconds = hours * 3_600 + minutes * 60
-  return sign === 0x2d ? -seconds : seconds
+  const east = hours * 60 + minutes
+  return sign === 0x2d ? -east : east
 }
 
-/** The slow road: the local time moved to UTC. */
+/** The local time moved to UTC. */
 function shifted(text: string, offset: number, fraction: string): string | undefined {
-  const utc = secondsSince2000(text) - offset
-  if (utc < FIRST_SECOND || utc >= END_SECOND) return undefined
-  const time = new Date((utc + DAYS_1970_TO_2000 * SECONDS_PER_DAY) * 1_000).toISOString()
-  return `${time.slice(0, 19)}.${fraction}${ZEROS.slice(fraction.length)}Z`
+  const sinceMidnight = number(text, 11, 13) * 60 + number(text, 14, 16) - offset
+  const days = Math.floor(sinceMidnight / MINUTES_PER_DAY)
+  const date = days === 0 ? text.slice(0, 10) : dateAfter(text, days)
+  if (date === undefined || date.startsWith('0000')) return undefined
+  const minutes = sinceMidnight - days * MINUTES_PER_DAY
+  const hour = twoDigits(Math.floor(minutes / 60))
+  return `${date}T${hour}:${twoDigits(minutes % 60)}${text.slice(16, 19)}.${fraction}${ZEROS.slice(fraction.length)}Z`
+}
+
+/** The date so many days after that of the text, or undefined when its year has no four digits. */
+function dateAfter(text: string, days: number): string | undefined {
+  const date = new Date(Date.parse(text.slice(0, 10)) + days * SECONDS_PER_DAY * 1_000).toISOString()
+  return date[4] === '-' ? date.slice(0, 10) : undefined
+}
+
+function twoDigits(value: number): string {
+  return value < 10 ? `0${value}` : `${value}`
 }
 
 /** Of the first 19 characters, read as UTC. */
