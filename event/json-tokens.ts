@@ -27,15 +27,20 @@ export function skipSpace(buf: Buffer, pos: number, end: number): number {
 
 /** `pos` is that of the opening quote. Sets `scan.escaped`. jsonb's faults are reported when `report` is true. */
 export function scanString(buf: Buffer, pos: number, end: number, scan: JsonScan, report: boolean): number {
-  scan.escaped = false
   pos++
+  while (pos < end && STRING_STOP[buf[pos]!] === 0) pos++
+  scan.escaped = pos < end && buf[pos] === 0x5c
+  return pos < end && buf[pos] === 0x22 ? pos + 1 : scanStringFrom(buf, pos, end, scan, report)
+}
+
+/** The rest of a string, from a byte on that is not plain. */
+function scanStringFrom(buf: Buffer, pos: number, end: number, scan: JsonScan, report: boolean): number {
   for (;;) {
     while (pos < end && STRING_STOP[buf[pos]!] === 0) pos++
     if (pos >= end) return scan.fail(end, 'the text ends inside a string')
     const c = buf[pos]
     if (c === 0x22) return pos + 1
     if (c !== 0x5c) return scan.fail(pos, 'a control character in a string must be escaped')
-    scan.escaped = true
     pos = scanEscape(buf, pos, end, scan, report)
     if (pos < 0) return -1
   }
@@ -74,13 +79,14 @@ function codeUnit(buf: Buffer, pos: number, end: number): number {
   return unit
 }
 
-function isDigit(c: number | undefined): boolean {
-  return c !== undefined && c >= 0x30 && c <= 0x39
-}
+/** What each byte is worth as a decimal digit; NO_DIGIT when it is none. */
+export const NO_DIGIT = 100
+export const DIGIT_VALUE = new Uint8Array(256).fill(NO_DIGIT)
+for (let digit = 0; digit < 10; digit++) DIGIT_VALUE[0x30 + digit] = digit
 
 /** Offset of the first byte from `pos` on that is no decimal digit, or `end`. */
 export function skipDigits(buf: Buffer, pos: number, end: number): number {
-  while (pos < end && isDigit(buf[pos])) pos++
+  while (pos < end && DIGIT_VALUE[buf[pos]!] !== NO_DIGIT) pos++
   return pos
 }
 

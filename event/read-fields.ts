@@ -14,22 +14,20 @@ export const FIELD_RECEIVED_AT = 4
 /** Names by FIELD_* number. */
 export const FIELD_NAMES = ['user_id', 'timestamp', 'metadata', 'event_id', 'received_at'] as const
 const NAME_BYTES = FIELD_NAMES.map((name) => Buffer.from(name))
+/** The only field whose name begins with this byte. */
+const FIELD_BY_FIRST_BYTE = new Int8Array(256).fill(FIELD_UNKNOWN)
+for (const [field, name] of NAME_BYTES.entries()) FIELD_BY_FIRST_BYTE[name[0]!] = field
 
 /** The FIELD_* of member `i`, however its name is escaped. */
 export function fieldOf(buf: Buffer, scan: JsonScan, i: number): number {
   if (scan.nameIsEscaped(i)) return (FIELD_NAMES as readonly string[]).indexOf(scan.name(buf, i))
   const start = scan.nameStart(i)
-  const length = scan.nameEnd(i) - start
-  for (let field = 0; field < NAME_BYTES.length; field++) {
-    const name = NAME_BYTES[field]!
-    if (name.length === length && startsWith(buf, start, name)) return field
-  }
-  return FIELD_UNKNOWN
-}
-
-function startsWith(buf: Buffer, start: number, name: Buffer): boolean {
-  for (let i = 0; i < name.length; i++) if (buf[start + i] !== name[i]) return false
-  return true
+  const field = FIELD_BY_FIRST_BYTE[buf[start]!]!
+  if (field === FIELD_UNKNOWN) return FIELD_UNKNOWN
+  const name = NAME_BYTES[field]!
+  if (scan.nameEnd(i) - start !== name.length) return FIELD_UNKNOWN
+  for (let at = 1; at < name.length; at++) if (buf[start + at] !== name[at]) return FIELD_UNKNOWN
+  return field
 }
 
 /** Member `i` as canonical user_id, or undefined when it is none. */

@@ -30,8 +30,8 @@ export function createApp(options: AppOptions): Koa {
   if (options.corsOrigins === '*' || options.corsOrigins.length > 0) app.use(corsFor(options.corsOrigins))
   app.use(nothingHere)
   const router = new Router({ sensitive: true, strict: true })
-  router.post('/event', options.ingest.event)
-  router.post('/events', options.ingest.events)
+  router.post('/event', options.ingest.handler('/event'))
+  router.post('/events', options.ingest.handler('/events'))
   // Made once: it is long, and all answers share it.
   const document = Buffer.from(JSON.stringify(openApiDocument()))
   router.get('/openapi.json', (ctx) => {

@@ -1,9 +1,10 @@
 import type { Outcome } from './delivery.ts'
+import type { Records } from './records.ts'
 
 /** One request's records on their way to Kafka: they share one fate. */
 export interface Entry {
-  /** Emptied when they are no longer needed. */
-  records: readonly Buffer[]
+  /** NO_RECORDS when they are no longer needed. */
+  records: Records
   readonly events: number
   /** What they take in a send. */
   readonly sendBytes: number
@@ -75,8 +76,8 @@ export class Batch {
     this.entries = this.entries.filter((entry) => entry.batch === this)
   }
 
-  records(): Buffer[] {
-    return this.entries.flatMap((entry) => entry.records)
+  records(): Records[] {
+    return this.entries.map((entry) => entry.records)
   }
 
   /** Two batches of half the entries each; entries stay whole. */

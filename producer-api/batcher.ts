@@ -4,6 +4,7 @@ import { Deadlines } from './deadlines.ts'
 import type { Clock, Outcome, Publisher, PublishError } from './delivery.ts'
 import { asPublishError, backoffMs, because, failure } from './failures.ts'
 import { PartitionTurns } from './partition-turns.ts'
+import { NO_RECORDS, type Records } from './records.ts'
 
 export interface BatcherOptions extends BatchLimits {
   /** How long the first entry of a batch waits for others. */
@@ -88,18 +89,18 @@ export class Batcher {
    *
    * @param records are never changed, split over sends or copied
    */
-  add(records: readonly Buffer[]): Promise<Outcome> {
+  add(records: Records): Promise<Outcome> {
     if (this.#draining) return Promise.resolve({ kind: 'not_accepted', reason: 'shutting_down' })
-    let sendBytes = records.length * RECORD_OVERHEAD_BYTES
-    for (const record of records) sendBytes += record.length
-    const heldBytes = REQUEST_OVERHEAD_BYTES + records.length * RECORD_OBJECTS_BYTES + sendBytes
+    const events = records.ends.length
+    const sendBytes = events * RECORD_OVERHEAD_BYTES + records.bytes.length
+    const heldBytes = REQUEST_OVERHEAD_BYTES + events * RECORD_OBJECTS_BYTES + sendBytes
     if (this.#queuedBytes + heldBytes > this.#options.maxBufferBytes) {
       return Promise.resolve({ kind: 'not_accepted', reason: 'buffer_full' })
     }
     return new Promise((answer) => {
       const entry: Entry = {
         records,
-        events: records.length,
+        events,
         sendBytes,
         heldBytes,
         deadlineAt: this.#clock.now() + this.#options.deliveryTimeoutMs,
@@ -111,8 +112,8 @@ export class Batcher {
         after: undefined,
       }
       this.#queuedBytes += heldBytes
-      this.#queuedEvents += records.length
-      this.#waitingEvents += records.length
+      this.#queuedEvents += events
+      this.#waitingEvents += events
       this.#waitingEntries += 1
       this.#deadlines.add(entry)
       this.#enqueue(entry)
@@ -247,7 +248,7 @@ export class Batcher {
   #release(entry: Entry): void {
     this.#queuedBytes -= entry.heldBytes
     this.#queuedEvents -= entry.events
-    entry.records = []
+    entry.records = NO_RECORDS
   }
 
   /**

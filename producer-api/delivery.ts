@@ -1,4 +1,5 @@
 /** The contract between the buffer and Kafka, owned by the buffer: it knows of no client library. */
+import type { Records } from './records.ts'
 
 /** What became of a request's records. */
 export type Outcome =
@@ -26,11 +27,11 @@ export interface Publisher {
   /** Partitions that can take a batch now; [] while Kafka is out of reach. Cheap: asked before every send. */
   availablePartitions(): readonly number[]
   /**
-   * One send to one partition.
+   * One send to one partition: the records of some requests, in this order.
    *
    * @throws {PublishError} always this one, after a bounded time
    */
-  publish(partition: number, records: readonly Buffer[]): Promise<void>
+  publish(partition: number, requests: readonly Records[]): Promise<void>
   /** Disconnects; what is still in flight is given up after a short while. */
   close(): Promise<void>
 }

@@ -1,12 +1,12 @@
 /**
- * The fast path of `POST /event`: a request as nearly all are is answered without Koa, whose context, middlewares and
+ * The fast path of `POST /event` and `/events`: a request as nearly all are is answered without Koa, whose context, middlewares and
  * router take more time than all that the event itself needs. It shares with Koa's handler everything up to the answer
  * (ingest.ts), and whatever is not a plain 202 is left for Koa to answer.
  *
  * Without this file everything works the same, slower.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { acceptedEvent, type Ingest, type Ingested } from './ingest.ts'
+import type { Ingest, Ingested, Path } from './ingest.ts'
 import type { RequestHandler } from './pipelining.ts'
 import { requestId } from './request-id.ts'
 
@@ -20,26 +20,28 @@ export interface FastPathOptions {
 
 /** Takes what is usual, and leaves the rest to Koa. */
 export function fastPath({ ingest, general, draining }: FastPathOptions): RequestHandler {
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const handle = async (path: Path, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const ingested = await ingest
-      .ingestEvent(request, response)
+      .ingest(path, request, response)
       .catch((error: unknown): Ingested => ({ kind: 'broken', error }))
     if (ingested.kind === 'accepted' && !draining()) {
-      answerAccepted(request, response, acceptedEvent(ingested.eventIds))
+      answerAccepted(request, response, ingested.body)
       return
     }
     ingest.handOver(request, ingested)
     general(request, response)
   }
   return (request, response) => {
-    if (isUsual(request)) handle(request, response).catch(() => response.destroy())
-    else general(request, response)
+    const path = usualPath(request)
+    if (path === undefined) general(request, response)
+    else handle(path, request, response).catch(() => response.destroy())
   }
 }
 
-/** What Koa would not treat in another way: the exact path, no preflight, no `100 Continue`, a Host. */
-function isUsual({ method, url, headers }: IncomingMessage): boolean {
-  return url === '/event' && method === 'POST' && headers.host !== undefined && headers.expect === undefined
+/** Of what Koa would not treat in another way: the exact path, no preflight, no `100 Continue`, a Host. */
+function usualPath({ method, url, headers }: IncomingMessage): Path | undefined {
+  if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined
+  return url === '/event' || url === '/events' ? url : undefined
 }
 
 function answerAccepted(request: IncomingMessage, response: ServerResponse, body: string): void {

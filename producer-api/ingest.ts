@@ -2,11 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { v7 } from 'uuid'
 import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../event/limits.ts'
-import type { CanonicalEvent } from '../event/types.ts'
 import { answerProblem } from './answer-problem.ts'
 import type { Batcher } from './batcher.ts'
 import type { NotAcceptedReason, Outcome } from './delivery.ts'
-import { encodeRecord, receivedAt } from './encode-record.ts'
+import { encodeRecords, eventIdsJson, receivedAt } from './encode-record.ts'
 import {
   type ParsedEvents,
   type ParseOptions,
@@ -16,6 +15,7 @@ import {
 } from './parse-event.ts'
 import type { ProblemExtensions, ProblemKind } from './problem.ts'
 import { BodyBudget, readBody } from './read-body.ts'
+import type { Records } from './records.ts'
 import type { ApiStats } from './stats.ts'
 
 export interface IngestOptions {
@@ -28,7 +28,8 @@ export interface IngestOptions {
 
 /** What became of a request: all that its answer needs. */
 export type Ingested =
-  | { kind: 'accepted'; eventIds: string[] }
+  /** `body`: that of the 202. */
+  | { kind: 'accepted'; body: string }
   /** Handed to the batcher, and not accepted. */
   | { kind: 'failed'; outcome: Exclude<Outcome, { kind: 'accepted' }>; eventIds: string[] }
   | Refusal
@@ -51,11 +52,22 @@ interface Refusal {
 /** Events that were read and are valid. */
 interface Taken {
   kind: 'taken'
-  eventIds: string[]
-  records: Buffer[]
+  records: Records
+  /** Of the events, as JSON between the brackets of an array. */
+  eventIds: string
 }
 
 type Parse = (body: Buffer, options: ParseOptions) => ParsedEvents
+
+export type Path = '/event' | '/events'
+
+/** What one of the paths has of its own. */
+interface Road {
+  types: Map<string, Parse>
+  maxBytes: number
+  /** The body of a 202; `eventIds` is JSON. */
+  acceptedBody: (eventIds: string, count: number) => string
+}
 
 /** Room for a pretty printer's spaces around the one event. */
 const EVENT_BODY_MARGIN_BYTES = 1_024
@@ -68,6 +80,9 @@ const BATCH_TYPES = new Map<string, Parse>([
   ['application/json', parseEventArray],
   ['application/x-ndjson', parseEventLines],
 ])
+const acceptedEvent: Road['acceptedBody'] = (eventId) => `{"status":"accepted","event_id":${eventId}}`
+const acceptedBatch: Road['acceptedBody'] = (eventIds, count) =>
+  `{"status":"accepted","count":${count},"event_ids":[${eventIds}]}`
 
 const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSeconds: number }> = {
   buffer_full: { detail: 'The buffer is full; nothing was kept.', retryAfterSeconds: 1 },
@@ -82,7 +97,7 @@ const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSecond
 
 /** Reads, parses and encodes the events of a request, and hands them to the batcher. */
 export class Ingest {
-  readonly #options: IngestOptions
+  readonly #roads: Record<Path, Road>
   readonly #batcher: Batcher
   readonly #stats: ApiStats
   readonly #budget: BodyBudget
@@ -91,59 +106,52 @@ export class Ingest {
   readonly #begun = new WeakMap<IncomingMessage, Ingested>()
 
   constructor(options: IngestOptions, batcher: Batcher, stats: ApiStats) {
-    this.#options = options
+    const { maxEventBytes, maxBodyBytes } = options
+    this.#roads = {
+      '/event': {
+        types: EVENT_TYPES,
+        maxBytes: maxEventBytes + EVENT_BODY_MARGIN_BYTES,
+        acceptedBody: acceptedEvent,
+      },
+      '/events': { types: BATCH_TYPES, maxBytes: maxBodyBytes, acceptedBody: acceptedBatch },
+    }
     this.#batcher = batcher
     this.#stats = stats
     this.#budget = new BodyBudget(options.maxBodiesBytes)
-    this.#parseOptions = { newId: v7, maxEventBytes: options.maxEventBytes }
+    this.#parseOptions = { newId: v7, maxEventBytes }
   }
 
-  /** The Koa handler of `POST /event`. */
-  readonly event = async (ctx: Context): Promise<void> => {
-    answer(ctx, this.#begun.get(ctx.req) ?? (await this.ingestEvent(ctx.req, ctx.res)), acceptedEvent)
+  /** The Koa handler of this path. */
+  handler(path: Path): (ctx: Context) => Promise<void> {
+    return async (ctx) => {
+      answer(ctx, this.#begun.get(ctx.req) ?? (await this.ingest(path, ctx.req, ctx.res)))
+    }
   }
 
-  /** The Koa handler of `POST /events`. */
-  readonly events = async (ctx: Context): Promise<void> => {
-    answer(ctx, await this.#ingest(ctx.req, ctx.res, BATCH_TYPES, this.#options.maxBodyBytes), acceptedBatch)
-  }
-
-  /** Leaves the answer of `POST /event` to its Koa handler. */
+  /** Leaves the answer to the Koa handler. */
   handOver(request: IncomingMessage, ingested: Ingested): void {
     this.#begun.set(request, ingested)
   }
 
-  /** `POST /event` up to its answer. */
-  async ingestEvent(request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
-    return await this.#ingest(
-      request,
-      response,
-      EVENT_TYPES,
-      this.#options.maxEventBytes + EVENT_BODY_MARGIN_BYTES,
-    )
-  }
-
-  async #ingest(
-    request: IncomingMessage,
-    response: ServerResponse,
-    types: Map<string, Parse>,
-    maxBytes: number,
-  ): Promise<Ingested> {
+  /** A POST to this path up to its answer. */
+  async ingest(path: Path, request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
     const startedAt = performance.now()
-    const taken = await this.#take(request, response, types, maxBytes)
+    const road = this.#roads[path]
+    const taken = await this.#take(request, response, road)
     if (taken.kind !== 'taken') {
       this.#countRefused(taken)
       return taken
     }
-    const { eventIds, records } = taken
-    this.#stats.received += eventIds.length
-    const outcome = await this.#batcher.add(records)
+    const { eventIds } = taken
+    const events = taken.records.ends.length
+    this.#stats.received += events
+    const outcome = await this.#batcher.add(taken.records)
     if (outcome.kind === 'accepted') {
-      this.#stats.accept(eventIds.length, (performance.now() - startedAt) / 1_000)
-      return { kind: 'accepted', eventIds }
+      this.#stats.accept(events, (performance.now() - startedAt) / 1_000)
+      return { kind: 'accepted', body: road.acceptedBody(eventIds, events) }
     }
-    this.#stats.reject(outcome.kind === 'unknown' ? 'outcome-unknown' : outcome.reason, eventIds.length)
-    return { kind: 'failed', outcome, eventIds }
+    this.#stats.reject(outcome.kind === 'unknown' ? 'outcome-unknown' : outcome.reason, events)
+    return { kind: 'failed', outcome, eventIds: JSON.parse(`[${eventIds}]`) as string[] }
   }
 
   /**
@@ -153,8 +161,7 @@ export class Ingest {
   async #take(
     request: IncomingMessage,
     response: ServerResponse,
-    types: Map<string, Parse>,
-    maxBytes: number,
+    { types, maxBytes }: Road,
   ): Promise<Taken | Refusal | { kind: 'aborted' }> {
     const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {
@@ -172,11 +179,13 @@ export class Ingest {
       const { problem, detail, errors } = parsed
       return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { extensions: { errors } }) }
     }
-    const eventIds = parsed.events.map((event) => event.eventId)
-    const records = encode(parsed.events)
-    if (records !== undefined) return { kind: 'taken', eventIds, records }
+    const records = encodeRecords(parsed.events, receivedAt(Date.now()))
+    const events = records.ends.length
+    if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
+      return { kind: 'taken', records, eventIds: eventIdsJson(records) }
+    }
     const detail = `The events must take at most ${MAX_ENCODED_BATCH_BYTES} bytes together.`
-    return { kind: 'refused', problem: 'too-large', detail, events: eventIds.length }
+    return { kind: 'refused', problem: 'too-large', detail, events }
   }
 
   #countRefused(refusal: Refusal | { kind: 'aborted' }): void {
@@ -198,34 +207,12 @@ function parserFor(contentType: string | undefined, types: Map<string, Parse>): 
   return types.get(type.trim())
 }
 
-/** The records in the order of the events; undefined when Kafka could not take them as one batch. */
-function encode(events: CanonicalEvent[]): Buffer[] | undefined {
-  const now = receivedAt(Date.now())
-  let bytes = 0
-  const records = events.map((event) => {
-    const record = encodeRecord(event, now)
-    bytes += record.length + RECORD_OVERHEAD_BYTES
-    return record
-  })
-  return bytes <= MAX_ENCODED_BATCH_BYTES ? records : undefined
-}
-
-/** The body of a 202. */
-export function acceptedEvent(eventIds: string[]): string {
-  return `{"status":"accepted","event_id":"${eventIds[0]}"}`
-}
-
-function acceptedBatch(eventIds: string[]): string {
-  const ids = eventIds.map((id) => `"${id}"`).join(',')
-  return `{"status":"accepted","count":${eventIds.length},"event_ids":[${ids}]}`
-}
-
-function answer(ctx: Context, ingested: Ingested, acceptedBody: (eventIds: string[]) => string): void {
+function answer(ctx: Context, ingested: Ingested): void {
   switch (ingested.kind) {
     case 'accepted':
       ctx.status = 202
       ctx.set('Content-Type', 'application/json')
-      ctx.body = acceptedBody(ingested.eventIds)
+      ctx.body = ingested.body
       break
     case 'failed':
       answerFailure(ctx, ingested.outcome, ingested.eventIds)

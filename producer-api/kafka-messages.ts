@@ -1,4 +1,5 @@
 import type { Message } from 'kafkajs'
+import { eachRecord, type Records } from './records.ts'
 
 /** The records of one send, as they are handed to kafkajs. */
 interface Handed {
@@ -10,12 +11,12 @@ interface Handed {
 }
 
 /** A way of getting records into a produce request of kafkajs. */
-export type HandOver = (partition: number, records: readonly Buffer[]) => Handed
+export type HandOver = (partition: number, requests: readonly Records[]) => Handed
 
 /** The plain way: kafkajs encodes them. */
-export const asMessages: HandOver = (partition, records) => {
+export const asMessages: HandOver = (partition, requests) => {
   let isWritten = false
-  const messages: Message[] = records.map((value) => ({ value, partition }))
+  const messages: Message[] = requests.flatMap(eachRecord).map((value) => ({ value, partition }))
   // kafkajs reads this when it encodes the request, which is after it has found the broker and connected to it.
   Object.defineProperty(messages[0] ?? {}, 'headers', {
     enumerable: true,

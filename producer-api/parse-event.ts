@@ -7,6 +7,7 @@ import type { CanonicalEvent } from '../event/types.ts'
 import { invalidUtf8Offset } from '../event/utf8.ts'
 import { canonicalEvent } from './canonical-event.ts'
 import { eventFaults } from './event-faults.ts'
+import { sliceEvent } from './event-slices.ts'
 import type { ProblemError } from './problem.ts'
 
 /** A refused body: `problem`, `detail` and `errors` are for problem(); `status` is the one of that problem. */
@@ -30,8 +31,7 @@ const scan = new JsonScan()
 /** The body of `POST /event`: one event. */
 export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
   if (!scanText(body, 0, body.length, scan)) return notJson()
-  const event =
-    scan.end - scan.start > maxBytes(options) ? undefined : canonicalEvent(body, scan, options.newId)
+  const event = scan.end - scan.start > maxBytes(options) ? undefined : acceptedEvent(body, options)
   if (event !== undefined) return { ok: true, events: [event] }
   return tooLarge('The event', options) ?? invalid(eventFaults(body, scan, ''))
 }
@@ -101,7 +101,7 @@ class Batch {
     this.#tooLarge = tooLarge(`Event ${index}`, this.#options)
     if (this.#tooLarge !== undefined) return
     if (this.#faulty === 0) {
-      const event = canonicalEvent(this.#body, scan, this.#options.newId)
+      const event = acceptedEvent(this.#body, this.#options)
       if (event !== undefined) {
         this.#events.push(event)
         return
@@ -121,6 +121,11 @@ class Batch {
     if (this.#tooLarge !== undefined) return this.#tooLarge
     return this.#faulty > 0 ? invalid(this.#errors) : { ok: true, events: this.#events }
   }
+}
+
+/** The event in `scan`, or undefined when there is any fault. */
+function acceptedEvent(body: Buffer, options: ParseOptions): CanonicalEvent | undefined {
+  return sliceEvent(body, scan) ?? canonicalEvent(body, scan, options.newId)
 }
 
 function maxBytes(options: ParseOptions): number {

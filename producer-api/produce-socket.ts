@@ -10,6 +10,7 @@ import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
 import type { HandOver } from './kafka-messages.ts'
 import { encodeRecordBatch } from './record-batch.ts'
+import type { Records } from './records.ts'
 
 const KEEP_ALIVE_MS = 60_000
 /** https://kafka.apache.org/protocol#The_Messages_Produce */
@@ -19,7 +20,7 @@ const VERSIONS = { first: 3, last: 7 }
 const SLIP_BYTES = 16
 
 interface Waiting {
-  records: readonly Buffer[]
+  requests: readonly Records[]
   isWritten: boolean
 }
 
@@ -41,10 +42,10 @@ export class ProduceSockets {
   }
 
   /** For the publisher. */
-  readonly handOver: HandOver = (partition, records) => {
+  readonly handOver: HandOver = (partition, requests) => {
     this.#slips += 1
     const slip = String(this.#slips).padStart(SLIP_BYTES, '0')
-    const waiting = { records, isWritten: false }
+    const waiting = { requests, isWritten: false }
     this.#waiting.set(slip, waiting)
     return {
       messages: [{ value: Buffer.from(slip, 'latin1'), partition }],
@@ -66,7 +67,7 @@ export class ProduceSockets {
         return false
       }
       waiting.isWritten = true
-      const batch = encodeRecordBatch(waiting.records, Date.now())
+      const batch = encodeRecordBatch(waiting.requests, Date.now())
       request.writeInt32BE(at + 4 + batch.length - 4, 0)
       request.writeInt32BE(batch.length, at)
       socket.cork()

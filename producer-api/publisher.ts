@@ -6,6 +6,7 @@ import { type Publisher, PublishError } from './delivery.ts'
 import { asMessages, type HandOver } from './kafka-messages.ts'
 import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
+import type { Records } from './records.ts'
 
 /** The broker answers within this or with REQUEST_TIMED_OUT; below the client's own limit for a request (6 s). */
 const BROKER_TIMEOUT_MS = 5_000
@@ -80,8 +81,8 @@ export class KafkaPublisher implements Publisher {
     return { ok: true }
   }
 
-  async publish(partition: number, records: readonly Buffer[]): Promise<void> {
-    const { messages, isWritten, end } = this.#handOver(partition, records)
+  async publish(partition: number, requests: readonly Records[]): Promise<void> {
+    const { messages, isWritten, end } = this.#handOver(partition, requests)
     try {
       const topic = this.#topic.name
       const answer = await this.#producer.send({ topic, acks: -1, timeout: BROKER_TIMEOUT_MS, messages })

@@ -1,5 +1,7 @@
 /** Kafka's record batch, format v2, uncompressed (https://kafka.apache.org/documentation/#recordbatch). */
 
+import type { Records } from './records.ts'
+
 /** From the base offset to the number of records. */
 const HEADER_BYTES = 61
 /** Base offset and length: what the length does not count. */
@@ -14,43 +16,60 @@ const AROUND_VALUE_BYTES = 5 + 1 + 1 + 5 + 1 + 5 + 1
 /**
  * Records without key and headers, all of the same time.
  *
- * @param values at least one
+ * @param requests at least one record
  * @param timestampMs milliseconds since 1970
  */
-export function encodeRecordBatch(values: readonly Buffer[], timestampMs: number): Buffer {
+export function encodeRecordBatch(requests: readonly Records[], timestampMs: number): Buffer {
   let size = HEADER_BYTES
-  for (const value of values) size += AROUND_VALUE_BYTES + value.length
+  for (const { bytes, ends } of requests) size += ends.length * AROUND_VALUE_BYTES + bytes.length
   const batch = Buffer.allocUnsafe(size)
-  let end = HEADER_BYTES
-  for (let n = 0; n < values.length; n += 1) end = writeRecord(batch, end, n, values[n]!)
-  const time = BigInt(timestampMs)
+  let count = 0
+  let at = HEADER_BYTES
+  for (const { bytes, ends } of requests) {
+    let start = 0
+    for (const end of ends) {
+      at = writeRecord(batch, at, count++, bytes, start, end)
+      start = end
+    }
+  }
+  writeHeader(batch, at, count, BigInt(timestampMs))
+  return batch.subarray(0, at)
+}
+
+function writeHeader(batch: Buffer, end: number, count: number, time: bigint): void {
   batch.writeBigInt64BE(0n, 0) // base offset: the broker gives it
   batch.writeInt32BE(end - PREFIX_BYTES, 8)
   batch.writeInt32BE(-1, 12) // the leader's epoch: the broker writes it
   batch[16] = MAGIC
   batch.writeInt16BE(0, CHECKED_FROM) // attributes: no compression, the time is the producer's
-  batch.writeInt32BE(values.length - 1, 23) // offset of the last record
+  batch.writeInt32BE(count - 1, 23) // offset of the last record
   batch.writeBigInt64BE(time, 27)
   batch.writeBigInt64BE(time, 35)
   batch.writeBigInt64BE(NO_PRODUCER, 43)
   batch.writeInt16BE(-1, 51) // the producer's epoch
   batch.writeInt32BE(-1, 53) // sequence
-  batch.writeInt32BE(values.length, 57)
+  batch.writeInt32BE(count, 57)
   batch.writeUInt32BE(crc32c(batch, CHECKED_FROM, end), 17)
-  return batch.subarray(0, end)
 }
 
-/** Returns the offset after it. */
-function writeRecord(batch: Buffer, start: number, offset: number, value: Buffer): number {
-  const length = 1 + 1 + varIntBytes(offset) + 1 + varIntBytes(value.length) + value.length + 1
-  let at = writeVarInt(batch, start, length)
+/** The value is `[start, end)` of `bytes`. Returns the offset after the record. */
+function writeRecord(
+  batch: Buffer,
+  at: number,
+  offset: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): number {
+  const valueBytes = end - start
+  const length = 1 + 1 + varIntBytes(offset) + 1 + varIntBytes(valueBytes) + valueBytes + 1
+  at = writeVarInt(batch, at, length)
   batch[at++] = 0 // attributes
   batch[at++] = 0 // time after the first record's
   at = writeVarInt(batch, at, offset)
   batch[at++] = 1 // length of the key: -1, there is none
-  at = writeVarInt(batch, at, value.length)
-  batch.set(value, at)
-  at += value.length
+  at = writeVarInt(batch, at, valueBytes)
+  at += bytes.copy(batch, at, start, end)
   batch[at++] = 0 // headers
   return at
 }
@@ -71,40 +90,51 @@ function writeVarInt(batch: Buffer, start: number, value: number): number {
   return at
 }
 
-/** Four tables of 256: what a byte does to the checksum that is followed by none to three others. */
-const TABLES = crcTables()
+/** Sixteen tables of 256: what a byte does to the checksum that is followed by none to fifteen others. */
+const TABLE = 256
+const TABLES = crcTables(16 * TABLE)
 
 /**
- * CRC-32C (RFC 3720, appendix B.4), four bytes at a time: a quarter of a byte-wise loop's time.
+ * CRC-32C (RFC 3720, appendix B.4), sixteen bytes at a time: an eighth of a byte-wise loop's time.
  *
  * @param start of the bytes, `end` is after them
  */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {
-  const t = TABLES
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let crc = -1
   let at = start
-  for (const last = end - 3; at < last; at += 4) {
-    crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+  for (const last = end - 15; at < last; at += 16) {
     crc =
-      t[768 + (crc & 0xff)]! ^
-      t[512 + ((crc >>> 8) & 0xff)]! ^
-      t[256 + ((crc >>> 16) & 0xff)]! ^
-      t[crc >>> 24]!
+      ofWord(crc ^ words.getInt32(at, true), 12) ^
+      ofWord(words.getInt32(at + 4, true), 8) ^
+      ofWord(words.getInt32(at + 8, true), 4) ^
+      ofWord(words.getInt32(at + 12, true), 0)
   }
-  for (; at < end; at += 1) crc = (crc >>> 8) ^ t[(crc ^ bytes[at]!) & 0xff]!
+  for (; at < end; at += 1) crc = (crc >>> 8) ^ TABLES[(crc ^ bytes[at]!) & 0xff]!
   return ~crc >>> 0
 }
 
-function crcTables(): Int32Array {
+/** What four bytes do to the checksum that are followed by `others`. */
+function ofWord(word: number, others: number): number {
+  const table = others * TABLE
+  return (
+    TABLES[table + 3 * TABLE + (word & 0xff)]! ^
+    TABLES[table + 2 * TABLE + ((word >>> 8) & 0xff)]! ^
+    TABLES[table + TABLE + ((word >>> 16) & 0xff)]! ^
+    TABLES[table + (word >>> 24)]!
+  )
+}
+
+function crcTables(length: number): Int32Array {
   const POLYNOMIAL = 0x82f63b78 // reflected
-  const tables = new Int32Array(4 * 256)
-  for (let byte = 0; byte < 256; byte += 1) {
+  const tables = new Int32Array(length)
+  for (let byte = 0; byte < TABLE; byte += 1) {
     let crc = byte
     for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1
     tables[byte] = crc
   }
-  for (let n = 256; n < tables.length; n += 1) {
-    const before = tables[n - 256]!
+  for (let n = TABLE; n < tables.length; n += 1) {
+    const before = tables[n - TABLE]!
     tables[n] = (before >>> 8) ^ tables[before & 0xff]!
   }
   return tables

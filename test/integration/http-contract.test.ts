@@ -8,6 +8,7 @@ import { Pipeline } from '../../proof/pipeline.ts'
 import { createKafka } from '../../runtime/kafka-client.ts'
 import { createLogger } from '../../runtime/log.ts'
 import { problemOf } from '../support/http.ts'
+import { recordsOf } from '../support/records-of.ts'
 import { kafkaClient } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
@@ -53,9 +54,10 @@ test('I1: records that kafkajs drops without a word are not taken for sent', asy
   const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
   const publisher = new KafkaPublisher(createKafka(connection, 'test', logger), topic, logger)
   await new Promise<void>((resolve) => publisher.connect(resolve))
+  const records = recordsOf(Buffer.from('{}'))
   try {
-    await assert.rejects(publisher.publish(99, [Buffer.from('{}')]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
-    await publisher.publish(3, [Buffer.from('{}')])
+    await assert.rejects(publisher.publish(99, [records]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
+    await publisher.publish(3, [records])
   } finally {
     await publisher.close()
   }

@@ -67,7 +67,7 @@ test('I1, I7: whatever happens, every entry is answered once and truly, and the 
       await macrotask()
       assert.ok(batcher.queuedBytes <= OPTIONS.maxBufferBytes, 'more bytes than allowed')
       for (const entry of entries) check(entry, clock.time)
-      const waiting = entries.filter((entry) => entry.answers === 0).flatMap((entry) => entry.records)
+      const waiting = entries.filter((entry) => entry.answers === 0).flatMap((entry) => entry.records.ends)
       assert.equal(batcher.waitingEvents, waiting.length)
     }
     // Nothing is left to wait for after the last deadline, but for sends that hang.

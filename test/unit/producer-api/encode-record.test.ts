@@ -32,6 +32,7 @@ test('every accepted event becomes a JSON object with the five fields, in order,
       const parsed = parseEvent(body, options)
       fc.pre(parsed.ok)
       const event = parsed.events[0]!
+      const { eventId, userId, timestamp } = event
       const metadata = event.metadata.toString()
       const record = encodeRecord(event, RECEIVED_AT)
       body.fill(0) // the record must not share the body's memory
@@ -42,9 +43,9 @@ test('every accepted event becomes a JSON object with the five fields, in order,
         record.toString('utf8', scan.valueStart(i), scan.valueEnd(i)),
       ])
       assert.deepEqual(members, [
-        ['event_id', `"${event.eventId}"`],
-        ['user_id', event.userId],
-        ['timestamp', `"${event.timestamp}"`],
+        ['event_id', `"${eventId}"`],
+        ['user_id', userId],
+        ['timestamp', `"${timestamp}"`],
         ['received_at', `"${RECEIVED_AT}"`],
         ['metadata', metadata],
       ])

@@ -22,10 +22,15 @@ const lines = (text: string): ParsedEvents => parseEventLines(Buffer.from(text),
 const nested = (levels: number): string => GOOD.replace('1 }', `${'['.repeat(levels)}${']'.repeat(levels)}}`)
 const many = (n: number): string[] => Array.from({ length: n }, () => GOOD)
 
-/** The events with their metadata as text. */
+/** The events' fields, metadata as text. */
 function events(parsed: ParsedEvents): object[] {
   assert.ok(parsed.ok, JSON.stringify(parsed))
-  return parsed.events.map((event) => ({ ...event, metadata: event.metadata.toString() }))
+  return parsed.events.map(({ eventId, userId, timestamp, metadata }) => ({
+    eventId,
+    userId,
+    timestamp,
+    metadata: metadata.toString(),
+  }))
 }
 
 function pointers(parsed: ParsedEvents): string[] {

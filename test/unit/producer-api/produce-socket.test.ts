@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { ProduceSockets } from '../../../producer-api/produce-socket.ts'
 import { encodeRecordBatch } from '../../../producer-api/record-batch.ts'
+import { recordsOf } from '../../support/records-of.ts'
 
 const server = createServer()
 before(async () => {
@@ -36,18 +37,18 @@ function produceRequest(recordSet: Buffer): Buffer {
 
 test('a slip is exchanged for the batch, all lengths follow, and it counts as written', async () => {
   const sockets = new ProduceSockets()
-  const records = [Buffer.from('{"a":1}'), Buffer.alloc(1_000, 'b')]
-  const { messages, isWritten } = sockets.handOver(3, records)
+  const requests = [recordsOf(Buffer.from('{"a":1}'), Buffer.alloc(1_000, 'b')), recordsOf(Buffer.from('c'))]
+  const { messages, isWritten } = sockets.handOver(3, requests)
   const { socket, received } = await connection(sockets)
   assert.equal(isWritten(), false)
-  socket.write(produceRequest(encodeRecordBatch([messages[0]!.value as Buffer], 0)))
+  socket.write(produceRequest(encodeRecordBatch([recordsOf(messages[0]!.value as Buffer)], 0)))
   assert.equal(isWritten(), true)
   socket.end()
   const sent = await received
-  const expected = produceRequest(encodeRecordBatch(records, 0))
+  const expected = produceRequest(encodeRecordBatch(requests, 0))
   /** Without checksum and times. */
   const timeless = (request: Buffer): Buffer => {
-    const at = expected.length - encodeRecordBatch(records, 0).length
+    const at = expected.length - encodeRecordBatch(requests, 0).length
     return Buffer.concat([
       request.subarray(0, at + 17),
       request.subarray(at + 21, at + 27),
@@ -59,11 +60,11 @@ test('a slip is exchanged for the batch, all lengths follow, and it counts as wr
 
 test('a slip whose send has ended never goes out: the connection ends instead', async () => {
   const sockets = new ProduceSockets()
-  const { messages, isWritten, end } = sockets.handOver(3, [Buffer.from('{}')])
+  const { messages, isWritten, end } = sockets.handOver(3, [recordsOf(Buffer.from('{}'))])
   const { socket, received } = await connection(sockets)
   const failed = once(socket, 'error')
   end()
-  socket.write(produceRequest(encodeRecordBatch([messages[0]!.value as Buffer], 0)))
+  socket.write(produceRequest(encodeRecordBatch([recordsOf(messages[0]!.value as Buffer)], 0)))
   const [error] = (await failed) as [Error]
   assert.match(error.message, /without a batch of ours/)
   assert.equal(isWritten(), false)

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { crc32c, encodeRecordBatch } from '../../../producer-api/record-batch.ts'
+import { recordsOf } from '../../support/records-of.ts'
 
 const require = createRequire(import.meta.url)
 const Decoder = require('kafkajs/src/protocol/decoder') as new (buffer: Buffer) => object
@@ -23,10 +24,15 @@ test('the checksum is CRC-32C: vectors of RFC 3720, B.4', () => {
 
 test('a batch is read by kafkajs as the records that went in', async () => {
   const values = fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 300 })
+  const splits = fc.array(fc.nat({ max: 300 }), { maxLength: 3 })
+  const time = fc.integer({ min: 0, max: 4_102_444_800_000 })
   await fc.assert(
-    fc.asyncProperty(values, fc.integer({ min: 0, max: 4_102_444_800_000 }), async (bytes, timestampMs) => {
+    fc.asyncProperty(values, splits, time, async (bytes, ends, timestampMs) => {
       const records = bytes.map((value) => Buffer.from(value))
-      const batch = encodeRecordBatch(records, timestampMs)
+      // The records of some requests; of none at all as well.
+      const cuts = [0, ...ends.toSorted((a, b) => a - b), records.length]
+      const requests = cuts.slice(1).map((end, n) => recordsOf(...records.slice(cuts[n], end)))
+      const batch = encodeRecordBatch(requests, timestampMs)
       // The offset and the length are read by kafkajs before its decoder is called.
       const read = await decodeBatch(new Decoder(batch))
       assert.equal(batch.readUInt32BE(17), crc32c(batch, 21, batch.length))
@@ -46,7 +52,9 @@ test('a batch is read by kafkajs as the records that went in', async () => {
 
 test('lengths of one to four bytes as varints', async () => {
   for (const length of [0, 63, 64, 8_191, 8_192, 1_048_575, 1_048_576]) {
-    const { records } = await decodeBatch(new Decoder(encodeRecordBatch([Buffer.alloc(length, 7)], 0)))
+    const { records } = await decodeBatch(
+      new Decoder(encodeRecordBatch([recordsOf(Buffer.alloc(length, 7))], 0)),
+    )
     assert.equal(records[0]?.value.length, length)
   }
 })

@@ -1,0 +1,62 @@
+/**
+ * The usual texts of an event's fields, told by their bytes: making a string of them first costs more than the look.
+ * What is refused here may be as good in another form: fields.ts and timestamp.ts are the general way.
+ */
+import { DIGIT_VALUE, NO_DIGIT, skipDigits } from './json-tokens.ts'
+
+export const UUID_BYTES = 36
+const UUID_DIGITS = 32
+/** So many digits are within int8, whichever they are. */
+const SAFE_DIGITS = 18
+/** `YYYY-MM-DDTHH:MM:SS`, and the most digits behind its point. */
+export const SECONDS_BYTES = 19
+const FRACTION_DIGITS = 6
+/** February's 29th is left to the general way. */
+const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+/** 1 for the digits and the letters a to f. */
+const HEX = new Uint8Array(256)
+HEX.fill(1, 0x30, 0x3a)
+HEX.fill(1, 0x61, 0x67)
+
+/** Whether `[start, end)` is a UUID in lower case with hyphens. */
+export function isUuid(buf: Buffer, start: number, end: number): boolean {
+  if (end - start !== UUID_BYTES) return false
+  if (buf[start + 8] !== 0x2d || buf[start + 13] !== 0x2d) return false
+  if (buf[start + 18] !== 0x2d || buf[start + 23] !== 0x2d) return false
+  let digits = 0
+  for (let at = start; at < end; at++) digits += HEX[buf[at]!]!
+  return digits === UUID_DIGITS
+}
+
+/** Whether `[start, end)` is an integer of at most 18 digits as JSON and PostgreSQL both print it. */
+export function isSafeInteger(buf: Buffer, start: number, end: number): boolean {
+  const first = buf[start] === 0x2d ? start + 1 : start
+  const digits = end - first
+  if (digits < 1 || digits > SAFE_DIGITS || skipDigits(buf, first, end) < end) return false
+  return buf[first] !== 0x30 || (digits === 1 && first === start)
+}
+
+/** Whether `[start, end)` is a real `YYYY-MM-DDTHH:MM:SS` with `Z`, or with one to six digits behind a point and `Z`. */
+export function isUtcTimestamp(buf: Buffer, start: number, end: number): boolean {
+  const fraction = end - start - SECONDS_BYTES - 2
+  if (fraction < -1 || fraction === 0 || fraction > FRACTION_DIGITS || buf[end - 1] !== 0x5a) return false
+  if (fraction > 0 && buf[start + SECONDS_BYTES] !== 0x2e) return false
+  if (fraction > 0 && skipDigits(buf, end - 1 - fraction, end) < end - 1) return false
+  if (buf[start + 4] !== 0x2d || buf[start + 7] !== 0x2d || buf[start + 10] !== 0x54) return false
+  if (buf[start + 13] !== 0x3a || buf[start + 16] !== 0x3a) return false
+  const century = twoDigits(buf, start)
+  const year = twoDigits(buf, start + 2)
+  const month = twoDigits(buf, start + 5)
+  const day = twoDigits(buf, start + 8)
+  if (century >= NO_DIGIT || year >= NO_DIGIT || century + year === 0 || month < 1 || month > 12) return false
+  if (day < 1 || day > DAYS_IN_MONTH[month]!) return false
+  return (
+    twoDigits(buf, start + 11) <= 23 && twoDigits(buf, start + 14) <= 59 && twoDigits(buf, start + 17) <= 59
+  )
+}
+
+/** Two decimal digits as a number, NO_DIGIT or more when one is none. */
+function twoDigits(buf: Buffer, at: number): number {
+  return DIGIT_VALUE[buf[at]!]! * 10 + DIGIT_VALUE[buf[at + 1]!]!
+}

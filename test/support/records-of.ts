@@ -1,0 +1,7 @@
+import type { Records } from '../../producer-api/records.ts'
+
+/** These values as the records of one request. */
+export function recordsOf(...values: Uint8Array[]): Records {
+  let end = 0
+  return { bytes: Buffer.concat(values), ends: values.map((value) => (end += value.length)) }
+}
