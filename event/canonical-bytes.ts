@@ -11,7 +11,7 @@ const SAFE_DIGITS = 18
 /** `YYYY-MM-DDTHH:MM:SS`, and the most digits behind its point. */
 export const SECONDS_BYTES = 19
 const FRACTION_DIGITS = 6
-/** February's 29th is left to the general way. */
+/** No month 0; February's 29th is left to the general way. */
 const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 /** 1 for the digits and the letters a to f. */
@@ -49,7 +49,7 @@ export function isUtcTimestamp(buf: Buffer, start: number, end: number): boolean
   const year = twoDigits(buf, start + 2)
   const month = twoDigits(buf, start + 5)
   const day = twoDigits(buf, start + 8)
-  if (century >= NO_DIGIT || year >= NO_DIGIT || century + year === 0 || month < 1 || month > 12) return false
+  if (century >= NO_DIGIT || year >= NO_DIGIT || century + year === 0 || month > 12) return false
   if (day < 1 || day > DAYS_IN_MONTH[month]!) return false
   return (
     twoDigits(buf, start + 11) <= 23 && twoDigits(buf, start + 14) <= 59 && twoDigits(buf, start + 17) <= 59
