@@ -66,7 +66,7 @@ test('the fast path leaves what is wrong or only unusual', () => {
     USUAL.replace('1e400', '"\\u0000"'),
     USUAL.replace('{ "é" : 1e400 }', '[]'),
     USUAL.replace('user_id', 'event_id'),
-    USUAL.replace('user_id', 'color'),
+    USUAL.replace('user_id', 'user_if'),
     USUAL.replace('{', '{"a":1,'),
     `[${USUAL}]`,
   ]

@@ -82,6 +82,12 @@ describe('one event', () => {
       assert.match(error.detail, /^\S[^\n]* must [^\n]*\.$|is not a field/)
   })
 
+  test('knows its fields by their whole names', () => {
+    for (const name of ['user_ix', 'user', 'user_id_', 'timestamP', 'metabase', 'event_if', 'xvent_id', '']) {
+      assert.deepEqual(pointers(one(GOOD.replace('{', `{"${name}":1,`))), [`/${name}`])
+    }
+  })
+
   test('must be an object', () => {
     for (const text of ['[]', '1', 'null', '"{}"', `[${GOOD}]`]) assert.deepEqual(pointers(one(text)), [''])
   })
