@@ -24,8 +24,8 @@ const user = 'firehose'
 const password = 'firehose'
 const database = 'firehose'
 const major = '18'
-/** PostgreSQL's manual recommends a quarter of the memory (19.4.1); touched as it is needed. */
-const MOST_BUFFERS_BYTES = 2 ** 30
+/** Of shared_buffers: what is not written yet when PostgreSQL is to end must be on disk within seconds. */
+const MOST_BUFFERS_BYTES = 512 * 2 ** 20
 const startLimitMs = 300_000
 
 /** A real PostgreSQL as a child process, reachable on 127.0.0.1 only. */
@@ -137,11 +137,6 @@ export class EmbeddedPostgres {
       timezone: 'UTC',
       log_timezone: 'UTC',
       log_line_prefix: '%m [%p] %a ',
-      // The index by user is written all over, so as `events` grows it wants memory, and checkpoints that are seldom:
-      // after each, a page is logged whole when it is written first (ARCHITECTURE.md, "Scaling").
-      shared_buffers: `${Math.floor(Math.min(MOST_BUFFERS_BYTES, totalmem() / 4) / 2 ** 20)}MB`,
-      max_wal_size: '4GB',
-      checkpoint_timeout: '15min',
     }
     return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   }
@@ -183,6 +178,21 @@ async function query(port: number, name: string, sql: string): Promise<void> {
 }
 
 /** Makes a new cluster beside its place and renames it: an interrupted attempt leaves nothing half made. */
+/**
+ * The index by user is written all over, so as `events` grows it wants memory, and checkpoints that are seldom: after
+ * each, a page is logged whole when it is written first (ARCHITECTURE.md, "Scaling"). They go into postgresql.conf, where
+ * they can be changed.
+ */
+function sizes(): Record<string, string> {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  const buffers = Math.min(MOST_BUFFERS_BYTES, memory / 4) // a quarter, as PostgreSQL's manual has it (19.4.1)
+  return {
+    shared_buffers: `${Math.floor(buffers / 2 ** 20)}MB`,
+    max_wal_size: '4GB',
+    checkpoint_timeout: '15min',
+  }
+}
+
 function initdb(bin: string, data: string, runAs: ServerUser, noSync: boolean): void {
   const part = `${data}.part`
   const passwordFile = `${data}.password`
@@ -200,6 +210,7 @@ function initdb(bin: string, data: string, runAs: ServerUser, noSync: boolean): 
     ...locale,
     ...auth,
     '--no-instructions',
+    ...Object.entries(sizes()).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ...(noSync ? ['--no-sync'] : []),
   ]
   const run = spawnSync(join(bin, 'initdb'), args, { encoding: 'utf8', cwd: '/', env: serverEnv(), ...runAs })

@@ -1,14 +1,17 @@
 /**
- * A shorter way into kafkajs' produce requests. Its encoder takes 7 to 10 us a record and cannot be exchanged. So it is
+ * A shorter way into kafkajs' produce requests. Its encoder takes 7 to 10 us a record and can not be exchanged. So it is
  * given one small record, a slip, and the socket that it is given as well (`socketFactory`) puts our own record batch
  * where it finds the slip. All else stays with kafkajs: connections, leaders, SASL, answers, timeouts.
  *
- * A slip that is not known (any more) must never reach Kafka: the connection is ended instead.
+ *     handOver(records) -> slip -> kafkajs encodes: | length | ... | length | batch of the slip |
+ *                                  socket.write():  | length'| ... | length'| batch of the records |
+ *
+ * A slip that is not known, or not any more, must never reach Kafka: the connection is ended instead.
  */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
-import type { HandOver } from './kafka-messages.ts'
+import type { HandOver } from './hand-over.ts'
 import { encodeRecordBatch } from './record-batch.ts'
 import type { Records } from './records.ts'
 
@@ -18,10 +21,17 @@ const PRODUCE = 0
 /** Versions whose request has no tagged fields; kafkajs knows up to 7. */
 const VERSIONS = { first: 3, last: 7 }
 const SLIP_BYTES = 16
+/** In a request, behind its length: api key, version, correlation id. */
+const API_KEY_AT = 4
+const VERSION_AT = 6
+const CLIENT_ID_AT = 12
+/** In a record batch: the number of its records. */
+const COUNT_AT = 57
+const BATCH_HEADER_BYTES = 61
 
 interface Waiting {
   requests: readonly Records[]
-  isWritten: boolean
+  mayBeWritten: boolean
 }
 
 export class ProduceSockets {
@@ -36,7 +46,7 @@ export class ProduceSockets {
       ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...options }, onConnect)
       : connect({ host, port }, onConnect)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    socket.setNoDelay(true)
+    socket.setNoDelay(true) // a request is written whole: there is nothing to wait for
     this.#exchangeSlips(socket)
     return socket
   }
@@ -45,11 +55,11 @@ export class ProduceSockets {
   readonly handOver: HandOver = (partition, requests) => {
     this.#slips += 1
     const slip = String(this.#slips).padStart(SLIP_BYTES, '0')
-    const waiting = { requests, isWritten: false }
+    const waiting = { requests, mayBeWritten: false }
     this.#waiting.set(slip, waiting)
     return {
       messages: [{ value: Buffer.from(slip, 'latin1'), partition }],
-      isWritten: () => waiting.isWritten,
+      mayBeWritten: () => waiting.mayBeWritten,
       end: () => this.#waiting.delete(slip),
     }
   }
@@ -58,43 +68,70 @@ export class ProduceSockets {
   #exchangeSlips(socket: Socket): void {
     const write = socket.write.bind(socket)
     socket.write = (request: Uint8Array | string): boolean => {
-      if (!Buffer.isBuffer(request) || request.readInt16BE(4) !== PRODUCE) return write(request)
-      const at = recordSetAt(request)
-      const slip = request.toString('latin1', request.length - 1 - SLIP_BYTES, request.length - 1)
-      const waiting = this.#waiting.get(slip)
-      if (at === undefined || waiting === undefined) {
-        socket.destroy(new Error('a produce request without a batch of ours'))
+      if (!Buffer.isBuffer(request) || !isProduce(request)) return write(request)
+      try {
+        const [head, batch] = this.#exchange(request)
+        // Together: each alone would be a packet of its own.
+        socket.cork()
+        write(head)
+        const isDrained = write(batch)
+        socket.uncork()
+        return isDrained
+      } catch (error) {
+        // kafkajs writes from timers, too, where nobody would catch it. This fails all sends of the connection.
+        socket.destroy(error as Error)
         return false
       }
-      waiting.isWritten = true
-      const batch = encodeRecordBatch(waiting.requests, Date.now())
-      request.writeInt32BE(at + 4 + batch.length - 4, 0)
-      request.writeInt32BE(batch.length, at)
-      socket.cork()
-      write(request.subarray(0, at + 4))
-      const isDrained = write(batch)
-      socket.uncork()
-      return isDrained
     }
+  }
+
+  /** The two parts of the request with the batch. @throws {ProduceRequestError} */
+  #exchange(request: Buffer): [head: Buffer, batch: Buffer] {
+    const at = recordSetAt(request)
+    if (at === undefined) {
+      const version = request.readInt16BE(VERSION_AT)
+      throw new ProduceRequestError(`kafkajs wrote a produce request (version ${version}) of another form`)
+    }
+    // Behind a record's value stands one byte, the number of its headers.
+    const slip = request.toString('latin1', request.length - 1 - SLIP_BYTES, request.length - 1)
+    const waiting = this.#waiting.get(slip)
+    if (waiting === undefined) throw new ProduceRequestError('the send of a produce request has ended before')
+    const batch = encodeRecordBatch(waiting.requests, Date.now())
+    request.writeInt32BE(at + batch.length, 0) // this length does not count itself
+    request.writeInt32BE(batch.length, at)
+    waiting.mayBeWritten = true
+    return [request.subarray(0, at + 4), batch]
   }
 }
 
+/** Such a request must not go out. */
+class ProduceRequestError extends Error {
+  readonly code = 'PRODUCE_REQUEST'
+}
+
+function isProduce(request: Buffer): boolean {
+  return request.length > CLIENT_ID_AT && request.readInt16BE(API_KEY_AT) === PRODUCE
+}
+
 /**
- * Where the length of the record set stands in a produce request of one topic-partition, with which it ends; undefined
- * when it is no such request.
+ * Where the length of the record set stands in a produce request of one topic-partition and one record, with which it
+ * ends; undefined when it is no such request.
  */
 function recordSetAt(request: Buffer): number | undefined {
-  const version = request.readInt16BE(6)
+  const version = request.readInt16BE(VERSION_AT)
   if (version < VERSIONS.first || version > VERSIONS.last) return undefined
-  let at = 12
-  at = afterString(request, at) // the client's id
+  let at = afterString(request, CLIENT_ID_AT)
   at = afterString(request, at) // the transaction's id
   at += 2 + 4 // acks, timeout
   if (request.readInt32BE(at) !== 1) return undefined // topics
   at = afterString(request, at + 4)
   if (request.readInt32BE(at) !== 1) return undefined // partitions
   at += 4 + 4
-  return at + 4 + request.readInt32BE(at) === request.length ? at : undefined
+  const batch = at + 4
+  if (batch + request.readInt32BE(at) !== request.length) return undefined
+  return request.length > batch + BATCH_HEADER_BYTES && request.readInt32BE(batch + COUNT_AT) === 1
+    ? at
+    : undefined
 }
 
 /** A string of two bytes' length; -1 is none. */

@@ -37,12 +37,12 @@ const NOTHING_WRITTEN_IF_DIRECT = new Set(['INVALID_TOPIC_EXCEPTION', 'TOPIC_AUT
  *
  * Its own `retriable` is no help: it says false for every error that it has given up on. And the error that it throws
  * need not be the one of the send: after a lost connection it reconnects first, and throws that failure instead. So
- * only what is sure counts: a request that was never encoded was never written, and some answers of the broker say
+ * only what is sure counts: records that never came into a request were never written, and some answers of the broker say
  * that nothing was appended. All else may have been written.
  *
- * @param encoded whether kafkajs came to the point of encoding the produce request
+ * @param mayBeWritten whether the records came as far as a produce request that may have gone out (hand-over.ts)
  */
-export function classifySendError(error: unknown, encoded: boolean): PublishError {
+export function classifySendError(error: unknown, mayBeWritten: boolean): PublishError {
   if (error instanceof PublishError) return error
   const chain = causeChain(error)
   const type = chain.map((link) => link.type).find((value) => typeof value === 'string')
@@ -51,7 +51,7 @@ export function classifySendError(error: unknown, encoded: boolean): PublishErro
   const code = type ?? systemCode ?? innermost?.name ?? 'UNKNOWN'
   const direct = chain.length === 1
   const nothingWritten =
-    !encoded || NOTHING_WRITTEN.has(code) || (direct && NOTHING_WRITTEN_IF_DIRECT.has(code))
+    !mayBeWritten || NOTHING_WRITTEN.has(code) || (direct && NOTHING_WRITTEN_IF_DIRECT.has(code))
   const authenticationFailed = chain.some((link) => link.name === 'KafkaJSSASLAuthenticationError')
   return new PublishError(innermost?.message ?? String(error), {
     code,

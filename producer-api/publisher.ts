@@ -3,7 +3,7 @@ import { createTopicIfMissing, type TopicConfig } from '../runtime/kafka-client.
 import { kafkaErrorType, rootMessage } from '../runtime/kafka-errors.ts'
 import type { Logger } from '../runtime/log.ts'
 import { type Publisher, PublishError } from './delivery.ts'
-import { asMessages, type HandOver } from './kafka-messages.ts'
+import { asMessages, type HandOver } from './hand-over.ts'
 import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
 import type { Records } from './records.ts'
@@ -82,13 +82,13 @@ export class KafkaPublisher implements Publisher {
   }
 
   async publish(partition: number, requests: readonly Records[]): Promise<void> {
-    const { messages, isWritten, end } = this.#handOver(partition, requests)
+    const { messages, mayBeWritten, end } = this.#handOver(partition, requests)
     try {
       const topic = this.#topic.name
       const answer = await this.#producer.send({ topic, acks: -1, timeout: BROKER_TIMEOUT_MS, messages })
-      checkAnswer(answer, topic, partition, isWritten())
+      checkAnswer(answer, topic, partition, mayBeWritten())
     } catch (error) {
-      const failure = classifySendError(error, isWritten())
+      const failure = classifySendError(error, mayBeWritten())
       this.#logFailure(partition, failure)
       if (failure.retryable) {
         this.#health.suspend(partition)
@@ -208,20 +208,25 @@ export class KafkaPublisher implements Publisher {
 }
 
 /** I1: kafkajs resolves with an empty answer for a partition that it does not know. */
-function checkAnswer(answer: RecordMetadata[], topic: string, partition: number, isWritten: boolean): void {
+function checkAnswer(
+  answer: RecordMetadata[],
+  topic: string,
+  partition: number,
+  mayBeWritten: boolean,
+): void {
   const [only] = answer
   if (
     answer.length === 1 &&
     only?.topicName === topic &&
     only.partition === partition &&
     only.errorCode === 0 &&
-    isWritten
+    mayBeWritten
   )
     return
   throw new PublishError(`the produce response is not for partition ${partition} alone`, {
     code: 'UNEXPECTED_PRODUCE_RESPONSE',
     retryable: true,
-    mayHaveWritten: isWritten,
+    mayHaveWritten: mayBeWritten,
     cause: answer,
   })
 }

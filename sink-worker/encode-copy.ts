@@ -70,6 +70,7 @@ class Chunk {
   int8(value: Int8): void {
     if (typeof value === 'bigint') this.#view.setBigInt64(this.pos, value)
     else {
+      if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no exact int8`)
       const high = Math.floor(value / TWO_TO_32)
       this.#view.setInt32(this.pos, high)
       this.#view.setUint32(this.pos + 4, value - high * TWO_TO_32)

@@ -3,6 +3,8 @@ import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { PROBLEMS } from '../../producer-api/problem.ts'
+import type { HandOver } from '../../producer-api/hand-over.ts'
+import { ProduceSockets } from '../../producer-api/produce-socket.ts'
 import { KafkaPublisher } from '../../producer-api/publisher.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { createKafka } from '../../runtime/kafka-client.ts'
@@ -48,20 +50,32 @@ test('POST /event answers 202 with the id: the one that was sent, in lower case,
   })
 })
 
-test('I1: records that kafkajs drops without a word are not taken for sent', async () => {
-  const connection = { brokers: [pipeline.backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
-  const logger = createLogger('test', 'silent')
-  const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
-  const publisher = new KafkaPublisher(createKafka(connection, 'test', logger), topic, logger)
-  await new Promise<void>((resolve) => publisher.connect(resolve))
-  const records = recordsOf(Buffer.from('{}'))
-  try {
-    await assert.rejects(publisher.publish(99, [records]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
-    await publisher.publish(3, [records])
-  } finally {
-    await publisher.close()
-  }
-})
+for (const road of ['with slips', 'as messages']) {
+  test(`I1: records that kafkajs drops without a word are not taken for sent, ${road}`, async () => {
+    const connection = { brokers: [pipeline.backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
+    const logger = createLogger('test', 'silent')
+    const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
+    const { socketFactory, handOver } = new ProduceSockets()
+    let ended = 0
+    const counting: HandOver = (...given) => {
+      const handed = handOver(...given)
+      return { ...handed, end: () => [handed.end(), (ended += 1)] }
+    }
+    const publisher =
+      road === 'with slips'
+        ? new KafkaPublisher(createKafka(connection, 'test', logger, socketFactory), topic, logger, counting)
+        : new KafkaPublisher(createKafka(connection, 'test', logger), topic, logger)
+    await new Promise<void>((resolve) => publisher.connect(resolve))
+    const records = recordsOf(Buffer.from('{}'))
+    try {
+      await assert.rejects(publisher.publish(99, [records]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
+      await publisher.publish(3, [records])
+      assert.equal(ended, road === 'with slips' ? 2 : 0, 'what has ended is let go of')
+    } finally {
+      await publisher.close()
+    }
+  })
+}
 
 test('POST /event takes what sendBeacon sends, and UTF-8 by any of its names', async () => {
   for (const type of ['text/plain;charset=UTF-8', 'Application/JSON; charset="utf-8"', 'text/plain']) {

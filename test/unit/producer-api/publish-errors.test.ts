@@ -33,7 +33,7 @@ const facts = ({ code, retryable, mayHaveWritten, tooLarge }: PublishError) => (
   tooLarge,
 })
 
-test('an error before the request was encoded has written nothing', () => {
+test('an error before the records came into a request has written nothing', () => {
   const refused = make('KafkaJSConnectionError', 'Connection error', { code: 'ECONNREFUSED' })
   assert.deepEqual(facts(classifySendError(exhausted(refused), false)), {
     code: 'ECONNREFUSED',
@@ -43,7 +43,7 @@ test('an error before the request was encoded has written nothing', () => {
   })
 })
 
-test('the same error after it was encoded may hide the loss of a request that was sent', () => {
+test('the same error after they did may hide the loss of a request that was sent', () => {
   const refused = make('KafkaJSConnectionError', 'Connection error', { code: 'ECONNREFUSED' })
   assert.equal(classifySendError(exhausted(refused), true).mayHaveWritten, true)
 })

@@ -4,8 +4,8 @@ import { eachRecord, type Records } from './records.ts'
 /** The records of one send, as they are handed to kafkajs. */
 interface Handed {
   messages: Message[]
-  /** Whether kafkajs has come as far as writing them: from then on they may be in Kafka. */
-  isWritten: () => boolean
+  /** Whether the request has come so far that they may be in Kafka from now on. */
+  mayBeWritten: () => boolean
   /** Nothing of them may be written any more. */
   end: () => void
 }
@@ -15,15 +15,15 @@ export type HandOver = (partition: number, requests: readonly Records[]) => Hand
 
 /** The plain way: kafkajs encodes them. */
 export const asMessages: HandOver = (partition, requests) => {
-  let isWritten = false
+  let isEncoded = false
   const messages: Message[] = requests.flatMap(eachRecord).map((value) => ({ value, partition }))
   // kafkajs reads this when it encodes the request, which is after it has found the broker and connected to it.
   Object.defineProperty(messages[0] ?? {}, 'headers', {
     enumerable: true,
     get: () => {
-      isWritten = true
+      isEncoded = true
       return {}
     },
   })
-  return { messages, isWritten: () => isWritten, end: () => {} }
+  return { messages, mayBeWritten: () => isEncoded, end: () => {} }
 }
