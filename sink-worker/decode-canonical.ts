@@ -6,6 +6,7 @@
  * Without this file everything works the same, slower.
  */
 import { isUtf8 } from 'node:buffer'
+import { isUuid, UUID_BYTES } from '../event/canonical-bytes.ts'
 import { skipDigits } from '../event/json-tokens.ts'
 import { MAX_DEPTH } from '../event/limits.ts'
 import { isCanonicalTimestamp, toPostgresMicros } from '../event/timestamp.ts'
@@ -21,25 +22,19 @@ const AFTER_USER = Buffer.from(',"timestamp":"')
 const AFTER_TIMESTAMP = Buffer.from('","received_at":"')
 const AFTER_RECEIVED = Buffer.from('","metadata":')
 
-const UUID_LENGTH = 36
 const DATE_LENGTH = 10
 const TIMESTAMP_LENGTH = 27
 /** So many digits make no number that is not exact. */
 const EXACT_DIGITS = 15
-
-/** 1 for the digits and the letters a to f. */
-const HEX = new Uint8Array(256)
-HEX.fill(1, 0x30, 0x3a)
-HEX.fill(1, 0x61, 0x67)
 
 /** The row of a canonical record; undefined for every other one, which may be as good. Pure. */
 export function decodeCanonical(value: Buffer): EventRow | undefined {
   const end = value.length - 1
   if (!matches(value, 0, HEAD)) return undefined
   const id = HEAD.length
-  if (!isUuid(value, id) || !matches(value, id + UUID_LENGTH, AFTER_ID)) return undefined
+  if (!isUuid(value, id, id + UUID_BYTES) || !matches(value, id + UUID_BYTES, AFTER_ID)) return undefined
 
-  const user = id + UUID_LENGTH + AFTER_ID.length
+  const user = id + UUID_BYTES + AFTER_ID.length
   const userEnd = integerEnd(value, user)
   if (userEnd < 0 || !matches(value, userEnd, AFTER_USER)) return undefined
 
@@ -69,11 +64,11 @@ class CanonicalRow implements EventRow {
   }
 
   get eventId(): string {
-    return this.#value.toString('latin1', HEAD.length, HEAD.length + UUID_LENGTH)
+    return this.#value.toString('latin1', HEAD.length, HEAD.length + UUID_BYTES)
   }
 
   get userId(): number {
-    return integerAt(this.#value, HEAD.length + UUID_LENGTH + AFTER_ID.length, this.#userEnd)
+    return integerAt(this.#value, HEAD.length + UUID_BYTES + AFTER_ID.length, this.#userEnd)
   }
 
   get timestamp(): number {
@@ -105,15 +100,6 @@ function mayBeDeep(value: Buffer, start: number, end: number): boolean {
   let opening = 0
   for (let i = start; i < end; i++) if (value[i] === 0x7b || value[i] === 0x5b) opening += 1
   return opening > MAX_DEPTH
-}
-
-/** Lower case, with its hyphens. */
-function isUuid(value: Buffer, start: number): boolean {
-  for (let i = 0; i < UUID_LENGTH; i++) {
-    const isHyphen = i === 8 || i === 13 || i === 18 || i === 23
-    if (isHyphen ? value[start + i] !== 0x2d : HEX[value[start + i]!] === 0) return false
-  }
-  return true
 }
 
 /** The offset behind a canonical integer of at most EXACT_DIGITS; -1 when it is another one. */
