@@ -25,7 +25,7 @@ const password = 'firehose'
 const database = 'firehose'
 const major = '18'
 /** Of shared_buffers: what is not written yet when PostgreSQL is to end must be on disk within seconds. */
-const MOST_BUFFERS_BYTES = 512 * 2 ** 20
+const MOST_BUFFERS_BYTES = 2 ** 30
 const startLimitMs = 300_000
 
 /** A real PostgreSQL as a child process, reachable on 127.0.0.1 only. */
