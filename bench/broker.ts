@@ -3,6 +3,7 @@ import { load } from '../proof/load.ts'
 import { averageRecordBytes } from './backlog.ts'
 import type { Bench } from './bench.ts'
 import { ALL_CORES, cpuMs, MEASURED_CORE, pin, pinService } from './machine.ts'
+import { metricsOf } from './metrics.ts'
 import { inTurns } from './pairs.ts'
 import { installTools, runProducerPerformance } from './producer-performance.ts'
 import { type Road, roadOf } from './road.ts'
@@ -88,8 +89,6 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road
 
 /** Events of one send, by the API's own metrics. */
 async function averageSend(url: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text()
-  const value = (name: string): number =>
-    Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
+  const value = await metricsOf(url)
   return value('firehose_api_kafka_events_total') / value('firehose_api_kafka_sends_total')
 }

@@ -1,6 +1,6 @@
 import type { Bench } from './bench.ts'
 import { writeBacklog } from './backlog.ts'
-import { drainByPsql, drainBySink, dumpTable, tableDigest } from './drain.ts'
+import { backlogOf, drainByPsql, drainBySink, dumpTable, tableDigest } from './drain.ts'
 import { inTurns, quartiles } from './pairs.ts'
 import { type Road, roadOf } from './road.ts'
 import { startStack } from './stack.ts'
@@ -17,7 +17,7 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
   const { pipeline } = stack
   try {
-    const [records, warmUp] = [Math.round(rows * 1.04), Math.round(rows * 0.04)]
+    const { records, warmUp } = backlogOf(rows)
     const file = pipeline.path('rows.copy')
     say(`sink: writing ${records} records into ${PARTITIONS} partitions`)
     await writeBacklog(pipeline, records)

@@ -177,7 +177,6 @@ async function query(port: number, name: string, sql: string): Promise<void> {
   }
 }
 
-/** Makes a new cluster beside its place and renames it: an interrupted attempt leaves nothing half made. */
 /**
  * The index by user is written all over, so as `events` grows it wants memory, and checkpoints that are seldom: after
  * each, a page is logged whole when it is written first (ARCHITECTURE.md, "Scaling"). They go into postgresql.conf, where
@@ -193,6 +192,7 @@ function sizes(): Record<string, string> {
   }
 }
 
+/** Makes a new cluster beside its place and renames it: an interrupted attempt leaves nothing half made. */
 function initdb(bin: string, data: string, runAs: ServerUser, noSync: boolean): void {
   const part = `${data}.part`
   const passwordFile = `${data}.password`

@@ -3,6 +3,7 @@
  * What is refused here may be as good in another form: fields.ts and timestamp.ts are the general way.
  */
 import { DIGIT_VALUE, NO_DIGIT, skipDigits } from './json-tokens.ts'
+import { DAYS_IN_MONTH } from './timestamp.ts'
 
 export const UUID_BYTES = 36
 const UUID_DIGITS = 32
@@ -11,8 +12,6 @@ const SAFE_DIGITS = 18
 /** `YYYY-MM-DDTHH:MM:SS`, and the most digits behind its point. */
 export const SECONDS_BYTES = 19
 const FRACTION_DIGITS = 6
-/** No month 0; February's 29th is left to the general way. */
-const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 /** 1 for the digits and the letters a to f. */
 const HEX = new Uint8Array(256)
@@ -50,7 +49,7 @@ export function isUtcTimestamp(buf: Buffer, start: number, end: number): boolean
   const month = twoDigits(buf, start + 5)
   const day = twoDigits(buf, start + 8)
   if (century >= NO_DIGIT || year >= NO_DIGIT || century + year === 0 || month > 12) return false
-  if (day < 1 || day > DAYS_IN_MONTH[month]!) return false
+  if (day < 1 || day > DAYS_IN_MONTH[month]!) return false // February's 29th is left to the general way
   return (
     twoDigits(buf, start + 11) <= 23 && twoDigits(buf, start + 14) <= 59 && twoDigits(buf, start + 17) <= 59
   )

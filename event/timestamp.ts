@@ -13,7 +13,8 @@ const SECONDS_PER_DAY = 86_400
 const MINUTES_PER_DAY = 1_440
 
 const CANONICAL_LENGTH = 27
-const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+/** By the number of the month; there is no month 0, and February has 28. */
+export const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 const ZEROS = '000000'
 
 /**

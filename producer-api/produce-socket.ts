@@ -12,7 +12,7 @@ import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
 import type { HandOver } from './hand-over.ts'
-import { encodeRecordBatch } from './record-batch.ts'
+import { COUNT_AT, encodeRecordBatch, HEADER_BYTES } from './record-batch.ts'
 import type { Records } from './records.ts'
 
 const KEEP_ALIVE_MS = 60_000
@@ -25,9 +25,6 @@ const SLIP_BYTES = 16
 const API_KEY_AT = 4
 const VERSION_AT = 6
 const CLIENT_ID_AT = 12
-/** In a record batch: the number of its records. */
-const COUNT_AT = 57
-const BATCH_HEADER_BYTES = 61
 
 interface Waiting {
   requests: readonly Records[]
@@ -129,9 +126,7 @@ function recordSetAt(request: Buffer): number | undefined {
   at += 4 + 4
   const batch = at + 4
   if (batch + request.readInt32BE(at) !== request.length) return undefined
-  return request.length > batch + BATCH_HEADER_BYTES && request.readInt32BE(batch + COUNT_AT) === 1
-    ? at
-    : undefined
+  return request.length > batch + HEADER_BYTES && request.readInt32BE(batch + COUNT_AT) === 1 ? at : undefined
 }
 
 /** A string of two bytes' length; -1 is none. */

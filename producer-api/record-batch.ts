@@ -3,7 +3,9 @@
 import type { Records } from './records.ts'
 
 /** From the base offset to the number of records. */
-const HEADER_BYTES = 61
+export const HEADER_BYTES = 61
+/** Where the number of records stands. */
+export const COUNT_AT = 57
 /** Base offset and length: what the length does not count. */
 const PREFIX_BYTES = 12
 /** Where the bytes begin that the checksum covers: the attributes. */
@@ -48,7 +50,7 @@ function writeHeader(batch: Buffer, end: number, count: number, time: bigint): v
   batch.writeBigInt64BE(NO_PRODUCER, 43)
   batch.writeInt16BE(-1, 51) // the producer's epoch
   batch.writeInt32BE(-1, 53) // sequence
-  batch.writeInt32BE(count, 57)
+  batch.writeInt32BE(count, COUNT_AT)
   batch.writeUInt32BE(crc32c(batch, CHECKED_FROM, end), 17)
 }
 

@@ -6,7 +6,7 @@
  * Without this file everything works the same, slower.
  */
 import { isUtf8 } from 'node:buffer'
-import { isUuid, UUID_BYTES } from '../event/canonical-bytes.ts'
+import { isSafeInteger, isUuid, UUID_BYTES } from '../event/canonical-bytes.ts'
 import { skipDigits } from '../event/json-tokens.ts'
 import { MAX_DEPTH } from '../event/limits.ts'
 import { isCanonicalTimestamp, toPostgresMicros } from '../event/timestamp.ts'
@@ -106,10 +106,7 @@ function mayBeDeep(value: Buffer, start: number, end: number): boolean {
 function integerEnd(value: Buffer, start: number): number {
   const first = value[start] === 0x2d ? start + 1 : start
   const pos = skipDigits(value, first, value.length)
-  const digits = pos - first
-  if (digits === 0 || digits > EXACT_DIGITS) return -1
-  if (value[first] === 0x30 && (digits > 1 || first > start)) return -1
-  return pos
+  return pos - first <= EXACT_DIGITS && isSafeInteger(value, start, pos) ? pos : -1
 }
 
 function integerAt(value: Buffer, start: number, end: number): number {
