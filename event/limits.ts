@@ -15,6 +15,9 @@ export const MAX_BATCH_EVENTS = 1_000
 /** Faults listed in one answer: enough to mend a client, too few to make a large answer out of a small request. */
 export const MAX_FAULTS = 100
 
+/** Characters of all pointers in one answer: names that a client chose, each up to the length of an event. */
+export const POINTER_BUDGET = 16 * 1024
+
 /**
  * One event, from its opening to its closing brace. 64 KiB is 250 times a usual event. It also keeps every stored
  * row readable: nine bytes such as `9e131071,` print as 131,073 digits and separators, so an event twice this size

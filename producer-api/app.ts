@@ -5,6 +5,7 @@ import type { Logger } from '../runtime/log.ts'
 import { type Ops, opsRoutes } from '../runtime/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
 import { docsRoutes } from './docs.ts'
+import { hasTooManyHeaders, TOO_MANY_HEADERS } from './http-server.ts'
 import type { Ingest } from './ingest.ts'
 import { openApiDocument } from './openapi.ts'
 import { isAlone } from './pipelining.ts'
@@ -53,6 +54,8 @@ function outermost({ logger, draining }: AppOptions) {
     ctx.set('X-Request-Id', id)
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') {
       answerProblem(ctx, 'bad-request', 'A Host header is required.')
+    } else if (hasTooManyHeaders(ctx.req)) {
+      answerProblem(ctx, 'headers-too-large', TOO_MANY_HEADERS)
     } else {
       try {
         await next()

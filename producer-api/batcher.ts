@@ -3,6 +3,7 @@ import { Batch, type BatchLimits, type Entry } from './batch.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Clock, Outcome, Publisher, PublishError } from './delivery.ts'
 import { asPublishError, backoffMs, because, failure } from './failures.ts'
+import { REQUEST_OVERHEAD_BYTES } from './memory-budget.ts'
 import { PartitionTurns } from './partition-turns.ts'
 import { NO_RECORDS, type Records } from './records.ts'
 
@@ -22,12 +23,6 @@ export interface BatcherCounts {
   eventsAcknowledged: number
 }
 
-/**
- * What a request keeps in memory beside its records until it is answered: its connection, the parsed request, the
- * response, the context, promises. Counted so that the limit bounds the memory and not just the payload (I7): 9,000
- * waiting requests on as many connections took 24 KB of resident memory each.
- */
-const REQUEST_OVERHEAD_BYTES = 16 * 1024
 /** The objects around one record on its way through the client library. */
 const RECORD_OBJECTS_BYTES = 256
 
@@ -88,12 +83,13 @@ export class Batcher {
    * Takes the records of one request. Resolves at its deadline at the latest; never rejects.
    *
    * @param records are never changed, split over sends or copied
+   * @param headBytes of the request's URL and headers, which are kept until it is answered
    */
-  add(records: Records): Promise<Outcome> {
+  add(records: Records, headBytes = 0): Promise<Outcome> {
     if (this.#draining) return Promise.resolve({ kind: 'not_accepted', reason: 'shutting_down' })
     const events = records.ends.length
     const sendBytes = events * RECORD_OVERHEAD_BYTES + records.bytes.length
-    const heldBytes = REQUEST_OVERHEAD_BYTES + events * RECORD_OBJECTS_BYTES + sendBytes
+    const heldBytes = REQUEST_OVERHEAD_BYTES + headBytes + events * RECORD_OBJECTS_BYTES + sendBytes
     if (this.#queuedBytes + heldBytes > this.#options.maxBufferBytes) {
       return Promise.resolve({ kind: 'not_accepted', reason: 'buffer_full' })
     }

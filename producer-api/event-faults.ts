@@ -1,7 +1,7 @@
 /** Everything that keeps a scanned value from being an event. Slow road: only for a value that was refused. */
 import { pointersAt, pointerSegment } from '../event/json-pointer.ts'
 import { type JsonbFaultKind, type JsonScan, KIND_OBJECT } from '../event/json-scan.ts'
-import { MAX_DEPTH } from '../event/limits.ts'
+import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../event/limits.ts'
 import {
   FIELD_EVENT_ID,
   FIELD_METADATA,
@@ -35,20 +35,18 @@ const JSONB_FAULTS: Record<JsonbFaultKind, string> = {
   too_deep: `An event must not be nested deeper than ${MAX_DEPTH} levels.`,
 }
 
-/** Characters of pointers in one answer; see pointersAt. */
-const POINTER_BUDGET = 16 * 1024
 const NAME_SHOWN = 100
 
 /**
- * The faults of the value in `scan`, in the order of the text, missing fields last; none when it is an event. Each
- * pointer begins with `prefix`.
+ * The faults of the value in `scan`, in the order of the text, missing fields last; none when it is an event. Of more
+ * than MAX_FAULTS not all. Each pointer begins with `prefix`.
  */
 export function eventFaults(buf: Buffer, scan: JsonScan, prefix: string): ProblemError[] {
   if (scan.kind !== KIND_OBJECT) return [{ pointer: prefix, detail: 'An event must be a JSON object.' }]
   const errors: ProblemError[] = []
   const names = new Set<string>()
   const repeated = new Set<string>()
-  for (let i = 0; i < scan.memberCount; i++) {
+  for (let i = 0; i < scan.memberCount && errors.length < MAX_FAULTS; i++) {
     const name = scan.name(buf, i)
     const pointer = prefix + pointerSegment(name)
     if (!names.has(name)) {
@@ -59,6 +57,7 @@ export function eventFaults(buf: Buffer, scan: JsonScan, prefix: string): Proble
       errors.push({ pointer, detail: `${shown(name)} must appear only once.` })
     }
   }
+  if (errors.length >= MAX_FAULTS) return errors
   for (const field of REQUIRED) {
     const name = FIELD_NAMES[field]!
     if (names.has(name)) continue

@@ -6,6 +6,7 @@
  * Without this file everything works the same, slower.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { hasTooManyHeaders } from './http-server.ts'
 import type { Ingest, Ingested, Path } from './ingest.ts'
 import type { RequestHandler } from './pipelining.ts'
 import { requestId } from './request-id.ts'
@@ -38,9 +39,11 @@ export function fastPath({ ingest, general, draining }: FastPathOptions): Reques
   }
 }
 
-/** Of what Koa would not treat in another way: the exact path, no preflight, no `100 Continue`, a Host. */
-function usualPath({ method, url, headers }: IncomingMessage): Path | undefined {
+/** Of what Koa would not treat in another way: the exact path, no preflight, no `100 Continue`, a Host, not too many headers. */
+function usualPath(request: IncomingMessage): Path | undefined {
+  const { method, url, headers } = request
   if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined
+  if (hasTooManyHeaders(request)) return undefined
   return url === '/event' || url === '/events' ? url : undefined
 }
 

@@ -6,6 +6,7 @@ import { answerProblem } from './answer-problem.ts'
 import type { Batcher } from './batcher.ts'
 import type { NotAcceptedReason, Outcome } from './delivery.ts'
 import { encodeRecords, eventIdsJson, receivedAt } from './encode-record.ts'
+import { headBytes, type MemoryBudget, REQUEST_OVERHEAD_BYTES } from './memory-budget.ts'
 import {
   type ParsedEvents,
   type ParseOptions,
@@ -14,7 +15,7 @@ import {
   parseEventLines,
 } from './parse-event.ts'
 import type { ProblemExtensions, ProblemKind } from './problem.ts'
-import { BodyBudget, readBody } from './read-body.ts'
+import { NO_MEMORY, readBody } from './read-body.ts'
 import type { Records } from './records.ts'
 import type { ApiStats } from './stats.ts'
 
@@ -22,8 +23,6 @@ export interface IngestOptions {
   maxEventBytes: number
   /** Of `POST /events`. */
   maxBodyBytes: number
-  /** Of all bodies that are being read. */
-  maxBodiesBytes: number
 }
 
 /** What became of a request: all that its answer needs. */
@@ -100,12 +99,13 @@ export class Ingest {
   readonly #roads: Record<Path, Road>
   readonly #batcher: Batcher
   readonly #stats: ApiStats
-  readonly #budget: BodyBudget
+  readonly #budget: MemoryBudget
   readonly #parseOptions: ParseOptions
   /** What a fast path has begun: the Koa handlers answer it. */
   readonly #begun = new WeakMap<IncomingMessage, Ingested>()
 
-  constructor(options: IngestOptions, batcher: Batcher, stats: ApiStats) {
+  /** @param budget for requests that are being read: their bodies, and what comes with each */
+  constructor(options: IngestOptions, batcher: Batcher, budget: MemoryBudget, stats: ApiStats) {
     const { maxEventBytes, maxBodyBytes } = options
     this.#roads = {
       '/event': {
@@ -117,7 +117,7 @@ export class Ingest {
     }
     this.#batcher = batcher
     this.#stats = stats
-    this.#budget = new BodyBudget(options.maxBodiesBytes)
+    this.#budget = budget
     this.#parseOptions = { newId: v7, maxEventBytes }
   }
 
@@ -137,7 +137,8 @@ export class Ingest {
   async ingest(path: Path, request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
     const startedAt = performance.now()
     const road = this.#roads[path]
-    const taken = await this.#take(request, response, road)
+    const head = headBytes(request)
+    const taken = await this.#takeWithinBudget(request, response, road, REQUEST_OVERHEAD_BYTES + head)
     if (taken.kind !== 'taken') {
       this.#countRefused(taken)
       return taken
@@ -145,13 +146,28 @@ export class Ingest {
     const { eventIds } = taken
     const events = taken.records.ends.length
     this.#stats.received += events
-    const outcome = await this.#batcher.add(taken.records)
+    const outcome = await this.#batcher.add(taken.records, head)
     if (outcome.kind === 'accepted') {
       this.#stats.accept(events, (performance.now() - startedAt) / 1_000)
       return { kind: 'accepted', body: road.acceptedBody(eventIds, events) }
     }
     this.#stats.reject(outcome.kind === 'unknown' ? 'outcome-unknown' : outcome.reason, events)
     return { kind: 'failed', outcome, eventIds: JSON.parse(`[${eventIds}]`) as string[] }
+  }
+
+  /** @param heldBytes what the request takes beside its body while that is read */
+  async #takeWithinBudget(
+    request: IncomingMessage,
+    response: ServerResponse,
+    road: Road,
+    heldBytes: number,
+  ): Promise<Taken | Refusal | { kind: 'aborted' }> {
+    if (!this.#budget.take(heldBytes)) return NO_MEMORY
+    try {
+      return await this.#take(request, response, road)
+    } finally {
+      this.#budget.giveBack(heldBytes)
+    }
   }
 
   /**

@@ -72,6 +72,9 @@ export function createMetrics(sources: MetricSources): Registry {
   counter('firehose_api_connections_cut_total', 'Connections ended for too many unanswered requests', () => {
     return stats.connectionsCut
   })
+  counter('firehose_api_connections_refused_total', 'Connections ended at once, past MAX_CONNECTIONS', () => {
+    return stats.connectionsRefused
+  })
   registerLatency(registry, stats)
   return registry
 }

@@ -1,7 +1,7 @@
 /** From the bytes of a request's body to events, or to everything that is wrong with them. No I/O. */
 import { JsonScan } from '../event/json-scan.ts'
 import { skipSpace } from '../event/json-tokens.ts'
-import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS } from '../event/limits.ts'
+import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS, POINTER_BUDGET } from '../event/limits.ts'
 import { scanText, scanValue } from '../event/scan-json.ts'
 import type { CanonicalEvent } from '../event/types.ts'
 import { invalidUtf8Offset } from '../event/utf8.ts'
@@ -141,11 +141,18 @@ function tooLarge(subject: string, options: ParseOptions): ParseFault | undefine
 }
 
 function invalid(errors: ProblemError[]): ParseFault {
-  const listed = errors.slice(0, MAX_FAULTS)
+  const listed = errors.slice(0, Math.min(MAX_FAULTS, withinBudget(errors)))
   const count = errors.length === 1 ? 'a fault' : `${listed.length} faults`
-  const more = errors.length >= MAX_FAULTS ? ' There may be more.' : ''
+  const more = errors.length >= MAX_FAULTS || listed.length < errors.length ? ' There may be more.' : ''
   const detail = `Nothing was accepted because of ${count}, listed in errors.${more}`
   return { ok: false, status: 422, problem: 'invalid-event', detail, errors: listed }
+}
+
+/** How many of the errors have pointers of POINTER_BUDGET characters together, but at least one. */
+function withinBudget(errors: readonly ProblemError[]): number {
+  let spent = 0
+  const past = errors.findIndex(({ pointer }, n) => (spent += pointer.length) > POINTER_BUDGET && n > 0)
+  return past < 0 ? errors.length : past
 }
 
 /** The body of a batch that begins with something else: not JSON, or JSON that is no array. */

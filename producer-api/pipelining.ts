@@ -1,20 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { headBytes, type MemoryBudget } from './memory-budget.ts'
 
-/** Requests of one connection that are handled at once: so many answers are kept for a client that reads none (I7). */
+/**
+ * Events of one connection that are handled at once: so many answers are kept for a client that reads none (I7). Of
+ * other requests, whose answers may be long, only one.
+ */
 const MAX_AT_ONCE = 100
 
 /**
- * Requests of one connection that wait behind those. Node parses all that it reads at once, 64 KiB: fewer than 490 of
- * the shortest events, but thousands of the shortest requests. So nobody who sends events comes to this limit.
+ * Requests of one connection that have no answer yet; those that are not handled wait. Node parses all that it reads at
+ * once, 64 KiB: fewer than 490 of the shortest events, but thousands of the shortest requests. So nobody who sends
+ * events comes to this limit.
  */
-const MAX_WAITING = 500
+const MAX_UNANSWERED = 600
 
-/**
- * Requests that wait behind those of all connections together, some 4 KiB each (I7). A well-meaning client is never
- * among so many: it is held back by the socket, not here.
- */
-const MAX_WAITING_IN_ALL = 20_000
+/** What a request that waits keeps beside its headers and what has come of its body. */
+const WAITING_REQUEST_BYTES = 4 * 1024
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -26,51 +28,59 @@ export function isAlone({ socket }: IncomingMessage): boolean {
   return turnsOf.get(socket)?.isAlone ?? true
 }
 
-/** Requests of all connections. */
-interface InAll {
-  /** Handed to the handler, and their answers not yet sent to the last byte. */
+/** Shared by all connections. */
+interface Shared {
+  handler: RequestHandler
+  /** Charged for the requests that wait. A well-meaning client has none: it is held back by the socket, not here. */
+  budget: MemoryBudget
+  onCut: () => void
+  /** Requests that were handed to the handler, and their answers not yet sent to the last byte. */
   handled: number
-  waiting: number
 }
 
 /**
  * Reads no further from a connection that has many requests without an answer, until they are answered.
  *
+ * @param budget charged for the requests that wait for that
  * @param onCut told when a connection is ended, because its client keeps sending and its requests are too many to hold
  * @returns the handler to use, and whether an answer is still to come, or on its way
  */
 export function limitPipelining(
   handler: RequestHandler,
+  budget: MemoryBudget,
   onCut: () => void,
 ): { limited: RequestHandler; owesAnswers: () => boolean } {
-  const inAll: InAll = { handled: 0, waiting: 0 }
+  const shared: Shared = { handler, budget, onCut, handled: 0 }
   const limited: RequestHandler = (request, response) => {
     const { socket } = request
     let own = turnsOf.get(socket)
     if (own === undefined) {
-      own = new Turns(socket, handler, onCut, inAll)
+      own = new Turns(socket, shared)
       turnsOf.set(socket, own)
     }
     own.take(request, response)
   }
-  return { limited, owesAnswers: () => inAll.handled > 0 }
+  return { limited, owesAnswers: () => shared.handled > 0 }
+}
+
+interface Waiting {
+  request: IncomingMessage
+  response: ServerResponse
+  /** What the budget was charged for it. */
+  bytes: number
 }
 
 /** The requests of one connection, of which only some are handled at once. */
 class Turns {
   readonly #socket: Socket
-  readonly #handler: RequestHandler
-  readonly #onCut: () => void
-  readonly #inAll: InAll
-  #waiting: [IncomingMessage, ServerResponse][] = []
+  readonly #shared: Shared
+  #waiting: Waiting[] = []
   #handled = 0
   #isListening = false
 
-  constructor(socket: Socket, handler: RequestHandler, onCut: () => void, inAll: InAll) {
+  constructor(socket: Socket, shared: Shared) {
     this.#socket = socket
-    this.#handler = handler
-    this.#onCut = onCut
-    this.#inAll = inAll
+    this.#shared = shared
   }
 
   get isAlone(): boolean {
@@ -80,56 +90,87 @@ class Turns {
   take(request: IncomingMessage, response: ServerResponse): void {
     // The rest of the requests that were read together.
     if (this.#socket.destroyed) return
-    if (this.#handled < MAX_AT_ONCE) {
+    if (this.#waiting.length === 0 && this.#hasTurn(request)) {
       this.#handle(request, response)
-    } else if (this.#waiting.length < MAX_WAITING && this.#inAll.waiting < MAX_WAITING_IN_ALL) {
-      this.#wait(request, response)
+    } else if (this.#handled + this.#waiting.length < MAX_UNANSWERED) {
+      this.#waiting.push({ request, response, bytes: 0 })
+      this.#stopReading()
     } else {
-      this.#onCut()
-      this.#socket.destroy()
+      this.#cut()
     }
+  }
+
+  #hasTurn({ method }: IncomingMessage): boolean {
+    return this.#handled < (method === 'POST' ? MAX_AT_ONCE : 1)
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     this.#handled += 1
-    this.#inAll.handled += 1
+    this.#shared.handled += 1
     response.once('close', () => this.#goOn())
-    this.#handler(request, response)
-  }
-
-  #wait(request: IncomingMessage, response: ServerResponse): void {
-    this.#inAll.waiting += 1
-    this.#waiting.push([request, response])
-    if (this.#waiting.length === 1) this.#stopReading()
+    this.#shared.handler(request, response)
   }
 
   #goOn(): void {
     this.#handled -= 1
-    this.#inAll.handled -= 1
-    // An answer that was the connection's last leaves no way to answer those behind it.
-    if (this.#socket.destroyed || this.#socket.writableEnded) return
-    const next = this.#waiting.shift()
-    if (next === undefined) return
-    this.#inAll.waiting -= 1
-    this.#handle(...next)
+    this.#shared.handled -= 1
+    // An answer that was the connection's last leaves no way to answer those after it.
+    if (this.#socket.destroyed || this.#socket.writableEnded || this.#waiting.length === 0) return
+    while (this.#waiting[0] !== undefined && this.#hasTurn(this.#waiting[0].request)) {
+      const { request, response, bytes } = this.#waiting.shift()!
+      this.#shared.budget.giveBack(bytes)
+      // Node drops what a handler has left of a body only if nobody has touched it, as inOnePiece() did.
+      if (request.readableDidRead) response.once('finish', () => request.resume())
+      this.#handle(request, response)
+    }
     // Also the last one's own body may be still to come.
     if (this.#waiting.length === 0) this.#socket.resume()
   }
 
   #stopReading(): void {
     // Not before all that was read is parsed: each request's end makes Node read on, and a pause in between is lost.
-    process.nextTick(() => this.#pauseIfWaiting())
+    if (this.#waiting.length === 1) process.nextTick(() => this.#pauseIfWaiting())
     if (this.#isListening) return
     this.#isListening = true
     // Node reads on, too, when a body is wanted or the client has taken its answers.
     this.#socket.on('resume', () => this.#pauseIfWaiting())
     this.#socket.once('close', () => {
-      this.#inAll.waiting -= this.#waiting.length
+      for (const { bytes } of this.#waiting) this.#shared.budget.giveBack(bytes)
       this.#waiting = []
     })
   }
 
   #pauseIfWaiting(): void {
-    if (this.#waiting.length > 0) this.#socket.pause()
+    if (this.#waiting.length === 0) return
+    this.#socket.pause()
+    for (const waiting of this.#waiting) {
+      if (!this.#charge(waiting)) {
+        this.#cut()
+        return
+      }
+    }
   }
+
+  /** False when the budget has no room for what the request takes now. */
+  #charge(waiting: Waiting): boolean {
+    const { request } = waiting
+    const bytes = WAITING_REQUEST_BYTES + headBytes(request) + request.readableLength
+    if (bytes === waiting.bytes) return true
+    inOnePiece(request)
+    if (!this.#shared.budget.take(bytes - waiting.bytes)) return false
+    waiting.bytes = bytes
+    return true
+  }
+
+  #cut(): void {
+    this.#shared.onCut()
+    this.#socket.destroy()
+  }
+}
+
+/** Node keeps what has come of a body as it came: 400 bytes for each chunk, even of a single byte. */
+function inOnePiece(request: IncomingMessage): void {
+  if (request.readableLength === 0) return
+  const body: unknown = request.read()
+  request.unshift(body)
 }

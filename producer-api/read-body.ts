@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gunzip } from 'node:zlib'
+import { BodyBuffer } from './body-buffer.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import type { ProblemKind } from './problem.ts'
 
 export type ReadBody =
@@ -8,39 +10,20 @@ export type ReadBody =
   /** The client went away: there is nobody to answer. */
   | { kind: 'aborted' }
 
-/** Bytes of all bodies that are being read: many large ones at once must not fill the memory (I7). */
-export class BodyBudget {
-  readonly #limitBytes: number
-  #usedBytes = 0
-
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes
-  }
-
-  take(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.#limitBytes) return false
-    this.#usedBytes += bytes
-    return true
-  }
-
-  giveBack(bytes: number): void {
-    this.#usedBytes -= bytes
-  }
-}
-
 const ABORTED: ReadBody = { kind: 'aborted' }
 
-/** After a refusal the rest of the body is read and dropped within these, so that the client gets to the answer. */
-const NO_MEMORY: ReadBody = {
+/** The memory for requests that are being read is used up. */
+export const NO_MEMORY = {
   kind: 'refused',
   problem: 'not-accepted',
-  detail: 'Too many bodies are being read at once; nothing was kept.',
+  detail: 'Too many requests are being read at once; nothing was kept.',
   headers: { 'Retry-After': '1' },
-}
+} as const satisfies ReadBody
+
+/** What zlib keeps beside input and output: its window of 32 KiB, its tables, a piece of output. */
+const INFLATE_STATE_BYTES = 64 * 1024
+
+/** After a refusal the rest of the body is read and dropped within these, so that the client gets to the answer. */
 const LINGER_MS = 1_000
 const LINGER_BYTES = 4 * 1024 * 1024
 
@@ -54,7 +37,7 @@ export async function readBody(
   request: IncomingMessage,
   response: ServerResponse,
   maxBytes: number,
-  budget: BodyBudget,
+  budget: MemoryBudget,
 ): Promise<ReadBody> {
   const encoding = request.headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity' && encoding.toLowerCase() !== 'gzip') {
@@ -97,33 +80,23 @@ export function endAndLinger(request: IncomingMessage, response: ServerResponse,
   request.resume()
 }
 
-function collect(request: IncomingMessage, maxBytes: number, budget: BodyBudget): Promise<ReadBody> {
+function collect(request: IncomingMessage, maxBytes: number, budget: MemoryBudget): Promise<ReadBody> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    let taken = 0
+    const body = new BodyBuffer(maxBytes, budget)
     const settle = (result: ReadBody): void => {
-      budget.giveBack(taken)
+      body.release()
       request.off('data', onData)
       request.off('end', onEnd)
       request.off('close', onClose)
       resolve(result)
     }
     const onData = (chunk: Buffer): void => {
-      bytes += chunk.length
-      const fits = bytes <= maxBytes
-      if (fits && budget.take(chunk.length)) {
-        taken = bytes
-        chunks.push(chunk)
-      } else {
-        request.pause()
-        settle(fits ? NO_MEMORY : tooLarge(maxBytes))
-      }
+      const fits = body.length + chunk.length <= maxBytes
+      if (fits && body.append(chunk)) return
+      request.pause()
+      settle(fits ? NO_MEMORY : tooLarge(maxBytes))
     }
-    const onEnd = (): void => {
-      const [first] = chunks
-      settle({ kind: 'body', body: chunks.length === 1 && first ? first : Buffer.concat(chunks, bytes) })
-    }
+    const onEnd = (): void => settle({ kind: 'body', body: body.bytes })
     const onClose = (): void => settle(ABORTED)
     request.on('data', onData)
     request.on('end', onEnd)
@@ -133,8 +106,8 @@ function collect(request: IncomingMessage, maxBytes: number, budget: BodyBudget)
   })
 }
 
-async function inflate(body: Buffer, maxBytes: number, budget: BodyBudget): Promise<ReadBody> {
-  const bytes = body.length + maxBytes
+async function inflate(body: Buffer, maxBytes: number, budget: MemoryBudget): Promise<ReadBody> {
+  const bytes = body.buffer.byteLength + maxBytes + INFLATE_STATE_BYTES
   if (!budget.take(bytes)) return NO_MEMORY
   return new Promise((resolve) => {
     gunzip(body, { maxOutputLength: maxBytes }, (error, inflated) => {

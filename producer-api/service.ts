@@ -7,6 +7,7 @@ import { type Publisher, systemClock } from './delivery.ts'
 import { createHttpServer } from './http-server.ts'
 import { fastPath } from './fast-path.ts'
 import { Ingest } from './ingest.ts'
+import { MemoryBudget } from './memory-budget.ts'
 import { createMetrics } from './metrics.ts'
 import type { RequestHandler } from './pipelining.ts'
 import { ApiStats } from './stats.ts'
@@ -55,7 +56,8 @@ export function createService(
     availablePartitions: () => publisher.availablePartitions().length,
     ready: () => ready().ok,
   })
-  const ingest = new Ingest({ ...config, maxBodiesBytes: config.batcher.maxBufferBytes }, batcher, stats)
+  const reading = new MemoryBudget(config.batcher.maxBufferBytes)
+  const ingest = new Ingest(config, batcher, reading, stats)
   const { corsOrigins } = config
   const app = createApp({
     ingest,
@@ -72,7 +74,10 @@ export function createService(
   const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
+    maxConnections: config.maxConnections,
+    reading,
     onCut: () => (stats.connectionsCut += 1),
+    onRefused: () => (stats.connectionsRefused += 1),
   })
 
   const drain = async (): Promise<void> => {

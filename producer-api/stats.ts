@@ -25,6 +25,8 @@ export class ApiStats {
   latencySumSeconds = 0
   /** Connections ended because their client sent on and on without reading its answers. */
   connectionsCut = 0
+  /** Connections ended at once because there were MAX_CONNECTIONS already. */
+  connectionsRefused = 0
 
   reject(reason: RejectReason, events: number): void {
     this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + events)

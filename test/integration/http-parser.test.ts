@@ -59,6 +59,19 @@ test('431 for headers past 16 KiB', async () => {
   )
 })
 
+test('431 for more than 100 headers, on each path; the last of 100 counts', async () => {
+  const headers = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: ${n}\r\n`).join('')
+  const end = `Content-Length: ${EVENT.length}\r\n\r\n${EVENT}`
+  const exchange = async (request: string) =>
+    await rawExchange(api.url, [request], (text) => text.endsWith('}'))
+  assert.match(await exchange(`${HEAD}${headers(97)}${end}`), /^HTTP\/1\.1 202 /)
+  for (const head of [HEAD, HEAD.replace('/event', '/nowhere')]) {
+    const { status, problem } = rawProblem(await exchange(`${head}${headers(98)}${end}`))
+    assert.deepEqual([status, problem.type], [431, '/problems/headers-too-large'])
+    assert.match(problem.detail, /at most 100 headers/)
+  }
+})
+
 test('408 for headers or a body that do not come in time', async () => {
   await Promise.all([
     refused('POST /event HTTP/1.1\r\nHost: x\r\n', 408, 'request-timeout'),

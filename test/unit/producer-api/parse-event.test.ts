@@ -120,6 +120,15 @@ describe('one event', () => {
     assert.ok(long.length < 70_000, `${long.length}`)
   })
 
+  test('I7: long names of many events do not make a long answer', () => {
+    const bad = `{"${'n'.repeat(8_000)}":1}`
+    const parsed = array(`[${Array(100).fill(bad).join(',')}]`)
+    assert.equal(pointers(parsed).length, 8, 'two names of 8,000 characters, and three missing fields each')
+    assert.match(detail(parsed, 422), /8 faults, listed in errors\. There may be more/)
+    assert.ok(JSON.stringify(parsed).length < 20_000)
+    assert.equal(pointers(one(`{"${'n'.repeat(40_000)}":1}`))[0]?.length, 40_001, 'the first one is listed')
+  })
+
   test('counts as the first level of nesting', () => {
     assert.ok(one(nested(MAX_DEPTH - 2)).ok)
     assert.ok(array(`[${nested(MAX_DEPTH - 2)}]`).ok, 'also in an array')

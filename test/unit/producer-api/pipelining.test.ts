@@ -4,20 +4,38 @@ import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { createHttpServer } from '../../../producer-api/http-server.ts'
+import { MemoryBudget } from '../../../producer-api/memory-budget.ts'
 import { isAlone } from '../../../producer-api/pipelining.ts'
 import { closed, httpRequest, sent } from '../../support/clients.ts'
 import { until } from '../../support/until.ts'
 
 /** A server that answers when it is told to; what it has not answered, and how often it has cut a client off. */
-async function slowServer(t: TestContext) {
+async function slowServer(t: TestContext, reading = new MemoryBudget(128 * 1024 * 1024), readsBodies = true) {
   const taken: ServerResponse[] = []
+  const bodies: string[] = []
   const counts = { cut: 0, handled: 0 }
   const { server, endIdle } = createHttpServer(
     (request, response) => {
       counts.handled += 1
-      request.resume().once('end', () => taken.push(response))
+      if (!readsBodies) {
+        taken.push(response)
+        return
+      }
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString('latin1')))
+      request.once('end', () => {
+        bodies.push(body)
+        taken.push(response)
+      })
     },
-    { requestTimeoutMs: 30_000, deliveryTimeoutMs: 10_000, onCut: () => (counts.cut += 1) },
+    {
+      requestTimeoutMs: 30_000,
+      deliveryTimeoutMs: 10_000,
+      maxConnections: 1_000,
+      reading,
+      onCut: () => (counts.cut += 1),
+      onRefused: () => {},
+    },
   )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -26,10 +44,12 @@ async function slowServer(t: TestContext) {
     server.closeAllConnections()
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, taken, counts, endIdle }
+  return { url: `http://127.0.0.1:${port}`, taken, bodies, counts, endIdle }
 }
 
-const SHORT = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+const SHORT = 'POST / HTTP/1.1\r\nHost: x\r\n\r\n'
+/** What one of them takes while it waits: "/", "Host", "x" and 4 KiB. */
+const SHORT_WAITING_BYTES = 4_096 + 6
 /** Half of what Node reads at once, so that a body is cut off wherever it is. */
 const LONG = httpRequest('/', 'x'.repeat(30_000))
 
@@ -72,7 +92,7 @@ test('I7: more short requests at once than are held end the connection, and what
 })
 
 test('I7: the requests that wait on all connections together are bounded, too', async (t) => {
-  const { url, counts } = await slowServer(t)
+  const { url, counts } = await slowServer(t, new MemoryBudget(40 * 500 * SHORT_WAITING_BYTES))
   const clients = await Promise.all(
     Array.from({ length: 45 }, async () => await sent(url, SHORT.repeat(600))),
   )
@@ -109,3 +129,54 @@ test('I8: an answer that ends its connection comes behind those of the requests 
   })
   assert.match(received(), /\r\n149;$/)
 })
+
+test('I7: of requests that are no POST, whose answers may be long, one is handled at once; the order stays', async (t) => {
+  const { url, taken, counts } = await slowServer(t)
+  const { socket, received } = await sent(url, SHORT + SHORT.replace('POST', 'GET').repeat(3) + SHORT)
+  let answered = 0
+  for (const handled of [1, 2, 3, 5]) {
+    await until('the next', () => counts.handled === handled)
+    await until('its end', () => taken.length === handled - answered)
+    for (const response of taken.splice(0)) response.end(`${answered++};`)
+  }
+  await until('the last answer', () => received().endsWith('4;'))
+  assert.deepEqual(
+    [...received().matchAll(/\r\n(\d);/g)].map((match) => match[1]),
+    ['0', '1', '2', '3', '4'],
+  )
+  socket.destroy()
+})
+
+/** As a client sends it that ends a chunk after each byte; no POST, so that it waits for one that is handled. */
+function inTinyChunks(body: string): string {
+  const chunks = Array.from(body, (byte) => `1\r\n${byte}\r\n`).join('')
+  return `PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`
+}
+
+for (const isRead of [true, false]) {
+  test(`a body that is cut off while its request waits is ${isRead ? 'read whole' : 'dropped when nobody reads it'}`, async (t) => {
+    const reading = new MemoryBudget(1_000_000)
+    const { url, taken, bodies } = await slowServer(t, reading, isRead)
+    // More than what Node keeps of a body that nobody reads; the first part is within the 64 KiB that it reads at once.
+    const body = 'abcdefghij'.repeat(8_000)
+    const request = inTinyChunks(body)
+    const first = request.slice(0, 60_000)
+    const { socket, received } = await sent(url, SHORT + first)
+    await until('the first part', () => reading.usedBytes > 4_096 + 9_000)
+    assert.ok(reading.usedBytes < 4_096 + 10_100, `${reading.usedBytes}`)
+    await until('the first', () => taken.length === 1)
+    taken.shift()?.end('0;')
+    await until('its turn', () => reading.usedBytes === 0)
+    if (!isRead) {
+      await until('the second', () => taken.length === 1)
+      taken.shift()?.end('1;')
+      await until('its answer', () => received().includes('1;'))
+    }
+    socket.write(request.slice(first.length) + SHORT)
+    await until('the rest', () => taken.length === (isRead ? 2 : 1))
+    for (const response of taken.splice(0)) response.end(';')
+    await until('the last answer', () => received().split(';').length === 4)
+    assert.deepEqual(bodies, isRead ? ['', body, ''] : [])
+    socket.destroy()
+  })
+}

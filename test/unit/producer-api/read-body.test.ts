@@ -4,13 +4,14 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { BodyBudget, endAndLinger, type ReadBody, readBody } from '../../../producer-api/read-body.ts'
+import { MemoryBudget } from '../../../producer-api/memory-budget.ts'
+import { endAndLinger, type ReadBody, readBody } from '../../../producer-api/read-body.ts'
 import { until } from '../../support/until.ts'
 
 const LIMIT = 1_000
 let server: Server
 let port: number
-let budget: BodyBudget
+let budget: MemoryBudget
 let results: ReadBody[]
 
 before(async () => {
@@ -28,7 +29,7 @@ before(async () => {
   port = (server.address() as AddressInfo).port
 })
 beforeEach(() => {
-  budget = new BodyBudget(10 * LIMIT)
+  budget = new MemoryBudget(200 * LIMIT)
   results = []
 })
 after(() => {
@@ -142,7 +143,7 @@ test('a client that goes away settles the read and gives its bytes back', async 
 })
 
 test('I7: bodies that are read at once share a bound', async () => {
-  budget = new BodyBudget(1_500)
+  budget = new MemoryBudget(1_500)
   const first = await open('Content-Length: 1000')
   first.socket.write('a'.repeat(999))
   await until('the first body', () => budget.usedBytes === 999)
