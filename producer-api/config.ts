@@ -30,7 +30,7 @@ export const apiSettings = {
     'Memory for events that Kafka has not acknowledged, and as much again for requests that are being read, 16 KiB for each request included; past it the API answers 503',
   ),
   MAX_CONNECTIONS: integer(
-    10_000,
+    20_000,
     1,
     1_000_000,
     'Most connections at once; more are closed at once. An idle one takes about 12 KiB',
