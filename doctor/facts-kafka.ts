@@ -1,4 +1,6 @@
-import kafkajs, { type Admin, type GroupDescription } from 'kafkajs'
+import kafkajs, { type Admin } from 'kafkajs'
+import { toGroupLook } from '../runtime/group-description.ts'
+import type { GroupLook } from '../runtime/group-members.ts'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
 import { pastOpenTransactions } from '../runtime/kafkajs-mends.ts'
 import { createLogger } from '../runtime/log.ts'
@@ -17,12 +19,6 @@ export interface PartitionFacts {
   inSync: number[]
 }
 
-export interface GroupFacts {
-  /** As Kafka names it: `Stable`, `Empty`, `PreparingRebalance`, ... */
-  state: string
-  members: { host: string; partitions: number[] }[]
-}
-
 export interface KafkaFacts {
   clusterId: string
   brokers: { nodeId: number; host: string; port: number }[]
@@ -35,7 +31,7 @@ export interface KafkaFacts {
   watermarks: Look<ReadonlyMap<number, Watermarks>> | undefined
   /** Partitions that hold records of a time that is ahead of our clock by this much or more. */
   inFuture: Look<number[]> | undefined
-  group: Look<GroupFacts>
+  group: Look<GroupLook>
 }
 
 /** How far ahead of our clock the time of a record may be. */
@@ -86,16 +82,9 @@ export class KafkaLooker {
     return await fetchTopicEnds(this.#admin, this.#topic)
   }
 
-  async group(): Promise<GroupFacts> {
+  async group(): Promise<GroupLook> {
     const { groups } = await this.#admin.describeGroups([this.#groupId])
-    const { state, members = [] } = (groups[0] ?? {}) as Partial<GroupDescription>
-    return {
-      state: state ?? 'Dead',
-      members: members.map(({ clientHost, memberAssignment }) => ({
-        host: clientHost.replace(/^\//, ''),
-        partitions: assignedOf(memberAssignment, this.#topic),
-      })),
-    }
+    return toGroupLook(groups[0])
   }
 
   /** See oldest-unread.ts. */
@@ -138,10 +127,4 @@ export class KafkaLooker {
       .filter(([partition, offset]) => offset < (ends.get(partition)?.high ?? 0n))
       .map(([partition]) => partition)
   }
-}
-
-/** Empty while the group shares out its partitions. */
-function assignedOf(assignment: Buffer, topic: string): number[] {
-  if (assignment.length === 0) return []
-  return kafkajs.AssignerProtocol.MemberAssignment.decode(assignment)?.assignment[topic] ?? []
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
+import { sinkGroupId } from '../runtime/sink-group.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
 import { endsOf, isCaughtUp } from './caught-up.ts'
@@ -98,6 +99,11 @@ export class Pipeline {
     return await endsOf([this.backend.kafka.bootstrapServers], this.#topic)
   }
 
+  /** The consumer group of its sinks. */
+  get groupId(): string {
+    return sinkGroupId(this.#topic, this.env.KAFKA_GROUP_ID)
+  }
+
   /** Where its data lie: Kafka's and PostgreSQL's, if on this machine, and the services' logs and path()'s files. */
   get dirs(): string[] {
     return [this.backend.dir, this.#dir].filter((dir) => dir !== undefined)
@@ -114,6 +120,7 @@ export class Pipeline {
       databaseUrl: this.backend.postgres.url,
       kafkaBootstrapServers: this.backend.kafka.bootstrapServers,
       topic: this.#topic,
+      groupId: this.groupId,
       ...(ackedFile === undefined ? {} : { ackedFile }),
     })
   }
