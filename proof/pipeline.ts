@@ -53,6 +53,13 @@ export class Pipeline {
     return await this.startService('producer-api/main.ts', 'PORT', env)
   }
 
+  /** A sink that starts, and need not become ready. */
+  async spawnSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const service = await this.#newService('sink-worker/main.ts', 'SINK_PORT', env)
+    service.spawn()
+    return service
+  }
+
   /** A sink, ready. */
   async startSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
     return await this.startService('sink-worker/main.ts', 'SINK_PORT', env)
@@ -64,6 +71,12 @@ export class Pipeline {
    * @param portVariable the setting that gets a free port
    */
   async startService(main: string, portVariable: string, env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const service = await this.#newService(main, portVariable, env)
+    await service.start()
+    return service
+  }
+
+  async #newService(main: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
     const [port = 0] = await freePorts(1)
     const name = `${main.replace(/(\/main)?\.ts$/, '').replaceAll('/', '-')}-${this.#services.length}`
     const service = new NodeService({
@@ -75,7 +88,6 @@ export class Pipeline {
       pidFile: this.path(`${name}.pid`),
     })
     this.#services.push(service)
-    await service.start()
     return service
   }
 
@@ -95,8 +107,8 @@ export class Pipeline {
   }
 
   /** Of each partition, the offset that its next record will have. */
-  async ends(): Promise<bigint[]> {
-    return await endsOf([this.backend.kafka.bootstrapServers], this.#topic)
+  async ends(topic = this.#topic): Promise<bigint[]> {
+    return await endsOf([this.backend.kafka.bootstrapServers], topic)
   }
 
   /** The consumer group of its sinks. */
