@@ -15,6 +15,7 @@ export async function joinGroup(
   const consumer = kafkaClient(bootstrapServers, 'an-old-one').consumer({
     groupId,
     heartbeatInterval: 500,
+    maxWaitTimeInMs: 250, // it leaves as late as this
     ...(assigner === undefined ? {} : { partitionAssigners: [assigner] }),
   })
   await consumer.connect()
