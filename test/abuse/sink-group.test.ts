@@ -151,12 +151,16 @@ test('I2: a group that a consumer of another topic leads is left alone, until th
   await startApi(theirs()) // makes the topic
   const api = await startApi(ours())
   const stranger = await join([other])
+  let rebalances = 0
+  stranger.on(stranger.events.GROUP_JOIN, () => {
+    rebalances += 1
+  })
   const sink = await spawnSink(ours())
   const refused = await paused(sink)
   assert.match(refused.reason ?? '', reasonNaming(group, other, 'an-old-one'))
   await post(api)
   const [member, ...more] = await membersOf(kafka, group)
-  assert.deepEqual(more, [], 'the sink is no member')
+  assert.deepEqual([more, rebalances], [[], 0], 'the sink is no member and was none')
   assert.deepEqual(member?.assigned.get(other), ALL)
   await stranger.disconnect()
   await reads(sink, ALL)
