@@ -3,7 +3,7 @@ import type { DoctorSettings } from './facts.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Finding } from './finding.ts'
-import { plural } from './units.ts'
+import { listed, plural } from './units.ts'
 
 const SEPARATE =
   'Give one of the two a KAFKA_GROUP_ID of its own and restart it; sinks that wait for that go on by themselves.'
@@ -65,6 +65,20 @@ export function checkGroup(
     return [{ check: 'group', level: 'warning', text: `Group ${groupId} has ${mixed}.`, mend: SEPARATE }]
   const sinks = plural(members.length, 'sink')
   return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}, each partition is read.` }]
+}
+
+/** Sinks of this topic in other groups: those of an earlier version, or of another database. */
+export function checkOtherGroups({ topic, groupId }: DoctorSettings, { otherGroups }: KafkaFacts): Finding[] {
+  if (!otherGroups.ok || otherGroups.value.size === 0) return []
+  const names = listed([...otherGroups.value.keys()])
+  return [
+    {
+      check: 'group',
+      level: 'note',
+      text: `Sinks in group ${names} read "${topic}", too: with one database each event is fetched there and in ${groupId}, and stored once.`,
+      mend: 'End those of an earlier version, or set KAFKA_GROUP_ID so that all have one; sinks of another database may stay.',
+    },
+  ]
 }
 
 /** The sink that answered may say that its group is another one. */

@@ -1,5 +1,5 @@
 import { MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
-import { checkGroup } from './check-group.ts'
+import { checkGroup, checkOtherGroups } from './check-group.ts'
 import type { DoctorSettings, Facts } from './facts.ts'
 import type { Configs, KafkaFacts, PartitionFacts } from './facts-kafka.ts'
 import { type Finding, fromLook } from './finding.ts'
@@ -35,6 +35,7 @@ export function checkKafka({ settings, kafka, between, sink }: Facts): Finding[]
       : fromLook('retention', configs, GRANT_DESCRIBE, (found) => checkRetention(settings, found))),
     ...(value.partitions === undefined ? [] : checkReplication(settings, value)),
     ...fromLook('group', group, GRANT_DESCRIBE, (found) => checkGroup(settings, value, found, sink)),
+    ...checkOtherGroups(settings, value),
     ...fromLook('session', value.brokerConfigs, GRANT_DESCRIBE, (found) => checkSession(settings, found)),
   ]
 }

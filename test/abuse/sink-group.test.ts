@@ -125,6 +125,25 @@ test('I2: without a KAFKA_GROUP_ID each topic has a group of its own, and both a
   }
 })
 
+test('I2: sinks of an earlier version in the old group beside new ones: all is stored once, and the doctor says so', async () => {
+  const oldGroup = `firehose-sink-old-${tests}`
+  const api = await startApi(ours())
+  const older = await startSink({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: oldGroup })
+  const newer = await startSink({ KAFKA_TOPIC: topic })
+  await Promise.all([reads(older, ALL), reads(newer, ALL)])
+  await post(api)
+  await storedRows(pipeline, EVENTS)
+  const healths = await Promise.all([healthOf(older), healthOf(newer)])
+  assert.deepEqual(
+    healths.map(({ total_duplicates }) => total_duplicates),
+    [0, 0],
+  )
+  const { findings } = await doctor({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' }, newer)
+  assert.deepEqual(alarms(findings), [])
+  assert.match(textOf(findings, 'group'), new RegExp(`Sinks in group ${oldGroup} read "${topic}", too`))
+  assert.equal((await verdictOf({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' })).ok, true)
+})
+
 test('I2: of two that start at the same moment one takes the group, and the other one leaves it', async () => {
   const apis = [await startApi(ours()), await startApi(theirs())]
   const sinks = await Promise.all([spawnSink(ours()), spawnSink(theirs())])
@@ -135,15 +154,12 @@ test('I2: of two that start at the same moment one takes the group, and the othe
     return states.join() === 'paused,running' ? healths : undefined
   })
   const winner = settledHealths[0]?.state === 'running' ? 0 : 1
-  const loser = 1 - winner
+  const loser = winner === 0 ? 1 : 0
   await until('all of the winner is stored', async () => (await rowsOf(winner)) === EVENTS)
-  const [won, lost] = await Promise.all([
-    healthOf(sinks[winner] as NodeService),
-    healthOf(sinks[loser] as NodeService),
-  ])
+  const [won, lost] = await Promise.all([healthOf(sinks[winner]), healthOf(sinks[loser])])
   assert.deepEqual(partitionsOf(won), ALL)
   assert.deepEqual([lost.needs_person, lost.partitions], [true, []])
-  await (sinks[winner] as NodeService).stop(10_000)
+  await sinks[winner].stop(10_000)
   await until('all of the other is stored', async () => (await rowsOf(loser)) === EVENTS)
 })
 
@@ -380,7 +396,7 @@ async function verdictOf(env: Record<string, string>): Promise<Verdict> {
     databaseUrl: DATABASE_URL,
     kafkaBootstrapServers: kafka,
     topic: KAFKA_TOPIC,
-    groupId: KAFKA_GROUP_ID,
+    ...(KAFKA_GROUP_ID === '' ? {} : { groupId: KAFKA_GROUP_ID }),
   })
 }
 

@@ -64,6 +64,13 @@ testBroken([
     /another topic, "orders"/,
   ],
   [
+    'sinks in another group read the topic',
+    withKafka({ otherGroups: ok(new Map([['firehose-sink', { state: 'Stable', members: [member()] }]])) }),
+    'group',
+    'note',
+    /Sinks in group firehose-sink read "events", too/,
+  ],
+  [
     'the group may not be seen',
     withBetween({ group: failed }),
     'group',

@@ -104,6 +104,7 @@ function healthyKafka(): KafkaFacts {
     watermarks: ok(new Map()),
     inFuture: ok([]),
     group: ok({ state: 'Stable', members: [member()] }),
+    otherGroups: ok(new Map()),
   }
 }
 
