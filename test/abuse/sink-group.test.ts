@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import { type Consumer, type PartitionAssigner } from 'kafkajs'
-import { Client } from 'pg'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
-import { type Verdict, verify } from '../../proof/verify.ts'
 import { sinkGroupId } from '../../runtime/sink-group.ts'
-import { migrate } from '../../sink-worker/migrate.ts'
-import { alarms, diagnose, type Diagnosis, textOf } from '../support/diagnosis.ts'
-import { joinGroup, leavingOut, membersOf, settled } from '../support/group-members.ts'
+import { alarms, textOf } from '../support/diagnosis.ts'
+import { leavingOut, membersOf, settled } from '../support/group-members.ts'
 import { metricOf } from '../support/metrics.ts'
 import { healthOf, postEvents, range } from '../support/sink-abuse.ts'
 import { type SinkHealth, storedRows, untilHealth } from '../support/sink-health.ts'
+import { TwoTopics } from '../support/two-topics.ts'
 import { until } from '../support/until.ts'
 
 /* I2: two topics in one consumer group do not take partitions from each other, and what nobody reads is named. */
@@ -21,53 +15,32 @@ import { until } from '../support/until.ts'
 const ALL = range(0, 12)
 const EVENTS = 500
 
-let pipeline: Pipeline
-let kafka: string
-/** The database of the other topic's installation. */
-let otherDb: Client
-let otherUrl: string
+let stack: TwoTopics
 /** Topics and group of one test: no member or record of an earlier one is in them. */
 let topic = ''
 let other = ''
 let group = ''
-let tests = 0
-const services: NodeService[] = []
-const strangers: Consumer[] = []
+let kafka = ''
 
 before(async () => {
-  pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '12', KAFKA_SESSION_TIMEOUT_MS: '2000' })
-  kafka = pipeline.backend.kafka.bootstrapServers
-  await pipeline.query('CREATE DATABASE other')
-  const url = new URL(pipeline.backend.postgres.url)
-  url.pathname = '/other'
-  otherUrl = url.href
-  await migrate(otherUrl)
-  otherDb = new Client({ connectionString: otherUrl })
-  await otherDb.connect()
+  stack = await TwoTopics.start({ KAFKA_TOPIC_PARTITIONS: '12', KAFKA_SESSION_TIMEOUT_MS: '2000' })
 })
 beforeEach(async () => {
-  tests += 1
-  topic = `events-${tests}`
-  other = `orders-${tests}`
-  group = `shared-${tests}`
-  await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
-  await otherDb.query('TRUNCATE events, dead_letters, sink_offsets')
+  ;({ topic, other, group, kafka } = await stack.begin())
 })
 afterEach(async () => {
-  await Promise.all(strangers.splice(0).map(async (stranger) => await stranger.disconnect()))
-  await Promise.all(services.splice(0).map(async (service) => await service.stop(10_000)))
+  await stack.end()
 })
 after(async () => {
-  await otherDb.end()
-  await pipeline.close()
+  await stack.close()
 })
 
 test('I2: a sink of another topic does not join the group, says why, and disturbs nobody until the first has gone', async () => {
-  const api = await startApi(ours())
-  const first = await startSink(ours())
+  const api = await stack.startApi(stack.ours)
+  const first = await stack.startSink(stack.ours)
   await reads(first, ALL)
-  const otherApi = await startApi(theirs())
-  const second = await spawnSink(theirs())
+  const otherApi = await stack.startApi(stack.theirs)
+  const second = await stack.spawnSink(stack.theirs)
 
   const refused = await paused(second)
   assert.equal(refused.needs_person, true)
@@ -78,23 +51,23 @@ test('I2: a sink of another topic does not join the group, says why, and disturb
 
   await post(api)
   await post(otherApi)
-  await storedRows(pipeline, EVENTS)
-  assert.equal(await otherRows(), 0)
+  await storedRows(stack.pipeline, EVENTS)
+  assert.equal(await stack.otherRows(), 0)
   const undisturbed = await healthOf(first)
   assert.deepEqual(partitionsOf(undisturbed), ALL)
   assert.deepEqual(undisturbed.group, { id: group, unread_partitions: [], other_topics: [] })
-  assert.equal(joinsOf(first), 1, 'no rebalance')
+  assert.equal(stack.joinsOf(first), 1, 'no rebalance')
   assert.equal(await metricOf(second, 'firehose_sink_unread_partitions'), 12)
-  assert.equal((await verdictOf(ours())).ok, true)
+  assert.equal((await stack.verdict(stack.ours)).ok, true)
 
-  const diagnosis = await doctor(theirs(), second)
+  const diagnosis = await stack.doctor(stack.theirs, second)
   assert.deepEqual(alarms(diagnosis.findings), ['critical group', 'critical sink'])
   assert.match(
     textOf(diagnosis.findings, 'group'),
     new RegExp(`Of "${other}", partitions 0-11 are read by no member of group ${group} .*"${topic}"`),
   )
-  assert.deepEqual(alarms((await doctor(ours(), first)).findings), [])
-  const { out, code } = await verifyCommand(theirs())
+  assert.deepEqual(alarms((await stack.doctor(stack.ours, first)).findings), [])
+  const { out, code } = await stack.verifyCommand(stack.theirs)
   assert.equal(code, 1)
   assert.match(
     out,
@@ -105,17 +78,17 @@ test('I2: a sink of another topic does not join the group, says why, and disturb
 
   await first.stop(10_000)
   await reads(second, ALL)
-  await until('the second stores all of its own', async () => (await otherRows()) === EVENTS)
-  assert.equal((await verdictOf(theirs())).ok, true)
+  await until('the second stores all of its own', async () => (await stack.otherRows()) === EVENTS)
+  assert.equal((await stack.verdict(stack.theirs)).ok, true)
 })
 
 test('I2: without a KAFKA_GROUP_ID each topic has a group of its own, and both are stored', async () => {
-  const first = await startSink({ KAFKA_TOPIC: topic })
-  const second = await startSink({ ...theirs(), KAFKA_GROUP_ID: '' })
-  await post(await startApi(ours()))
-  await post(await startApi(theirs()))
-  await storedRows(pipeline, EVENTS)
-  await until('the second stores all', async () => (await otherRows()) === EVENTS)
+  const first = await stack.startSink({ KAFKA_TOPIC: topic })
+  const second = await stack.startSink({ ...stack.theirs, KAFKA_GROUP_ID: '' })
+  await post(await stack.startApi(stack.ours))
+  await post(await stack.startApi(stack.theirs))
+  await storedRows(stack.pipeline, EVENTS)
+  await until('the second stores all', async () => (await stack.otherRows()) === EVENTS)
   for (const [sink, name] of [
     [first, topic],
     [second, other],
@@ -126,27 +99,27 @@ test('I2: without a KAFKA_GROUP_ID each topic has a group of its own, and both a
 })
 
 test('I2: sinks of an earlier version in the old group beside new ones: all is stored once, and the doctor says so', async () => {
-  const oldGroup = `firehose-sink-old-${tests}`
-  const api = await startApi(ours())
-  const older = await startSink({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: oldGroup })
-  const newer = await startSink({ KAFKA_TOPIC: topic })
+  const oldGroup = `firehose-sink-old-${topic}`
+  const api = await stack.startApi(stack.ours)
+  const older = await stack.startSink({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: oldGroup })
+  const newer = await stack.startSink({ KAFKA_TOPIC: topic })
   await Promise.all([reads(older, ALL), reads(newer, ALL)])
   await post(api)
-  await storedRows(pipeline, EVENTS)
+  await storedRows(stack.pipeline, EVENTS)
   const healths = await Promise.all([healthOf(older), healthOf(newer)])
   assert.deepEqual(
     healths.map(({ total_duplicates }) => total_duplicates),
     [0, 0],
   )
-  const { findings } = await doctor({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' }, newer)
+  const { findings } = await stack.doctor({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' }, newer)
   assert.deepEqual(alarms(findings), [])
   assert.match(textOf(findings, 'group'), new RegExp(`Sinks in group ${oldGroup} read "${topic}", too`))
-  assert.equal((await verdictOf({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' })).ok, true)
+  assert.equal((await stack.verdict({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' })).ok, true)
 })
 
 test('I2: of two that start at the same moment one takes the group, and the other one leaves it', async () => {
-  const apis = [await startApi(ours()), await startApi(theirs())]
-  const sinks = await Promise.all([spawnSink(ours()), spawnSink(theirs())])
+  const apis = [await stack.startApi(stack.ours), await stack.startApi(stack.theirs)]
+  const sinks = await Promise.all([stack.spawnSink(stack.ours), stack.spawnSink(stack.theirs)])
   for (const api of apis) await post(api)
   const settledHealths = await until('one reads all and one is paused', async () => {
     const healths = await Promise.all(sinks.map(healthOf))
@@ -155,23 +128,23 @@ test('I2: of two that start at the same moment one takes the group, and the othe
   })
   const winner = settledHealths[0]?.state === 'running' ? 0 : 1
   const loser = winner === 0 ? 1 : 0
-  await until('all of the winner is stored', async () => (await rowsOf(winner)) === EVENTS)
+  await until('all of the winner is stored', async () => (await stack.rowsOf(winner)) === EVENTS)
   const [won, lost] = await Promise.all([healthOf(sinks[winner]), healthOf(sinks[loser])])
   assert.deepEqual(partitionsOf(won), ALL)
   assert.deepEqual([lost.needs_person, lost.partitions], [true, []])
   await sinks[winner].stop(10_000)
-  await until('all of the other is stored', async () => (await rowsOf(loser)) === EVENTS)
+  await until('all of the other is stored', async () => (await stack.rowsOf(loser)) === EVENTS)
 })
 
 test('I2: a group that a consumer of another topic leads is left alone, until that has gone', async () => {
-  await startApi(theirs()) // makes the topic
-  const api = await startApi(ours())
-  const stranger = await join([other])
+  await stack.startApi(stack.theirs) // makes the topic
+  const api = await stack.startApi(stack.ours)
+  const stranger = await stack.join([other])
   let rebalances = 0
   stranger.on(stranger.events.GROUP_JOIN, () => {
     rebalances += 1
   })
-  const sink = await spawnSink(ours())
+  const sink = await stack.spawnSink(stack.ours)
   const refused = await paused(sink)
   assert.match(refused.reason ?? '', reasonNaming(group, other, 'an-old-one'))
   await post(api)
@@ -180,34 +153,34 @@ test('I2: a group that a consumer of another topic leads is left alone, until th
   assert.deepEqual(member?.assigned.get(other), ALL)
   await stranger.disconnect()
   await reads(sink, ALL)
-  await storedRows(pipeline, EVENTS)
+  await storedRows(stack.pipeline, EVENTS)
 })
 
 test('I2: a consumer of another topic that joins later is given nothing, and is named', async () => {
-  await startApi(theirs()) // makes the topic
-  const api = await startApi(ours())
-  const sink = await startSink(ours())
-  const stranger = await join([other])
+  await stack.startApi(stack.theirs) // makes the topic
+  const api = await stack.startApi(stack.ours)
+  const sink = await stack.startSink(stack.ours)
+  const stranger = await stack.join([other])
   const mixed = await seen(sink, { unread_partitions: [], other_topics: [other] })
   assert.deepEqual([mixed.state, partitionsOf(mixed)], ['running', ALL])
   assert.equal(await metricOf(sink, 'firehose_sink_other_topics'), 1)
   assert.equal(await metricOf(sink, 'firehose_sink_unread_partitions'), 0)
-  assert.match(logOf(sink), /"level":"warn".*has members that read another topic/)
+  assert.match(stack.logOf(sink), /"level":"warn".*has members that read another topic/)
   await post(api)
-  await storedRows(pipeline, EVENTS)
-  const { findings } = await doctor(ours(), sink)
+  await storedRows(stack.pipeline, EVENTS)
+  const { findings } = await stack.doctor(stack.ours, sink)
   assert.deepEqual(alarms(findings), ['warning group'])
   assert.match(textOf(findings, 'group'), new RegExp(`another topic, "${other}" \\(an-old-one at`))
-  assert.equal((await verdictOf(ours())).ok, true)
+  assert.equal((await stack.verdict(stack.ours)).ok, true)
   await stranger.disconnect()
   await seen(sink, { unread_partitions: [], other_topics: [] })
 })
 
 test('I2: a sink that comes back to a group which another topic leads by now leaves it', async () => {
-  await startApi(theirs()) // makes the topic
-  const api = await startApi(ours())
-  const sink = await startSink(ours())
-  const stranger = await join([other])
+  await stack.startApi(stack.theirs) // makes the topic
+  const api = await stack.startApi(stack.ours)
+  const sink = await stack.startSink(stack.ours)
+  const stranger = await stack.join([other])
   await settled(kafka, group, 2)
   await sink.freeze()
   await settled(kafka, group, 1)
@@ -219,28 +192,28 @@ test('I2: a sink that comes back to a group which another topic leads by now lea
   await post(api)
   await stranger.disconnect()
   await reads(sink, ALL)
-  await storedRows(pipeline, EVENTS)
-  assert.equal((await verdictOf(ours())).ok, true)
+  await storedRows(stack.pipeline, EVENTS)
+  assert.equal((await stack.verdict(stack.ours)).ok, true)
 })
 
 test('I2: partitions that the leader gives to nobody are named everywhere, and stored once it has left', async () => {
-  const api = await startApi(ours())
-  const stranger = await join([topic], leavingOut(topic, [0, 1, 2, 3, 4, 7, 11]))
-  const sink = await startSink(ours())
+  const api = await stack.startApi(stack.ours)
+  const stranger = await stack.join([topic], leavingOut(topic, [0, 1, 2, 3, 4, 7, 11]))
+  const sink = await stack.startSink(stack.ours)
   await assertUnread(sink, api, [5, 6, 8, 9, 10], [], 'partitions 5, 6 and 8-10')
   await stranger.disconnect()
   await seen(sink, { unread_partitions: [], other_topics: [] })
-  await storedRows(pipeline, EVENTS)
-  assert.equal((await verdictOf(ours())).ok, true)
+  await storedRows(stack.pipeline, EVENTS)
+  assert.equal((await stack.verdict(stack.ours)).ok, true)
 })
 
 test('I2: partitions that an older leader gives to a member of another topic are named everywhere', async () => {
-  await startApi(theirs()) // makes the topic
-  const api = await startApi(ours())
-  const older = await join([topic])
-  const sink = await startSink(ours())
+  await stack.startApi(stack.theirs) // makes the topic
+  const api = await stack.startApi(stack.ours)
+  const older = await stack.join([topic])
+  const sink = await stack.startSink(stack.ours)
   await settled(kafka, group, 2)
-  const stranger = await join([other])
+  const stranger = await stack.join([other])
   await settled(kafka, group, 3)
   const members = await membersOf(kafka, group)
   const lost = members.find(({ topics }) => topics.includes(other))?.assigned.get(topic) ?? []
@@ -248,7 +221,7 @@ test('I2: partitions that an older leader gives to a member of another topic are
   await assertUnread(sink, api, lost, [other])
   await Promise.all([older.disconnect(), stranger.disconnect()])
   await seen(sink, { unread_partitions: [], other_topics: [] })
-  await storedRows(pipeline, EVENTS)
+  await storedRows(stack.pipeline, EVENTS)
 })
 
 /** /health, the metrics, the log, the doctor and verify name exactly these partitions. */
@@ -262,21 +235,21 @@ async function assertUnread(
   const health = await seen(sink, { unread_partitions: [...unread], other_topics: others })
   assert.equal(health.state, 'running')
   assert.equal(await metricOf(sink, 'firehose_sink_unread_partitions'), unread.length)
-  assert.ok(logOf(sink).includes(`"unread_partitions":${JSON.stringify(unread)}`))
+  assert.ok(stack.logOf(sink).includes(`"unread_partitions":${JSON.stringify(unread)}`))
   await post(api)
-  const ends = await partitionEnds()
+  const ends = await stack.partitionEnds()
   const waiting = unread.filter((partition) => (ends.get(partition) ?? 0) > 0)
   const records = waiting.reduce((sum, partition) => sum + (ends.get(partition) ?? 0), 0)
   assert.deepEqual(waiting, unread, 'each of them has records')
   const diagnosis = await until('the doctor has seen the rest stored', async () => {
-    const found = await doctor(ours(), sink)
+    const found = await stack.doctor(stack.ours, sink)
     return alarms(found.findings).join() === 'critical group' ? found : undefined
   })
   assert.match(
     textOf(diagnosis.findings, 'group'),
     new RegExp(`${words}.* read by no member of group ${group}`),
   )
-  const verdict = await verdictOf(ours())
+  const verdict = await stack.verdict(stack.ours)
   assert.deepEqual(
     [verdict.ok, verdict.group, verdict.unread_partitions, verdict.unread_count],
     [false, group, unread, records],
@@ -287,38 +260,6 @@ async function assertUnread(
     verdict.problems[0] ?? '',
     new RegExp(`^${records} records of ${words}.* no member of group ${group}`),
   )
-}
-
-/** The settings of the first installation, and of one with another topic and database, in the same group. */
-function ours(): Record<string, string> {
-  return { KAFKA_TOPIC: topic, KAFKA_GROUP_ID: group }
-}
-function theirs(): Record<string, string> {
-  return { KAFKA_TOPIC: other, KAFKA_GROUP_ID: group, DATABASE_URL: otherUrl }
-}
-
-async function startApi(env: Record<string, string>): Promise<NodeService> {
-  const api = await pipeline.startApi(env)
-  services.push(api)
-  return api
-}
-
-async function startSink(env: Record<string, string>): Promise<NodeService> {
-  const sink = await pipeline.startSink(env)
-  services.push(sink)
-  return sink
-}
-
-async function spawnSink(env: Record<string, string>): Promise<NodeService> {
-  const sink = await pipeline.spawnSink(env)
-  services.push(sink)
-  return sink
-}
-
-async function join(topics: string[], assigner?: PartitionAssigner): Promise<Consumer> {
-  const stranger = await joinGroup(kafka, group, topics, assigner)
-  strangers.push(stranger)
-  return stranger
 }
 
 /** So many requests that each partition has some. */
@@ -356,55 +297,4 @@ function reasonNaming(groupId: string, anotherTopic: string, clientId: string): 
   return new RegExp(
     `group "${groupId}" .*another topic, "${anotherTopic}" \\(${clientId} at [\\d.]+\\).*give one of the two a KAFKA_GROUP_ID of its own$`,
   )
-}
-
-function logOf({ name }: NodeService): string {
-  return readFileSync(pipeline.path(`${name}.log`), 'utf8')
-}
-
-function joinsOf(sink: NodeService): number {
-  return logOf(sink).split('"partitions assigned"').length - 1
-}
-
-async function otherRows(): Promise<number> {
-  return Number((await otherDb.query('SELECT count(*) FROM events')).rows[0]?.count)
-}
-
-async function rowsOf(installation: number): Promise<number> {
-  return installation === 0 ? await pipeline.countEvents() : await otherRows()
-}
-
-async function partitionEnds(): Promise<Map<number, number>> {
-  const ends = await pipeline.ends(topic)
-  return new Map(ends.map((end, partition) => [partition, Number(end)]))
-}
-
-async function doctor(env: Record<string, string>, sink: NodeService): Promise<Diagnosis> {
-  return await diagnose({ ...pipeline.env, ...env }, [
-    '--check',
-    'group',
-    '--check',
-    'sink',
-    '--sink',
-    sink.url,
-  ])
-}
-
-async function verdictOf(env: Record<string, string>): Promise<Verdict> {
-  const { KAFKA_TOPIC = '', KAFKA_GROUP_ID = '', DATABASE_URL = pipeline.backend.postgres.url } = env
-  return await verify({
-    databaseUrl: DATABASE_URL,
-    kafkaBootstrapServers: kafka,
-    topic: KAFKA_TOPIC,
-    ...(KAFKA_GROUP_ID === '' ? {} : { groupId: KAFKA_GROUP_ID }),
-  })
-}
-
-async function verifyCommand(env: Record<string, string>): Promise<{ code: number; out: string }> {
-  return await new Promise((resolve) => {
-    const options = { env: { ...pipeline.env, ...env } }
-    execFile(process.execPath, ['cli/verify.ts'], options, (error, out) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out })
-    })
-  })
 }
