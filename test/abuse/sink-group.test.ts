@@ -98,6 +98,14 @@ test('I2: without a KAFKA_GROUP_ID each topic has a group of its own, and both a
   }
 })
 
+test('I2: the longest name that Kafka gives a topic gives a group, too', async () => {
+  const env = { KAFKA_TOPIC: 'x'.repeat(249) }
+  const sink = await stack.startSink(env)
+  await post(await stack.startApi(env))
+  await storedRows(stack.pipeline, EVENTS)
+  assert.equal((await reads(sink, ALL)).group.id, sinkGroupId(env.KAFKA_TOPIC))
+})
+
 test('I2: sinks of an earlier version in the old group beside new ones: all is stored once, and the doctor says so', async () => {
   const oldGroup = `firehose-sink-old-${topic}`
   const api = await stack.startApi(stack.ours)
