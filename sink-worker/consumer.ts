@@ -5,7 +5,13 @@ import { NO_HEADERS, onFetched } from '../runtime/kafkajs-mends.ts'
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { subscribersOnly } from './assigner.ts'
-import { type GroupStatus, GroupWatch, type LookAtGroup, OtherTopicError } from './group-watch.ts'
+import {
+  explainFailure,
+  type GroupStatus,
+  GroupWatch,
+  type LookAtGroup,
+  OtherTopicError,
+} from './group-watch.ts'
 import { probeDelayMs } from './outage.ts'
 import type { EmptyRange, RecordBatch, RecordSource, SourceListener } from './record-source.ts'
 import type { KafkaRecord } from './records.ts'
@@ -110,8 +116,9 @@ export class KafkaRecordSource implements RecordSource {
       if (this.#stopping) return
       if (failure instanceof OtherTopicError) listener.refused(failure)
       else {
-        listener.lost(failure ?? new Error('the Kafka consumer ended'))
-        this.#logger.warn({ error: failure?.message }, 'the Kafka consumer failed; starting a new one')
+        const reason = explainFailure(failure ?? new Error('the Kafka consumer ended'), this.#options.groupId)
+        listener.lost(reason)
+        this.#logger.warn({ error: reason.message }, 'the Kafka consumer failed; starting a new one')
       }
       await Promise.race([sleep(probeDelayMs(this.#failures, Math.random())), stopped])
     }

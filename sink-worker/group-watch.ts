@@ -8,6 +8,7 @@ const LOOK_AGAIN_MS = 1_000
 /** How long a sink that wants to join waits for a rebalance of others to end. */
 const SETTLE_LIMIT_MS = 5_000
 const SETTLE_STEP_MS = 250
+const FORBIDDEN = 'GROUP_AUTHORIZATION_FAILED'
 
 /** What /health says of the group; null before it was seen. */
 export interface GroupStatus {
@@ -33,6 +34,26 @@ export class OtherTopicError extends Error {
     )
     this.name = 'OtherTopicError'
   }
+}
+
+/** Kafka does not let us into the group: so it is after an upgrade whose default names another group than the ACLs do. */
+class ForbiddenGroupError extends Error {
+  /** As above. */
+  readonly needsPerson = true
+
+  constructor(groupId: string, cause: unknown) {
+    super(
+      `Kafka does not let this user into consumer group "${groupId}" (${FORBIDDEN}): grant Read on it, or set ` +
+        'KAFKA_GROUP_ID to a group that it may read',
+      { cause },
+    )
+    this.name = 'ForbiddenGroupError'
+  }
+}
+
+/** The error in words that name the group and what to do, if it is about the group; else as it is. */
+export function explainFailure(error: Error, groupId: string): Error {
+  return kafkaErrorType(error) === FORBIDDEN ? new ForbiddenGroupError(groupId, error) : error
 }
 
 /**

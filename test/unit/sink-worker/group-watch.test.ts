@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { GroupLook, GroupMember } from '../../../runtime/group-members.ts'
 import { createLogger } from '../../../runtime/log.ts'
-import { GroupWatch, type LookAtGroup, OtherTopicError } from '../../../sink-worker/group-watch.ts'
+import {
+  explainFailure,
+  GroupWatch,
+  type LookAtGroup,
+  OtherTopicError,
+} from '../../../sink-worker/group-watch.ts'
 import { classifyError } from '../../../sink-worker/sqlstate.ts'
 import { until } from '../../support/until.ts'
 
@@ -68,6 +73,14 @@ test('a group that may not be described is joined all the same; an outage is not
   await watch.beforeJoin(looks(refusal()))
   assert.equal(watch.status.unread_partitions, null)
   await assert.rejects(watch.beforeJoin(looks(new Error('connection reset'))), /connection reset/)
+})
+
+test('a group that may not be joined waits for a person, who is told which and what to do; other errors stay', () => {
+  const error = explainFailure(refusal(), 'the-group')
+  assert.match(error.message, /into consumer group "the-group" .*: grant Read on it, or set KAFKA_GROUP_ID/)
+  assert.equal(classifyError(error), 'halt')
+  const other = new Error('connection reset')
+  assert.equal(explainFailure(other, 'the-group'), other)
 })
 
 test('while it is a member, what was seen last stays through rebalances and failures', async () => {
