@@ -12,6 +12,11 @@ const SHORT_RETENTION_MS = 24 * 3_600_000
 const LEAST_TIMESTAMP_SLACK_MS = 60_000
 const GRANT_DESCRIBE = 'Grant this user Describe and DescribeConfigs on the topic, the group and the cluster.'
 
+/** After an upgrade, the group may be another one than an ACL names. */
+function grantGroup({ groupId }: DoctorSettings): string {
+  return `Grant this user Describe on consumer group ${groupId} (sinks need Read), or set KAFKA_GROUP_ID to the sinks' group.`
+}
+
 /** What Kafka alone can tell. */
 export function checkKafka({ settings, kafka, between, sink }: Facts): Finding[] {
   if (!kafka.ok) {
@@ -34,7 +39,7 @@ export function checkKafka({ settings, kafka, between, sink }: Facts): Finding[]
       ? []
       : fromLook('retention', configs, GRANT_DESCRIBE, (found) => checkRetention(settings, found))),
     ...(value.partitions === undefined ? [] : checkReplication(settings, value)),
-    ...fromLook('group', group, GRANT_DESCRIBE, (found) => checkGroup(settings, value, found, sink)),
+    ...fromLook('group', group, grantGroup(settings), (found) => checkGroup(settings, value, found, sink)),
     ...checkOtherGroups(settings, value),
     ...fromLook('session', value.brokerConfigs, GRANT_DESCRIBE, (found) => checkSession(settings, found)),
   ]

@@ -53,7 +53,11 @@ class ForbiddenGroupError extends Error {
 
 /** The error in words that name the group and what to do, if it is about the group; else as it is. */
 export function explainFailure(error: Error, groupId: string): Error {
-  return kafkaErrorType(error) === FORBIDDEN ? new ForbiddenGroupError(groupId, error) : error
+  if (kafkaErrorType(error) === FORBIDDEN) return new ForbiddenGroupError(groupId, error)
+  // kafkajs keeps to itself why: Kafka may be starting, or not tell it to this user.
+  if (!causeChain(error).some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound')) return error
+  const ofGroup = `Kafka names no coordinator of consumer group "${groupId}"`
+  return new Error(`${ofGroup}: if that lasts, grant Read on the group to this user`, { cause: error })
 }
 
 /**
