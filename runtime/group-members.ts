@@ -1,3 +1,5 @@
+import { escapeControls } from './escape-controls.ts'
+
 /*
  * Who reads what in a consumer group. Kafka lets members with different topics into one group, and a leader may give a
  * member partitions of a topic that it does not read: nobody reads them then, although each is assigned. The sink, the
@@ -73,12 +75,18 @@ export function namePartitions(partitions: readonly number[]): string {
 }
 
 const NAMED_READERS = 3
+const SHOWN_CLIENT_ID = 80
 
 /** `"orders" (firehose-sink at 10.0.0.7)`; of many, the first. */
 export function nameReaders(others: readonly OtherReader[]): string {
   const named = others
     .slice(0, NAMED_READERS)
-    .map(({ topic, clientId, host }) => `"${topic}" (${clientId} at ${host})`)
+    .map(({ topic, clientId, host }) => `"${topic}" (${shown(clientId)} at ${host})`)
   const rest = others.length - named.length
   return named.join(', ') + (rest > 0 ? ` and ${rest} more` : '')
+}
+
+/** Any client may call itself anything. */
+function shown(clientId: string): string {
+  return escapeControls(clientId.slice(0, SHOWN_CLIENT_ID))
 }
