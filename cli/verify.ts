@@ -3,6 +3,7 @@ import { Screen } from '../runtime/screen.ts'
 import { databaseUrl } from '../runtime/database-url.ts'
 import { ConfigError, readSettings } from '../runtime/env.ts'
 import { kafkaConfig, kafkaSettings } from '../runtime/kafka-client.ts'
+import { groupSetting, sinkGroupId } from '../runtime/sink-group.ts'
 import { type Finding, type FindingKind, type Verdict, verify } from '../proof/verify.ts'
 import { parseArgsOrExit } from './args.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
@@ -10,6 +11,7 @@ import { ProgressDisplay } from './verify-progress.ts'
 
 const HELP = `Compares what Kafka holds and what was acknowledged with what PostgreSQL holds. Changes nothing, and may run
 beside the services: what the sink has yet to read counts as not yet read, and is no failure.
+Unless no member of the sinks' group reads its partition: that is a PROBLEM; of a group without members, a NOTE.
 
 npm run verify -- [options]
   --acked FILE   events that were acknowledged, one line each: event_id<TAB>body (from npm run load -- --acked FILE);
@@ -21,8 +23,8 @@ Every event that is MISSING (in Kafka, but in no table) or DIFFERENT (another co
 its partition and offset, then the counts. What an open transaction of another producer holds back for 15 s is
 named as a PROBLEM: it was not judged, and an acknowledged event that may be there is not called MISSING. Progress goes to standard error.
 
-Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events) and the other KAFKA_ settings of the
-services; DATABASE_URL, else PG* (the database of npm start). The role needs to read the tables and to make temporary ones.
+Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events), KAFKA_GROUP_ID and the other KAFKA_
+settings of the services; DATABASE_URL, else PG* (the database of npm start). The role needs to read the tables and to make temporary ones.
 Exit code 0: nothing is missing or different. 1: something is, or there is a PROBLEM. 2: the comparison could not be made. 130: Ctrl-C.
 `
 
@@ -76,7 +78,8 @@ async function main(): Promise<number> {
 }
 
 function targets() {
-  const { connection, topic } = kafkaConfig(readSettings(kafkaSettings, process.env))
+  const settings = readSettings({ ...kafkaSettings, KAFKA_GROUP_ID: groupSetting }, process.env)
+  const { connection, topic } = kafkaConfig(settings)
   return {
     databaseUrl: databaseUrl(process.env),
     kafkaBootstrapServers: connection.brokers.join(','),
@@ -85,6 +88,7 @@ function targets() {
       ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
     },
     topic: topic.name,
+    groupId: sinkGroupId(topic.name, settings.KAFKA_GROUP_ID),
   }
 }
 
@@ -106,6 +110,7 @@ function printFinding(kind: FindingKind, { event_id, partition, offset, why }: F
 
 function printVerdict(verdict: Verdict): void {
   for (const problem of verdict.problems) line(`PROBLEM  ${problem}`)
+  for (const note of verdict.notes) line(`NOTE  ${note}`)
   const rows: [string, number][] = [
     ['records that the sink has read', verdict.records],
     ['  stored, each once', verdict.stored],
@@ -114,6 +119,7 @@ function printVerdict(verdict: Verdict): void {
     ['  missing', verdict.missing_count],
     ['  different', verdict.different_count],
     ['records not yet read', verdict.not_yet_read],
+    ['  that nobody reads', verdict.unread_count],
     ['offsets held back', verdict.held_back_count],
     ['acknowledged events', verdict.acked],
     ['  stored', verdict.acked_stored],

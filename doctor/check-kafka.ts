@@ -1,6 +1,7 @@
 import { MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
+import { checkGroup, checkOtherGroups } from './check-group.ts'
 import type { DoctorSettings, Facts } from './facts.ts'
-import type { Configs, GroupFacts, KafkaFacts, PartitionFacts } from './facts-kafka.ts'
+import type { Configs, KafkaFacts, PartitionFacts } from './facts-kafka.ts'
 import { type Finding, fromLook } from './finding.ts'
 import { duration, listed, plural, size } from './units.ts'
 
@@ -11,8 +12,13 @@ const SHORT_RETENTION_MS = 24 * 3_600_000
 const LEAST_TIMESTAMP_SLACK_MS = 60_000
 const GRANT_DESCRIBE = 'Grant this user Describe and DescribeConfigs on the topic, the group and the cluster.'
 
+/** After an upgrade, the group may be another one than an ACL names. */
+function grantGroup({ groupId }: DoctorSettings): string {
+  return `Grant this user Describe on consumer group ${groupId} (sinks need Read), or set KAFKA_GROUP_ID to the sinks' group.`
+}
+
 /** What Kafka alone can tell. */
-export function checkKafka({ settings, kafka, between }: Facts): Finding[] {
+export function checkKafka({ settings, kafka, between, sink }: Facts): Finding[] {
   if (!kafka.ok) {
     return [
       {
@@ -33,7 +39,8 @@ export function checkKafka({ settings, kafka, between }: Facts): Finding[] {
       ? []
       : fromLook('retention', configs, GRANT_DESCRIBE, (found) => checkRetention(settings, found))),
     ...(value.partitions === undefined ? [] : checkReplication(settings, value)),
-    ...fromLook('group', group, GRANT_DESCRIBE, (found) => checkGroup(settings, value, found)),
+    ...fromLook('group', group, grantGroup(settings), (found) => checkGroup(settings, value, found, sink)),
+    ...checkOtherGroups(settings, value),
     ...fromLook('session', value.brokerConfigs, GRANT_DESCRIBE, (found) => checkSession(settings, found)),
   ]
 }
@@ -232,48 +239,6 @@ function checkPromise(
   if (findings.length > 0) return findings
   const promise = leastInSync === undefined ? '' : `, of which ${leastInSync} have an event before its 202`
   return [{ check: 'replication', level: 'ok', text: `${replicas} replicas${promise}.` }]
-}
-
-function checkGroup(
-  { groupId }: DoctorSettings,
-  kafka: KafkaFacts,
-  { state, members }: GroupFacts,
-): Finding[] {
-  if (members.length === 0) {
-    return [
-      {
-        check: 'group',
-        level: 'critical',
-        text: `Nobody reads: group ${groupId} has no members, so what is accepted waits in Kafka.`,
-        mend: 'Start a sink: npm run sink (docker compose up -d sink-worker); or set KAFKA_GROUP_ID to its group.',
-      },
-    ]
-  }
-  const sinks = plural(members.length, 'sink')
-  if (state !== 'Stable') {
-    return [
-      {
-        check: 'group',
-        level: 'warning',
-        text: `Group ${groupId} (${sinks}) is sharing out its partitions (${state}): nothing is stored meanwhile.`,
-        mend: 'Look again in a minute; if it stays so, some sink does not answer: look at their logs.',
-      },
-    ]
-  }
-  const assigned = new Set(members.flatMap((member) => member.partitions))
-  const all = kafka.partitions?.ok === true ? kafka.partitions.value.map(({ partition }) => partition) : []
-  const left = all.filter((partition) => !assigned.has(partition))
-  if (left.length > 0) {
-    return [
-      {
-        check: 'group',
-        level: 'critical',
-        text: `Partition ${listed(left)} is read by none of ${sinks}.`,
-        mend: 'Sinks find added partitions within half a minute; after that restart them.',
-      },
-    ]
-  }
-  return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}, each partition is read.` }]
 }
 
 function checkSession({ sessionTimeoutMs }: DoctorSettings, configs: Configs): Finding[] {

@@ -1,4 +1,6 @@
-import kafkajs, { type Admin, type GroupDescription } from 'kafkajs'
+import kafkajs, { type Admin } from 'kafkajs'
+import { toGroupLook } from '../runtime/group-description.ts'
+import type { GroupLook } from '../runtime/group-members.ts'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
 import { pastOpenTransactions } from '../runtime/kafkajs-mends.ts'
 import { createLogger } from '../runtime/log.ts'
@@ -17,12 +19,6 @@ export interface PartitionFacts {
   inSync: number[]
 }
 
-export interface GroupFacts {
-  /** As Kafka names it: `Stable`, `Empty`, `PreparingRebalance`, ... */
-  state: string
-  members: { host: string; partitions: number[] }[]
-}
-
 export interface KafkaFacts {
   clusterId: string
   brokers: { nodeId: number; host: string; port: number }[]
@@ -35,8 +31,13 @@ export interface KafkaFacts {
   watermarks: Look<ReadonlyMap<number, Watermarks>> | undefined
   /** Partitions that hold records of a time that is ahead of our clock by this much or more. */
   inFuture: Look<number[]> | undefined
-  group: Look<GroupFacts>
+  group: Look<GroupLook>
+  /** Groups of other sinks that read the topic, by name. */
+  otherGroups: Look<ReadonlyMap<string, GroupLook>>
 }
+
+const GROUP_PREFIX = 'firehose-sink'
+const MOST_OTHER_GROUPS = 50
 
 /** How far ahead of our clock the time of a record may be. */
 export const CLOCK_TOLERANCE_MS = 2_000
@@ -61,14 +62,16 @@ export class KafkaLooker {
     // Asked before the rest: some clusters create a topic that is named in another request.
     const topicExists = (await admin.listTopics()).includes(this.#topic)
     const ofTopic = async <T>(work: () => Promise<T>) => (topicExists ? await look(work) : undefined)
-    const [brokerConfigs, partitions, topicConfigs, watermarks, inFuture, group] = await Promise.all([
-      look(async () => await this.#configs('BROKER', String(brokers[0]?.nodeId))),
-      ofTopic(async () => await this.#partitions()),
-      ofTopic(async () => await this.#configs('TOPIC', this.#topic)),
-      ofTopic(async () => await this.watermarks()),
-      ofTopic(async () => await this.#inFuture()),
-      look(async () => await this.group()),
-    ])
+    const [brokerConfigs, partitions, topicConfigs, watermarks, inFuture, group, otherGroups] =
+      await Promise.all([
+        look(async () => await this.#configs('BROKER', String(brokers[0]?.nodeId))),
+        ofTopic(async () => await this.#partitions()),
+        ofTopic(async () => await this.#configs('TOPIC', this.#topic)),
+        ofTopic(async () => await this.watermarks()),
+        ofTopic(async () => await this.#inFuture()),
+        look(async () => await this.group()),
+        look(async () => await this.#otherGroups()),
+      ])
     return {
       clusterId,
       brokers,
@@ -79,6 +82,7 @@ export class KafkaLooker {
       watermarks,
       inFuture,
       group,
+      otherGroups,
     }
   }
 
@@ -86,16 +90,25 @@ export class KafkaLooker {
     return await fetchTopicEnds(this.#admin, this.#topic)
   }
 
-  async group(): Promise<GroupFacts> {
+  async group(): Promise<GroupLook> {
     const { groups } = await this.#admin.describeGroups([this.#groupId])
-    const { state, members = [] } = (groups[0] ?? {}) as Partial<GroupDescription>
-    return {
-      state: state ?? 'Dead',
-      members: members.map(({ clientHost, memberAssignment }) => ({
-        host: clientHost.replace(/^\//, ''),
-        partitions: assignedOf(memberAssignment, this.#topic),
-      })),
-    }
+    return toGroupLook(groups[0])
+  }
+
+  /** Of those whose name begins as that of a sinks' group does; a cluster may have thousands of others. */
+  async #otherGroups(): Promise<Map<string, GroupLook>> {
+    const { groups } = await this.#admin.listGroups()
+    const names = groups
+      .map(({ groupId }) => groupId)
+      .filter((name) => name.startsWith(GROUP_PREFIX) && name !== this.#groupId)
+      .slice(0, MOST_OTHER_GROUPS)
+    if (names.length === 0) return new Map()
+    const described = await this.#admin.describeGroups(names)
+    return new Map(
+      described.groups
+        .map((group) => [group.groupId, toGroupLook(group)] as const)
+        .filter(([, { members }]) => members.some(({ topics }) => topics.includes(this.#topic))),
+    )
   }
 
   /** See oldest-unread.ts. */
@@ -138,10 +151,4 @@ export class KafkaLooker {
       .filter(([partition, offset]) => offset < (ends.get(partition)?.high ?? 0n))
       .map(([partition]) => partition)
   }
-}
-
-/** Empty while the group shares out its partitions. */
-function assignedOf(assignment: Buffer, topic: string): number[] {
-  if (assignment.length === 0) return []
-  return kafkajs.AssignerProtocol.MemberAssignment.decode(assignment)?.assignment[topic] ?? []
 }

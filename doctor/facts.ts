@@ -1,7 +1,8 @@
+import type { GroupLook } from '../runtime/group-members.ts'
 import type { Watermarks } from '../runtime/topic-ends.ts'
 import type { Look } from './finding.ts'
 import type { DiskFacts } from './facts-disk.ts'
-import type { GroupFacts, KafkaFacts } from './facts-kafka.ts'
+import type { KafkaFacts } from './facts-kafka.ts'
 import type { LockFacts, OffsetFacts, PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
 
@@ -43,7 +44,7 @@ export interface Between {
   atMs: number
   offsets: OffsetFacts
   watermarks: ReadonlyMap<number, Watermarks>
-  group: Look<GroupFacts>
+  group: Look<GroupLook>
   /** Of the first look, those that are still held. */
   locks: LockFacts[]
   progress: Progress

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { namePartitions } from '../runtime/group-members.ts'
 
 /** What the services say of themselves in /health; undefined when they do not answer. */
 export interface Observation {
@@ -79,10 +80,17 @@ function lagOf(sink: Record<string, unknown> | undefined): number | undefined {
   return Number.isFinite(sum) ? sum : undefined
 }
 
+/** One sink runs here, but its consumer group may have other members. */
+function groupTroubleOf(group: unknown): string {
+  const { id, unread_partitions: unread } = (group ?? {}) as { id?: unknown; unread_partitions?: unknown }
+  if (!Array.isArray(unread) || unread.length === 0) return ''
+  return `${namePartitions(unread as number[])} read by no member of group ${String(id)}`
+}
+
 function troubleOf(sink: Record<string, unknown> | undefined): string {
   if (!sink) return 'sink does not answer'
   // It starts with no partitions: nothing is wrong with that.
-  if (sink.state === 'running' || sink.state === 'starting') return ''
+  if (sink.state === 'running' || sink.state === 'starting') return groupTroubleOf(sink.group)
   const reason = typeof sink.reason === 'string' && sink.reason ? `: ${sink.reason}` : ''
   return `sink ${String(sink.state)}${reason}`
 }

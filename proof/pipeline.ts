@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { NodeService } from '../embedded/node-service.ts'
 import { freePorts } from '../embedded/ports.ts'
+import { sinkGroupId } from '../runtime/sink-group.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
 import { endsOf, isCaughtUp } from './caught-up.ts'
@@ -52,6 +53,13 @@ export class Pipeline {
     return await this.startService('producer-api/main.ts', 'PORT', env)
   }
 
+  /** A sink that starts, and need not become ready. */
+  async spawnSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const service = await this.#newService('sink-worker/main.ts', 'SINK_PORT', env)
+    service.spawn()
+    return service
+  }
+
   /** A sink, ready. */
   async startSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
     return await this.startService('sink-worker/main.ts', 'SINK_PORT', env)
@@ -63,6 +71,12 @@ export class Pipeline {
    * @param portVariable the setting that gets a free port
    */
   async startService(main: string, portVariable: string, env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const service = await this.#newService(main, portVariable, env)
+    await service.start()
+    return service
+  }
+
+  async #newService(main: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
     const [port = 0] = await freePorts(1)
     const name = `${main.replace(/(\/main)?\.ts$/, '').replaceAll('/', '-')}-${this.#services.length}`
     const service = new NodeService({
@@ -74,7 +88,6 @@ export class Pipeline {
       pidFile: this.path(`${name}.pid`),
     })
     this.#services.push(service)
-    await service.start()
     return service
   }
 
@@ -94,8 +107,13 @@ export class Pipeline {
   }
 
   /** Of each partition, the offset that its next record will have. */
-  async ends(): Promise<bigint[]> {
-    return await endsOf([this.backend.kafka.bootstrapServers], this.#topic)
+  async ends(topic = this.#topic): Promise<bigint[]> {
+    return await endsOf([this.backend.kafka.bootstrapServers], topic)
+  }
+
+  /** The consumer group of its sinks. */
+  get groupId(): string {
+    return sinkGroupId(this.#topic, this.env.KAFKA_GROUP_ID)
   }
 
   /** Where its data lie: Kafka's and PostgreSQL's, if on this machine, and the services' logs and path()'s files. */
@@ -114,6 +132,7 @@ export class Pipeline {
       databaseUrl: this.backend.postgres.url,
       kafkaBootstrapServers: this.backend.kafka.bootstrapServers,
       topic: this.#topic,
+      groupId: this.groupId,
       ...(ackedFile === undefined ? {} : { ackedFile }),
     })
   }

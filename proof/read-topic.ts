@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import { toGroupLook } from '../runtime/group-description.ts'
+import type { GroupLook } from '../runtime/group-members.ts'
 import { fetchTopicEnds, type Watermarks } from '../runtime/topic-ends.ts'
 
 /** How to reach Kafka: kafkajs' own settings, without its log. */
@@ -60,6 +62,17 @@ export async function describeTopic(
     const [{ clusterId }, ends] = await Promise.all([admin.describeCluster(), fetchTopicEnds(admin, topic)])
     const partitions = [...ends].map(([partition, watermarks]) => ({ partition, ...watermarks }))
     return { clusterId, partitions: partitions.toSorted((a, b) => a.partition - b.partition) }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** @throws Kafka cannot be reached; it refuses to describe the group */
+export async function describeGroup(access: KafkaAccess, groupId: string): Promise<GroupLook> {
+  const admin = connect(access).admin()
+  await admin.connect()
+  try {
+    return toGroupLook((await admin.describeGroups([groupId])).groups[0])
   } finally {
     await admin.disconnect()
   }

@@ -40,16 +40,24 @@ export interface Verdict {
   different: Finding[]
   /** Records past the sink's offsets. */
   not_yet_read: number
+  /** The sinks' consumer group. */
+  group: string
+  /** Partitions with such records that no member of the group reads. */
+  unread_partitions: number[]
+  /** Records in all of these that are not yet read. */
+  unread_count: number
   /** What open transactions of other producers keep from being read, by the offsets from `from` to before `to`. */
   held_back: { partition: number; from: string; to: string }[]
   /** Offsets in all of these. Few of them are markers, the others records. */
   held_back_count: number
   /** What keeps the verdict from being whole: expired records, a recreated topic, ... One sentence each. */
   problems: string[]
+  /** What is worth knowing and no failure, one sentence each. */
+  notes: string[]
 }
 
 /** A verdict before anything was looked at. */
-export function emptyVerdict(): Verdict {
+export function emptyVerdict(group = ''): Verdict {
   return {
     ok: false,
     acked: 0,
@@ -71,9 +79,13 @@ export function emptyVerdict(): Verdict {
     different_count: 0,
     different: [],
     not_yet_read: 0,
+    group,
+    unread_partitions: [],
+    unread_count: 0,
     held_back: [],
     held_back_count: 0,
     problems: [],
+    notes: [],
   }
 }
 

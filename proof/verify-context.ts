@@ -9,6 +9,8 @@ export interface VerifyContext {
   readonly topic: string
   readonly limits: RangeLimits
   readonly verdict: Verdict
+  /** Records past the sink's offsets, by partition. */
+  readonly notYetRead: Map<number, number>
   /** Acknowledged events that were neither stored nor dead when they were looked up first. */
   pending: number
   /** Whether a part of the topic could not be read: what is not found may be there. */

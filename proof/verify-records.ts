@@ -37,6 +37,8 @@ export class RecordComparison {
       // What the sink has yet to read is only counted, unless the ack file holds events that were not found so far.
       if (this.#isUnread(record)) {
         this.#verdict.not_yet_read += 1
+        const { notYetRead } = this.#context
+        notYetRead.set(record.partition, (notYetRead.get(record.partition) ?? 0) + 1)
         if (this.#context.pending === 0) continue
       }
       this.#range.push(record)

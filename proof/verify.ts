@@ -1,11 +1,20 @@
 import { Client } from 'pg'
 import { onFetched } from '../runtime/kafkajs-mends.ts'
+import { sinkGroupId } from '../runtime/sink-group.ts'
 import { MarkerCheck } from './marker-check.ts'
-import { describeTopic, type KafkaAccess, type PartitionEnds, readTopic, type Unread } from './read-topic.ts'
+import {
+  describeGroup,
+  describeTopic,
+  type KafkaAccess,
+  type PartitionEnds,
+  readTopic,
+  type Unread,
+} from './read-topic.ts'
 import { boundsOf, offsetProblems, type SinkOffset } from './sink-bounds.ts'
 import { addFinding, emptyVerdict, type Finding, type FindingKind, type Verdict } from './verdict.ts'
 import { judgePending, lookUpAcked } from './verify-acked.ts'
 import type { VerifyContext } from './verify-context.ts'
+import { noteUnreadPartitions } from './verify-group.ts'
 import { RecordComparison } from './verify-records.ts'
 import * as sql from './verify-sql.ts'
 
@@ -16,6 +25,8 @@ export interface VerifyOptions {
   /** `host:port`, comma-separated. */
   kafkaBootstrapServers: string
   topic: string
+  /** The sinks' consumer group, if not the topic's own. */
+  groupId?: string
   /** Events that were acknowledged, see ack-file.ts; `-` is standard input. */
   ackedFile?: string
   /** Called for everything that is missing or different, as it is found. */
@@ -75,7 +86,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
   const access = { ...options.kafkaAccess, brokers: options.kafkaBootstrapServers.split(',') }
   const { topic, ackedFile, signal } = options
   const { clusterId } = await describeTopic(access, topic)
-  const verdict = emptyVerdict()
+  const verdict = emptyVerdict(sinkGroupId(topic, options.groupId))
   let total = 0
   const context: VerifyContext = {
     client,
@@ -83,6 +94,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
     topic,
     limits: { items: options.rangeRecords ?? RANGE_RECORDS, bytes: RANGE_BYTES },
     verdict,
+    notYetRead: new Map(),
     pending: 0,
     isIncomplete: false,
     add: (kind, finding) => {
@@ -118,6 +130,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
   await comparison.end()
   verdict.problems.push(...markers.problems())
   if (unread.length > 0) noteUnread(context, unread, (await describeTopic(access, topic)).partitions)
+  await noteUnreadPartitions(context, async () => await describeGroup(access, verdict.group), signal)
   await judgePending(context)
   verdict.problems.push(...(await storedTwice(client)))
   return { ...verdict, ok: isOk(verdict) }

@@ -8,11 +8,12 @@ import {
   type TopicConfig,
 } from '../runtime/kafka-client.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
+import { groupSetting, sinkGroupId } from '../runtime/sink-group.ts'
 
 export const sinkSettings = {
   ...kafkaSettings,
   ...databaseSettings,
-  KAFKA_GROUP_ID: text('firehose-sink', 'Consumer group; all sink workers of a topic share it'),
+  KAFKA_GROUP_ID: groupSetting,
   KAFKA_SESSION_TIMEOUT_MS: integer(
     10_000,
     1_000,
@@ -68,7 +69,7 @@ export function readSinkConfig(env: NodeJS.ProcessEnv): SinkConfig {
   return {
     kafka: kafka.connection,
     topic: kafka.topic,
-    groupId: values.KAFKA_GROUP_ID,
+    groupId: sinkGroupId(kafka.topic.name, values.KAFKA_GROUP_ID),
     sessionTimeoutMs: values.KAFKA_SESSION_TIMEOUT_MS,
     minBytes: values.FETCH_MIN_BYTES,
     maxWaitMs: values.FETCH_MAX_WAIT_MS,

@@ -1,8 +1,17 @@
-import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
+import type { Cluster, Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
+import { toGroupLook } from '../runtime/group-description.ts'
 import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
 import { NO_HEADERS, onFetched } from '../runtime/kafkajs-mends.ts'
 import type { Logger } from '../runtime/log.ts'
 import { sleep } from '../runtime/sleep.ts'
+import { subscribersOnly } from './assigner.ts'
+import {
+  explainFailure,
+  type GroupStatus,
+  GroupWatch,
+  type LookAtGroup,
+  OtherTopicError,
+} from './group-watch.ts'
 import { probeDelayMs } from './outage.ts'
 import type { EmptyRange, RecordBatch, RecordSource, SourceListener } from './record-source.ts'
 import type { KafkaRecord } from './records.ts'
@@ -34,6 +43,7 @@ const CONCURRENT_PARTITIONS = 64
 export class KafkaRecordSource implements RecordSource {
   readonly #options: ConsumerOptions
   readonly #logger: Logger
+  readonly #group: GroupWatch
   #consumer: Consumer | undefined
   #assigned: readonly number[] = []
   #hints = new Map<number, bigint>()
@@ -46,6 +56,12 @@ export class KafkaRecordSource implements RecordSource {
   constructor(options: ConsumerOptions, logger: Logger) {
     this.#options = options
     this.#logger = logger
+    this.#group = new GroupWatch(options.groupId, options.topic, logger)
+  }
+
+  /** What was last seen of the group. */
+  get group(): GroupStatus {
+    return this.#group.status
   }
 
   async run(listener: SourceListener): Promise<void> {
@@ -53,7 +69,8 @@ export class KafkaRecordSource implements RecordSource {
       this.#stopped = resolve
     })
     for (; !this.#stopping; this.#failures++) {
-      const consumer = this.#createConsumer()
+      const { consumer, look } = this.#createConsumer()
+      const otherLeader = Promise.withResolvers<OtherTopicError>()
       const crash = new Promise<Error>((resolve) => {
         consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error))
       })
@@ -61,6 +78,7 @@ export class KafkaRecordSource implements RecordSource {
         this.#hints.clear()
         this.#assigned = (payload.memberAssignment[this.#options.topic] ?? []).toSorted((a, b) => a - b)
         listener.assigned(this.#assigned)
+        this.#group.afterJoin(look, payload.leaderId, otherLeader.resolve)
       })
       // From here on kafkajs throws at a pause or a seek; a crash is told only after it has disconnected.
       consumer.on(consumer.events.STOP, () => {
@@ -78,6 +96,8 @@ export class KafkaRecordSource implements RecordSource {
       try {
         await consumer.connect()
         await consumer.subscribe({ topics: [this.#options.topic], fromBeginning: true })
+        await this.#group.beforeJoin(look)
+        if (this.#stopping) throw new Error('stopping')
         this.#consumer = consumer
         await consumer.run({
           autoCommit: false,
@@ -85,16 +105,21 @@ export class KafkaRecordSource implements RecordSource {
           partitionsConsumedConcurrently: CONCURRENT_PARTITIONS,
           eachBatch: async (payload) => await this.#eachBatch(payload, listener),
         })
-        failure = await Promise.race([crash, stopped])
+        failure = await Promise.race([crash, stopped, otherLeader.promise])
       } catch (error) {
         failure = error as Error
       }
+      this.#group.stop()
       await leave(consumer)
       stopEnds()
       this.#consumer = undefined
       if (this.#stopping) return
-      listener.lost(failure ?? new Error('the Kafka consumer ended'))
-      this.#logger.warn({ error: failure?.message }, 'the Kafka consumer failed; starting a new one')
+      if (failure instanceof OtherTopicError) listener.refused(failure)
+      else {
+        const reason = explainFailure(failure ?? new Error('the Kafka consumer ended'), this.#options.groupId)
+        listener.lost(reason)
+        this.#logger.warn({ error: reason.message }, 'the Kafka consumer failed; starting a new one')
+      }
       await Promise.race([sleep(probeDelayMs(this.#failures, Math.random())), stopped])
     }
   }
@@ -112,14 +137,16 @@ export class KafkaRecordSource implements RecordSource {
 
   async stop(): Promise<void> {
     this.#stopping = true
+    this.#group.stop()
     await Promise.race([this.#commitHints?.(), sleep(LAST_HINT_LIMIT_MS)])
     if (this.#consumer !== undefined) await leave(this.#consumer)
     this.#stopped()
   }
 
-  #createConsumer(): Consumer {
+  #createConsumer(): { consumer: Consumer; look: LookAtGroup } {
     const kafka = createKafka(this.#options.connection, 'firehose-sink', this.#logger)
-    return kafka.consumer({
+    let cluster: Cluster | undefined
+    const consumer = kafka.consumer({
       groupId: this.#options.groupId,
       sessionTimeout: this.#options.sessionTimeoutMs,
       heartbeatInterval: Math.floor(this.#options.sessionTimeoutMs / 4),
@@ -131,7 +158,19 @@ export class KafkaRecordSource implements RecordSource {
       allowAutoTopicCreation: false,
       metadataMaxAge: 10_000, // added partitions are found this late
       retry: { retries: 3, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
+      partitionAssigners: [
+        (config) => {
+          cluster = config.cluster // it knows the topic's partitions, as kafkajs itself does
+          return subscribersOnly(config)
+        },
+      ],
     })
+    const look: LookAtGroup = async () => ({
+      group: toGroupLook(await consumer.describeGroup()),
+      partitions:
+        cluster?.findTopicPartitionMetadata(this.#options.topic).map(({ partitionId }) => partitionId) ?? [],
+    })
+    return { consumer, look }
   }
 
   /** kafkajs must never see an error of ours: it would crash the consumer. What is thrown here is its own. */

@@ -14,7 +14,7 @@ const config = readConfigOrExit(() => readSinkConfig(process.env))
 const logger = createLogger('sink-worker', config.logLevel)
 const startedMs = Date.now()
 
-const { registry, counters } = createSinkMetrics(() => worker.status())
+const { registry, counters } = createSinkMetrics(() => ({ ...worker.status(), group: source.group }))
 const source = new KafkaRecordSource(
   { ...config, connection: config.kafka, topic: config.topic.name },
   logger.child({ component: 'consumer' }),
@@ -37,6 +37,7 @@ app.use(
     },
     health: () => ({
       ...worker.status(),
+      group: source.group,
       total_stored: counters.stored,
       total_duplicates: counters.duplicates,
       total_dead: counters.dead,

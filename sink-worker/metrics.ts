@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { GroupStatus } from './group-watch.ts'
 import type { WriteResult } from './write-batch.ts'
 
 /** What the sink has done since it started. The worker adds, /health and /metrics read. */
@@ -27,6 +28,7 @@ export function countTransaction(counters: SinkCounters, result: WriteResult, du
 interface Status {
   state: string
   partitions: { partition: number; lag: number; held_back: number; next_offset: number }[]
+  group: Pick<GroupStatus, 'unread_partitions' | 'other_topics'>
 }
 
 /** Every metric of the sink. Values are read when they are asked for, so that the write road pays nothing. */
@@ -95,6 +97,16 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
     registers,
     collect: () => running.set(status().state === 'running' ? 1 : 0),
   })
+  ofGroup(
+    'firehose_sink_unread_partitions',
+    'Partitions of the topic that no member of the consumer group reads',
+    (group) => group.unread_partitions,
+  )
+  ofGroup(
+    'firehose_sink_other_topics',
+    'Other topics that members of the consumer group read',
+    (group) => group.other_topics,
+  )
   perPartition('firehose_sink_lag', 'Records in Kafka that are not stored yet', (p) => p.lag)
   perPartition(
     'firehose_sink_held_back',
@@ -103,6 +115,21 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
   )
   perPartition('firehose_sink_next_offset', 'The offset after the last one stored', (p) => p.next_offset)
   return { registry, counters }
+
+  /** No value while the group was not seen. */
+  function ofGroup(name: string, help: string, read: (group: Status['group']) => unknown[] | null): void {
+    const gauge: Gauge<'none'> = new Gauge({
+      name,
+      help,
+      labelNames: ['none'], // else prom-client shows 0 before there is a value
+      registers,
+      collect: () => {
+        gauge.reset()
+        const found = read(status().group)
+        if (found !== null) gauge.set(found.length)
+      },
+    })
+  }
 
   function perPartition(name: string, help: string, read: (p: Status['partitions'][number]) => number): void {
     const gauge: Gauge<'partition'> = new Gauge({

@@ -1,3 +1,4 @@
+import type { Logger } from '../runtime/log.ts'
 import type { Watermarks } from '../runtime/topic-ends.ts'
 import type { Database } from './database.ts'
 import type { TopicIdentity } from './fence.ts'
@@ -29,6 +30,26 @@ export function showEnds(state: PartitionState, ends: Omit<Watermarks, 'low'> | 
   if (ends === undefined) return
   state.lastStable = ends.lastStable
   state.highWatermark = ends.high
+}
+
+/** Logs what these positions show that the ones before did not: partitions that are stopped, records that expired. */
+export function tellNews(
+  logger: Logger,
+  before: ReadonlyMap<number, PartitionState>,
+  now: ReadonlyMap<number, PartitionState>,
+): void {
+  for (const state of now.values()) {
+    const { partition, stopped, expired } = state
+    const earlier = before.get(partition)
+    const isNews = stopped !== undefined && earlier?.stopped !== stopped
+    if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
+    if (expired > (earlier?.expired ?? 0)) tellExpired(logger, state)
+  }
+}
+
+export function tellExpired(logger: Logger, { partition, queued, expired }: PartitionState): void {
+  const facts = { partition, from: String(queued), count: expired }
+  logger.error(facts, 'records expired before they were read')
 }
 
 /**

@@ -29,6 +29,8 @@ export interface SourceListener {
   assigned(partitions: readonly number[]): void
   /** We are no member any more; the source tries to join again. */
   lost(reason: Error): void
+  /** The group is another topic's, so we are no member and have no partitions; the source asks again. */
+  refused(reason: Error): void
   /** A fetch failed in a way that may mean another topic of the same name: all positions are to be checked again. */
   disturbed(): void
   /**

@@ -18,7 +18,7 @@ import { OutageGuard } from './outage-guard.ts'
 import { type Part, toRequest } from './part.ts'
 import { type PartitionState, place } from './partition.ts'
 import { PositionWatch } from './position-watch.ts'
-import { readSurePositions, showEnds, showLag, watermarksOf } from './positions.ts'
+import { readSurePositions, showEnds, showLag, tellExpired, tellNews, watermarksOf } from './positions.ts'
 import type {
   EmptyRange,
   RecordBatch,
@@ -87,6 +87,11 @@ export class Worker implements SourceListener {
     this.#generation += 1
     this.#watch.stop()
     this.#outage.open(reason)
+  }
+
+  refused(reason: Error): void {
+    this.#partitions.clear()
+    this.lost(reason)
   }
 
   disturbed(): void {
@@ -165,7 +170,7 @@ export class Worker implements SourceListener {
     }
     if (placed.expired > 0) {
       state.expired += placed.expired
-      this.#tellExpired(state)
+      tellExpired(this.#parts.logger, state)
     }
     return placed.records
   }
@@ -238,11 +243,6 @@ export class Worker implements SourceListener {
     if (parts.every(({ generation }) => generation === this.#generation)) this.#outage.close()
   }
 
-  #tellExpired({ partition, queued, expired }: PartitionState): void {
-    const facts = { partition, from: String(queued), count: expired }
-    this.#parts.logger.error(facts, 'records expired before they were read')
-  }
-
   /** PostgreSQL or Kafka failed us: stop fetching until they are back. */
   #fail(error: unknown): void {
     this.#outage.open(error)
@@ -309,13 +309,7 @@ export class Worker implements SourceListener {
     this.#identity = { clusterId: description.clusterId, topic }
     const assigned = this.#assigned ?? []
     const positions = await readSurePositions(database, inspector, description, this.#identity, assigned)
-    for (const state of positions.values()) {
-      const { partition, stopped, expired } = state
-      const before = this.#partitions.get(partition)
-      const isNews = stopped !== undefined && before?.stopped !== stopped
-      if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
-      if (expired > (before?.expired ?? 0)) this.#tellExpired(state)
-    }
+    tellNews(logger, this.#partitions, positions)
     this.#partitions = positions
   }
 }

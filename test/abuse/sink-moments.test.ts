@@ -119,7 +119,7 @@ async function assertStoredOnce(...running: ProxiedSink[]): Promise<void> {
 async function groupState(): Promise<string | undefined> {
   const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
   await admin.connect()
-  const { groups } = await admin.describeGroups(['firehose-sink'])
+  const { groups } = await admin.describeGroups([pipeline.groupId])
   await admin.disconnect()
   return groups[0]?.state
 }

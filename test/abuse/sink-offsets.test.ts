@@ -14,10 +14,9 @@ import { until } from '../support/until.ts'
 
 /* I9: the offsets in PostgreSQL decide, whatever becomes of the records, the partitions and Kafka's own offsets. */
 
-const GROUP = 'firehose-sink'
-
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1', KAFKA_SESSION_TIMEOUT_MS: '2000' })
 const { kafka, postgres } = pipeline.backend
+const GROUP = pipeline.groupId
 const { bootstrapServers } = kafka
 const proxy = await TcpProxy.start(addressOf(postgres.url), () => new PostgresTap())
 const throughProxy = new URL(postgres.url)

@@ -47,6 +47,19 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
     file: 'test/integration/dead-letters.test.ts',
     title: "I6: a row that the user's constraint or trigger refuses is a dead letter that names it",
   },
+  {
+    name: 'the assigner',
+    patch: 'assigner.patch',
+    file: 'test/abuse/sink-group.test.ts',
+    title: 'I2: a consumer of another topic that joins later is given nothing, and is named',
+  },
+  {
+    name: 'the look at the group before joining it',
+    patch: 'before-join.patch',
+    file: 'test/abuse/sink-group.test.ts',
+    title:
+      'I2: a sink of another topic does not join the group, says why, and disturbs nobody until the first has gone',
+  },
 ]
 
 for (const { name, patch, file, title } of guards) {

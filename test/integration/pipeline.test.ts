@@ -89,7 +89,7 @@ test("Kafka's own committed offset follows, as a hint for lag tools", async () =
   await admin.connect()
   await until('the hint equals the truth', async () => {
     const [{ partitions } = { partitions: [] }] = await admin.fetchOffsets({
-      groupId: 'firehose-sink',
+      groupId: pipeline.groupId,
       topics: ['events'],
     })
     const truth = await pipeline.query<{ partition: number; next_offset: string }>(

@@ -1,5 +1,6 @@
 import { type Kafka as KafkaClient, type Message, type Producer } from 'kafkajs'
 import kafkajs from 'kafkajs'
+import { sinkGroupId } from '../../runtime/sink-group.ts'
 
 /** A plain Kafka client, as another producer would have it; `clientId` if it matters what it calls itself. */
 export function kafkaClient(bootstrapServers: string, clientId = 'another'): KafkaClient {
@@ -54,7 +55,7 @@ export function record(n: number, change: Record<string, unknown> = {}): string 
 export async function groupMembers(bootstrapServers: string): Promise<string[]> {
   const admin = kafkaClient(bootstrapServers).admin()
   await admin.connect()
-  const { groups } = await admin.describeGroups(['firehose-sink'])
+  const { groups } = await admin.describeGroups([sinkGroupId('events')])
   await admin.disconnect()
   return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))
 }

@@ -8,6 +8,7 @@ export interface SinkHealth {
   reason?: string
   needs_person: boolean
   partitions: { partition: number; next_offset: number; lag: number; held_back: number; stopped?: string }[]
+  group: { id: string; unread_partitions: number[] | null; other_topics: string[] | null }
   total_stored: number
   total_duplicates: number
   total_dead: number

@@ -6,6 +6,7 @@ import { testBroken } from './broken.ts'
 import {
   failed,
   healthy,
+  member,
   ok,
   partitionFacts,
   withBetween,
@@ -15,6 +16,8 @@ import {
 } from './healthy.ts'
 
 const SILENT = { url: 'http://x', named: false, answer: failed }
+const stranger = (partitions: number[]) =>
+  member(partitions, { memberId: 'b-1', clientId: 'another', host: '10.0.0.2', topics: ['orders'] })
 const NO_OFFSETS = { foreignCluster: undefined, offsets: new Map() }
 
 testBroken([
@@ -34,17 +37,38 @@ testBroken([
   ],
   [
     'a rebalance',
-    withBetween({ group: ok({ state: 'PreparingRebalance', members: [{ host: 'a', partitions: [] }] }) }),
+    withBetween({ group: ok({ state: 'PreparingRebalance', members: [member([], { topics: [] })] }) }),
     'group',
     'warning',
     /sharing out/,
   ],
   [
     'a partition without reader',
-    withBetween({ group: ok({ state: 'Stable', members: [{ host: 'a', partitions: [0] }] }) }),
+    withBetween({ group: ok({ state: 'Stable', members: [member([0])] }) }),
     'group',
     'critical',
-    /Partition 1 is read by none of 1 sink/,
+    /Of "events", partition 1 is read by no member of group firehose-sink-events \(1 member\)/,
+  ],
+  [
+    'a partition that a member has which does not read it',
+    withBetween({ group: ok({ state: 'Stable', members: [member([0]), stranger([1])] }) }),
+    'group',
+    'critical',
+    /partition 1 is read by no member of group firehose-sink-events \(2 members\); the group has a member that reads another topic, "orders" \(another at 10\.0\.0\.2\)/,
+  ],
+  [
+    'a member that reads another topic, and takes nothing',
+    withBetween({ group: ok({ state: 'Stable', members: [member(), stranger([])] }) }),
+    'group',
+    'warning',
+    /another topic, "orders"/,
+  ],
+  [
+    'sinks in another group read the topic',
+    withKafka({ otherGroups: ok(new Map([['firehose-sink', { state: 'Stable', members: [member()] }]])) }),
+    'group',
+    'note',
+    /Sinks in group firehose-sink read "events", too/,
   ],
   [
     'the group may not be seen',
@@ -293,6 +317,17 @@ test('api: no API at the default address is a warning where events were stored, 
   assert.equal(levelOf(unread), 'warning')
   assert.equal(levelOf({ ...unread, between: withBetween({ offsets: NO_OFFSETS }).between }), 'note')
   assert.equal(levelOf({ ...unread, kafka: failed, between: undefined }), 'note')
+})
+
+test('group: where the sink says that it is in another group, that one is named', () => {
+  const health = { state: 'running', total_expired: 0, group: { id: 'its-own' } }
+  const elsewhere = { ...healthy().sink, answer: ok({ ready: true, reason: undefined, health }) }
+  const facts = { ...withBetween({ group: ok({ state: 'Empty', members: [] }) }), sink: elsewhere }
+  const { mend = '' } = runChecks(facts).find(({ check }) => check === 'group') ?? {}
+  assert.match(
+    mend,
+    /The sink at http:\/\/sink:8001 is in group its-own: run the doctor with KAFKA_GROUP_ID=its-own/,
+  )
 })
 
 test('nothing is to be aborted that find-hanging does not name', () => {

@@ -2,6 +2,7 @@ import type { Between, Facts } from '../../../doctor/facts.ts'
 import type { KafkaFacts } from '../../../doctor/facts-kafka.ts'
 import type { PostgresFacts, ServerFacts } from '../../../doctor/facts-postgres.ts'
 import type { Look } from '../../../doctor/finding.ts'
+import type { GroupMember } from '../../../runtime/group-members.ts'
 import { EVENT_COLUMN_TYPES } from '../../../sink-worker/event-table.ts'
 
 /** What a well three-broker installation looks like; each test breaks one thing of it. */
@@ -10,7 +11,7 @@ export function healthy(): Facts {
     settings: {
       brokers: ['kafka:9092'],
       topic: 'events',
-      groupId: 'firehose-sink',
+      groupId: 'firehose-sink-events',
       sessionTimeoutMs: 10_000,
       database: 'db:5432/firehose',
     },
@@ -63,6 +64,19 @@ export function withBetween(change: Partial<Between>): Facts {
   return { ...healthy(), between: ok({ ...healthyBetween(), ...change }) }
 }
 
+/** Of the group: one of our sinks unless it is changed. */
+export function member(partitions = [0, 1], change: Partial<GroupMember> = {}): GroupMember {
+  const assigned = new Map([['events', partitions]])
+  return {
+    memberId: 'a-1',
+    clientId: 'firehose-sink',
+    host: '10.0.0.1',
+    topics: ['events'],
+    assigned,
+    ...change,
+  }
+}
+
 export function partitionFacts(partition: number, inSync = [1, 2, 3], replicas = [1, 2, 3]) {
   return { partition, replicas, inSync }
 }
@@ -89,7 +103,8 @@ function healthyKafka(): KafkaFacts {
     topicConfigs: ok(TOPIC_CONFIGS),
     watermarks: ok(new Map()),
     inFuture: ok([]),
-    group: ok({ state: 'Stable', members: [{ host: '10.0.0.1', partitions: [0, 1] }] }),
+    group: ok({ state: 'Stable', members: [member()] }),
+    otherGroups: ok(new Map()),
   }
 }
 

@@ -1,0 +1,70 @@
+import kafkajs, { type Consumer, type PartitionAssigner } from 'kafkajs'
+import { toGroupLook } from '../../runtime/group-description.ts'
+import type { GroupMember } from '../../runtime/group-members.ts'
+import { kafkaClient } from './records.ts'
+import { withAdmin } from './topic.ts'
+import { until } from './until.ts'
+
+/** A member of a group as other programs are: a plain kafkajs consumer, which commits nothing. */
+export async function joinGroup(
+  bootstrapServers: string,
+  groupId: string,
+  topics: string[],
+  assigner?: PartitionAssigner,
+): Promise<Consumer> {
+  const consumer = kafkaClient(bootstrapServers, 'an-old-one').consumer({
+    groupId,
+    heartbeatInterval: 500,
+    maxWaitTimeInMs: 250, // it leaves as late as this
+    ...(assigner === undefined ? {} : { partitionAssigners: [assigner] }),
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topics, fromBeginning: true })
+  const joined = new Promise<void>((resolve) => {
+    consumer.on(consumer.events.GROUP_JOIN, () => resolve())
+  })
+  await consumer.run({ autoCommit: false, eachMessage: async () => {} })
+  await joined
+  return consumer
+}
+
+/** Gives these partitions of the topic to the members that subscribe to it, and the others to nobody. */
+export function leavingOut(topic: string, given: readonly number[]): PartitionAssigner {
+  const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
+  const userData = Buffer.alloc(0)
+  return () => ({
+    name: 'RoundRobinAssigner',
+    version: 0,
+    protocol: ({ topics }) => ({
+      name: 'RoundRobinAssigner',
+      metadata: MemberMetadata.encode({ version: 0, topics, userData }),
+    }),
+    assign: async ({ members }) => {
+      const readers = members.filter(({ memberMetadata }) =>
+        MemberMetadata.decode(memberMetadata)?.topics.includes(topic),
+      )
+      const [reader] = readers.filter(({ memberId }) => memberId.startsWith('firehose-sink'))
+      if (reader === undefined) return []
+      const assignment = { [topic]: [...given] }
+      const memberAssignment = MemberAssignment.encode({ version: 0, assignment, userData })
+      return [{ memberId: reader.memberId, memberAssignment }]
+    },
+  })
+}
+
+/** The members of a group, as Kafka has them now. */
+export async function membersOf(bootstrapServers: string, groupId: string): Promise<readonly GroupMember[]> {
+  return await withAdmin(bootstrapServers, async (admin) => {
+    return toGroupLook((await admin.describeGroups([groupId])).groups[0]).members
+  })
+}
+
+/** Waits until the group has so many members and is not sharing out its partitions. */
+export async function settled(bootstrapServers: string, groupId: string, members: number): Promise<void> {
+  await withAdmin(bootstrapServers, async (admin) => {
+    await until(`the group has ${members} members`, async () => {
+      const { groups } = await admin.describeGroups([groupId])
+      return groups[0]?.state === 'Stable' && groups[0].members.length === members
+    })
+  })
+}

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { watchStatus } from '../../../embedded/status-line.ts'
+
+/** The live line and what was said once, of a sink that says this of itself. */
+async function shownOf(sink: Record<string, unknown>): Promise<{ live: string; said: string[] }> {
+  const stop = new AbortController()
+  const said: string[] = []
+  let shown = ''
+  await watchStatus(
+    async () => ({ atMs: 0, api: {}, sink, databaseAnswers: true }),
+    (line) => {
+      shown = line
+      stop.abort()
+    },
+    (line) => said.push(line),
+    stop.signal,
+  )
+  return { live: shown, said }
+}
+
+test('partitions that no member of the group reads are shown and said, however well the sink is', async () => {
+  const group = { id: 'a-group', unread_partitions: [1, 3], other_topics: [] }
+  const { live, said } = await shownOf({ state: 'running', partitions: [], group })
+  assert.match(live, /\| partitions 1 and 3 read by no member of group a-group$/)
+  assert.deepEqual(said, ['partitions 1 and 3 read by no member of group a-group'])
+})
+
+test('a group that is well, or was not seen yet, is not mentioned', async () => {
+  for (const unread_partitions of [[], null]) {
+    const group = { id: 'a-group', unread_partitions, other_topics: unread_partitions }
+    const { live, said } = await shownOf({ state: 'running', partitions: [], group })
+    assert.match(live, /database up$/)
+    assert.deepEqual(said, [])
+  }
+})

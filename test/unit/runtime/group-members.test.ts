@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { toGroupLook } from '../../../runtime/group-description.ts'
+import { type GroupMember, judgeGroup, namePartitions, nameReaders } from '../../../runtime/group-members.ts'
+import { sinkGroupId } from '../../../runtime/sink-group.ts'
+
+const ALL = [0, 1, 2, 3]
+
+function member(topics: string[], assigned: Record<string, number[]>, host = 'h'): GroupMember {
+  return { memberId: host, clientId: 'c', host, topics, assigned: new Map(Object.entries(assigned)) }
+}
+
+test('a partition is read only by a member that subscribes to the topic', () => {
+  const members = [
+    member(['events'], { events: [0, 2] }),
+    member(['orders'], { events: [1, 3], orders: [0] }, 'other'),
+  ]
+  assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'events', ALL), {
+    unreadPartitions: [1, 3],
+    others: [{ topic: 'orders', clientId: 'c', host: 'other' }],
+  })
+  assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'orders', [0])?.unreadPartitions, [])
+})
+
+test('one that reads the topic among others is a reader of it, and of the others', () => {
+  const members = [member(['audit', 'events'], { events: ALL })]
+  assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'events', ALL), {
+    unreadPartitions: [],
+    others: [{ topic: 'audit', clientId: 'c', host: 'h' }],
+  })
+})
+
+test('nothing is known while partitions are shared out; without members nobody reads', () => {
+  const members = [member([], {})]
+  for (const state of ['PreparingRebalance', 'CompletingRebalance'])
+    assert.equal(judgeGroup({ state, members }, 'events', ALL), undefined)
+  for (const state of ['Empty', 'Dead']) {
+    const judged = judgeGroup({ state, members: [] }, 'events', ALL)
+    assert.deepEqual(judged, { unreadPartitions: ALL, others: [] })
+  }
+})
+
+test('topics named like what every object has are topics', () => {
+  const judged = judgeGroup({ state: 'Stable', members: [member(['events'], {})] }, 'constructor', [0])
+  assert.deepEqual(judged?.unreadPartitions, [0])
+})
+
+test('what nobody reads and what someone reads are all partitions', () => {
+  const topics = fc.subarray(['events', 'orders'])
+  const some = fc.subarray(ALL)
+  fc.assert(
+    fc.property(fc.array(fc.tuple(topics, some)), (given) => {
+      const members = given.map(([subscribed, events]) => member(subscribed, { events }))
+      const unread = judgeGroup({ state: 'Stable', members }, 'events', ALL)?.unreadPartitions ?? []
+      const read = given.flatMap(([subscribed, events]) => (subscribed.includes('events') ? events : []))
+      assert.deepEqual(
+        [...new Set([...unread, ...read])].toSorted((a, b) => a - b),
+        ALL,
+      )
+      assert.ok(unread.every((partition) => !read.includes(partition)))
+    }),
+  )
+})
+
+test('partitions are all named, in ranges', () => {
+  assert.equal(namePartitions([3]), 'partition 3')
+  assert.equal(namePartitions([0, 2]), 'partitions 0 and 2')
+  assert.equal(namePartitions([0, 1, 2, 5, 7, 8]), 'partitions 0-2, 5, 7 and 8')
+  assert.equal(namePartitions([0, 1, 2, 3]), 'partitions 0-3')
+})
+
+test('of many other readers the first are named', () => {
+  const others = ['a', 'b', 'c', 'd', 'e'].map((topic) => ({ topic, clientId: 'c', host: 'h' }))
+  assert.equal(nameReaders(others.slice(0, 1)), '"a" (c at h)')
+  const odd = nameReaders([{ topic: 'a', clientId: `\u001b[2J${'x'.repeat(1_000)}`, host: 'h' }])
+  assert.ok(!odd.includes('\u001b') && odd.length < 120, 'a client may call itself anything')
+  assert.equal(nameReaders(others), '"a" (c at h), "b" (c at h), "c" (c at h) and 2 more')
+})
+
+test('what cannot be decoded of a member is nothing; a group that is not there is dead', () => {
+  const junk = Buffer.from([0])
+  const { members } = toGroupLook({
+    groupId: 'g',
+    protocol: '',
+    protocolType: 'consumer',
+    state: 'Stable',
+    members: [
+      { memberId: 'm', clientId: 'c', clientHost: '/10.0.0.1', memberMetadata: junk, memberAssignment: junk },
+    ],
+  })
+  assert.deepEqual(members, [
+    { memberId: 'm', clientId: 'c', host: '10.0.0.1', topics: [], assigned: new Map() },
+  ])
+  assert.deepEqual(toGroupLook(undefined), { state: 'Dead', members: [] })
+})
+
+test('the group follows the topic unless it is named', () => {
+  assert.equal(sinkGroupId('events'), 'firehose-sink-events')
+  assert.equal(sinkGroupId('orders', 'mine'), 'mine')
+})
