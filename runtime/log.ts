@@ -6,10 +6,18 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 
 /** JSON lines on stdout, times in UTC (RFC 3339). Metadata of events is never logged. */
 export function createLogger(service: string, level: string): Logger {
-  return pino({
+  const out = pino.destination(1)
+  out.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EIO') throw error
+    // The terminal was closed: that ends a service in order (signals.ts), not by a line that cannot be written. pino
+    // does the same for a pipe that nobody reads.
+    Object.assign(out, { write: () => true, flushSync: () => {}, end: () => {}, destroy: () => {} })
+  })
+  const options = {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  })
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  return pino(options, out)
 }
