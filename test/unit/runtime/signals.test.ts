@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -47,6 +49,48 @@ test('the end of npm asks for an orderly end, and for nothing more where that wa
   assert.equal(after.hear(0), 'first')
   after.hear(5_000)
   assert.equal(after.hearOnce(), undefined)
+})
+
+/** Says what it was asked for; 'SIGINT' blocks its event loop for longer than a request lasts. */
+const PROGRAM = `
+  import { writeSync } from 'node:fs'
+  import { onEndRequest, SAME_REQUEST_MS } from './runtime/signals.ts'
+  onEndRequest({
+    first: (cause) => {
+      writeSync(1, 'first ' + cause)
+      if (cause === 'SIGINT') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SAME_REQUEST_MS + 200)
+      setTimeout(() => process.exit(0), 100)
+    },
+    again: (cause) => process.exit(1),
+  })
+  setInterval(() => {}, 1_000)
+  writeSync(1, 'listening ')`
+
+/** What the program says in answer to these signals, each sent when it has said something, and its exit code. */
+async function saidTo(...signals: NodeJS.Signals[]): Promise<{ said: string; code: unknown }> {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], { cwd: root })
+  let said = ''
+  child.stdout.on('data', (chunk) => {
+    said += String(chunk)
+    const name = signals.shift()
+    if (name !== undefined) child.kill(name)
+  })
+  const [code] = await once(child, 'close')
+  return { said, code }
+}
+
+test('a repeat that waited for a blocked event loop is a repeat all the same', async () => {
+  assert.deepEqual(await saidTo('SIGINT', 'SIGTERM'), { said: 'listening first SIGINT', code: 0 })
+})
+
+test('without a terminal SIGHUP asks for nothing, as under nohup', async () => {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], { cwd: root })
+  await once(child.stdout, 'data')
+  child.kill('SIGHUP')
+  child.kill('SIGTERM')
+  const [said] = await once(child.stdout, 'data')
+  assert.equal(String(said), 'first SIGTERM')
+  assert.deepEqual(await once(child, 'exit'), [0, null])
 })
 
 test('npm is known to the process that it started, not to the children of that', () => {
