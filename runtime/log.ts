@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import pino, { type Logger } from 'pino'
 
 export type { Logger } from 'pino'
@@ -13,6 +14,12 @@ export function createLogger(service: string, level: string): Logger {
     // does the same for a pipe that nobody reads.
     Object.assign(out, { write: () => true, flushSync: () => {}, end: () => {}, destroy: () => {} })
   })
+  const flushSync = out.flushSync.bind(out)
+  const wasTerminal = isatty(1)
+  // What a process has not written when it exits, pino tries to write for ever: not to a terminal that is none any more.
+  out.flushSync = () => {
+    if (!wasTerminal || isatty(1)) flushSync()
+  }
   const options = {
     level,
     base: { service },
