@@ -39,6 +39,8 @@ export async function saturate(pid: number, options: DriverOptions): Promise<Sat
   })
   if (child.pid !== undefined) pin(child.pid, OTHER_CORE)
   const exit = once(child, 'exit')
+  const end = (): boolean => child.kill() // of its own it would go on, when we are ended
+  process.once('exit', end)
   let [beganMs, cpuBefore, spanMs, cpu, events, accepted, failed] = [0, 0, 0, 0, 0, 0, -1]
   for await (const line of createInterface({ input: child.stdout })) {
     const [word, ...values] = line.split(' ')
@@ -48,6 +50,7 @@ export async function saturate(pid: number, options: DriverOptions): Promise<Sat
     } else [accepted = 0, failed = 0] = values.map(Number)
   }
   await exit
+  process.off('exit', end)
   if (failed !== 0 || events === 0) throw new Error(`${options.url}: ${failed} events were not accepted`)
   return {
     cpuUs: (cpu * 1_000) / events,

@@ -21,6 +21,7 @@ import { benchSink } from '../bench/sink.ts'
 import { benchSweep } from '../bench/sweep.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { parseArgsOrExit } from './args.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Measures what Firehose costs, as ratios to floors that take turns with it in the same run.
 
@@ -82,6 +83,7 @@ if (values.help || positionals.length !== 1 || !PARTS.includes(what)) {
   ;(values.help ? process.stdout : process.stderr).write(HELP)
   process.exitCode = values.help ? 0 : 64
 } else {
+  endOnSignal()
   try {
     process.exitCode = what === 'plot' ? plot() : await main()
   } catch (error) {

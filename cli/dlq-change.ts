@@ -9,6 +9,7 @@ import { createLogger } from '../runtime/log.ts'
 import type { SinkConfig } from '../sink-worker/config.ts'
 import type { Database } from '../sink-worker/database.ts'
 import * as text from './dlq-text.ts'
+import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
 type Replay = Extract<Command, { name: 'replay' }>
 type Discard = Extract<Command, { name: 'discard' }>
@@ -80,12 +81,14 @@ async function change(
     console.log('Nothing was changed.')
     return 1
   }
-  const signal = listenForInterrupts()
+  const signal = stopOnSignal(() => {
+    console.error('Ending after the transaction that runs; once more ends at once.')
+  })
   await db.open() // it may have gone while the question stood
   const stay = await work(selection, count, signal)
   if (signal.aborted) {
     console.log('Interrupted: what was done is done; run it again for the rest.')
-    return 130
+    return EXIT_STOPPED
   }
   return stay > 0 ? 1 : 0
 }
@@ -110,18 +113,6 @@ async function isWanted(): Promise<boolean> {
   lines.close()
   if (answer === '\n') console.log() // Ctrl-C, Ctrl-D
   return /^y(?:es)?$/i.test(answer.trim())
-}
-
-function listenForInterrupts(): AbortSignal {
-  const interrupted = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      if (interrupted.signal.aborted) process.exit(130) // the transaction that runs is rolled back
-      console.error('Ending after the transaction that runs; once more ends at once.')
-      interrupted.abort()
-    })
-  }
-  return interrupted.signal
 }
 
 /** Counts what a replay does, and names what stays. */

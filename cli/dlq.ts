@@ -7,6 +7,7 @@ import { describeError, sqlstateOf } from '../sink-worker/sqlstate.ts'
 import { parseArgsOrExit } from './args.ts'
 import { discardCommand, replayCommand } from './dlq-change.ts'
 import * as text from './dlq-text.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Usage: npm run dlq -- COMMAND [PARTITION:OFFSET ...] [options]
 
@@ -42,7 +43,10 @@ const SHOWN_AT_A_TIME = 100
 const { values, positionals } = parseArgsOrExit({ allowPositionals: true, options: OPTIONS })
 
 if (values.help) console.log(HELP)
-else process.exitCode = await main()
+else {
+  endOnSignal() // what changes something ends in order: dlq-change.ts
+  process.exitCode = await main()
+}
 
 async function main(): Promise<number> {
   const config = readConfigOrExit(() => readSinkConfig(process.env))

@@ -9,6 +9,7 @@ import { apiSettings } from '../producer-api/config.ts'
 import { dataDirSetting } from '../runtime/data-dir.ts'
 import { ConfigError, optionalText, readSettings } from '../runtime/env.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Looks at Kafka, PostgreSQL, the API and the sink, and says what would lose or delay events, and what mends it.
 Changes nothing. Takes about 3 s: rates are told from two looks.
@@ -31,8 +32,7 @@ Environment: the settings of the services (see the README).
 Exit code, as monitors expect: 0 all is well (notes are no alarm), 1 warning, 2 critical, 3 unknown (also: wrong settings).
 `
 
-const INTERRUPTED = 130
-process.on('SIGINT', () => process.exit(INTERRUPTED))
+endOnSignal()
 
 // Connections to what hangs are not waited for.
 process.exit(await main())

@@ -11,6 +11,7 @@ import { DrillRecord, judgeAll } from '../proof/drill/record.ts'
 import { countByMoment, drillPage, verdictLine } from '../proof/drill/report.ts'
 import type { FaultReport, Stretch } from '../proof/drill/stretch.ts'
 import { parseArgsOrExit } from './args.ts'
+import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { formatTable } from '../runtime/table.ts'
 
 const HELP = `Breaks everything, under load, on a stack of its own, and compares every 202 with the table.
@@ -57,15 +58,17 @@ if (values.help) process.stdout.write(HELP)
 else process.exit(await main())
 
 async function main(): Promise<number> {
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stop.abort())
+  const signal = stopOnSignal(() => {
+    screen.live('')
+    screen.say('Stopping everything (again: at once)')
+  })
   try {
     const record = new DrillRecord(values.state, stage)
-    if (!values.report) await runSeeds(record, stop.signal)
+    if (!values.report) await runSeeds(record, signal)
     return report(record)
   } catch (error) {
     screen.live('')
-    if (stop.signal.aborted) return 130
+    if (signal.aborted) return EXIT_STOPPED
     console.error(error instanceof Error ? error.message : String(error))
     return 1
   }

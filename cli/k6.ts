@@ -3,6 +3,7 @@ import { checkDatabase, compareK6, type K6Comparison } from '../proof/k6-compare
 import { K6Output } from '../proof/k6-output.ts'
 import { findK6, startK6 } from '../proof/k6-process.ts'
 import { databaseUrl } from '../runtime/database-url.ts'
+import { onEndRequest } from '../runtime/signals.ts'
 import { parseArgsOrExit } from './args.ts'
 
 const HELP = `Runs a k6 script of the folder k6/, then compares in SQL what it sent with what PostgreSQL holds.
@@ -86,7 +87,7 @@ async function main(): Promise<number> {
   })
   const stopWaiting = new AbortController()
   let onSignal = running.interrupt
-  catchSignals(() => onSignal())
+  onEndRequest({ first: () => onSignal(), again: () => onSignal() })
   const code = await running.done
   onSignal = () => stopWaiting.abort()
   live.end()
@@ -180,18 +181,6 @@ async function checkService(url: string, advice: string): Promise<void> {
   await fetch(new URL('/livez', url), { signal: AbortSignal.timeout(5000) }).catch(() => {
     throw new Error(`Nothing answers on ${url} (is npm start running?). ${advice}`)
   })
-}
-
-function catchSignals(onSignal: () => void): void {
-  let last = Number.NEGATIVE_INFINITY
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      // One Ctrl-C comes several times: from the terminal, and from the process that started this one.
-      if (performance.now() - last < 500) return
-      last = performance.now()
-      onSignal()
-    })
-  }
 }
 
 /** Lines for people on stderr and stdout; on a terminal a line of progress takes the place of the one before. */

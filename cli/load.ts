@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../proof/load.ts'
+import { stopOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Sends known events to the API of this machine at a fixed pace and counts what becomes of each.
 
@@ -29,10 +30,9 @@ try {
 }
 
 async function main(values: ReturnType<typeof parse>): Promise<number> {
-  const stop = new AbortController()
-  process.once('SIGINT', () => stop.abort())
+  const signal = stopOnSignal(() => process.stderr.write('Stopping (again: at once)\n'))
   const cpuBefore = process.cpuUsage()
-  const result = await load({ ...optionsOf(values), signal: stop.signal, onProgress })
+  const result = await load({ ...optionsOf(values), signal, onProgress })
   printResult(result, process.cpuUsage(cpuBefore), Number(values.batch))
   return result.acked === result.sent ? 0 : 1
 }

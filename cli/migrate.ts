@@ -4,6 +4,7 @@ import { ConfigError } from '../runtime/env.ts'
 import { databaseUrl } from '../runtime/database-url.ts'
 import { migrate } from '../sink-worker/migrate.ts'
 import type { SinkRole } from '../sink-worker/sink-role.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 /** For docker compose, where a changed .env does not change the password of a database that exists. */
 const KEEPS_PASSWORD = `PostgreSQL keeps the password that it was first started with. To change it, first
@@ -23,6 +24,7 @@ and to run from several places at once.
   process.exit(0)
 }
 
+endOnSignal() // PostgreSQL rolls back what was under way
 const url = readConfigOrExit(() => databaseUrl(process.env))
 const sinkRole = readConfigOrExit(() => roleOf(values['sink-role'], process.env))
 try {

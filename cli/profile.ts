@@ -8,6 +8,7 @@ import { startStack } from '../bench/stack.ts'
 import type { NodeService } from '../embedded/node-service.ts'
 import { parseArgsOrExit } from './args.ts'
 import { formatTable } from '../runtime/table.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Runs a service under load with a CPU profile, and prints where its own time goes.
 
@@ -39,6 +40,7 @@ if (values.help || !['api', 'batch', 'sink'].includes(what)) {
   ;(values.help ? process.stdout : process.stderr).write(HELP)
   process.exitCode = values.help ? 0 : 64 // EX_USAGE of sysexits.h
 } else {
+  endOnSignal()
   await main()
 }
 

@@ -8,6 +8,7 @@ import type { TopicDescription } from '../sink-worker/record-source.ts'
 import { findStopped, moveOffsets, type ReadRecords, type Target } from '../sink-worker/resolve.ts'
 import { KafkaTopicInspector } from '../sink-worker/topic-inspector.ts'
 import { parseArgsOrExit } from './args.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Usage: npm run sink                                        start the sink worker
        npm run sink -- adopt [options]                     read stopped partitions as they are now, from the first record
@@ -110,6 +111,7 @@ function partitionsOr(description: TopicDescription): number[] {
 }
 
 async function move(chooseTargets: (place: Place) => Promise<Target[]>): Promise<number> {
+  endOnSignal() // PostgreSQL rolls back what was under way
   const config = readConfigOrExit(() => readSinkConfig(process.env))
   const database = new Database(config.database, config.databaseTimeoutMs)
   const inspector = new KafkaTopicInspector(config.kafka, config.topic, createLogger('sink', 'silent'))

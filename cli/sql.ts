@@ -11,6 +11,7 @@ import {
 import { databaseUrl } from '../runtime/database-url.ts'
 import { readConfigOrExit } from '../runtime/shutdown.ts'
 import { formatTable } from '../runtime/table.ts'
+import { endOnSignal } from './stop-on-signal.ts'
 
 const maxRows = 1_000
 const hint = 'select event_id, user_id, "timestamp", metadata from events order by received_at desc limit 5;'
@@ -22,6 +23,7 @@ interface Table {
   count: number
 }
 
+endOnSignal()
 process.exitCode = await main(process.argv.slice(2).join(' ').trim())
 
 async function main(statement: string): Promise<number> {

@@ -1,22 +1,34 @@
-/** npm passes on a Ctrl-C that the terminal has sent already: a repeat within this time is the same one. */
-const SAME_SIGNAL_MS = 500
+import { onEndRequest } from '../runtime/signals.ts'
 
 /** Exit code of what Ctrl-C has ended. */
 export const EXIT_STOPPED = 130
 
-/** The first SIGINT, SIGTERM or SIGHUP aborts the signal that is returned, after `onStop`; a second one ends at once. */
+/** The first request to end aborts the signal that is returned, after `onStop`; a further one ends at once. */
 export function stopOnSignal(onStop: () => void): AbortSignal {
   const stop = new AbortController()
-  let firstMs = 0
-  const onSignal = () => {
-    if (!stop.signal.aborted) {
-      firstMs = Date.now()
+  surviveClosedTerminal()
+  onEndRequest({
+    first: () => {
       onStop()
       stop.abort()
-    } else if (Date.now() - firstMs > SAME_SIGNAL_MS) {
-      process.exit(EXIT_STOPPED)
-    }
-  }
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+    },
+    again: endAtOnce,
+  })
   return stop.signal
+}
+
+/** For what has nothing to end in order: the first request ends it. */
+export function endOnSignal(): void {
+  onEndRequest({ first: endAtOnce, again: endAtOnce })
+}
+
+function endAtOnce(): never {
+  process.exit(EXIT_STOPPED)
+}
+
+/** What is written to a terminal that was closed fails: without this it would end the command before it has stopped. */
+function surviveClosedTerminal(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.isTTY) stream.on('error', () => {})
+  }
 }

@@ -5,10 +5,8 @@ import { type LaunchConfig, launchConfig, launchSettings } from './launch-settin
 import { lockDirectory } from './launcher-lock.ts'
 import { Launcher } from './launcher.ts'
 import { Screen } from '../runtime/screen.ts'
+import { onEndRequest } from '../runtime/signals.ts'
 import { UserError } from './user-error.ts'
-
-/** npm passes on a Ctrl-C that the terminal has sent already: a repeat within this time is the same one. */
-const sameSignalMs = 500
 
 const screen = new Screen(process.stdout)
 
@@ -54,30 +52,25 @@ async function main(): Promise<number> {
 }
 
 interface Stopping {
-  /** Resolves at the first signal. */
+  /** Resolves at the first request to end. */
   begun: Promise<void>
   /** Resolves when all has stopped. */
   ended: () => Promise<void>
 }
 
 function stopOnSignal(launcher: Launcher): Stopping {
-  let firstMs = 0
   let ended: Promise<void> | undefined
   const begun = new Promise<void>((resolve) => {
-    const onSignal = () => {
-      if (!ended) {
-        firstMs = Date.now()
-        screen.live('')
-        screen.say('Stopping (again: at once)')
-        ended = launcher
-          .stop()
-          .then(() => screen.say(`Stopped in ${((Date.now() - firstMs) / 1000).toFixed(1)} s`))
-        resolve()
-      } else if (Date.now() - firstMs > sameSignalMs) {
-        void launcher.kill()
-      }
+    const stop = (): void => {
+      const firstMs = Date.now()
+      screen.live('')
+      screen.say('Stopping (again: at once)')
+      ended = launcher
+        .stop()
+        .then(() => screen.say(`Stopped in ${((Date.now() - firstMs) / 1000).toFixed(1)} s`))
+      resolve()
     }
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+    onEndRequest({ first: stop, again: () => void launcher.kill() })
   })
   return { begun, ended: () => ended ?? Promise.resolve() }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from './log.ts'
 import { ConfigError } from './env.ts'
+import { onEndRequest } from './signals.ts'
 
 /** BSD sysexits.h: something was found in an unconfigured or misconfigured state. */
 const EX_CONFIG = 78
@@ -16,17 +17,12 @@ export function readConfigOrExit<T>(read: () => T): T {
 }
 
 /**
- * I8: the first SIGTERM or SIGINT drains and exits 0; a second one, or a drain past `limitMs`, ends at once with 1.
+ * I8: the first request to end (signals.ts) drains and exits 0; a further one, or a drain past `limitMs`, ends at once
+ * with 1.
  */
 export function onShutdownSignal(drain: () => Promise<void>, limitMs: number, logger: Logger): void {
-  let draining = false
-  const shutdown = (signal: string): void => {
-    if (draining) {
-      logger.warn({ signal }, 'second signal: ending at once')
-      process.exit(1)
-    }
-    draining = true
-    logger.info({ signal }, 'shutting down')
+  const drainAndExit = (cause: string): void => {
+    logger.info({ cause }, 'shutting down; a further signal ends at once')
     setTimeout(() => {
       logger.error({ limit_ms: limitMs }, 'the drain took too long: ending at once')
       process.exit(1)
@@ -39,6 +35,11 @@ export function onShutdownSignal(drain: () => Promise<void>, limitMs: number, lo
       },
     )
   }
-  process.on('SIGTERM', shutdown)
-  process.on('SIGINT', shutdown)
+  onEndRequest({
+    first: drainAndExit,
+    again: (cause) => {
+      logger.warn({ cause }, 'a further signal: ending at once')
+      process.exit(1)
+    },
+  })
 }

@@ -6,6 +6,7 @@ import { load } from '../../proof/load.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { type Problem, problemOf } from '../support/http.ts'
 import { idOf, kafkaClient } from '../support/records.ts'
+import { repeatSignals } from '../support/signals.ts'
 import { until } from '../support/until.ts'
 
 /* The API when Kafka is away, silent or without its topic, and at its own end. No test restarts the API to mend it. */
@@ -157,8 +158,10 @@ test('I8: a second signal ends a drain that hangs', async () => {
   const { exited } = api
   process.kill(api.pid ?? 0, 'SIGTERM')
   await until('the drain', () => api.lastLines().some((line) => line.includes('shutting down')))
-  process.kill(api.pid ?? 0, 'SIGTERM')
+  const stopSignals = repeatSignals(api.pid ?? 0, ['SIGTERM'])
   assert.deepEqual(await exited, { code: 1, signal: null })
+  stopSignals()
+  assert.ok(api.lastLines().some((line) => line.includes('a further signal: ending at once')))
   await answer
   await pipeline.backend.kafka.thaw()
   await api.start()

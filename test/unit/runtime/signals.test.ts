@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { npmOf } from '../../../runtime/npm.ts'
+import { EndRequests, SAME_REQUEST_MS } from '../../../runtime/signals.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Requests on a clock that is set by hand. */
+function requestsAt(): { hear: (ms: number) => string | undefined; hearOnce: () => string | undefined } {
+  const timers: { ms: number; over: () => void }[] = []
+  let now = 0
+  const requests = new EndRequests((over) => timers.push({ ms: now + SAME_REQUEST_MS, over }))
+  return {
+    hear: (ms) => {
+      now = ms
+      while ((timers[0]?.ms ?? Number.POSITIVE_INFINITY) <= now) timers.shift()?.over()
+      return requests.hear()
+    },
+    hearOnce: () => requests.hearOnce(),
+  }
+}
+
+test('one Ctrl-C counts once, however often it is passed on; a later one ends at once, and counts once too', () => {
+  const { hear } = requestsAt()
+  assert.deepEqual([0, 1, 40, 999, 1_000, 1_001, 1_999, 2_500].map(hear), [
+    'first',
+    undefined,
+    undefined,
+    undefined,
+    'again',
+    undefined,
+    undefined,
+    'again',
+  ])
+})
+
+test('the end of npm asks for an orderly end, and for nothing more where that was asked for', () => {
+  const alone = requestsAt()
+  assert.equal(alone.hearOnce(), 'first')
+  assert.equal(alone.hearOnce(), undefined)
+  assert.equal(alone.hear(500), undefined)
+  assert.equal(alone.hear(1_500), 'again')
+  const after = requestsAt()
+  assert.equal(after.hear(0), 'first')
+  after.hear(5_000)
+  assert.equal(after.hearOnce(), undefined)
+})
+
+/** Says what it was asked for; 'SIGINT' blocks its event loop for longer than a request lasts. */
+const PROGRAM = `
+  import { writeSync } from 'node:fs'
+  import { onEndRequest, SAME_REQUEST_MS } from './runtime/signals.ts'
+  onEndRequest({
+    first: (cause) => {
+      writeSync(1, 'first ' + cause)
+      if (cause === 'SIGINT') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SAME_REQUEST_MS + 200)
+      setTimeout(() => process.exit(0), 100)
+    },
+    again: (cause) => process.exit(1),
+  })
+  setInterval(() => {}, 1_000)
+  writeSync(1, 'listening ')`
+
+/** What the program says in answer to these signals, each sent when it has said something, and its exit code. */
+async function saidTo(...signals: NodeJS.Signals[]): Promise<{ said: string; code: unknown }> {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], { cwd: root })
+  let said = ''
+  child.stdout.on('data', (chunk) => {
+    said += String(chunk)
+    const name = signals.shift()
+    if (name !== undefined) child.kill(name)
+  })
+  const [code] = await once(child, 'close')
+  return { said, code }
+}
+
+test('a repeat that waited for a blocked event loop is a repeat all the same', async () => {
+  assert.deepEqual(await saidTo('SIGINT', 'SIGTERM'), { said: 'listening first SIGINT', code: 0 })
+})
+
+test('without a terminal SIGHUP asks for nothing, as under nohup', async () => {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], { cwd: root })
+  await once(child.stdout, 'data')
+  child.kill('SIGHUP')
+  child.kill('SIGTERM')
+  const [said] = await once(child.stdout, 'data')
+  assert.equal(String(said), 'first SIGTERM')
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+test('npm is known to the process that it started, not to the children of that', () => {
+  assert.equal(npmOf('12 7', 12), 7)
+  assert.equal(npmOf('12 7', 13), undefined)
+  assert.equal(npmOf(undefined, 12), undefined)
+  assert.equal(npmOf('', 0), undefined)
+})
+
+test('nothing but runtime/signals.ts listens to signals', () => {
+  // Events of a process are named where they are listened to; a name that is not there could be a signal's.
+  const listens = /\bprocess\s*\.\s*(?:on|once|addListener|prepend(?:Once)?Listener)\(\s*(?!'(?!SIG))/
+  const source = /\.(?:[cm]?[jt]s)$/
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => source.test(file) && !/^(?:node_modules|\.git|\.firehose)\//.test(file),
+  )
+  assert.ok(files.length > 300)
+  assert.deepEqual(
+    files.filter((file) => listens.test(readFileSync(join(root, file), 'utf8'))),
+    ['runtime/signals.ts'],
+  )
+})
+
+test('each script of npm becomes the command that it runs, so that signals to npm reach that', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  for (const [name, script] of Object.entries(scripts)) {
+    const isOne = !script.replaceAll(/'[^']*'/g, '').includes('&&')
+    assert.equal(script.startsWith('exec '), isOne, `${name}: ${script}`)
+  }
+  assert.equal(statSync(join(root, 'with-node24.sh')).mode & 0o111, 0o111)
+})
