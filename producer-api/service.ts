@@ -1,4 +1,6 @@
 import type { Server } from 'node:http'
+import { Server as NetServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../runtime/log.ts'
 import { createApp } from './app.ts'
 import { Batcher } from './batcher.ts'
@@ -12,6 +14,8 @@ import { createMetrics } from './metrics.ts'
 import type { RequestHandler } from './pipelining.ts'
 import { ApiStats } from './stats.ts'
 
+/** So long connections that are idle stay open: a request that was sent before its client knew is answered. */
+const LATE_REQUESTS_MS = 250
 /** How long clients may take to read their last answers when the server ends. */
 const LAST_ANSWERS_MS = 2_000
 
@@ -82,8 +86,9 @@ export function createService(
 
   const drain = async (): Promise<void> => {
     draining = true
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    await batcher.drain()
+    // Not http's own close(): it ends idle connections at once, also those whose next request is already on its way.
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+    await Promise.all([batcher.drain(), delay(LATE_REQUESTS_MS)])
     await lastAnswers(closed, server, endIdle)
     await publisher.close()
     logger.info({ accepted: stats.accepted }, 'stopped')
