@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { spawn, type StdioOptions } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { test } from 'node:test'
+
+const MODULE = new URL('../../../runtime/log.ts', import.meta.url).href
+/** Logs more than a pipe holds, in two turns of the event loop, and exits with 7. */
+const PROGRAM = `
+const { createLogger } = await import('${MODULE}')
+const logger = createLogger('test', 'info')
+for (let n = 0; n < 5_000; n++) logger.info({ n }, 'a line')
+await new Promise((resolve) => setImmediate(resolve))
+for (let n = 0; n < 5_000; n++) logger.info({ n }, 'a line')
+process.exit(7)
+`
+
+/** The exit code; null when it had to be killed. */
+async function exitOf(stdout: 'pipe' | number, onStart: (output: NodeJS.ReadableStream | null) => void) {
+  const stdio: StdioOptions = ['ignore', stdout, 'inherit']
+  const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM], { stdio })
+  onStart(child.stdout)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  const [code] = (await once(child, 'close')) as [number | null]
+  clearTimeout(limit)
+  return code
+}
+
+test('a log whose reader is gone does not keep a process from its exit, nor end it', async () => {
+  assert.equal(await exitOf('pipe', (output) => (output as unknown as { destroy: () => void }).destroy()), 7)
+})
+
+test('nor does one whose reader stands still', async () => {
+  assert.equal(await exitOf('pipe', () => {}), 7)
+})
+
+const skip = existsSync('/dev/full') ? false : 'this system has no /dev/full'
+test('nor does one on a disk that is full', { skip }, async () => {
+  const full = openSync('/dev/full', 'w')
+  try {
+    assert.equal(await exitOf(full, () => {}), 7)
+  } finally {
+    closeSync(full)
+  }
+})
+
+test('what is logged before an exit is written', async () => {
+  let text = ''
+  const code = await exitOf('pipe', (output) => output?.on('data', (chunk) => (text += String(chunk))))
+  assert.equal(code, 7)
+  const lines = text.trimEnd().split('\n')
+  assert.ok(lines.length > 400, `${lines.length} lines`)
+  assert.deepEqual(JSON.parse(lines[0] ?? '').n, 0)
+})
