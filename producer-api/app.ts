@@ -55,6 +55,7 @@ function outermost({ logger, draining }: AppOptions) {
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') {
       answerProblem(ctx, 'bad-request', 'A Host header is required.')
     } else if (hasTooManyHeaders(ctx.req)) {
+      ctx.set('Connection', 'close') // as the parser's own refusal
       answerProblem(ctx, 'headers-too-large', TOO_MANY_HEADERS)
     } else {
       try {

@@ -48,7 +48,7 @@ export class BodyBuffer {
     return true
   }
 
-  /** Gives the memory back to the budget. What `bytes` gave may be used on, on somebody else's account. */
+  /** Gives the memory back to the budget. The view from `bytes` stays valid; its memory is no longer charged here. */
   release(): void {
     this.#budget.giveBack(this.#memory.length)
     this.#memory = NOTHING
@@ -58,7 +58,7 @@ export class BodyBuffer {
   #grow(length: number): boolean {
     const capacity = Math.min(2 * length, this.#maxBytes)
     if (!this.#budget.take(capacity - this.#memory.length)) return false
-    // Not of Node's pool, of which a few bytes would keep all.
+    // Not from Node's pool: a few bytes would keep the whole pool alive.
     const larger = Buffer.allocUnsafeSlow(capacity)
     this.#memory.copy(larger, 0, 0, this.#length)
     this.#memory = larger

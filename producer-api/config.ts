@@ -27,13 +27,13 @@ export const apiSettings = {
     128 * MIB,
     4 * MIB,
     16_384 * MIB,
-    'Memory for events that Kafka has not acknowledged, and as much again for requests that are being read, 16 KiB for each request included; past it the API answers 503',
+    'Memory for events that Kafka has not acknowledged, 16 KiB for each waiting request included; as much again for requests that are being read, and half as much for those that wait for their turn on a connection. Past it the API answers 503',
   ),
   MAX_CONNECTIONS: integer(
-    20_000,
+    16_000,
     1,
     1_000_000,
-    'Most connections at once; more are closed at once. An idle one takes about 12 KiB',
+    'Most connections; further ones are closed as they come. One takes about 12 KiB while it is idle, up to 30 KiB while it sends headers. Keep it below `ulimit -n`',
   ),
   DELIVERY_TIMEOUT_MS: integer(
     10_000,

@@ -38,8 +38,8 @@ const JSONB_FAULTS: Record<JsonbFaultKind, string> = {
 const NAME_SHOWN = 100
 
 /**
- * The faults of the value in `scan`, in the order of the text, missing fields last; none when it is an event. Of more
- * than MAX_FAULTS not all. Each pointer begins with `prefix`.
+ * The faults of the value in `scan`, in the order of the text, missing fields last; none when it is an event. After
+ * MAX_FAULTS of them the rest may be left out. Each pointer begins with `prefix`.
  */
 export function eventFaults(buf: Buffer, scan: JsonScan, prefix: string): ProblemError[] {
   if (scan.kind !== KIND_OBJECT) return [{ pointer: prefix, detail: 'An event must be a JSON object.' }]

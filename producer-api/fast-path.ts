@@ -39,7 +39,7 @@ export function fastPath({ ingest, general, draining }: FastPathOptions): Reques
   }
 }
 
-/** Of what Koa would not treat in another way: the exact path, no preflight, no `100 Continue`, a Host, not too many headers. */
+/** The path, if Koa would answer the request no differently: no preflight, no `100 Continue`, a Host, not too many headers. */
 function usualPath(request: IncomingMessage): Path | undefined {
   const { method, url, headers } = request
   if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined

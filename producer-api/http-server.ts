@@ -10,7 +10,8 @@ const KEEP_ALIVE_MS = 75_000
 const LONGEST_HEADERS_MS = 10_000
 /**
  * Headers of one request, as Apache, Envoy and Tomcat allow by default: each takes memory of its own, so that 900 of
- * the shortest took 100 KB where their text had 6. Node drops what is past its limit, so that one is one higher.
+ * the shortest took 100 KB where their text had 6. Node's own limit is one higher: some versions refuse what is past it,
+ * others drop it without a word, and a request that has lost headers must not be read.
  */
 const MAX_HEADERS = 100
 /** Beyond the longest silence of a request that is well: its body, or Kafka, is waited for. */
@@ -20,7 +21,7 @@ const SILENCE_MARGIN_MS = 5_000
 const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
   HPE_HEADER_OVERFLOW: {
     kind: 'headers-too-large',
-    detail: 'The headers must take at most 16 KiB together.',
+    detail: `A request must have at most ${MAX_HEADERS} headers, which take at most 16 KiB together.`,
   },
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: 'too-large', detail: 'The chunk extensions are too long.' },
   ERR_HTTP_REQUEST_TIMEOUT: { kind: 'request-timeout', detail: 'The request took too long to arrive.' },
@@ -44,8 +45,8 @@ export interface HttpServerOptions {
   requestTimeoutMs: number
   deliveryTimeoutMs: number
   maxConnections: number
-  /** Charged for requests that wait behind others of their connection. */
-  reading: MemoryBudget
+  /** Charged for requests that wait until earlier ones of their connection are answered. */
+  pending: MemoryBudget
   /** Told of each connection that is ended for its many unanswered requests. */
   onCut: () => void
   /** Told of each connection that is ended because there are too many. */
@@ -71,7 +72,7 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
   server.maxHeadersCount = MAX_HEADERS + 1
   server.maxConnections = options.maxConnections
   server.on('drop', options.onRefused)
-  const { limited, owesAnswers } = limitPipelining(handler, options.reading, options.onCut)
+  const { limited, owesAnswers } = limitPipelining(handler, options.pending, options.onCut)
   server.on('request', limited)
   server.on('checkContinue', limited)
   server.on('checkExpectation', limited)

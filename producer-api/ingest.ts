@@ -5,8 +5,9 @@ import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../event/limits.
 import { answerProblem } from './answer-problem.ts'
 import type { Batcher } from './batcher.ts'
 import type { NotAcceptedReason, Outcome } from './delivery.ts'
+import type { FaultLists } from './fault-lists.ts'
 import { encodeRecords, eventIdsJson, receivedAt } from './encode-record.ts'
-import { headBytes, type MemoryBudget, REQUEST_OVERHEAD_BYTES } from './memory-budget.ts'
+import { headBytes, type MemoryBudget } from './memory-budget.ts'
 import {
   type ParsedEvents,
   type ParseOptions,
@@ -14,7 +15,7 @@ import {
   parseEventArray,
   parseEventLines,
 } from './parse-event.ts'
-import type { ProblemExtensions, ProblemKind } from './problem.ts'
+import type { ProblemError, ProblemKind } from './problem.ts'
 import { NO_MEMORY, readBody } from './read-body.ts'
 import type { Records } from './records.ts'
 import type { ApiStats } from './stats.ts'
@@ -23,6 +24,14 @@ export interface IngestOptions {
   maxEventBytes: number
   /** Of `POST /events`. */
   maxBodyBytes: number
+}
+
+export interface IngestParts {
+  batcher: Batcher
+  /** For requests that are being read: their heads and bodies. */
+  reading: MemoryBudget
+  faultLists: FaultLists
+  stats: ApiStats
 }
 
 /** What became of a request: all that its answer needs. */
@@ -43,7 +52,7 @@ interface Refusal {
   problem: ProblemKind
   detail: string
   headers?: Record<string, string>
-  extensions?: ProblemExtensions
+  errors?: ProblemError[]
   /** One where nobody can say how many it holds. */
   events?: number
 }
@@ -94,18 +103,21 @@ const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSecond
   },
 }
 
+const NO_ROOM_FOR_FAULTS =
+  'Nothing was accepted because of faults. They are not listed, for too many lists wait for clients that do not read them.'
+
 /** Reads, parses and encodes the events of a request, and hands them to the batcher. */
 export class Ingest {
   readonly #roads: Record<Path, Road>
   readonly #batcher: Batcher
   readonly #stats: ApiStats
   readonly #budget: MemoryBudget
+  readonly #faultLists: FaultLists
   readonly #parseOptions: ParseOptions
   /** What a fast path has begun: the Koa handlers answer it. */
   readonly #begun = new WeakMap<IncomingMessage, Ingested>()
 
-  /** @param budget for requests that are being read: their bodies, and what comes with each */
-  constructor(options: IngestOptions, batcher: Batcher, budget: MemoryBudget, stats: ApiStats) {
+  constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
     const { maxEventBytes, maxBodyBytes } = options
     this.#roads = {
       '/event': {
@@ -117,14 +129,15 @@ export class Ingest {
     }
     this.#batcher = batcher
     this.#stats = stats
-    this.#budget = budget
+    this.#budget = reading
+    this.#faultLists = faultLists
     this.#parseOptions = { newId: v7, maxEventBytes }
   }
 
   /** The Koa handler of this path. */
   handler(path: Path): (ctx: Context) => Promise<void> {
     return async (ctx) => {
-      answer(ctx, this.#begun.get(ctx.req) ?? (await this.ingest(path, ctx.req, ctx.res)))
+      answer(ctx, this.#begun.get(ctx.req) ?? (await this.ingest(path, ctx.req, ctx.res)), this.#faultLists)
     }
   }
 
@@ -138,7 +151,7 @@ export class Ingest {
     const startedAt = performance.now()
     const road = this.#roads[path]
     const head = headBytes(request)
-    const taken = await this.#takeWithinBudget(request, response, road, REQUEST_OVERHEAD_BYTES + head)
+    const taken = await this.#takeWithinBudget(request, response, road, head)
     if (taken.kind !== 'taken') {
       this.#countRefused(taken)
       return taken
@@ -155,7 +168,7 @@ export class Ingest {
     return { kind: 'failed', outcome, eventIds: JSON.parse(`[${eventIds}]`) as string[] }
   }
 
-  /** @param heldBytes what the request takes beside its body while that is read */
+  /** @param heldBytes of its head: charged while its body is read */
   async #takeWithinBudget(
     request: IncomingMessage,
     response: ServerResponse,
@@ -193,7 +206,7 @@ export class Ingest {
     const parsed = parse(read.body, this.#parseOptions)
     if (!parsed.ok) {
       const { problem, detail, errors } = parsed
-      return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { extensions: { errors } }) }
+      return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { errors }) }
     }
     const records = encodeRecords(parsed.events, receivedAt(Date.now()))
     const events = records.ends.length
@@ -223,7 +236,7 @@ function parserFor(contentType: string | undefined, types: Map<string, Parse>): 
   return types.get(type.trim())
 }
 
-function answer(ctx: Context, ingested: Ingested): void {
+function answer(ctx: Context, ingested: Ingested, faultLists: FaultLists): void {
   switch (ingested.kind) {
     case 'accepted':
       ctx.status = 202
@@ -234,8 +247,7 @@ function answer(ctx: Context, ingested: Ingested): void {
       answerFailure(ctx, ingested.outcome, ingested.eventIds)
       break
     case 'refused':
-      if (ingested.headers !== undefined) ctx.set(ingested.headers)
-      answerProblem(ctx, ingested.problem, ingested.detail, ingested.extensions)
+      answerRefusal(ctx, ingested, faultLists)
       break
     case 'aborted':
       ctx.respond = false
@@ -243,6 +255,14 @@ function answer(ctx: Context, ingested: Ingested): void {
     case 'broken':
       throw ingested.error
   }
+}
+
+function answerRefusal(ctx: Context, refusal: Refusal, faultLists: FaultLists): void {
+  const { problem, detail, headers = {}, errors } = refusal
+  ctx.set(headers)
+  const listed = errors && faultLists.within(ctx.res, errors)
+  if (listed !== undefined) answerProblem(ctx, problem, detail, { errors: listed })
+  else answerProblem(ctx, problem, errors === undefined ? detail : NO_ROOM_FOR_FAULTS)
 }
 
 function answerFailure(

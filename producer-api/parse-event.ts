@@ -141,18 +141,26 @@ function tooLarge(subject: string, options: ParseOptions): ParseFault | undefine
 }
 
 function invalid(errors: ProblemError[]): ParseFault {
-  const listed = errors.slice(0, Math.min(MAX_FAULTS, withinBudget(errors)))
+  const listed = withinBudget(errors.slice(0, MAX_FAULTS))
   const count = errors.length === 1 ? 'a fault' : `${listed.length} faults`
   const more = errors.length >= MAX_FAULTS || listed.length < errors.length ? ' There may be more.' : ''
   const detail = `Nothing was accepted because of ${count}, listed in errors.${more}`
   return { ok: false, status: 422, problem: 'invalid-event', detail, errors: listed }
 }
 
-/** How many of the errors have pointers of POINTER_BUDGET characters together, but at least one. */
-function withinBudget(errors: readonly ProblemError[]): number {
+/** The errors whose pointers take at most POINTER_BUDGET characters together. */
+function withinBudget(errors: readonly ProblemError[]): ProblemError[] {
   let spent = 0
-  const past = errors.findIndex(({ pointer }, n) => (spent += pointer.length) > POINTER_BUDGET && n > 0)
-  return past < 0 ? errors.length : past
+  const short = errors.map((error) => ({ ...error, pointer: shortened(error.pointer) }))
+  const past = short.findIndex(({ pointer }) => (spent += pointer.length) > POINTER_BUDGET)
+  return past < 0 ? short : short.slice(0, past)
+}
+
+/** A pointer with names that are too long points to the value around them. */
+function shortened(pointer: string): string {
+  return pointer.length > POINTER_BUDGET
+    ? pointer.slice(0, pointer.lastIndexOf('/', POINTER_BUDGET))
+    : pointer
 }
 
 /** The body of a batch that begins with something else: not JSON, or JSON that is no array. */

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import { headBytes, type MemoryBudget } from './memory-budget.ts'
 
 /**
- * Events of one connection that are handled at once: so many answers are kept for a client that reads none (I7). Of
- * other requests, whose answers may be long, only one.
+ * Posts of one connection that are handled at once: so many answers are kept for a client that reads none (I7). What
+ * may have an answer that is long beside it is handled alone: a GET, and a body that is compressed.
  */
 const MAX_AT_ONCE = 100
 
@@ -31,7 +31,7 @@ export function isAlone({ socket }: IncomingMessage): boolean {
 /** Shared by all connections. */
 interface Shared {
   handler: RequestHandler
-  /** Charged for the requests that wait. A well-meaning client has none: it is held back by the socket, not here. */
+  /** Charged for the requests that wait. */
   budget: MemoryBudget
   onCut: () => void
   /** Requests that were handed to the handler, and their answers not yet sent to the last byte. */
@@ -100,8 +100,9 @@ class Turns {
     }
   }
 
-  #hasTurn({ method }: IncomingMessage): boolean {
-    return this.#handled < (method === 'POST' ? MAX_AT_ONCE : 1)
+  #hasTurn({ method, headers }: IncomingMessage): boolean {
+    const isHandledAlone = method !== 'POST' || headers['content-encoding'] !== undefined
+    return this.#handled < (isHandledAlone ? 1 : MAX_AT_ONCE)
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
@@ -119,7 +120,7 @@ class Turns {
     while (this.#waiting[0] !== undefined && this.#hasTurn(this.#waiting[0].request)) {
       const { request, response, bytes } = this.#waiting.shift()!
       this.#shared.budget.giveBack(bytes)
-      // Node drops what a handler has left of a body only if nobody has touched it, as inOnePiece() did.
+      // Once inOnePiece() has touched a body, Node no longer drops what its handler leaves unread.
       if (request.readableDidRead) response.once('finish', () => request.resume())
       this.#handle(request, response)
     }

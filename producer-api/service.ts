@@ -8,6 +8,7 @@ import type { ApiConfig } from './config.ts'
 import { type Publisher, systemClock } from './delivery.ts'
 import { createHttpServer } from './http-server.ts'
 import { fastPath } from './fast-path.ts'
+import { FaultLists } from './fault-lists.ts'
 import { Ingest } from './ingest.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import { createMetrics } from './metrics.ts'
@@ -16,6 +17,7 @@ import { ApiStats } from './stats.ts'
 
 /** So long connections that are idle stay open: a request that was sent before its client knew is answered. */
 const LATE_REQUESTS_MS = 250
+const REFUSED_LINE_EVERY_MS = 10_000
 /** How long clients may take to read their last answers when the server ends. */
 const LAST_ANSWERS_MS = 2_000
 
@@ -61,7 +63,8 @@ export function createService(
     ready: () => ready().ok,
   })
   const reading = new MemoryBudget(config.batcher.maxBufferBytes)
-  const ingest = new Ingest(config, batcher, reading, stats)
+  const pending = new MemoryBudget(config.batcher.maxBufferBytes / 2)
+  const ingest = new Ingest(config, { batcher, reading, faultLists: new FaultLists(pending), stats })
   const { corsOrigins } = config
   const app = createApp({
     ingest,
@@ -79,9 +82,9 @@ export function createService(
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
     maxConnections: config.maxConnections,
-    reading,
+    pending,
     onCut: () => (stats.connectionsCut += 1),
-    onRefused: () => (stats.connectionsRefused += 1),
+    onRefused: tellRefused(stats, config.maxConnections, logger),
   })
 
   const drain = async (): Promise<void> => {
@@ -94,6 +97,20 @@ export function createService(
     logger.info({ accepted: stats.accepted }, 'stopped')
   }
   return { server, drain, connect: () => publisher.connect(() => batcher.pump()) }
+}
+
+/** A line now and then: a flood of connections must not become one of lines. */
+function tellRefused(stats: ApiStats, maxConnections: number, logger: Logger): () => void {
+  let toldMs = Number.NEGATIVE_INFINITY
+  return () => {
+    stats.connectionsRefused += 1
+    if (performance.now() - toldMs < REFUSED_LINE_EVERY_MS) return
+    toldMs = performance.now()
+    logger.warn(
+      { max_connections: maxConnections, refused_total: stats.connectionsRefused },
+      'too many connections: new ones are closed, raise MAX_CONNECTIONS or find who holds them',
+    )
+  }
 }
 
 async function lastAnswers(closed: Promise<void>, server: Server, endIdle: () => void): Promise<void> {

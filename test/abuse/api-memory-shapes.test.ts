@@ -133,7 +133,7 @@ const attacks: Attack[] = [
     },
   },
   {
-    name: 'chunks of one byte, in requests that wait behind 100 others',
+    name: 'chunks of one byte, in requests that wait for 100 others',
     connections: 150,
     isKafkaFrozen: true,
     run: async (url) => {

@@ -66,9 +66,10 @@ test('431 for more than 100 headers, on each path; the last of 100 counts', asyn
     await rawExchange(api.url, [request], (text) => text.endsWith('}'))
   assert.match(await exchange(`${HEAD}${headers(97)}${end}`), /^HTTP\/1\.1 202 /)
   for (const head of [HEAD, HEAD.replace('/event', '/nowhere')]) {
-    const { status, problem } = rawProblem(await exchange(`${head}${headers(98)}${end}`))
-    assert.deepEqual([status, problem.type], [431, '/problems/headers-too-large'])
-    assert.match(problem.detail, /at most 100 headers/)
+    for (const count of [101, 102, 200]) {
+      const problem = await refused(`${head}${headers(count - 3)}${end}`, 431, 'headers-too-large')
+      assert.match(problem.detail, /at most 100 headers/)
+    }
   }
 })
 

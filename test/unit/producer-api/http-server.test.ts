@@ -13,7 +13,7 @@ test('I7: past MAX_CONNECTIONS a connection ends at once and is counted; one tha
     requestTimeoutMs: 30_000,
     deliveryTimeoutMs: 10_000,
     maxConnections: 3,
-    reading: new MemoryBudget(1_000_000),
+    pending: new MemoryBudget(1_000_000),
     onCut: () => {},
     onRefused: () => (refused += 1),
   })

@@ -10,7 +10,7 @@ import { closed, httpRequest, sent } from '../../support/clients.ts'
 import { until } from '../../support/until.ts'
 
 /** A server that answers when it is told to; what it has not answered, and how often it has cut a client off. */
-async function slowServer(t: TestContext, reading = new MemoryBudget(128 * 1024 * 1024), readsBodies = true) {
+async function slowServer(t: TestContext, pending = new MemoryBudget(128 * 1024 * 1024), readsBodies = true) {
   const taken: ServerResponse[] = []
   const bodies: string[] = []
   const counts = { cut: 0, handled: 0 }
@@ -32,7 +32,7 @@ async function slowServer(t: TestContext, reading = new MemoryBudget(128 * 1024 
       requestTimeoutMs: 30_000,
       deliveryTimeoutMs: 10_000,
       maxConnections: 1_000,
-      reading,
+      pending,
       onCut: () => (counts.cut += 1),
       onRefused: () => {},
     },
@@ -48,8 +48,8 @@ async function slowServer(t: TestContext, reading = new MemoryBudget(128 * 1024 
 }
 
 const SHORT = 'POST / HTTP/1.1\r\nHost: x\r\n\r\n'
-/** What one of them takes while it waits: "/", "Host", "x" and 4 KiB. */
-const SHORT_WAITING_BYTES = 4_096 + 6
+/** What one of them takes while it waits: 4 KiB, "/", and "Host" and "x" as strings of their own. */
+const SHORT_WAITING_BYTES = 4_096 + 1 + 4 + 1 + 2 * 56
 /** Half of what Node reads at once, so that a body is cut off wherever it is. */
 const LONG = httpRequest('/', 'x'.repeat(30_000))
 
@@ -155,18 +155,18 @@ function inTinyChunks(body: string): string {
 
 for (const isRead of [true, false]) {
   test(`a body that is cut off while its request waits is ${isRead ? 'read whole' : 'dropped when nobody reads it'}`, async (t) => {
-    const reading = new MemoryBudget(1_000_000)
-    const { url, taken, bodies } = await slowServer(t, reading, isRead)
+    const pending = new MemoryBudget(1_000_000)
+    const { url, taken, bodies } = await slowServer(t, pending, isRead)
     // More than what Node keeps of a body that nobody reads; the first part is within the 64 KiB that it reads at once.
     const body = 'abcdefghij'.repeat(8_000)
     const request = inTinyChunks(body)
     const first = request.slice(0, 60_000)
     const { socket, received } = await sent(url, SHORT + first)
-    await until('the first part', () => reading.usedBytes > 4_096 + 9_000)
-    assert.ok(reading.usedBytes < 4_096 + 10_100, `${reading.usedBytes}`)
+    await until('the first part', () => pending.usedBytes > 4_096 + 9_000)
+    assert.ok(pending.usedBytes < 4_096 + 10_400, `${pending.usedBytes}`)
     await until('the first', () => taken.length === 1)
     taken.shift()?.end('0;')
-    await until('its turn', () => reading.usedBytes === 0)
+    await until('its turn', () => pending.usedBytes === 0)
     if (!isRead) {
       await until('the second', () => taken.length === 1)
       taken.shift()?.end('1;')
@@ -180,3 +180,16 @@ for (const isRead of [true, false]) {
     socket.destroy()
   })
 }
+
+test('I7: compressed bodies, whose answers may be longer than they are, are handled one at a time', async (t) => {
+  const { url, taken, counts } = await slowServer(t)
+  const compressed = SHORT.replace('Host', 'Content-Encoding: gzip\r\nHost')
+  const { socket, received } = await sent(url, compressed.repeat(3))
+  for (const handled of [1, 2, 3]) {
+    await until('the next', () => taken.length === 1)
+    assert.equal(counts.handled, handled)
+    taken.shift()?.end(`${handled};`)
+  }
+  await until('the last answer', () => received().endsWith('3;'))
+  socket.destroy()
+})
