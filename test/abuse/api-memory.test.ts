@@ -129,15 +129,15 @@ test('I7: a full buffer answers 503 with Retry-After at once, for as long as it 
   }
   const bare = await timed(202)
   await pipeline.backend.kafka.freeze()
-  // 4 MiB hold 251 of these.
+  // 4 MiB hold some 230 of these, their headers included.
   const waiting = Promise.all(Array.from({ length: 260 }, post))
   const isFull = async () => /full/.test(await (await fetch(`${patient.url}/readyz`)).text())
-  await until('a full buffer', async () => Number((await patient.health())?.in_flight) > 240)
+  await until('a full buffer', async () => Number((await patient.health())?.in_flight) > 220)
   await until('a 503', async () => (await isFull()) || (await answerWithin(post(), 1_000)) === 503)
   const full = await timed(503)
   await pipeline.backend.kafka.thaw()
   const statuses = (await waiting).map(({ status }) => status)
-  assert.ok(statuses.filter((status) => status === 202).length > 240, 'what waited was not accepted')
+  assert.ok(statuses.filter((status) => status === 202).length > 220, 'what waited was not accepted')
   const p99 = (sorted: number[]): number => sorted[Math.floor(sorted.length * 0.99)] ?? 0
   t.diagnostic(
     `p50 and p99: 202 ${bare[100]?.toFixed(1)}, ${p99(bare).toFixed(1)} ms; 503 ${full[100]?.toFixed(1)}, ${p99(full).toFixed(1)} ms`,
