@@ -33,11 +33,11 @@ RUN for service in producer-api sink-worker; do \
 FROM firehose AS producer-api
 ENV HOST=0.0.0.0 PORT=8000
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD runtime/http-ok.sh "$PORT" /livez
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD platform/http-ok.sh "$PORT" /livez
 CMD ["producer-api/main.ts"]
 
 FROM firehose AS sink-worker
 ENV SINK_HOST=0.0.0.0 SINK_PORT=8001
 EXPOSE 8001
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD runtime/http-ok.sh "$SINK_PORT" /livez
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD platform/http-ok.sh "$SINK_PORT" /livez
 CMD ["sink-worker/main.ts"]

@@ -36,7 +36,7 @@ fi
 PATH=$bin:$root/node_modules/.bin:$PATH
 export PATH
 
-# For runtime/npm.ts: the process that npm started, and npm. Its children inherit it, but not the first number.
+# For platform/npm.ts: the process that npm started, and npm. Its children inherit it, but not the first number.
 unset FIREHOSE_STARTED_BY_NPM
 if [ -n "${npm_lifecycle_event:-}" ]; then
   FIREHOSE_STARTED_BY_NPM="$$ $PPID"

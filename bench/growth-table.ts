@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { migrate } from '../sink-worker/migrate.ts'
+import { migrate } from '../postgres/migrate.ts'
 import { writeBacklog } from './backlog.ts'
 import type { Bench } from './bench.ts'
 import { backlogOf, drainBySink, type Drained } from './drain.ts'

@@ -1,4 +1,4 @@
-import { formatTable } from '../runtime/table.ts'
+import { formatTable } from '../platform/table.ts'
 import type { Bench } from './bench.ts'
 import { benchIdle, type IdleLoad } from './growth-idle.ts'
 import { benchMemory, isFlat, MEMORY_MUST, type MemoryOverTime } from './growth-memory.ts'

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { UserError } from '../embedded/user-error.ts'
-import { formatTable } from '../runtime/table.ts'
+import { formatTable } from '../platform/table.ts'
 import type { Growth } from './growth.ts'
 import type { Latency } from './latency.ts'
 import type { describeMachine } from './machine.ts'

@@ -1,7 +1,7 @@
 // An outage of PostgreSQL under load, live, with a verdict.
 import { availableParallelism } from 'node:os'
 import { writeFileSync } from 'node:fs'
-import { Screen } from '../runtime/screen.ts'
+import { Screen } from '../platform/screen.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { abortable } from '../proof/abortable.ts'
 import { type DemoPlan, type DemoReport, runDemo } from '../proof/demo.ts'

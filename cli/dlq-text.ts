@@ -9,8 +9,8 @@ import {
   type ReplayOutcome,
 } from '../dead-letters/letter.ts'
 import type { LetterGroup } from '../dead-letters/letters.ts'
-import { escapeControls } from '../runtime/escape-controls.ts'
-import { formatTable } from '../runtime/table.ts'
+import { escapeControls } from '../platform/escape-controls.ts'
+import { formatTable } from '../platform/table.ts'
 
 const WIDTH = 100
 

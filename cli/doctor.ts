@@ -6,8 +6,8 @@ import { type CheckName, CHECKS, EXIT_CODES, type Finding, sortFindings, worstOf
 import { type DoctorOptions, gather } from '../doctor/gather.ts'
 import { formatReport } from '../doctor/report.ts'
 import { apiSettings } from '../producer-api/config.ts'
-import { dataDirSetting } from '../runtime/data-dir.ts'
-import { ConfigError, optionalText, readSettings } from '../runtime/env.ts'
+import { dataDirSetting } from '../platform/data-dir.ts'
+import { ConfigError, optionalText, readSettings } from '../platform/env.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 

@@ -1,7 +1,7 @@
 // A fault rehearsal: everything is broken, under load, and nothing may be lost or stored twice.
 import { randomInt } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import { Screen } from '../runtime/screen.ts'
+import { Screen } from '../platform/screen.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { runningCommit } from '../proof/drill/commit.ts'
 import { COMPOSE_KINDS } from '../proof/drill/compose-stage.ts'
@@ -12,7 +12,7 @@ import { countByMoment, drillPage, verdictLine } from '../proof/drill/report.ts'
 import type { FaultReport, Stretch } from '../proof/drill/stretch.ts'
 import { parseArgsOrExit } from './args.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
-import { formatTable } from '../runtime/table.ts'
+import { formatTable } from '../platform/table.ts'
 
 const HELP = `Breaks everything, under load, on a stack of its own, and compares every 202 with the table.
 

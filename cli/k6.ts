@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs'
 import { checkDatabase, compareK6, type K6Comparison } from '../proof/k6-compare.ts'
 import { K6Output } from '../proof/k6-output.ts'
 import { findK6, startK6 } from '../proof/k6-process.ts'
-import { databaseUrl } from '../runtime/database-url.ts'
-import { onEndRequest } from '../runtime/signals.ts'
+import { databaseUrl } from '../postgres/database-url.ts'
+import { onEndRequest } from '../platform/signals.ts'
 import { parseArgsOrExit } from './args.ts'
 
 const HELP = `Runs a k6 script of the folder k6/, then compares in SQL what it sent with what PostgreSQL holds.

@@ -1,9 +1,9 @@
 import { parseArgsOrExit } from './args.ts'
-import { readConfigOrExit } from '../runtime/shutdown.ts'
-import { ConfigError } from '../runtime/env.ts'
-import { databaseUrl } from '../runtime/database-url.ts'
-import { migrate } from '../sink-worker/migrate.ts'
-import type { SinkRole } from '../sink-worker/sink-role.ts'
+import { readConfigOrExit } from '../platform/shutdown.ts'
+import { ConfigError } from '../platform/env.ts'
+import { databaseUrl } from '../postgres/database-url.ts'
+import { migrate } from '../postgres/migrate.ts'
+import type { SinkRole } from '../postgres/roles.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 /** For docker compose, where a changed .env does not change the password of a database that exists. */

@@ -7,7 +7,7 @@ import { CLIENTS, saturate, spanOf } from '../bench/saturate.ts'
 import { startStack } from '../bench/stack.ts'
 import type { NodeService } from '../embedded/node-service.ts'
 import { parseArgsOrExit } from './args.ts'
-import { formatTable } from '../runtime/table.ts'
+import { formatTable } from '../platform/table.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Runs a service under load with a CPU profile, and prints where its own time goes.

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { apiSettings } from '../producer-api/config.ts'
-import type { Settings } from '../runtime/env.ts'
-import { kafkaSettings } from '../runtime/kafka-client.ts'
+import type { Settings } from '../platform/env.ts'
+import { kafkaSettings } from '../kafka/client.ts'
 import { sinkSettings } from '../sink-worker/config.ts'
 
 const README = new URL('../README.md', import.meta.url)

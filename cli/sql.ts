@@ -8,9 +8,9 @@ import {
   type QueryConfig,
   type ResultBuilder,
 } from 'pg'
-import { databaseUrl } from '../runtime/database-url.ts'
-import { readConfigOrExit } from '../runtime/shutdown.ts'
-import { formatTable } from '../runtime/table.ts'
+import { databaseUrl } from '../postgres/database-url.ts'
+import { readConfigOrExit } from '../platform/shutdown.ts'
+import { formatTable } from '../platform/table.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const maxRows = 1_000

@@ -1,4 +1,4 @@
-import { onEndRequest } from '../runtime/signals.ts'
+import { onEndRequest } from '../platform/signals.ts'
 
 /** Exit code of what Ctrl-C has ended. */
 export const EXIT_STOPPED = 130

@@ -1,4 +1,4 @@
-import type { Screen } from '../runtime/screen.ts'
+import type { Screen } from '../platform/screen.ts'
 import type { VerifyProgress } from '../proof/verify.ts'
 
 /** Between two lines where there is no terminal. */

@@ -1,4 +1,4 @@
-import type { Database } from '../sink-worker/database.ts'
+import type { Database } from '../postgres/database.ts'
 import { commit } from '../sink-worker/fence.ts'
 import type { LetterKey } from './letter.ts'
 import { moveLetters, readPage, takeHeads, writeHistory } from './letters.ts'

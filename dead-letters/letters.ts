@@ -1,4 +1,4 @@
-import type { Database } from '../sink-worker/database.ts'
+import type { Database } from '../postgres/database.ts'
 import type { HistoryEntry, Letter, LetterHead, LetterKey, LetterState } from './letter.ts'
 import { type Selection, whereOf } from './select.ts'
 

@@ -3,7 +3,7 @@
  * -> one transaction takes them, stores what can be stored (decide.ts, the sink's split road), moves their state and
  * writes the history. A letter is `replayed` exactly when its row is there, wherever the replay is cut off.
  */
-import type { Database } from '../sink-worker/database.ts'
+import type { Database } from '../postgres/database.ts'
 import { commit, openFencedTransaction } from '../sink-worker/fence.ts'
 import type { DecodedRow, KafkaRecord } from '../sink-worker/records.ts'
 import { classifyError } from '../sink-worker/sqlstate.ts'

@@ -1,4 +1,4 @@
-import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../runtime/group-members.ts'
+import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../kafka/group-members.ts'
 import type { DoctorSettings } from './facts.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import type { ServiceFacts } from './facts-services.ts'

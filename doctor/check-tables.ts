@@ -1,4 +1,4 @@
-import { SINK_TABLE_PRIVILEGES } from '../sink-worker/sink-role.ts'
+import { SINK_TABLE_PRIVILEGES } from '../postgres/roles.ts'
 import type { Facts } from './facts.ts'
 import type { IndexFacts, LockFacts, PostgresFacts, TableFacts } from './facts-postgres.ts'
 import { type Finding, fromLook } from './finding.ts'
@@ -145,7 +145,7 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
       check: 'indexes',
       level: 'note',
       text: `"events" has no index on ${listed(columns)}: writes are cheaper for it, queries by it read the whole table.`,
-      mend: 'If nobody meant it, make it again as sink-worker/migrations/001_events.sql does, with CONCURRENTLY.',
+      mend: 'If nobody meant it, make it again as postgres/migrations/001_events.sql does, with CONCURRENTLY.',
     })
   }
   if (findings.length > 0) return findings

@@ -1,5 +1,5 @@
-import type { GroupLook } from '../runtime/group-members.ts'
-import type { Watermarks } from '../runtime/topic-ends.ts'
+import type { GroupLook } from '../kafka/group-members.ts'
+import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { Look } from './finding.ts'
 import type { DiskFacts } from './facts-disk.ts'
 import type { KafkaFacts } from './facts-kafka.ts'

@@ -1,4 +1,4 @@
-import { kafkaErrorType, rootMessage } from '../runtime/kafka-errors.ts'
+import { kafkaErrorType, rootMessage } from '../kafka/errors.ts'
 import { describeError } from '../sink-worker/sqlstate.ts'
 import type { Look } from './finding.ts'
 

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { escapeControls } from '../runtime/escape-controls.ts'
+import { escapeControls } from '../platform/escape-controls.ts'
 import { CHECKS, type Finding, type Level, worstOf } from './finding.ts'
 import { plural } from './units.ts'
 

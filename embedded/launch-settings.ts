@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { dataDirSetting } from '../runtime/data-dir.ts'
-import { integer, readSettings } from '../runtime/env.ts'
+import { dataDirSetting } from '../platform/data-dir.ts'
+import { integer, readSettings } from '../platform/env.ts'
 import { isPortFree } from './ports.ts'
 import { UserError } from './user-error.ts'
 

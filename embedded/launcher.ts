@@ -1,6 +1,6 @@
 import { existsSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { migrate } from '../sink-worker/migrate.ts'
+import { migrate } from '../postgres/migrate.ts'
 import { endLeftover } from './child.ts'
 import { archiveClasses, EmbeddedKafka } from './kafka.ts'
 import { DatabaseProbe } from './database-probe.ts'
@@ -8,7 +8,7 @@ import { checkPorts, type LaunchConfig, logFile, pidFile, serviceEnv } from './l
 import { NodeService } from './node-service.ts'
 import { EmbeddedPostgres } from './postgres.ts'
 import { signal } from './process-info.ts'
-import type { Screen } from '../runtime/screen.ts'
+import type { Screen } from '../platform/screen.ts'
 import { type Observation, watchStatus } from './status-line.ts'
 import { type Service, supervise } from './supervise.ts'
 

@@ -1,11 +1,11 @@
 // `npm start`: everything on this machine, from one command.
 import { relative } from 'node:path'
-import { ConfigError } from '../runtime/env.ts'
+import { ConfigError } from '../platform/env.ts'
 import { type LaunchConfig, launchConfig, launchSettings } from './launch-settings.ts'
 import { lockDirectory } from './launcher-lock.ts'
 import { Launcher } from './launcher.ts'
-import { Screen } from '../runtime/screen.ts'
-import { onEndRequest } from '../runtime/signals.ts'
+import { Screen } from '../platform/screen.ts'
+import { onEndRequest } from '../platform/signals.ts'
 import { UserError } from './user-error.ts'
 
 const screen = new Screen(process.stdout)

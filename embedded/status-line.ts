@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { namePartitions } from '../runtime/group-members.ts'
+import { namePartitions } from '../kafka/group-members.ts'
 
 /** What the services say of themselves in /health; undefined when they do not answer. */
 export interface Observation {

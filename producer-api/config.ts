@@ -1,12 +1,7 @@
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
-import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../runtime/env.ts'
-import {
-  type KafkaConnection,
-  kafkaConfig,
-  kafkaSettings,
-  type TopicConfig,
-} from '../runtime/kafka-client.ts'
-import { LOG_LEVELS } from '../runtime/log.ts'
+import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
+import { type KafkaConnection, kafkaConfig, kafkaSettings, type TopicConfig } from '../kafka/client.ts'
+import { LOG_LEVELS } from '../platform/log.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,4 +1,4 @@
-import type { Logger } from '../runtime/log.ts'
+import type { Logger } from '../platform/log.ts'
 import type { ApiConfig } from './config.ts'
 import type { ApiService } from './service.ts'
 

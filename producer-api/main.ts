@@ -1,10 +1,10 @@
-import { createKafka } from '../runtime/kafka-client.ts'
-import { createLogger } from '../runtime/log.ts'
-import { onShutdownSignal, readConfigOrExit } from '../runtime/shutdown.ts'
+import { createKafka } from '../kafka/client.ts'
+import { createLogger } from '../platform/log.ts'
+import { onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
 import { readApiConfig, settingsHelp } from './config.ts'
 import { listen } from './listen.ts'
-import { ProduceSockets } from './produce-socket.ts'
-import { KafkaPublisher } from './publisher.ts'
+import { ProduceSockets } from '../kafka/producer/produce-socket.ts'
+import { KafkaPublisher } from '../kafka/producer/kafka-publisher.ts'
 import { createService } from './service.ts'
 
 if (process.argv.includes('--help')) {

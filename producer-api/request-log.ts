@@ -1,4 +1,4 @@
-import type { Logger } from '../runtime/log.ts'
+import type { Logger } from '../platform/log.ts'
 
 export interface RefusedRequest {
   request_id: string

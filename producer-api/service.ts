@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Logger } from '../runtime/log.ts'
+import type { Logger } from '../platform/log.ts'
 import { createApp } from './app.ts'
 import { Batcher } from './batcher.ts'
 import type { ApiConfig } from './config.ts'

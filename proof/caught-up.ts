@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
-import { createKafka } from '../runtime/kafka-client.ts'
-import { createLogger } from '../runtime/log.ts'
+import { createKafka } from '../kafka/client.ts'
+import { createLogger } from '../platform/log.ts'
 
 /** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
 export async function isCaughtUp(brokers: string[], db: Pool | ClientBase, topic: string): Promise<boolean> {

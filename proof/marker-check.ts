@@ -1,4 +1,4 @@
-import { type Fetched, markerType } from '../runtime/kafkajs-mends.ts'
+import { type Fetched, markerType } from '../kafka/patches.ts'
 
 const COMMIT = 1
 
@@ -20,7 +20,7 @@ interface PartitionCheck {
 
 /**
  * Checks which records of transactions were left out as aborted, by another rule than the one that left them out
- * (runtime/kafkajs-mends.ts, which the sink shares, goes by the broker's list of aborted transactions): a producer has
+ * (kafka/patches.ts, which the sink shares, goes by the broker's list of aborted transactions): a producer has
  * one transaction at a time, so its next marker in the partition says what became of its records before it.
  */
 export class MarkerCheck {

@@ -1,6 +1,6 @@
-import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../runtime/group-members.ts'
-import { kafkaErrorType } from '../runtime/kafka-errors.ts'
-import { sleep } from '../runtime/sleep.ts'
+import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../kafka/group-members.ts'
+import { kafkaErrorType } from '../kafka/errors.ts'
+import { sleep } from '../platform/sleep.ts'
 import type { VerifyContext } from './verify-context.ts'
 
 /** How long a group may share out its partitions before nothing is said of it. */

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
-import { onFetched } from '../runtime/kafkajs-mends.ts'
-import { sinkGroupId } from '../runtime/sink-group.ts'
+import { onFetched } from '../kafka/patches.ts'
+import { sinkGroupId } from '../kafka/sink-group.ts'
 import { MarkerCheck } from './marker-check.ts'
 import {
   describeGroup,

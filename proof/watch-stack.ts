@@ -1,6 +1,6 @@
 import type { Admin } from 'kafkajs'
-import { createKafka } from '../runtime/kafka-client.ts'
-import { createLogger } from '../runtime/log.ts'
+import { createKafka } from '../kafka/client.ts'
+import { createLogger } from '../platform/log.ts'
 import { abortable } from './abortable.ts'
 import type { DemoStack } from './demo-stack.ts'
 import type { LoadTick } from './load-thread.ts'

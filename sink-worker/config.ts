@@ -1,14 +1,9 @@
 import type { ClientConfig } from 'pg'
-import { databaseSettings, databaseUrl } from '../runtime/database-url.ts'
-import { collectProblems, ConfigError, integer, oneOf, parseSettings, text } from '../runtime/env.ts'
-import {
-  type KafkaConnection,
-  kafkaConfig,
-  kafkaSettings,
-  type TopicConfig,
-} from '../runtime/kafka-client.ts'
-import { LOG_LEVELS } from '../runtime/log.ts'
-import { groupSetting, sinkGroupId } from '../runtime/sink-group.ts'
+import { databaseSettings, databaseUrl } from '../postgres/database-url.ts'
+import { collectProblems, ConfigError, integer, oneOf, parseSettings, text } from '../platform/env.ts'
+import { type KafkaConnection, kafkaConfig, kafkaSettings, type TopicConfig } from '../kafka/client.ts'
+import { LOG_LEVELS } from '../platform/log.ts'
+import { groupSetting, sinkGroupId } from '../kafka/sink-group.ts'
 
 export const sinkSettings = {
   ...kafkaSettings,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import type { TopicIdentity } from './fence.ts'
 import type { DeadLetter } from './records.ts'
 

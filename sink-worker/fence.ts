@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { APPLICATION_NAME, type Database } from './database.ts'
+import { APPLICATION_NAME, type Database } from '../postgres/database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from './event-table.ts'
 
 /** What a transaction moves forward: one partition's offsets, from the value that it must find to the next. */

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { GroupStatus } from './group-watch.ts'
+import type { GroupStatus } from '../kafka/consumer/group-watch.ts'
 import type { WriteResult } from './write-batch.ts'
 
 /** What the sink has done since it started. The worker adds, /health and /metrics read. */

@@ -1,5 +1,5 @@
-import type { Watermarks } from '../runtime/topic-ends.ts'
-import type { Database } from './database.ts'
+import type { Watermarks } from '../kafka/topic-ends.ts'
+import type { Database } from '../postgres/database.ts'
 import type { TopicIdentity } from './fence.ts'
 
 /** All that it takes to look, also without being a sink. */

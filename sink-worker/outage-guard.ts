@@ -1,5 +1,5 @@
-import type { Logger } from '../runtime/log.ts'
-import { sleep } from '../runtime/sleep.ts'
+import type { Logger } from '../platform/log.ts'
+import { sleep } from '../platform/sleep.ts'
 import type { SinkCounters } from './metrics.ts'
 import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from './outage.ts'
 import { classifyError, describeError, sqlstateOf } from './sqlstate.ts'

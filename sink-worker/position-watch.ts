@@ -1,4 +1,4 @@
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import { readOffsets } from './offsets.ts'
 import type { TopicIdentity } from './fence.ts'
 import type { PartitionState } from './partition.ts'

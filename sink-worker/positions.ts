@@ -1,6 +1,6 @@
-import type { Logger } from '../runtime/log.ts'
-import type { Watermarks } from '../runtime/topic-ends.ts'
-import type { Database } from './database.ts'
+import type { Logger } from '../platform/log.ts'
+import type { Watermarks } from '../kafka/topic-ends.ts'
+import type { Database } from '../postgres/database.ts'
 import type { TopicIdentity } from './fence.ts'
 import {
   decideStart,

@@ -1,9 +1,9 @@
-import type { Watermarks } from '../runtime/topic-ends.ts'
+import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { KafkaRecord } from './records.ts'
 
 /*
  * What the sink's core needs of a Kafka client. Membership of the group only says who works on what; correctness
- * lives in PostgreSQL. Implemented in consumer.ts.
+ * lives in PostgreSQL. Implemented in kafka-record-source.ts.
  */
 
 /** Records of one partition, as fetched at one time. */

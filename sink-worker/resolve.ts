@@ -1,4 +1,4 @@
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import type { TopicIdentity } from './fence.ts'
 import { lastRecordIsAnother, lastRecordIsGone, readOffsets } from './offsets.ts'
 import { digestOf } from './partition.ts'

@@ -1,4 +1,4 @@
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import { encodeCopy } from './encode-copy.ts'
 import { EVENT_COLUMNS } from './event-table.ts'
 import type { DeadLetter, DecodedRow } from './records.ts'

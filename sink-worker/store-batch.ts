@@ -1,7 +1,7 @@
 import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
 import { countRecords, cutRequest } from './cut-request.ts'
 import { TooManyRefusedError } from './bisect.ts'
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import { readAgain } from './decode-record.ts'
 import { FenceLostError, type Slice, type TopicIdentity } from './fence.ts'
 import { classifyError, isTimeout } from './sqlstate.ts'

@@ -1,16 +1,16 @@
 /**
- * START HERE. One batch's story: fetched (consumer.ts) -> placed against the partition's position (partition.ts) ->
+ * START HERE. One batch's story: fetched (kafka-record-source.ts) -> placed against the partition's position (partition.ts) ->
  * decoded (decode-record.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts) ->
  * answered to the source. Whatever goes wrong has one way back: stop fetching, wait, read the offsets in PostgreSQL
  * again, seek there, go on.
  *
  * The worker owns the positions of its partitions; nothing else changes them.
  */
-import type { Logger } from '../runtime/log.ts'
-import { sleep } from '../runtime/sleep.ts'
-import type { Watermarks } from '../runtime/topic-ends.ts'
+import type { Logger } from '../platform/log.ts'
+import { sleep } from '../platform/sleep.ts'
+import type { Watermarks } from '../kafka/topic-ends.ts'
 import { countTransaction, type SinkCounters } from './metrics.ts'
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import { decodeRecords } from './decode-record.ts'
 import type { TopicIdentity } from './fence.ts'
 import { wasSeenBefore } from './offsets.ts'

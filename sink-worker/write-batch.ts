@@ -1,5 +1,5 @@
 import { type Attempt, storeBySplitting, TooManyRefusedError } from './bisect.ts'
-import type { Database } from './database.ts'
+import type { Database } from '../postgres/database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { encodeCopy } from './encode-copy.ts'
 import { EVENT_COLUMNS } from './event-table.ts'

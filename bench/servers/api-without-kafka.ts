@@ -2,7 +2,7 @@
 import { readApiConfig } from '../../producer-api/config.ts'
 import { listen } from '../../producer-api/listen.ts'
 import { createService } from '../../producer-api/service.ts'
-import { createLogger } from '../../runtime/log.ts'
+import { createLogger } from '../../platform/log.ts'
 
 const partitions = [0, 1, 2, 3]
 const config = readApiConfig(process.env)

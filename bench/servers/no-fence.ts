@@ -1,5 +1,5 @@
 // In the place of sink-worker/fence.ts: a plain transaction.
-import type { Database } from '../../sink-worker/database.ts'
+import type { Database } from '../../postgres/database.ts'
 
 export class FenceLostError extends Error {}
 

@@ -3,7 +3,7 @@ import { after, afterEach, before, beforeEach, test, type TestContext } from 'no
 import kafkajs, { type Admin } from 'kafkajs'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
-import { migrate } from '../../sink-worker/migrate.ts'
+import { migrate } from '../../postgres/migrate.ts'
 import { alarms, diagnose, type Diagnosis, textOf } from '../support/diagnosis.ts'
 import { kafkaClient, record, transactionalProducer, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { sinkGroupId } from '../../runtime/sink-group.ts'
+import { sinkGroupId } from '../../kafka/sink-group.ts'
 import { alarms, textOf } from '../support/diagnosis.ts'
 import { leavingOut, membersOf, settled } from '../support/group-members.ts'
 import { metricOf } from '../support/metrics.ts'

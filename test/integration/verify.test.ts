@@ -13,7 +13,7 @@ import { v5 as uuidV5 } from 'uuid'
 import { type Backend, startBackend } from '../../proof/backends.ts'
 import { eventOf, openRun } from '../../proof/events.ts'
 import { type Finding, type Verdict, verify, type VerifyOptions } from '../../proof/verify.ts'
-import { migrate } from '../../sink-worker/migrate.ts'
+import { migrate } from '../../postgres/migrate.ts'
 import { until } from '../support/until.ts'
 
 const topic = 'verify-test'

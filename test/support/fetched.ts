@@ -1,4 +1,4 @@
-import type { FetchedMessage } from '../../runtime/kafkajs-mends.ts'
+import type { FetchedMessage } from '../../kafka/patches.ts'
 
 /** A record of a producer's transaction, as kafkajs decodes it. */
 export function transactional(offset: number, producerId: string): FetchedMessage {

@@ -1,6 +1,6 @@
 import kafkajs, { type Consumer, type PartitionAssigner } from 'kafkajs'
-import { toGroupLook } from '../../runtime/group-description.ts'
-import type { GroupMember } from '../../runtime/group-members.ts'
+import { toGroupLook } from '../../kafka/group-description.ts'
+import type { GroupMember } from '../../kafka/group-members.ts'
 import { kafkaClient } from './records.ts'
 import { withAdmin } from './topic.ts'
 import { until } from './until.ts'

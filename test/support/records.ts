@@ -1,6 +1,6 @@
 import { type Kafka as KafkaClient, type Message, type Producer } from 'kafkajs'
 import kafkajs from 'kafkajs'
-import { sinkGroupId } from '../../runtime/sink-group.ts'
+import { sinkGroupId } from '../../kafka/sink-group.ts'
 
 /** A plain Kafka client, as another producer would have it; `clientId` if it matters what it calls itself. */
 export function kafkaClient(bootstrapServers: string, clientId = 'another'): KafkaClient {

@@ -5,7 +5,7 @@ import { Client } from 'pg'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../proof/pipeline.ts'
 import { type Verdict, verify } from '../../proof/verify.ts'
-import { migrate } from '../../sink-worker/migrate.ts'
+import { migrate } from '../../postgres/migrate.ts'
 import { diagnose, type Diagnosis } from './diagnosis.ts'
 import { joinGroup } from './group-members.ts'
 

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { parse } from 'yaml'
 import { NODE_FLAGS } from '../../embedded/node-service.ts'
 import { apiSettings } from '../../producer-api/config.ts'
-import { sinkGrants } from '../../sink-worker/sink-role.ts'
+import { sinkGrants } from '../../postgres/roles.ts'
 import { sinkSettings } from '../../sink-worker/config.ts'
 
 /* What docker-compose.yml, the Dockerfile, package.json and the README say twice. */

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { apiSettings, readApiConfig, settingsHelp } from '../../../producer-api/config.ts'
-import { ConfigError } from '../../../runtime/env.ts'
+import { ConfigError } from '../../../platform/env.ts'
 
 function problemsOf(env: NodeJS.ProcessEnv): string[] {
   try {

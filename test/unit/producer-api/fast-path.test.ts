@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { readApiConfig } from '../../../producer-api/config.ts'
 import { PublishError } from '../../../producer-api/delivery.ts'
 import { createService } from '../../../producer-api/service.ts'
-import { createLogger } from '../../../runtime/log.ts'
+import { createLogger } from '../../../platform/log.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789a'
 const event = (n: number, user = '1'): string =>

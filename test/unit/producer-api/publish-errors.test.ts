@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'node:test'
 import { PublishError } from '../../../producer-api/delivery.ts'
-import { classifySendError } from '../../../producer-api/publish-errors.ts'
-import { kafkaErrorType, rootMessage } from '../../../runtime/kafka-errors.ts'
+import { classifySendError } from '../../../kafka/producer/publish-errors.ts'
+import { kafkaErrorType, rootMessage } from '../../../kafka/errors.ts'
 
 const require = createRequire(import.meta.url)
 interface ErrorClass {

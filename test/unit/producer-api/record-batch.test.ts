@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { crc32c, encodeRecordBatch } from '../../../producer-api/record-batch.ts'
+import { crc32c, encodeRecordBatch } from '../../../kafka/producer/record-batch.ts'
 import { recordsOf } from '../../support/records-of.ts'
 
 const require = createRequire(import.meta.url)

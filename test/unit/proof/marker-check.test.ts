@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MarkerCheck } from '../../../proof/marker-check.ts'
-import type { FetchedMessage } from '../../../runtime/kafkajs-mends.ts'
+import type { FetchedMessage } from '../../../kafka/patches.ts'
 import { marker, transactional } from '../../support/fetched.ts'
 
 const hidden = (message: FetchedMessage): FetchedMessage => ({ ...message, isControlRecord: true })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { emptyVerdict, type Verdict } from '../../../proof/verdict.ts'
 import type { VerifyContext } from '../../../proof/verify-context.ts'
 import { noteUnreadPartitions } from '../../../proof/verify-group.ts'
-import type { GroupLook } from '../../../runtime/group-members.ts'
+import type { GroupLook } from '../../../kafka/group-members.ts'
 
 /** What the verdict says of records not yet read, by partition, and a group of which each look gives the next of these. */
 async function verdictOf(waiting: [number, number][], ...found: (GroupLook | Error)[]): Promise<Verdict> {

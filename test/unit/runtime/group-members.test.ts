@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { toGroupLook } from '../../../runtime/group-description.ts'
-import { type GroupMember, judgeGroup, namePartitions, nameReaders } from '../../../runtime/group-members.ts'
-import { sinkGroupId } from '../../../runtime/sink-group.ts'
+import { toGroupLook } from '../../../kafka/group-description.ts'
+import { type GroupMember, judgeGroup, namePartitions, nameReaders } from '../../../kafka/group-members.ts'
+import { sinkGroupId } from '../../../kafka/sink-group.ts'
 
 const ALL = [0, 1, 2, 3]
 

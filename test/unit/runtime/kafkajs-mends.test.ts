@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hideAborted } from '../../../runtime/kafkajs-mends.ts'
+import { hideAborted } from '../../../kafka/patches.ts'
 import { marker, transactional } from '../../support/fetched.ts'
 
 /* What a real broker shows of the mends is in test/abuse/sink-transactions.test.ts. */

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { test } from 'node:test'
 
-const MODULE = new URL('../../../runtime/log.ts', import.meta.url).href
+const MODULE = new URL('../../../platform/log.ts', import.meta.url).href
 /** Logs more than a pipe holds, in two turns of the event loop, and exits with 7. */
 const PROGRAM = `
 const { createLogger } = await import('${MODULE}')

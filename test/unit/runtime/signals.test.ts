@@ -5,8 +5,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { npmOf } from '../../../runtime/npm.ts'
-import { EndRequests, SAME_REQUEST_MS } from '../../../runtime/signals.ts'
+import { npmOf } from '../../../platform/npm.ts'
+import { EndRequests, SAME_REQUEST_MS } from '../../../platform/signals.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -100,7 +100,7 @@ test('npm is known to the process that it started, not to the children of that',
   assert.equal(npmOf('', 0), undefined)
 })
 
-test('nothing but runtime/signals.ts listens to signals', () => {
+test('nothing but platform/signals.ts listens to signals', () => {
   // Events of a process are named where they are listened to; a name that is not there could be a signal's.
   const listens = /\bprocess\s*\.\s*(?:on|once|addListener|prepend(?:Once)?Listener)\(\s*(?!'(?!SIG))/
   const source = /\.(?:[cm]?[jt]s)$/
@@ -110,7 +110,7 @@ test('nothing but runtime/signals.ts listens to signals', () => {
   assert.ok(files.length > 300)
   assert.deepEqual(
     files.filter((file) => listens.test(readFileSync(join(root, file), 'utf8'))),
-    ['runtime/signals.ts'],
+    ['platform/signals.ts'],
   )
 })
 

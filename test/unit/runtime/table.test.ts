@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatTable } from '../../../runtime/table.ts'
-import { escapeControls } from '../../../runtime/escape-controls.ts'
+import { formatTable } from '../../../platform/table.ts'
+import { escapeControls } from '../../../platform/escape-controls.ts'
 
 test('no control character of C0 or C1, and none that turns the writing round, reaches a terminal', () => {
   for (let code = 0; code <= 0xffff; code++) {

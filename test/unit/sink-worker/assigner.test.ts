@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import kafkajs, { type Cluster, type GroupMember, type Logger, PartitionAssigners } from 'kafkajs'
-import { shareOut, subscribersOnly } from '../../../sink-worker/assigner.ts'
+import { shareOut, subscribersOnly } from '../../../kafka/consumer/assigner.ts'
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError } from '../../../runtime/env.ts'
+import { ConfigError } from '../../../platform/env.ts'
 import { readSinkConfig } from '../../../sink-worker/config.ts'
 
 function problems(env: NodeJS.ProcessEnv): string[] {

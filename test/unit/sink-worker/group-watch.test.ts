@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { GroupLook, GroupMember } from '../../../runtime/group-members.ts'
-import { createLogger } from '../../../runtime/log.ts'
+import type { GroupLook, GroupMember } from '../../../kafka/group-members.ts'
+import { createLogger } from '../../../platform/log.ts'
 import {
   explainFailure,
   GroupWatch,
   type LookAtGroup,
   OtherTopicError,
-} from '../../../sink-worker/group-watch.ts'
+} from '../../../kafka/consumer/group-watch.ts'
 import { classifyError } from '../../../sink-worker/sqlstate.ts'
 import { until } from '../../support/until.ts'
 

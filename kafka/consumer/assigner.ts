@@ -1,5 +1,5 @@
 import kafkajs, { type PartitionAssigner } from 'kafkajs'
-import { topicsOf } from '../runtime/group-description.ts'
+import { topicsOf } from '../group-description.ts'
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { type Admin, type ISocketFactory, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
-import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from './env.ts'
-import { kafkaErrorType } from './kafka-errors.ts'
-import type { Logger } from './log.ts'
+import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from '../platform/env.ts'
+import { kafkaErrorType } from './errors.ts'
+import type { Logger } from '../platform/log.ts'
 import './codecs.ts'
-import './kafkajs-mends.ts'
+import './patches.ts'
 
 /** The settings with which both services reach Kafka. */
 export const kafkaSettings = {

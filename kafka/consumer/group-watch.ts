@@ -1,7 +1,7 @@
-import { type GroupJudgement, type GroupLook, judgeGroup, nameReaders } from '../runtime/group-members.ts'
-import { causeChain, kafkaErrorType } from '../runtime/kafka-errors.ts'
-import type { Logger } from '../runtime/log.ts'
-import { sleep } from '../runtime/sleep.ts'
+import { type GroupJudgement, type GroupLook, judgeGroup, nameReaders } from '../group-members.ts'
+import { causeChain, kafkaErrorType } from '../errors.ts'
+import type { Logger } from '../../platform/log.ts'
+import { sleep } from '../../platform/sleep.ts'
 
 const LOOK_AFTER_MS = 10_000
 const LOOK_AGAIN_MS = 1_000

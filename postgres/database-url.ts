@@ -1,4 +1,4 @@
-import { ConfigError, parseSettings, secret } from './env.ts'
+import { ConfigError, parseSettings, secret } from '../platform/env.ts'
 
 export const databaseSettings = {
   DATABASE_URL: secret(

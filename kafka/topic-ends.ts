@@ -1,5 +1,5 @@
 import type { Admin } from 'kafkajs'
-import { pastOpenTransactions } from './kafkajs-mends.ts'
+import { pastOpenTransactions } from './patches.ts'
 
 /** What Kafka holds of a partition. */
 export interface Watermarks {

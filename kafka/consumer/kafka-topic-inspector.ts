@@ -1,13 +1,8 @@
 import kafkajs, { type Admin, type Kafka } from 'kafkajs'
-import {
-  createKafka,
-  createTopicIfMissing,
-  type KafkaConnection,
-  type TopicConfig,
-} from '../runtime/kafka-client.ts'
-import type { Logger } from '../runtime/log.ts'
-import { fetchTopicEnds } from '../runtime/topic-ends.ts'
-import type { TopicDescription, TopicInspector } from './record-source.ts'
+import { createKafka, createTopicIfMissing, type KafkaConnection, type TopicConfig } from '../client.ts'
+import type { Logger } from '../../platform/log.ts'
+import { fetchTopicEnds } from '../topic-ends.ts'
+import type { TopicDescription, TopicInspector } from '../../sink-worker/record-source.ts'
 
 /**
  * Looks at the topic through a connection of its own, opened for each look: a standing one would double what kafkajs

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { roleStatement, sinkGrants, type SinkRole } from './sink-role.ts'
+import { roleStatement, sinkGrants, type SinkRole } from './roles.ts'
 
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 /** Any fixed number does: it only keeps two migrators apart. */

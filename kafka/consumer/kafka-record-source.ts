@@ -1,9 +1,9 @@
 import type { Cluster, Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
-import { toGroupLook } from '../runtime/group-description.ts'
-import { createKafka, type KafkaConnection } from '../runtime/kafka-client.ts'
-import { NO_HEADERS, onFetched } from '../runtime/kafkajs-mends.ts'
-import type { Logger } from '../runtime/log.ts'
-import { sleep } from '../runtime/sleep.ts'
+import { toGroupLook } from '../group-description.ts'
+import { createKafka, type KafkaConnection } from '../client.ts'
+import { NO_HEADERS, onFetched } from '../patches.ts'
+import type { Logger } from '../../platform/log.ts'
+import { sleep } from '../../platform/sleep.ts'
 import { subscribersOnly } from './assigner.ts'
 import {
   explainFailure,
@@ -12,9 +12,14 @@ import {
   type LookAtGroup,
   OtherTopicError,
 } from './group-watch.ts'
-import { probeDelayMs } from './outage.ts'
-import type { EmptyRange, RecordBatch, RecordSource, SourceListener } from './record-source.ts'
-import type { KafkaRecord } from './records.ts'
+import { probeDelayMs } from '../../sink-worker/outage.ts'
+import type {
+  EmptyRange,
+  RecordBatch,
+  RecordSource,
+  SourceListener,
+} from '../../sink-worker/record-source.ts'
+import type { KafkaRecord } from '../../sink-worker/records.ts'
 
 export interface ConsumerOptions {
   connection: KafkaConnection

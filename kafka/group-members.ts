@@ -1,4 +1,4 @@
-import { escapeControls } from './escape-controls.ts'
+import { escapeControls } from '../platform/escape-controls.ts'
 
 /*
  * Who reads what in a consumer group. Kafka lets members with different topics into one group, and a leader may give a

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
-import { createKafka, type KafkaConnection } from './kafka-client.ts'
-import type { Logger } from './log.ts'
+import { createKafka, type KafkaConnection } from './client.ts'
+import type { Logger } from '../platform/log.ts'
 
 export interface SingleRecord {
   value: Buffer | null

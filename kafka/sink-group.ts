@@ -1,4 +1,4 @@
-import { optionalText, type Setting } from './env.ts'
+import { optionalText, type Setting } from '../platform/env.ts'
 
 const PREFIX = 'firehose-sink-'
 
