@@ -1,6 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs'
-import { encodeRecord, receivedAt } from '../producer-api/encode-record.ts'
-import { parseEvent } from '../producer-api/parse-event.ts'
+import { encodeRecord, receivedAt } from '../event/record/encode.ts'
+import { parseEvent } from '../producer-api/intake/parse-body.ts'
 import { eventOf, openRun } from '../proof/events.ts'
 import type { Pipeline } from '../proof/pipeline.ts'
 

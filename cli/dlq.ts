@@ -3,7 +3,7 @@ import { countLetters, listLetters, readHistory, readLetter, readPage } from '..
 import { readConfigOrExit } from '../platform/shutdown.ts'
 import { readSinkConfig, type SinkConfig } from '../sink-worker/config.ts'
 import { Database } from '../postgres/database.ts'
-import { describeError, sqlstateOf } from '../sink-worker/sqlstate.ts'
+import { describeError, sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 import { parseArgsOrExit } from './args.ts'
 import { discardCommand, replayCommand } from './dlq-change.ts'
 import * as text from './dlq-text.ts'

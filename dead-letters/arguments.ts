@@ -1,6 +1,6 @@
 import type { ParseArgsConfig } from 'node:util'
 import { canonicalTimestamp } from '../event/timestamp.ts'
-import type { DeadReason } from '../sink-worker/records.ts'
+import type { DeadReason } from '../event/record/decoded.ts'
 import { type LetterState, PROSPECTS } from './letter.ts'
 import type { Selection } from './select.ts'
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
-import { decodeRecord, RECORD_NAMESPACE } from '../sink-worker/decode-record.ts'
-import type { DeadLetter, DecodedRow, EventRow, KafkaRecord } from '../sink-worker/records.ts'
-import { originalClusterId } from '../sink-worker/resolve.ts'
-import type { RoadOutcome } from '../sink-worker/write-batch.ts'
+import { decodeRecord, RECORD_NAMESPACE } from '../event/record/decode.ts'
+import type { DeadLetter, DecodedRow, EventRow, KafkaRecord } from '../event/record/decoded.ts'
+import { originalClusterId } from '../sink-worker/positions/resolve.ts'
+import type { RoadOutcome } from '../sink-worker/store/write-batch.ts'
 import type { Letter, LetterKey, ReplayOutcome } from './letter.ts'
 
 /*

@@ -1,5 +1,5 @@
 import type { Database } from '../postgres/database.ts'
-import { commit } from '../sink-worker/fence.ts'
+import { commit } from '../sink-worker/store/fence.ts'
 import type { LetterKey } from './letter.ts'
 import { moveLetters, readPage, takeHeads, writeHistory } from './letters.ts'
 import type { Selection } from './select.ts'

@@ -1,11 +1,11 @@
-import type { DeadReason } from '../sink-worker/records.ts'
+import type { DeadReason } from '../event/record/decoded.ts'
 
 /** What was decided about a dead letter so far: dead_letters.state. */
 export type LetterState = 'open' | 'replayed' | 'discarded'
 
 /** Where the record of a dead letter lies, within its topic: the key of dead_letters. */
 export interface LetterKey {
-  /** As dead_letters has it: of an earlier topic with " until <time>" behind (see sink-worker/resolve.ts). */
+  /** As dead_letters has it: of an earlier topic with " until <time>" behind (see sink-worker/positions/resolve.ts). */
   clusterId: string
   partition: number
   offset: bigint

@@ -4,10 +4,10 @@
  * writes the history. A letter is `replayed` exactly when its row is there, wherever the replay is cut off.
  */
 import type { Database } from '../postgres/database.ts'
-import { commit, openFencedTransaction } from '../sink-worker/fence.ts'
-import type { DecodedRow, KafkaRecord } from '../sink-worker/records.ts'
-import { classifyError } from '../sink-worker/sqlstate.ts'
-import { splitRoad } from '../sink-worker/write-batch.ts'
+import { commit, openFencedTransaction } from '../sink-worker/store/fence.ts'
+import type { DecodedRow, KafkaRecord } from '../event/record/decoded.ts'
+import { classifyError } from '../sink-worker/outage/sqlstate.ts'
+import { splitRoad } from '../sink-worker/store/write-batch.ts'
 import { type Fetched, newEventId, outcomesOf, readLetterRow } from './decide.ts'
 import type { Letter, LetterKey, LetterState, ReplayOutcome } from './letter.ts'
 import { moveLetters, type PageItem, readPage, takeLetters, writeHistory } from './letters.ts'

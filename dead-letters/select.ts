@@ -1,4 +1,4 @@
-import type { DeadReason } from '../sink-worker/records.ts'
+import type { DeadReason } from '../event/record/decoded.ts'
 import type { LetterKey, LetterState } from './letter.ts'
 
 /** Which dead letters of a topic a command is about. What is empty or undefined does not narrow. */

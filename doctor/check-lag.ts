@@ -1,4 +1,4 @@
-import { decidePosition } from '../sink-worker/positions.ts'
+import { decidePosition } from '../sink-worker/positions/positions.ts'
 import type { Between, Facts, Progress } from './facts.ts'
 import { type Finding, fromLook } from './finding.ts'
 import { duration, listed, plural } from './units.ts'

@@ -1,5 +1,5 @@
 import { kafkaErrorType, rootMessage } from '../kafka/errors.ts'
-import { describeError } from '../sink-worker/sqlstate.ts'
+import { describeError } from '../sink-worker/outage/sqlstate.ts'
 import type { Look } from './finding.ts'
 
 /** Never rejects: what failed says why, in one line. */

@@ -2,7 +2,7 @@
  * The usual texts of an event's fields, told by their bytes: making a string of them first costs more than the look.
  * What is refused here may be as good in another form: fields.ts and timestamp.ts are the general way.
  */
-import { DIGIT_VALUE, NO_DIGIT, skipDigits } from './json-tokens.ts'
+import { DIGIT_VALUE, NO_DIGIT, skipDigits } from './json/tokens.ts'
 import { DAYS_IN_MONTH } from './timestamp.ts'
 
 export const UUID_BYTES = 36

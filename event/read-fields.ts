@@ -1,6 +1,6 @@
 /** The fields of an event in scanned JSON text: which member is which, and its canonical text. Used by both services. */
 import { canonicalUserId, canonicalUuid } from './fields.ts'
-import { type JsonScan, KIND_NUMBER, KIND_STRING } from './json-scan.ts'
+import { type JsonScan, KIND_NUMBER, KIND_STRING } from './json/scan-result.ts'
 import { canonicalTimestamp } from './timestamp.ts'
 
 export const FIELD_UNKNOWN = -1

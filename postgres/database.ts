@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { CHUNK_BYTES } from '../sink-worker/encode-copy.ts'
+import { CHUNK_BYTES } from '../sink-worker/store/encode-copy.ts'
 
 /** Sessions of the sink carry this name: a frozen rival is told by it. */
 export const APPLICATION_NAME = 'firehose-sink'

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
-import type { Batcher } from './batcher.ts'
+import type { Batcher } from './delivery/batcher.ts'
 import { type ApiStats, LATENCY_BUCKETS_S } from './stats.ts'
 
 export interface MetricSources {

@@ -1,5 +1,5 @@
-import type { NotAcceptedReason } from './delivery.ts'
-import type { ProblemKind } from './problem.ts'
+import type { NotAcceptedReason } from './delivery/publisher.ts'
+import type { ProblemKind } from './http/problem.ts'
 
 /** Why events were not accepted; the values of a metric's label. */
 export type RejectReason = ProblemKind | NotAcceptedReason | 'aborted'

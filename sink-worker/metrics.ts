@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { GroupStatus } from '../kafka/consumer/group-watch.ts'
-import type { WriteResult } from './write-batch.ts'
+import type { WriteResult } from './store/write-batch.ts'
 
 /** What the sink has done since it started. The worker adds, /health and /metrics read. */
 export interface SinkCounters {

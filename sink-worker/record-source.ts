@@ -1,5 +1,5 @@
 import type { Watermarks } from '../kafka/topic-ends.ts'
-import type { KafkaRecord } from './records.ts'
+import type { KafkaRecord } from '../event/record/decoded.ts'
 
 /*
  * What the sink's core needs of a Kafka client. Membership of the group only says who works on what; correctness

@@ -1,5 +1,5 @@
-import type { Breaker } from './outage.ts'
-import type { PartitionState } from './partition.ts'
+import type { Breaker } from './outage/outage.ts'
+import type { PartitionState } from './positions/partition.ts'
 
 /** What /health says of the worker. Pure. */
 export function statusOf(

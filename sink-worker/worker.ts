@@ -1,6 +1,6 @@
 /**
  * START HERE. One batch's story: fetched (kafka-record-source.ts) -> placed against the partition's position (partition.ts) ->
- * decoded (decode-record.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts) ->
+ * decoded (decode.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts) ->
  * answered to the source. Whatever goes wrong has one way back: stop fetching, wait, read the offsets in PostgreSQL
  * again, seek there, go on.
  *
@@ -11,14 +11,21 @@ import { sleep } from '../platform/sleep.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from '../postgres/database.ts'
-import { decodeRecords } from './decode-record.ts'
-import type { TopicIdentity } from './fence.ts'
-import { wasSeenBefore } from './offsets.ts'
-import { OutageGuard } from './outage-guard.ts'
-import { type Part, toRequest } from './part.ts'
-import { type PartitionState, place } from './partition.ts'
-import { PositionWatch } from './position-watch.ts'
-import { readSurePositions, showEnds, showLag, tellExpired, tellNews, watermarksOf } from './positions.ts'
+import { decodeRecords } from '../event/record/decode.ts'
+import type { TopicIdentity } from './store/fence.ts'
+import { wasSeenBefore } from './positions/offsets.ts'
+import { OutageGuard } from './outage/outage-guard.ts'
+import { type Part, toRequest } from './store/part.ts'
+import { type PartitionState, place } from './positions/partition.ts'
+import { PositionWatch } from './positions/position-watch.ts'
+import {
+  readSurePositions,
+  showEnds,
+  showLag,
+  tellExpired,
+  tellNews,
+  watermarksOf,
+} from './positions/positions.ts'
 import type {
   EmptyRange,
   RecordBatch,
@@ -27,11 +34,11 @@ import type {
   Taken,
   TopicInspector,
 } from './record-source.ts'
-import type { KafkaRecord } from './records.ts'
+import type { KafkaRecord } from '../event/record/decoded.ts'
 import { statusOf } from './status.ts'
-import { BatchStore, type StoredPart } from './store-batch.ts'
-import { TransactionQueue } from './transaction-queue.ts'
-import type { WriteRequest } from './write-batch.ts'
+import { BatchStore, type StoredPart } from './store/store-batch.ts'
+import { TransactionQueue } from './store/transaction-queue.ts'
+import type { WriteRequest } from './store/write-batch.ts'
 
 export interface WorkerParts {
   source: RecordSource

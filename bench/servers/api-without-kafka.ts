@@ -1,6 +1,6 @@
 // The API with a publisher that resolves at once: what the road costs without kafkajs and the broker.
 import { readApiConfig } from '../../producer-api/config.ts'
-import { listen } from '../../producer-api/listen.ts'
+import { listen } from '../../producer-api/http/listen.ts'
 import { createService } from '../../producer-api/service.ts'
 import { createLogger } from '../../platform/log.ts'
 

@@ -1,4 +1,4 @@
-// In the place of sink-worker/position-watch.ts: looks at nothing.
+// In the place of sink-worker/positions/position-watch.ts: looks at nothing.
 export class PositionWatch {
   watch(): void {}
   stop(): void {}

@@ -12,14 +12,14 @@ import {
   type LookAtGroup,
   OtherTopicError,
 } from './group-watch.ts'
-import { probeDelayMs } from '../../sink-worker/outage.ts'
+import { probeDelayMs } from '../../sink-worker/outage/outage.ts'
 import type {
   EmptyRange,
   RecordBatch,
   RecordSource,
   SourceListener,
 } from '../../sink-worker/record-source.ts'
-import type { KafkaRecord } from '../../sink-worker/records.ts'
+import type { KafkaRecord } from '../../event/record/decoded.ts'
 
 export interface ConsumerOptions {
   connection: KafkaConnection

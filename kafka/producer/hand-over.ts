@@ -1,5 +1,5 @@
 import type { Message } from 'kafkajs'
-import { eachRecord, type Records } from '../../producer-api/records.ts'
+import { eachRecord, type Records } from '../../event/record/records.ts'
 
 /** The records of one send, as they are handed to kafkajs. */
 interface Handed {

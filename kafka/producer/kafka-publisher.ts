@@ -2,11 +2,11 @@ import type { ICustomPartitioner, Kafka, PartitionMetadata, Producer, RecordMeta
 import { createTopicIfMissing, type TopicConfig } from '../client.ts'
 import { kafkaErrorType, rootMessage } from '../errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { type Publisher, PublishError } from '../../producer-api/delivery.ts'
+import { type Publisher, PublishError } from '../../producer-api/delivery/publisher.ts'
 import { asMessages, type HandOver } from './hand-over.ts'
 import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
-import type { Records } from '../../producer-api/records.ts'
+import type { Records } from '../../event/record/records.ts'
 
 /** The broker answers within this or with REQUEST_TIMED_OUT; below the client's own limit for a request (6 s). */
 const BROKER_TIMEOUT_MS = 5_000

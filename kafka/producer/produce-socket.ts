@@ -13,7 +13,7 @@ import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
 import type { HandOver } from './hand-over.ts'
 import { COUNT_AT, encodeRecordBatch, HEADER_BYTES } from './record-batch.ts'
-import type { Records } from '../../producer-api/records.ts'
+import type { Records } from '../../event/record/records.ts'
 
 const KEEP_ALIVE_MS = 60_000
 /** https://kafka.apache.org/protocol#The_Messages_Produce */

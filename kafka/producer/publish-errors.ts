@@ -1,5 +1,5 @@
 import { causeChain } from '../errors.ts'
-import { PublishError } from '../../producer-api/delivery.ts'
+import { PublishError } from '../../producer-api/delivery/publisher.ts'
 
 /** The broker, or the topic's settings, will not take these bytes however often they come. */
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])

@@ -1,6 +1,6 @@
 /** Kafka's record batch, format v2, uncompressed (https://kafka.apache.org/documentation/#recordbatch). */
 
-import type { Records } from '../../producer-api/records.ts'
+import type { Records } from '../../event/record/records.ts'
 
 /** From the base offset to the number of records. */
 export const HEADER_BYTES = 61

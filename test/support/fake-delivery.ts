@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
-import { Batcher, type BatcherOptions } from '../../producer-api/batcher.ts'
-import { type Clock, type Outcome, PublishError, type Publisher } from '../../producer-api/delivery.ts'
-import type { Records } from '../../producer-api/records.ts'
+import { Batcher, type BatcherOptions } from '../../producer-api/delivery/batcher.ts'
+import {
+  type Clock,
+  type Outcome,
+  PublishError,
+  type Publisher,
+} from '../../producer-api/delivery/publisher.ts'
+import type { Records } from '../../event/record/records.ts'
 import { recordsOf } from './records-of.ts'
 
 export class FakeClock implements Clock {

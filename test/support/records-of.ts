@@ -1,4 +1,4 @@
-import type { Records } from '../../producer-api/records.ts'
+import type { Records } from '../../event/record/records.ts'
 
 /** These values as the records of one request. */
 export function recordsOf(...values: Uint8Array[]): Records {

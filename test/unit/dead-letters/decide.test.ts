@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { newEventId, outcomesOf, readLetterRow } from '../../../dead-letters/decide.ts'
 import type { Letter } from '../../../dead-letters/letter.ts'
-import { decodeRecord } from '../../../sink-worker/decode-record.ts'
-import type { DeadLetter, DecodedRow } from '../../../sink-worker/records.ts'
+import { decodeRecord } from '../../../event/record/decode.ts'
+import type { DeadLetter, DecodedRow } from '../../../event/record/decoded.ts'
 import { idOf, record } from '../../support/records.ts'
 
 const key = { clusterId: 'cluster-1', partition: 3, offset: 17n }

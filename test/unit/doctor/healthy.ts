@@ -3,7 +3,7 @@ import type { KafkaFacts } from '../../../doctor/facts-kafka.ts'
 import type { PostgresFacts, ServerFacts } from '../../../doctor/facts-postgres.ts'
 import type { Look } from '../../../doctor/finding.ts'
 import type { GroupMember } from '../../../kafka/group-members.ts'
-import { EVENT_COLUMN_TYPES } from '../../../sink-worker/event-table.ts'
+import { EVENT_COLUMN_TYPES } from '../../../sink-worker/store/event-table.ts'
 
 /** What a well three-broker installation looks like; each test breaks one thing of it. */
 export function healthy(): Facts {

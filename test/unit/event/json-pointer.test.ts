@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { pointersAt, pointerSegment } from '../../../event/json-pointer.ts'
+import { pointersAt, pointerSegment } from '../../../event/json/pointer.ts'
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 

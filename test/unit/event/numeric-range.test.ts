@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { numericHolds } from '../../../event/numeric-range.ts'
+import { numericHolds } from '../../../event/json/numeric-range.ts'
 
 const nines = (n: number): string => '9'.repeat(n)
 

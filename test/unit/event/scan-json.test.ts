@@ -8,9 +8,9 @@ import {
   KIND_NUMBER,
   KIND_OBJECT,
   KIND_STRING,
-} from '../../../event/json-scan.ts'
+} from '../../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS } from '../../../event/limits.ts'
-import { scanText, scanValue } from '../../../event/scan-json.ts'
+import { scanText, scanValue } from '../../../event/json/scan.ts'
 import { jsonText, nearly, objectText } from '../../arbitrary/json-text.ts'
 
 const scan = new JsonScan()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { invalidUtf8Offset } from '../../../event/utf8.ts'
+import { invalidUtf8Offset } from '../../../event/json/utf8.ts'
 import { spoiledBytes } from '../../arbitrary/bytes.ts'
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { readApiConfig } from '../../../producer-api/config.ts'
-import { PublishError } from '../../../producer-api/delivery.ts'
+import { PublishError } from '../../../producer-api/delivery/publisher.ts'
 import { createService } from '../../../producer-api/service.ts'
 import { createLogger } from '../../../platform/log.ts'
 

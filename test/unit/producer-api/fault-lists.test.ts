@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
-import { FaultLists } from '../../../producer-api/fault-lists.ts'
+import { FaultLists } from '../../../producer-api/intake/fault-lists.ts'
 import { MemoryBudget } from '../../../producer-api/memory-budget.ts'
 
 test('I7: lists of faults share a budget until their answers are sent; past it there is none', () => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as formats from 'ajv-formats'
-import { openApiDocument } from '../../../producer-api/openapi.ts'
-import { parseEvent, parseEventArray, parseEventLines } from '../../../producer-api/parse-event.ts'
-import { PROBLEMS } from '../../../producer-api/problem.ts'
+import { openApiDocument } from '../../../producer-api/openapi/document.ts'
+import { parseEvent, parseEventArray, parseEventLines } from '../../../producer-api/intake/parse-body.ts'
+import { PROBLEMS } from '../../../producer-api/http/problem.ts'
 
 const document: Json = JSON.parse(JSON.stringify(openApiDocument()))
 const options = { newId: () => '0198c0de-7a5b-7000-8000-000000000000' }

@@ -7,7 +7,7 @@ import {
   parseEvent,
   parseEventArray,
   parseEventLines,
-} from '../../../producer-api/parse-event.ts'
+} from '../../../producer-api/intake/parse-body.ts'
 import { eventText } from '../../arbitrary/event-text.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PROBLEMS, problem } from '../../../producer-api/problem.ts'
+import { PROBLEMS, problem } from '../../../producer-api/http/problem.ts'
 
 test('a problem has the members of RFC 9457, type as a relative reference', () => {
   assert.deepEqual(

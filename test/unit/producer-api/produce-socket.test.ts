@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { ProduceSockets } from '../../../kafka/producer/produce-socket.ts'
 import { encodeRecordBatch } from '../../../kafka/producer/record-batch.ts'
-import type { Records } from '../../../producer-api/records.ts'
+import type { Records } from '../../../event/record/records.ts'
 import { recordsOf } from '../../support/records-of.ts'
 
 const require = createRequire(import.meta.url)

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { MemoryBudget } from '../../../producer-api/memory-budget.ts'
-import { endAndLinger, type ReadBody, readBody } from '../../../producer-api/read-body.ts'
+import { endAndLinger, type ReadBody, readBody } from '../../../producer-api/http/read-body.ts'
 import { until } from '../../support/until.ts'
 
 const LIMIT = 1_000

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { EventMaker, newRun } from '../../../k6/lib/event.ts'
-import { parseEvent } from '../../../producer-api/parse-event.ts'
+import { parseEvent } from '../../../producer-api/intake/parse-body.ts'
 
 const COUNT = 20_000
 const run = { start_ms: 1_795_468_613_336, random: 247_462_288_588_617 }

@@ -8,8 +8,8 @@ import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as formats from 'ajv-formats'
 import * as fc from 'fast-check'
-import { encodeRecord } from '../../../producer-api/encode-record.ts'
-import { type ParsedEvents, parseEvent } from '../../../producer-api/parse-event.ts'
+import { encodeRecord } from '../../../event/record/encode.ts'
+import { type ParsedEvents, parseEvent } from '../../../producer-api/intake/parse-body.ts'
 import invalidEvents from '../../../schemas/examples/invalid-events.json' with { type: 'json' }
 import eventSchema from '../../../schemas/event.schema.json' with { type: 'json' }
 import recordSchema from '../../../schemas/record.schema.json' with { type: 'json' }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from '../../../sink-worker/batch-limit.ts'
+import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from '../../../sink-worker/store/batch-limit.ts'
 
 const SILENCE_MS = 1_000
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type Attempt, storeBySplitting } from '../../../sink-worker/bisect.ts'
+import { type Attempt, storeBySplitting } from '../../../sink-worker/store/bisect.ts'
 
 const never = (): boolean => false
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { countRecords, cutRequest } from '../../../sink-worker/cut-request.ts'
-import { digestOf } from '../../../sink-worker/partition.ts'
-import type { EventRow, KafkaRecord } from '../../../sink-worker/records.ts'
-import type { WriteRequest } from '../../../sink-worker/write-batch.ts'
+import { countRecords, cutRequest } from '../../../sink-worker/store/cut-request.ts'
+import { digestOf } from '../../../sink-worker/positions/partition.ts'
+import type { EventRow, KafkaRecord } from '../../../event/record/decoded.ts'
+import type { WriteRequest } from '../../../sink-worker/store/write-batch.ts'
 
 /** Partitions, each with the gap before each of its records and whether it is a row. */
 const layouts = fc.array(

@@ -8,7 +8,7 @@ import {
   type LookAtGroup,
   OtherTopicError,
 } from '../../../kafka/consumer/group-watch.ts'
-import { classifyError } from '../../../sink-worker/sqlstate.ts'
+import { classifyError } from '../../../sink-worker/outage/sqlstate.ts'
 import { until } from '../../support/until.ts'
 
 const PARTITIONS = [0, 1, 2]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { decideStart, type StoredOffset, stop } from '../../../sink-worker/offsets.ts'
+import { decideStart, type StoredOffset, stop } from '../../../sink-worker/positions/offsets.ts'
 
 const digest = Buffer.alloc(32, 7)
 

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from '../../../sink-worker/outage.ts'
+import {
+  afterFailure,
+  afterProbe,
+  type Breaker,
+  probeDelayMs,
+  RUNNING,
+} from '../../../sink-worker/outage/outage.ts'
 
 const because = (reason: string) => ({ reason, needsPerson: false })
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type Part, toRequest } from '../../../sink-worker/part.ts'
-import type { PartitionState } from '../../../sink-worker/partition.ts'
-import type { EventRow, KafkaRecord } from '../../../sink-worker/records.ts'
+import { type Part, toRequest } from '../../../sink-worker/store/part.ts'
+import type { PartitionState } from '../../../sink-worker/positions/partition.ts'
+import type { EventRow, KafkaRecord } from '../../../event/record/decoded.ts'
 
 /** Of each partition, the sizes of the batches that wait. */
 const waiting = fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }), {

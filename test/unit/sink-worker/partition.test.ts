@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { digestOf, placeBatch } from '../../../sink-worker/partition.ts'
+import { digestOf, placeBatch } from '../../../sink-worker/positions/partition.ts'
 import type { RecordBatch } from '../../../sink-worker/record-source.ts'
-import type { KafkaRecord } from '../../../sink-worker/records.ts'
+import type { KafkaRecord } from '../../../event/record/decoded.ts'
 
 function recordAt(offset: bigint, topic = 'topic'): KafkaRecord {
   return { partition: 0, offset, timestampMs: 0, value: Buffer.from(`${topic} ${offset}`), headers: {} }

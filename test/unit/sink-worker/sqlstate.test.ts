@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { classifyError, describeError, type ErrorClass, sqlstateOf } from '../../../sink-worker/sqlstate.ts'
+import {
+  classifyError,
+  describeError,
+  type ErrorClass,
+  sqlstateOf,
+} from '../../../sink-worker/outage/sqlstate.ts'
 
 function errorWith(code: string | undefined, message = 'no'): Error {
   if (code === undefined) return new Error(message)

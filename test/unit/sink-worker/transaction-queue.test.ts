@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { TransactionQueue } from '../../../sink-worker/transaction-queue.ts'
+import { TransactionQueue } from '../../../sink-worker/store/transaction-queue.ts'
 
 test('what comes at once, and what comes while a transaction runs, goes together', async () => {
   const gate = Promise.withResolvers<boolean>()

@@ -1,0 +1,112 @@
+import cors from '@koa/cors'
+import { Router } from '@koa/router'
+import Koa, { type Context, type Middleware, type Next } from 'koa'
+import type { Logger } from '../../platform/log.ts'
+import { type Ops, opsRoutes } from '../../platform/ops-routes.ts'
+import { answerProblem } from './answer-problem.ts'
+import { docsRoutes } from '../openapi/docs.ts'
+import { hasTooManyHeaders, TOO_MANY_HEADERS } from './server.ts'
+import type { Ingest } from '../intake/ingest.ts'
+import { openApiDocument } from '../openapi/document.ts'
+import { isAlone } from './pipeline-limit.ts'
+import { PROBLEMS } from './problem.ts'
+import { requestId } from './request-id.ts'
+import { RequestLog } from './request-log.ts'
+
+export interface AppOptions {
+  ingest: Ingest
+  ops: Ops
+  corsOrigins: '*' | string[]
+  logger: Logger
+  /** Whether connections should end with their next answer. */
+  draining: () => boolean
+}
+
+/** All routes of the API; whatever goes wrong is answered as problem+json. */
+export function createApp(options: AppOptions): Koa {
+  const app = new Koa()
+  // Errors of the connection (the client went away while we answered): nobody is left to tell.
+  app.on('error', (error: unknown) => options.logger.debug({ err: error }, 'connection error'))
+  app.use(outermost(options))
+  if (options.corsOrigins === '*' || options.corsOrigins.length > 0) app.use(corsFor(options.corsOrigins))
+  app.use(nothingHere)
+  const router = new Router({ sensitive: true, strict: true })
+  router.post('/event', options.ingest.handler('/event'))
+  router.post('/events', options.ingest.handler('/events'))
+  // Made once: it is long, and all answers share it.
+  const document = Buffer.from(JSON.stringify(openApiDocument()))
+  router.get('/openapi.json', (ctx) => {
+    ctx.type = 'application/json'
+    ctx.body = document
+  })
+  router.get('/problems/:name', describeProblem)
+  app.use(router.routes())
+  app.use(opsRoutes(options.ops).routes())
+  app.use(docsRoutes().routes())
+  return app
+}
+
+/** Gives each request its id, logs what was refused, and turns what was thrown into a 500. */
+function outermost({ logger, draining }: AppOptions) {
+  const requestLog = new RequestLog(logger)
+  return async (ctx: Context, next: Next): Promise<void> => {
+    const id = requestId(ctx.req.headers['x-request-id'])
+    ctx.set('X-Request-Id', id)
+    if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') {
+      answerProblem(ctx, 'bad-request', 'A Host header is required.')
+    } else if (hasTooManyHeaders(ctx.req)) {
+      ctx.set('Connection', 'close') // as the parser's own refusal
+      answerProblem(ctx, 'headers-too-large', TOO_MANY_HEADERS)
+    } else {
+      try {
+        await next()
+      } catch (error) {
+        logger.error({ request_id: id, err: error }, 'request failed')
+        if (!ctx.headerSent) answerProblem(ctx, 'internal', 'The server failed to handle this request.')
+      }
+    }
+    if (draining() && isAlone(ctx.req) && !ctx.headerSent) ctx.set('Connection', 'close')
+    if (ctx.state.problem === undefined) return
+    requestLog.refused({
+      request_id: id,
+      method: ctx.method,
+      path: ctx.path,
+      status: ctx.status,
+      problem: ctx.state.problem,
+      cause: ctx.state.cause instanceof Error ? ctx.state.cause.message : undefined,
+    })
+  }
+}
+
+/** 404 or 405 for what no route took; OPTIONS is answered from the routes that there are. */
+const nothingHere: Middleware = async (ctx, next) => {
+  await next()
+  if (ctx.status !== 404 || ctx.body !== undefined || ctx.respond === false) return
+  const matched: { methods: string[] }[] = ctx.matched ?? []
+  const methods = new Set(matched.flatMap((layer) => layer.methods))
+  if (methods.size === 0) {
+    answerProblem(ctx, 'not-found', 'There is nothing at this path; see /docs.')
+    return
+  }
+  const allow = [...methods, 'OPTIONS'].toSorted().join(', ')
+  ctx.set('Allow', allow)
+  if (ctx.method === 'OPTIONS') ctx.status = 204
+  else answerProblem(ctx, 'method-not-allowed', `This path takes ${allow}.`)
+}
+
+function describeProblem(ctx: Context & { params: Record<string, string> }): void {
+  const found = Object.entries(PROBLEMS).find(([name]) => name === ctx.params.name)
+  if (found === undefined) answerProblem(ctx, 'not-found', 'There is no problem of this name.')
+  else ctx.body = { type: `/problems/${found[0]}`, title: found[1].title, status: found[1].status }
+}
+
+function corsFor(origins: '*' | string[]) {
+  return cors({
+    // Without credentials `*` is enough. Beacons with JSON bodies always ask with credentials, and need the origin.
+    origin: origins === '*' ? '*' : (ctx) => (origins.includes(ctx.get('Origin')) ? ctx.get('Origin') : ''),
+    credentials: origins !== '*',
+    allowMethods: ['GET', 'HEAD', 'POST'],
+    exposeHeaders: ['X-Request-Id', 'Retry-After'],
+    maxAge: 7_200,
+  })
+}

@@ -1,0 +1,21 @@
+import type { Logger } from '../../platform/log.ts'
+import type { ApiConfig } from '../config.ts'
+import type { ApiService } from '../service.ts'
+
+/** Listens, then reaches for Kafka. What keeps it from listening ends the process with one sentence. */
+export function listen({ server, connect }: ApiService, { host, port }: ApiConfig, logger: Logger): void {
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    const where = `${host}:${port}`
+    const why =
+      error.code === 'EADDRINUSE'
+        ? `${where} is in use by another program: stop it, or set PORT to a free port.`
+        : `The API can not listen on ${where}: ${error.message}.`
+    process.stderr.write(`${why}\n`)
+    process.exit(1)
+  })
+  server.listen(port, host, () => {
+    const address = server.address()
+    logger.info({ host, port: typeof address === 'object' ? (address?.port ?? port) : port }, 'listening')
+    connect()
+  })
+}

@@ -1,0 +1,134 @@
+/** The reusable parts of the OpenAPI document: schemas and problem responses. */
+import eventSchema from '../../schemas/event.schema.json' with { type: 'json' }
+import recordSchema from '../../schemas/record.schema.json' with { type: 'json' }
+import {
+  PROBLEM_CONTENT_TYPE,
+  PROBLEMS,
+  problem,
+  type ProblemExtensions,
+  type ProblemKind,
+} from '../http/problem.ts'
+
+const EXAMPLE_ID = eventSchema.properties.event_id.examples[0]!
+const uuid = { type: 'string', format: 'uuid' }
+const count = { type: 'integer', minimum: 0 }
+
+export const schemas = {
+  Event: withoutDialect(eventSchema),
+  Record: withoutDialect(recordSchema),
+  EventAccepted: {
+    type: 'object',
+    required: ['status', 'event_id'],
+    properties: { status: { const: 'accepted' }, event_id: uuid },
+  },
+  EventsAccepted: {
+    type: 'object',
+    required: ['status', 'count', 'event_ids'],
+    properties: {
+      status: { const: 'accepted' },
+      count,
+      event_ids: { type: 'array', items: uuid, description: 'In the order in which the events were sent.' },
+    },
+  },
+  Problem: {
+    description: 'RFC 9457 problem details.',
+    type: 'object',
+    required: ['type', 'title', 'status', 'detail'],
+    properties: {
+      type: { type: 'string', format: 'uri-reference', enum: kinds().map((kind) => `/problems/${kind}`) },
+      title: { type: 'string' },
+      status: { type: 'integer' },
+      detail: { type: 'string' },
+      errors: {
+        description:
+          'With 422: all faults, at most 100. In a batch each pointer begins with the index of the event.',
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['pointer', 'detail'],
+          properties: {
+            pointer: { type: 'string', description: 'RFC 6901 JSON pointer into the body.' },
+            detail: { type: 'string' },
+          },
+        },
+      },
+      event_ids: { description: 'With 503: also ids that were made here.', type: 'array', items: uuid },
+      outcome: {
+        description:
+          'With 503. not_accepted: the events are not and will not be stored; unknown: they may be.',
+        enum: ['not_accepted', 'unknown'],
+      },
+    },
+  },
+  Status: {
+    type: 'object',
+    required: ['status'],
+    properties: { status: { enum: ['ok', 'unavailable'] }, reason: { type: 'string' } },
+  },
+  Health: {
+    type: 'object',
+    properties: {
+      status: { type: 'string' },
+      queue_size: { ...count, description: 'Events that wait for Kafka.' },
+      queue_bytes: count,
+      total_received: {
+        ...count,
+        description: 'Events: always total_accepted, all of total_rejected and in_flight together.',
+      },
+      total_accepted: { ...count, description: 'Events answered 202.' },
+      total_rejected: {
+        description: 'Events by reason; a body that cannot be read as events counts as one.',
+        type: 'object',
+        additionalProperties: count,
+      },
+      in_flight: { ...count, description: 'Events whose request has not been answered.' },
+      uptime: { type: 'number', description: 'Seconds.' },
+    },
+  },
+}
+
+/** By status, and `default` for those that any route may answer. */
+export const problemResponses = {
+  400: response(['not-json', 'not-utf8', 'bad-request']),
+  408: response(['request-timeout']),
+  413: response(['too-large']),
+  415: response(['unsupported-media-type']),
+  422: response(['invalid-event'], {
+    errors: [{ pointer: '/user_id', detail: 'user_id is missing: it must be an integer.' }],
+  }),
+  503: response(['not-accepted', 'outcome-unknown'], { eventIds: [EXAMPLE_ID] }, retryAfter()),
+  default: response(['not-found', 'method-not-allowed', 'headers-too-large', 'internal'], {}, allow()),
+}
+
+function kinds(): ProblemKind[] {
+  // Object.keys() is typed as string[] because an object may have more keys than its type: this one is a constant.
+  return Object.keys(PROBLEMS).filter((kind): kind is ProblemKind => kind in PROBLEMS)
+}
+
+function response(of: ProblemKind[], extensions: ProblemExtensions = {}, headers: object = {}): object {
+  const examples = of.map((kind) => [kind, { value: problem(kind, 'A sentence for people.', extensions) }])
+  return {
+    description: `${of.map((kind) => PROBLEMS[kind].title).join('. Or: ')}.`,
+    headers,
+    content: {
+      [PROBLEM_CONTENT_TYPE]: {
+        schema: { $ref: '#/components/schemas/Problem' },
+        examples: Object.fromEntries(examples),
+      },
+    },
+  }
+}
+
+function retryAfter(): object {
+  return { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' } } }
+}
+
+function allow(): object {
+  return { Allow: { description: 'With 405: the methods of this path.', schema: { type: 'string' } } }
+}
+
+/** OpenAPI 3.1 names the dialect once, for the whole document. */
+function withoutDialect(schema: { $schema: string }): object {
+  const { $schema: _, ...rest } = schema
+  return rest
+}

@@ -1,0 +1,69 @@
+import type { Logger } from '../../platform/log.ts'
+import { sleep } from '../../platform/sleep.ts'
+import type { SinkCounters } from '../metrics.ts'
+import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from './outage.ts'
+import { classifyError, describeError, sqlstateOf } from './sqlstate.ts'
+
+/** A reminder in the log while an outage lasts. */
+const REMIND_MS = 30_000
+
+/** Owns the breaker: opens it aloud, waits its delays, closes it aloud. */
+export class OutageGuard {
+  readonly #logger: Logger
+  readonly #counters: SinkCounters
+  readonly #stopSignal: AbortSignal
+  #breaker: Breaker = RUNNING
+  #remindedMs = 0
+
+  constructor(logger: Logger, counters: SinkCounters, stopSignal: AbortSignal) {
+    this.#logger = logger
+    this.#counters = counters
+    this.#stopSignal = stopSignal
+  }
+
+  get breaker(): Breaker {
+    return this.#breaker
+  }
+
+  /** PostgreSQL or Kafka failed us. */
+  open(error: unknown): void {
+    if (this.#stopSignal.aborted) return
+    const reason = describeError(error)
+    const isNew = this.#breaker.kind === 'running'
+    if (isNew) this.#counters.pauses += 1
+    const needsPerson = classifyError(error) === 'halt'
+    this.#breaker = afterFailure(this.#breaker, { reason, needsPerson }, Date.now())
+    if (!isNew && Date.now() - this.#remindedMs < REMIND_MS) return
+    this.#remindedMs = Date.now()
+    this.#logger.error(
+      { reason, needs_person: needsPerson, sqlstate: sqlstateOf(error) },
+      isNew ? 'paused' : 'still paused',
+    )
+  }
+
+  /** All is in order again as far as reading tells; close() follows the first commit. */
+  probe(): void {
+    this.#breaker = afterProbe(this.#breaker)
+  }
+
+  close(): void {
+    if (this.#breaker.kind === 'running') return
+    this.#logger.info({ paused_ms: Date.now() - this.#breaker.sinceMs }, 'running again')
+    this.#breaker = RUNNING
+  }
+
+  /** Tries until it works or we stop, with growing delays while the breaker is open. */
+  async untilItWorks(work: () => Promise<void>): Promise<void> {
+    while (!this.#stopSignal.aborted) {
+      if (this.#breaker.kind === 'paused') {
+        await sleep(probeDelayMs(this.#breaker.attempts, Math.random()), this.#stopSignal)
+      }
+      try {
+        await work()
+        return
+      } catch (error) {
+        this.open(error)
+      }
+    }
+  }
+}

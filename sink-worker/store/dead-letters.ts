@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { isUtf8 } from 'node:buffer'
+import type { Database } from '../../postgres/database.ts'
+import type { TopicIdentity } from './fence.ts'
+import type { DeadLetter } from '../../event/record/decoded.ts'
+
+/** Larger values are kept as digest and coordinates. */
+const MAX_VALUE_BYTES = 1024 * 1024
+/** Rows of one INSERT: bounds the memory of its parameters. */
+const INSERT_ROWS = 100
+
+const INSERT = `
+  INSERT INTO dead_letters (cluster_id, topic, partition, "offset", event_id, value, value_bytes, value_sha256,
+                            headers, reason, sqlstate, message, timestamp_ms)
+  SELECT $1, $2, t.partition, t."offset", t.event_id, t.value, t.value_bytes, t.value_sha256, t.headers, t.reason,
+         t.sqlstate, t.message, t.timestamp_ms
+  FROM unnest($3::int[], $4::bigint[], $5::uuid[], $6::bytea[], $7::bigint[], $8::bytea[], $9::jsonb[], $10::text[],
+              $11::text[], $12::text[], $13::bigint[])
+    AS t(partition, "offset", event_id, value, value_bytes, value_sha256, headers, reason, sqlstate, message,
+         timestamp_ms)
+  ON CONFLICT DO NOTHING`
+
+/** Other records than these stand in dead_letters at their coordinates: the topic is not the one that was read before. */
+class DeadLetterMismatchError extends Error {
+  readonly needsPerson = true
+  constructor() {
+    super(
+      'dead_letters holds other records at the same coordinates: was the topic recreated? see "npm run sink -- adopt"',
+    )
+    this.name = 'DeadLetterMismatchError'
+  }
+}
+
+/**
+ * Writes dead letters within the open transaction; one that is there already (read again after a rewind) stays.
+ *
+ * @throws {DeadLetterMismatchError} when another record's is there
+ */
+export async function insertDeadLetters(
+  db: Database,
+  identity: TopicIdentity,
+  dead: readonly DeadLetter[],
+): Promise<void> {
+  for (let start = 0; start < dead.length; start += INSERT_ROWS) {
+    const rows = dead.slice(start, start + INSERT_ROWS)
+    const inserted = await db.query(INSERT, [
+      identity.clusterId,
+      identity.topic,
+      rows.map(({ record }) => record.partition),
+      rows.map(({ record }) => record.offset.toString()),
+      rows.map(({ eventId }) => eventId ?? null),
+      rows.map(({ record }) => storedValue(record.value)),
+      rows.map(({ record }) => record.value?.length ?? 0),
+      rows.map(({ record }) => storedDigest(record.value)),
+      rows.map(({ record }) => headersAsJson(record.headers)),
+      rows.map(({ reason }) => reason),
+      rows.map(({ sqlstate }) => sqlstate ?? null),
+      rows.map(({ message }) => withoutNul(message)),
+      rows.map(({ record }) => withinSafe(record.timestampMs)),
+    ])
+    if (inserted.rowCount !== rows.length) await compareStored(db, identity, rows)
+  }
+}
+
+async function compareStored(
+  db: Database,
+  identity: TopicIdentity,
+  rows: readonly DeadLetter[],
+): Promise<void> {
+  const { rowCount } = await db.query(
+    `SELECT 1 FROM dead_letters AS d
+     JOIN unnest($3::int[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bytea[])
+       AS t(partition, "offset", value, value_bytes, value_sha256) USING (partition, "offset")
+     WHERE (d.cluster_id, d.topic) = ($1, $2)
+       AND (d.value, d.value_bytes, d.value_sha256) IS DISTINCT FROM (t.value, t.value_bytes, t.value_sha256)`,
+    [
+      identity.clusterId,
+      identity.topic,
+      rows.map(({ record }) => record.partition),
+      rows.map(({ record }) => record.offset.toString()),
+      rows.map(({ record }) => storedValue(record.value)),
+      rows.map(({ record }) => record.value?.length ?? 0),
+      rows.map(({ record }) => storedDigest(record.value)),
+    ],
+  )
+  if (rowCount !== 0) throw new DeadLetterMismatchError()
+}
+
+function storedValue(value: Buffer | null): Buffer | null {
+  return fits(value) ? value : null
+}
+
+function storedDigest(value: Buffer | null): Buffer | null {
+  return value === null || fits(value) ? null : createHash('sha256').update(value).digest()
+}
+
+function fits(value: Buffer | null): boolean {
+  return value === null || value.length <= MAX_VALUE_BYTES
+}
+
+/** PostgreSQL's text holds no NUL. */
+function withoutNul(text: string): string {
+  return text.replaceAll('\0', '\\0')
+}
+
+/** A producer may send any int64 as its time; past 2^53 this one is as impossible and fits in int8. */
+function withinSafe(timestampMs: number): number {
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, timestampMs))
+}
+
+/** Header values as text where they are text that jsonb holds, else as `{"base64": ...}`. */
+function headersAsJson(headers: Record<string, Buffer>): string {
+  const entries = Object.entries(headers).map(([name, value]) => [
+    withoutNul(name),
+    isUtf8(value) && !value.includes(0) ? value.toString('utf8') : { base64: value.toString('base64') },
+  ])
+  return JSON.stringify(Object.fromEntries(entries))
+}

@@ -1,0 +1,97 @@
+import type { Database } from '../../postgres/database.ts'
+import { encodeCopy } from './encode-copy.ts'
+import { EVENT_COLUMNS } from './event-table.ts'
+import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
+
+/*
+ * The second road: when a batch holds an event_id that is stored already. The rows go to a temporary table, what is
+ * new is inserted, and what is not is compared (I2). About twice as dear as COPY into `events`, so it is taken only
+ * on a unique violation and for a while after.
+ *
+ * No statement names the conflict target: `events` may be partitioned or carry unique indexes of the user.
+ */
+
+const CREATE = `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, event_id uuid NOT NULL,
+  user_id bigint NOT NULL, "timestamp" timestamptz NOT NULL, metadata jsonb NOT NULL, received_at timestamptz NOT NULL,
+  inserted boolean NOT NULL DEFAULT false) ON COMMIT DROP`
+
+const COPY = `COPY pg_temp.firehose_staged (ordinal, ${EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`
+
+const CLEAR = 'DELETE FROM pg_temp.firehose_staged'
+
+/** The first of each id, in the order of ids: two workers that insert the same ids meet in the same order. */
+const INSERT_NEW = `
+  WITH candidate AS (
+    SELECT DISTINCT ON (event_id) ordinal, ${EVENT_COLUMNS} FROM pg_temp.firehose_staged ORDER BY event_id, ordinal
+  ), inserted AS (
+    INSERT INTO events (${EVENT_COLUMNS}) SELECT ${EVENT_COLUMNS} FROM candidate ORDER BY event_id
+    ON CONFLICT DO NOTHING RETURNING event_id
+  )
+  UPDATE pg_temp.firehose_staged AS staged SET inserted = true
+  FROM candidate JOIN inserted USING (event_id) WHERE staged.ordinal = candidate.ordinal`
+
+/** A statement of its own, since its snapshot must see what a rival committed while INSERT_NEW waited for it. */
+const COMPARE_OTHERS = `
+  SELECT s.ordinal,
+    CASE WHEN e.event_id IS NULL THEN 'absent'
+         WHEN (e.user_id, e."timestamp", e.metadata) = (s.user_id, s."timestamp", s.metadata) THEN 'duplicate'
+         ELSE 'conflict' END AS verdict
+  FROM pg_temp.firehose_staged AS s LEFT JOIN events AS e USING (event_id) WHERE NOT s.inserted`
+
+/** What became of the rows of a segment. */
+export interface StagedOutcome {
+  stored: number
+  /** Identical events that were stored before. */
+  duplicates: DecodedRow[]
+  dead: DeadLetter[]
+}
+
+/** Makes the temporary table for this transaction, once. */
+export async function createStaging(db: Database): Promise<void> {
+  await db.query(CREATE)
+}
+
+/** Stores a segment of rows by way of the temporary table. Rejects with the driver's error if a row is refused. */
+export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Promise<StagedOutcome> {
+  await db.query(CLEAR)
+  await db.copyIn(
+    COPY,
+    encodeCopy(
+      rows.map(({ row }) => row),
+      true,
+    ),
+  )
+  const stored = (await db.query(INSERT_NEW)).rowCount ?? 0
+  const outcome: StagedOutcome = { stored, duplicates: [], dead: [] }
+  if (stored === rows.length) return outcome
+  const others = await db.query<{ ordinal: number; verdict: 'absent' | 'duplicate' | 'conflict' }>(
+    COMPARE_OTHERS,
+  )
+  for (const { ordinal, verdict } of others.rows) {
+    const row = rows[ordinal]
+    if (row === undefined) throw new Error(`staged row ${ordinal} is unknown`)
+    if (verdict === 'duplicate') outcome.duplicates.push(row)
+    else outcome.dead.push(verdict === 'conflict' ? idConflict(row) : keptOut(row))
+  }
+  return outcome
+}
+
+function idConflict({ record, row }: DecodedRow): DeadLetter {
+  return {
+    record,
+    eventId: row.eventId,
+    reason: 'event_id_conflict',
+    sqlstate: '23505',
+    message: 'An event with this id and other content is stored already',
+  }
+}
+
+function keptOut({ record, row }: DecodedRow): DeadLetter {
+  return {
+    record,
+    eventId: row.eventId,
+    reason: 'kept_out',
+    sqlstate: undefined,
+    message: 'Another unique index or a trigger of "events" kept this row out without an error',
+  }
+}

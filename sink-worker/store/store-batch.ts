@@ -1,0 +1,146 @@
+import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
+import { countRecords, cutRequest } from './cut-request.ts'
+import { TooManyRefusedError } from './bisect.ts'
+import type { Database } from '../../postgres/database.ts'
+import { readAgain } from '../../event/record/decode.ts'
+import { FenceLostError, type Slice, type TopicIdentity } from './fence.ts'
+import { classifyError, isTimeout } from '../outage/sqlstate.ts'
+import {
+  type Road,
+  RowsKeptOutError,
+  trySample,
+  writeBatch,
+  type WriteRequest,
+  type WriteResult,
+} from './write-batch.ts'
+
+/** What became of the next transaction. Anything but `stored` stored nothing, or nobody knows: the offsets row tells. */
+export type StoreOutcome =
+  | { kind: 'stored'; stored: StoredPart; rest: WriteRequest | undefined }
+  /** Another worker wrote the range: read the offsets and go on from there. */
+  | { kind: 'fence_lost' }
+  /** Pause until it works. */
+  | { kind: 'failed'; error: unknown }
+
+/** One committed transaction. */
+export interface StoredPart {
+  slices: readonly Slice[]
+  result: WriteResult
+  durationMs: number
+}
+
+/** After a duplicate, this many batches without one go the staged road before COPY is tried again. */
+const STAGED_BATCHES = 20
+/** More refused rows than this, and than half of a batch (or in batches of which nothing was stored), are not the rows' fault. */
+const FEW_ROWS = 10
+/** Splitting takes up to two tries a row, and each looks through what the earlier ones left: more rows than these go into several transactions. */
+const SPLIT_ROWS = 200
+const CONTENTION_ATTEMPTS = 5
+
+/**
+ * Which road a batch takes, and when another, and how much of it goes into one transaction. Remembers, from batch to
+ * batch, that duplicates are about, that rows are being refused (a broken table with one event a batch must not bury
+ * them one by one for ever), and how much was too much.
+ */
+export class BatchStore {
+  readonly #db: Database
+  #stagedToGo = 0
+  /** Refused rows of the latest batches of which nothing was stored: with one event a batch, they are all there is. */
+  #refusedInARow = 0
+  #limit: BatchLimit = NO_LIMIT
+  /** After a deadlock: so many transactions hold one partition each. */
+  #singlyToGo = 0
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /**
+   * Stores the request, or the first part of it, in one transaction; each try is a new, fenced one. The rest is for
+   * the caller to bring again, unless its positions have become void. Never rejects.
+   */
+  async storeNext(identity: TopicIdentity, whole: WriteRequest): Promise<StoreOutcome> {
+    let request = whole
+    let road: Road = this.#stagedToGo > 0 ? 'staged' : 'copy'
+    let table: 'presumed good' | 'doubted' | 'good' = 'presumed good'
+    for (let contentions = 0; ; ) {
+      const startedMs = performance.now()
+      const [head, rest] = this.#cut(request, road)
+      try {
+        if (road === 'split' && rest !== undefined && request.witnesses === undefined) {
+          request = { ...request, witnesses: await trySample(this.#db, identity, request, this.#tooMany) }
+          continue
+        }
+        if (table === 'doubted') {
+          const again = { ...request, rows: request.witnesses ?? [] }
+          await trySample(this.#db, identity, again, (refused) => refused > 0)
+          table = 'good'
+        }
+        const tooMany = table === 'good' ? () => false : this.#tooMany
+        const result = await writeBatch(this.#db, identity, head, road, tooMany)
+        const stored = { slices: head.slices, result, durationMs: performance.now() - startedMs }
+        this.#remember(road, head, stored)
+        return { kind: 'stored', stored, rest }
+      } catch (error) {
+        if (error instanceof FenceLostError) return { kind: 'fence_lost' }
+        const read = classifyError(error) === 'row' ? readAgain(request.rows, identity) : undefined
+        if (read !== undefined) {
+          request = { ...request, rows: read.rows, dead: [...request.dead, ...read.dead] }
+          continue
+        }
+        // One client's burst, or has the table broken since the sample? What it took then tells.
+        const isDoubtful = error instanceof TooManyRefusedError && request.witnesses !== undefined
+        if (isDoubtful && table === 'presumed good') {
+          table = 'doubted'
+          continue
+        }
+        const next = dearerRoad(road, error)
+        if (next !== undefined) {
+          road = next
+          continue
+        }
+        if (isTimeout(error)) {
+          const durationMs = performance.now() - startedMs
+          this.#limit = limitAfterTimeout(this.#limit, countRecords(head), durationMs)
+        }
+        if (classifyError(error) !== 'contention') return { kind: 'failed', error }
+        if (head.slices.length > 1) this.#singlyToGo = head.slices.length
+        contentions += 1
+        if (contentions === CONTENTION_ATTEMPTS) return { kind: 'failed', error }
+      }
+    }
+  }
+
+  #cut(request: WriteRequest, road: Road): [WriteRequest, WriteRequest?] {
+    const hasRefused = road === 'split' || request.witnesses !== undefined
+    const most = hasRefused ? Math.min(this.#limit.records, SPLIT_ROWS) : this.#limit.records
+    return cutRequest(request, most, this.#singlyToGo > 0)
+  }
+
+  /** A row that was stored proves that the table works; so only batches without one add up. */
+  readonly #tooMany = (refused: number, of: number): boolean =>
+    (refused > FEW_ROWS && refused > of / 2) || (refused === of && refused + this.#refusedInARow > FEW_ROWS)
+
+  #remember(road: Road, head: WriteRequest, { result, durationMs }: StoredPart): void {
+    const rows = head.rows.length
+    // A split one has so many statements that its time says nothing of another.
+    if (road !== 'split') {
+      this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
+    }
+    this.#singlyToGo = Math.max(0, this.#singlyToGo - 1)
+    const isAllRefused = result.refused === rows && head.witnesses === undefined
+    if (rows > 0) this.#refusedInARow = isAllRefused ? this.#refusedInARow + rows : 0
+    if (road === 'copy') return
+    const isClean = result.stored + result.refused === rows // no duplicate, no id conflict
+    this.#stagedToGo = isClean ? Math.max(0, this.#stagedToGo - 1) : STAGED_BATCHES
+  }
+}
+
+/** The road after an error of rows, or undefined when the error is of another kind or no road is left. */
+function dearerRoad(road: Road, error: unknown): Road | undefined {
+  if (error instanceof RowsKeptOutError) return 'staged'
+  const kind = classifyError(error)
+  if (kind === 'unique_violation') return road === 'copy' ? 'staged' : road === 'staged' ? 'split' : undefined
+  if (kind === 'row') return road === 'split' ? undefined : 'split'
+  return undefined
+}
