@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { loadavg } from 'node:os'
-import { benchApi } from '../bench/api.ts'
-import { benchBatch } from '../bench/batch.ts'
-import type { Bench } from '../bench/bench.ts'
-import { benchBroker } from '../bench/broker.ts'
-import { writeCharts } from '../bench/charts.ts'
-import { benchGrowth, type Growth, GROWTH_PARTS, growthTables, staysFlat } from '../bench/growth.ts'
-import { benchLatency } from '../bench/latency.ts'
-import { describeMachine } from '../bench/machine.ts'
+import { benchApi } from '../tools/bench/api.ts'
+import { benchBatch } from '../tools/bench/batch.ts'
+import type { Bench } from '../tools/bench/bench.ts'
+import { benchBroker } from '../tools/bench/broker.ts'
+import { writeCharts } from '../tools/bench/charts.ts'
+import { benchGrowth, type Growth, GROWTH_PARTS, growthTables, staysFlat } from '../tools/bench/growth.ts'
+import { benchLatency } from '../tools/bench/latency.ts'
+import { describeMachine } from '../tools/bench/machine.ts'
 import {
   drainTable,
   latencyTable,
@@ -15,10 +15,10 @@ import {
   type Results,
   roadTable,
   writeResults,
-} from '../bench/report.ts'
-import { reaches } from '../bench/road.ts'
-import { benchSink } from '../bench/sink.ts'
-import { benchSweep } from '../bench/sweep.ts'
+} from '../tools/bench/report.ts'
+import { reaches } from '../tools/bench/road.ts'
+import { benchSink } from '../tools/bench/sink.ts'
+import { benchSweep } from '../tools/bench/sweep.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { parseArgsOrExit } from './args.ts'
 import { endOnSignal } from './stop-on-signal.ts'

@@ -1,6 +1,6 @@
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
-import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../proof/load.ts'
+import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../tools/load/load.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Sends known events to the API of this machine at a fixed pace and counts what becomes of each.

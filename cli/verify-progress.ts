@@ -1,5 +1,5 @@
 import type { Screen } from '../platform/screen.ts'
-import type { VerifyProgress } from '../proof/verify.ts'
+import type { VerifyProgress } from '../tools/verify/verify.ts'
 
 /** Between two lines where there is no terminal. */
 const LINE_MS = 5_000

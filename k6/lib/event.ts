@@ -1,5 +1,5 @@
 // Pure: the runner's unit tests import it as well. What an event holds follows from the run and its number alone, by
-// integer arithmetic that SQL can repeat: proof/k6-sql.ts does, to compare what is stored.
+// integer arithmetic that SQL can repeat: tools/k6/k6-sql.ts does, to compare what is stored.
 
 /** One run of a script. Two runs with the same values make the same events. */
 export interface Run {

@@ -1,4 +1,4 @@
-// Pure: what a script tells `npm run k6`, written here and read by proof/k6-output.ts.
+// Pure: what a script tells `npm run k6`, written here and read by tools/k6/k6-output.ts.
 
 import type { Run } from './event.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { after, before, type TestContext, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from '../support/until.ts'
 
 /* I2, from the client's side: the code that the README gives to copy loses nothing and stores nothing twice. */

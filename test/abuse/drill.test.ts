@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
-import { rehearse } from '../../proof/drill/drill.ts'
-import { startEmbeddedStage } from '../../proof/drill/embedded-stage.ts'
-import { type Kind, plan } from '../../proof/drill/plan.ts'
-import { DrillRecord } from '../../proof/drill/record.ts'
-import type { Stage } from '../../proof/drill/stage.ts'
-import type { Stretch } from '../../proof/drill/stretch.ts'
+import { rehearse } from '../../tools/drill/drill.ts'
+import { startEmbeddedStage } from '../../tools/drill/embedded-stage.ts'
+import { type Kind, plan } from '../../tools/drill/plan.ts'
+import { DrillRecord } from '../../tools/drill/record.ts'
+import type { Stage } from '../../tools/drill/stage.ts'
+import type { Stretch } from '../../tools/drill/stretch.ts'
 
 /* The drill as a user runs it. That it tells what is lost: test/unit/proof/drill/record.test.ts. */
 

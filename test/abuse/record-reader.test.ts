@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, beforeEach, test } from 'node:test'
 import { LargeValues } from '../../dead-letters/large-values.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { onFetched } from '../../kafka/patches.ts'
 import { createLogger } from '../../platform/log.ts'
 import { RecordReader } from '../../kafka/record-reader.ts'

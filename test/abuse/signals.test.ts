@@ -6,7 +6,7 @@ import { after, before, test, type TestContext } from 'node:test'
 import { readPidFile } from '../../embedded/child.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import { commandOf, isAlive, type ProcessId, signal } from '../../embedded/process-info.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { familyOf, type NpmRun, serviceOf, untilGone, type Way, WAYS } from '../support/npm-run.ts'
 import { until } from '../support/until.ts'
 

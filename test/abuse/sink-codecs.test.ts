@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import kafkajs from 'kafkajs'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { rssMiB } from '../support/processes.ts'
 import { record, withProducer } from '../support/records.ts'
 import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { NO_SMALL_DISK, SmallDisk } from '../../proof/drill/small-disk.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { NO_SMALL_DISK, SmallDisk } from '../../tools/drill/small-disk.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { assertDrained, pausedBy, postEvents, range, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { rssMiB } from '../support/processes.ts'
 import { record, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { metricOf } from '../support/metrics.ts'
 import {
   assertDrained,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idOf } from '../support/records.ts'
 import {
   assertDrained,

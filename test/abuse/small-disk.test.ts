@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
-import { NO_SMALL_DISK, SmallDisk } from '../../proof/drill/small-disk.ts'
+import { NO_SMALL_DISK, SmallDisk } from '../../tools/drill/small-disk.ts'
 import { until } from '../support/until.ts'
 
 /* The drill's disk holds the only evidence of what went wrong. */

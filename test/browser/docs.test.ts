@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from '../support/until.ts'
 
 /* A person opens /docs in a browser and sends the first event from there. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { load } from '../../proof/load.ts'
+import { load } from '../../tools/load/load.ts'
 import { StackUnderTest } from '../support/compose.ts'
 import { scale } from '../support/scale.ts'
 import { until } from '../support/until.ts'

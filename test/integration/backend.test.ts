@@ -6,7 +6,7 @@ import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
 import { Client } from 'pg'
 import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import { isPortFree } from '../../embedded/ports.ts'
-import { type Backend, startBackend } from '../../proof/backends.ts'
+import { type Backend, startBackend } from '../../tools/stack/backends.ts'
 
 /* What every backend promises, since the other tests rest on it. */
 

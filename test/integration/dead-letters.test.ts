@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import kafkajs, { type IHeaders } from 'kafkajs'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idOf, record, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
 

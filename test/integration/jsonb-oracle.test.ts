@@ -10,7 +10,7 @@ import { type JsonbFaultKind, JsonScan } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH } from '../../event/limits.ts'
 import { scanText } from '../../event/json/scan.ts'
 import { canonicalTimestamp, toPostgresMicros } from '../../event/timestamp.ts'
-import { type Backend, startPostgres } from '../../proof/backends.ts'
+import { type Backend, startPostgres } from '../../tools/stack/backends.ts'
 import { spoiledBytes } from '../arbitrary/bytes.ts'
 import {
   jsonText,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, afterEach, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { record, withProducer } from '../support/records.ts'
 import { sinkCommand } from '../support/sink-command.ts'
 import { caughtUp, stopped, storedRows } from '../support/sink-health.ts'

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { HttpPool } from '../../proof/http-client.ts'
+import { HttpPool } from '../../tools/load/http-client.ts'
 
 /** What the clients were answered: how often each status, or each error where there was none. */
 export type Answers = Record<string, number>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import pg from 'pg'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { Pipeline } from '../../proof/pipeline.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idOf, kafkaClient, record, withProducer } from './records.ts'
 import { until } from './until.ts'
 

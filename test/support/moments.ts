@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Pipeline } from '../../proof/pipeline.ts'
+import type { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from './until.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { TestEvent } from 'node:test/reporters'
-import { backendName } from '../../proof/backends.ts'
+import { backendName } from '../../tools/stack/backends.ts'
 import { collectNames, namesFile } from './test-names.ts'
 
 /** A reporter for node:test: writes down which tests ran on the chosen backend, for names-difference.ts. */

@@ -1,5 +1,5 @@
-import type { OutageVerdict } from '../../proof/outage-verdict.ts'
-import { nextPoint, type Observation, type Timeline } from '../../proof/timeline.ts'
+import type { OutageVerdict } from '../../tools/demo/outage-verdict.ts'
+import { nextPoint, type Observation, type Timeline } from '../../tools/demo/timeline.ts'
 
 /** 1,000 events a second for 20 s; the database down from 5.0 to 10.0, its backlog stored in the two seconds after 11. */
 export function outage(): Timeline {

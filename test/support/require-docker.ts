@@ -1,6 +1,6 @@
 /* Ends with one sentence and 1 where the container tests cannot run. */
-import { requireDocker } from '../../proof/compose.ts'
-import { dockerEngine } from '../../proof/container-service.ts'
+import { requireDocker } from '../../tools/stack/compose.ts'
+import { dockerEngine } from '../../tools/stack/container-service.ts'
 
 try {
   await dockerEngine() // of the integration suite

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
 import type { NodeService } from '../../embedded/node-service.ts'
-import type { Pipeline } from '../../proof/pipeline.ts'
+import type { Pipeline } from '../../tools/stack/pipeline.ts'
 import { migrate } from '../../postgres/migrate.ts'
 import { idOf, record, withProducer } from './records.ts'
 import type { SinkHealth } from './sink-health.ts'

@@ -1,5 +1,5 @@
 import type { NodeService } from '../../embedded/node-service.ts'
-import type { Pipeline } from '../../proof/pipeline.ts'
+import type { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from './until.ts'
 
 /** What the sink says of itself at /health. */

@@ -1,5 +1,5 @@
 import kafkajs, { type Admin } from 'kafkajs'
-import type { Pipeline } from '../../proof/pipeline.ts'
+import type { Pipeline } from '../../tools/stack/pipeline.ts'
 import { kafkaClient } from './records.ts'
 import { until } from './until.ts'
 

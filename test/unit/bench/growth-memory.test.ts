@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isFlat, summarise } from '../../../bench/growth-memory.ts'
+import { isFlat, summarise } from '../../../tools/bench/growth-memory.ts'
 
 /** Every 5 s; as many MiB as the seconds. */
 const samplesOf = (seconds: number) =>

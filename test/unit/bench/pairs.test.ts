@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inTurns, quartiles, ratios } from '../../../bench/pairs.ts'
+import { inTurns, quartiles, ratios } from '../../../tools/bench/pairs.ts'
 
 test('quartiles are those of the sorted values, in between by proportion', () => {
   assert.deepEqual(quartiles([5, 1, 4, 2, 3]), { q1: 2, median: 3, q3: 4 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Chart, chartSvg } from '../../../bench/plot.ts'
+import { type Chart, chartSvg } from '../../../tools/bench/plot.ts'
 
 const chart: Chart = {
   title: 'Rows & rates <of> a sink',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { merged, type Results } from '../../../bench/report.ts'
+import { merged, type Results } from '../../../tools/bench/report.ts'
 
 const none: Results = {
   startedAt: '2026-01-01T00:00:00.000Z',

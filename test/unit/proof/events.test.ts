@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eventIdOf, eventOf, openRun } from '../../../proof/events.ts'
+import { eventIdOf, eventOf, openRun } from '../../../tools/load/events.ts'
 
 const run = openRun({ seed: 'a', startedAtMs: 1_700_000_000_000 })
 const COUNT = 20_000

@@ -6,7 +6,7 @@ import {
   type HttpResponse,
   HttpResponseError,
   ResponseParser,
-} from '../../../proof/http-response.ts'
+} from '../../../tools/load/http-response.ts'
 
 interface Wire {
   bytes: Buffer

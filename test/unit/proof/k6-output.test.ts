@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { notAcknowledged, REPORT_MARK } from '../../../k6/lib/report.ts'
-import { K6Output } from '../../../proof/k6-output.ts'
+import { K6Output } from '../../../tools/k6/k6-output.ts'
 
 const ID = '01a20a52-fe17-75ce-8000-8c2c505fe24d'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Report } from '../../../k6/lib/report.ts'
-import { conclude, expectationOf } from '../../../proof/k6-verdict.ts'
+import { conclude, expectationOf } from '../../../tools/k6/k6-verdict.ts'
 
 const CHUNK = 1000
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { LoadThread, type LoadTick } from '../../../proof/load-thread.ts'
+import { LoadThread, type LoadTick } from '../../../tools/load/load-thread.ts'
 
 test('a load in a thread ticks, and its last tick has every event and latency', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-load-thread-'))

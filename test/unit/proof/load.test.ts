@@ -5,9 +5,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
-import { type AckedLine, readAckFile } from '../../../proof/ack-file.ts'
-import { eventOf, openRun } from '../../../proof/events.ts'
-import { load, localTarget } from '../../../proof/load.ts'
+import { type AckedLine, readAckFile } from '../../../tools/load/ack-file.ts'
+import { eventOf, openRun } from '../../../tools/load/events.ts'
+import { load, localTarget } from '../../../tools/load/load.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'firehose-load-'))
 after(() => rmSync(dir, { recursive: true }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MarkerCheck } from '../../../proof/marker-check.ts'
+import { MarkerCheck } from '../../../tools/verify/marker-check.ts'
 import type { FetchedMessage } from '../../../kafka/patches.ts'
 import { marker, transactional } from '../../support/fetched.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeOutage, verdictLine } from '../../../proof/outage-verdict.ts'
-import { emptyVerdict } from '../../../proof/verdict.ts'
+import { judgeOutage, verdictLine } from '../../../tools/demo/outage-verdict.ts'
+import { emptyVerdict } from '../../../tools/verify/verdict.ts'
 
 const found = { ...emptyVerdict(), ok: true, acked: 5000, acked_stored: 5000, records: 5000, stored: 5000 }
 const rows = { all: 5000, distinct: 5000 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { boundsOf, offsetProblems } from '../../../proof/sink-bounds.ts'
+import { boundsOf, offsetProblems } from '../../../tools/verify/sink-bounds.ts'
 
 const ends = (low: bigint, high: bigint) => [{ partition: 0, low, high }]
 const offset = (next: number, cluster_id = 'here') => [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { summarize, type Timeline } from '../../../proof/timeline.ts'
-import { timelineSvg } from '../../../proof/timeline-svg.ts'
+import { summarize, type Timeline } from '../../../tools/demo/timeline.ts'
+import { timelineSvg } from '../../../tools/demo/timeline-svg.ts'
 import { fine, outage } from '../../support/outages.ts'
 
 const date = new Date('2026-02-03T04:05:06Z')

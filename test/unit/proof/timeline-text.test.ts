@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { summarize } from '../../../proof/timeline.ts'
-import { clock, headerLine, markLine, pointLine, summaryLines } from '../../../proof/timeline-text.ts'
+import { summarize } from '../../../tools/demo/timeline.ts'
+import { clock, headerLine, markLine, pointLine, summaryLines } from '../../../tools/demo/timeline-text.ts'
 import { outage } from '../../support/outages.ts'
 
 test('each second is a line below the names of its columns', () => {

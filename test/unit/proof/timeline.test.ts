@@ -8,7 +8,7 @@ import {
   percentile,
   summarize,
   type Timeline,
-} from '../../../proof/timeline.ts'
+} from '../../../tools/demo/timeline.ts'
 import { outage } from '../../support/outages.ts'
 
 const seen: Observation = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { emptyVerdict, type Verdict } from '../../../proof/verdict.ts'
-import type { VerifyContext } from '../../../proof/verify-context.ts'
-import { noteUnreadPartitions } from '../../../proof/verify-group.ts'
+import { emptyVerdict, type Verdict } from '../../../tools/verify/verdict.ts'
+import type { VerifyContext } from '../../../tools/verify/verify-context.ts'
+import { noteUnreadPartitions } from '../../../tools/verify/verify-group.ts'
 import type { GroupLook } from '../../../kafka/group-members.ts'
 
 /** What the verdict says of records not yet read, by partition, and a group of which each look gives the next of these. */

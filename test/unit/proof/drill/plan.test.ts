@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { COMPOSE_KINDS } from '../../../../proof/drill/compose-stage.ts'
-import { deck, KINDS, plan } from '../../../../proof/drill/plan.ts'
+import { COMPOSE_KINDS } from '../../../../tools/drill/compose-stage.ts'
+import { deck, KINDS, plan } from '../../../../tools/drill/plan.ts'
 
 test('the same seed gives the same faults, whatever part of the plan is asked for; another seed others', () => {
   const whole = plan(7, 300)

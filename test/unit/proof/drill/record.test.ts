@@ -3,10 +3,10 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { plan } from '../../../../proof/drill/plan.ts'
-import { DrillRecord, judgeAll } from '../../../../proof/drill/record.ts'
-import { type FaultReport, judge, type Stretch } from '../../../../proof/drill/stretch.ts'
-import { emptyVerdict } from '../../../../proof/verdict.ts'
+import { plan } from '../../../../tools/drill/plan.ts'
+import { DrillRecord, judgeAll } from '../../../../tools/drill/record.ts'
+import { type FaultReport, judge, type Stretch } from '../../../../tools/drill/stretch.ts'
+import { emptyVerdict } from '../../../../tools/verify/verdict.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'firehose-record-'))
 after(() => rmSync(dir, { recursive: true }))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { plan } from '../../../../proof/drill/plan.ts'
-import { judgeAll } from '../../../../proof/drill/record.ts'
-import { countByMoment, drillPage, verdictLine } from '../../../../proof/drill/report.ts'
-import type { FaultReport, Stretch } from '../../../../proof/drill/stretch.ts'
+import { plan } from '../../../../tools/drill/plan.ts'
+import { judgeAll } from '../../../../tools/drill/record.ts'
+import { countByMoment, drillPage, verdictLine } from '../../../../tools/drill/report.ts'
+import type { FaultReport, Stretch } from '../../../../tools/drill/stretch.ts'
 
 const KINDS = {
   sink_killed: ['under_load', 'before_commit'],

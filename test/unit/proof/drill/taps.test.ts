@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { HttpTap } from '../../../../proof/drill/http-tap.ts'
-import { KafkaTap } from '../../../../proof/drill/kafka-tap.ts'
-import { PostgresTap } from '../../../../proof/drill/postgres-tap.ts'
-import type { Passage, Side, Tap } from '../../../../proof/drill/tcp-proxy.ts'
+import { HttpTap } from '../../../../tools/drill/http-tap.ts'
+import { KafkaTap } from '../../../../tools/drill/kafka-tap.ts'
+import { PostgresTap } from '../../../../tools/drill/postgres-tap.ts'
+import type { Passage, Side, Tap } from '../../../../tools/drill/tcp-proxy.ts'
 
 const message = (type: string, body: string | Buffer): Buffer => {
   const bytes = Buffer.concat([Buffer.from(type), Buffer.alloc(4), Buffer.from(body)])

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { HttpTap } from '../../../../proof/drill/http-tap.ts'
-import { TcpProxy } from '../../../../proof/drill/tcp-proxy.ts'
+import { HttpTap } from '../../../../tools/drill/http-tap.ts'
+import { TcpProxy } from '../../../../tools/drill/tcp-proxy.ts'
 import { until } from '../../../support/until.ts'
 
 /** Answers each chunk with its echo. */

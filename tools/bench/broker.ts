@@ -1,0 +1,94 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { load } from '../load/load.ts'
+import { averageRecordBytes } from './backlog.ts'
+import type { Bench } from './bench.ts'
+import { ALL_CORES, cpuMs, MEASURED_CORE, pin, pinService } from './machine.ts'
+import { metricsOf } from './metrics.ts'
+import { inTurns } from './pairs.ts'
+import { installTools, runProducerPerformance } from './producer-performance.ts'
+import { type Road, roadOf } from './road.ts'
+import { startStack, eventsInTopic } from './stack.ts'
+
+/** The broker runs on the other one, see startStack(). */
+const FEEDING_CORE = MEASURED_CORE
+const RATE = 5_000
+const CONNECTIONS = 256
+const LINGER_MS = 5
+const IDLE_MS = 3_000
+
+/**
+ * CPU time of the broker for each event at 5,000 events a second, against Apache's own producer. The broker has a core,
+ * and whatever feeds it shares the other.
+ */
+export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road[]> {
+  const tools = await installTools(say)
+  const stack = await startStack({ LINGER_MS: String(LINGER_MS) })
+  const { pipeline, kafkaPid } = stack
+  try {
+    const api = await pinService(pipeline.startApi(), FEEDING_CORE)
+    pin(process.pid, FEEDING_CORE) // the load comes from this process
+    const records = RATE * seconds
+    const recordBytes = averageRecordBytes()
+    let expected = 0
+    let idleShare = 0
+    /** Net of what the broker uses when nothing comes: ProducerPerformance takes a while to start and to end. */
+    const measured = async (work: () => Promise<unknown>): Promise<number> => {
+      const [before, beganMs] = [cpuMs(kafkaPid), performance.now()]
+      await work()
+      expected += records
+      const idleMs = (performance.now() - beganMs) * idleShare
+      return ((cpuMs(kafkaPid) - before - idleMs) * 1_000) / records
+    }
+    const ours = async (): Promise<number> =>
+      await measured(async () => {
+        const { acked } = await load({
+          url: api.url,
+          rate: RATE,
+          connections: CONNECTIONS,
+          seconds,
+          retry: true,
+        })
+        if (acked !== records) throw new Error(`${acked} of ${records} events were accepted`)
+      })
+    const { bootstrapServers } = pipeline.backend.kafka
+    const floor = async (): Promise<number> =>
+      await measured(async () => {
+        const topic = 'events'
+        const asked = { records, recordBytes, perSecond: RATE, lingerMs: LINGER_MS }
+        await runProducerPerformance(tools, { bootstrapServers, topic, ...asked })
+      })
+    for (const warmUp of [ours, floor, ours, floor]) await warmUp() // the broker's JVM compiles what it uses
+    const before = cpuMs(kafkaPid)
+    await delay(IDLE_MS)
+    idleShare = (cpuMs(kafkaPid) - before) / IDLE_MS
+    const results = await inTurns(rounds, { floor, ours }, (name, round, cpuUs) => {
+      say(`broker ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU an event`)
+    })
+    const stored = await eventsInTopic(pipeline)
+    if (stored !== expected) throw new Error(`the topic holds ${stored} records, ${expected} were sent`)
+    const eventsASend = await averageSend(api.url)
+    return [
+      roadOf(
+        {
+          road: `broker, at ${RATE.toLocaleString('en')} events/s`,
+          floor: `ProducerPerformance, ${recordBytes} bytes, linger ${LINGER_MS} ms, acks=all`,
+          unit: 'us of CPU an event, broker',
+          must: 1.5,
+          aim: 1.1,
+          notes: [`${eventsASend.toFixed(1)} events a send`, `${stored} records = ${expected} sent`],
+        },
+        results.ours,
+        results.floor,
+      ),
+    ]
+  } finally {
+    pin(process.pid, ALL_CORES)
+    await pipeline.close()
+  }
+}
+
+/** Events of one send, by the API's own metrics. */
+async function averageSend(url: string): Promise<number> {
+  const value = await metricsOf(url)
+  return value('firehose_api_kafka_events_total') / value('firehose_api_kafka_sends_total')
+}

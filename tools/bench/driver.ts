@@ -1,0 +1,59 @@
+// Keeps a server saturated from a process of its own: so many connections, each with its next request as soon as it
+// has the answer. Says when the measured span begins and ends; see saturate.ts.
+import { openRun } from '../load/events.ts'
+import { HttpPool } from '../load/http-client.ts'
+import { localTarget } from '../load/load.ts'
+import { judge, LoadRequest } from '../load/load-request.ts'
+
+export interface DriverOptions {
+  url: string
+  connections: number
+  /** Events a request; 1 goes to POST /event. */
+  batch: number
+  warmUpMs: number
+  measuredMs: number
+  /** A floor's answers name no ids: any 202 will do. */
+  isFloor: boolean
+}
+
+const options: DriverOptions = JSON.parse(process.argv[2] ?? '{}')
+const { host, port } = localTarget(options.url)
+const run = openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() })
+const pool = new HttpPool({ host, port, connections: options.connections, timeoutMs: 30_000 })
+let [sent, accepted, failed, open] = [0, 0, 0, 0]
+let isOver = false
+
+function next(): void {
+  const request = new LoadRequest(run, `${host}:${port}`, sent, options.batch, options.batch > 1, 0)
+  sent += options.batch
+  open += 1
+  pool.submit({
+    render: () => request.render(),
+    done: (outcome) => {
+      open -= 1
+      const isAccepted = options.isFloor
+        ? outcome.kind === 'response' && outcome.response.status === 202
+        : judge(request, outcome).kind === 'accepted'
+      if (isAccepted) accepted += options.batch
+      else failed += options.batch
+      if (!isOver) next()
+      else if (open === 0) end()
+    },
+  })
+}
+
+function end(): void {
+  process.stdout.write(`total ${accepted} ${failed}\n`)
+  pool.close()
+}
+
+if ((await pool.open()) < options.connections) throw new Error(`${options.url} does not take the connections`)
+for (let n = 0; n < options.connections; n += 1) next()
+setTimeout(() => {
+  const before = accepted
+  process.stdout.write('begin\n')
+  setTimeout(() => {
+    process.stdout.write(`end ${accepted - before}\n`)
+    isOver = true
+  }, options.measuredMs)
+}, options.warmUpMs)

@@ -1,0 +1,73 @@
+import { formatTable } from '../../platform/table.ts'
+import type { Bench } from './bench.ts'
+import { benchIdle, type IdleLoad } from './growth-idle.ts'
+import { benchMemory, isFlat, MEMORY_MUST, type MemoryOverTime } from './growth-memory.ts'
+import { benchTable } from './growth-table.ts'
+import { roadTable } from './report.ts'
+import { reaches, type Road } from './road.ts'
+
+/** What grows with an installation, and what it costs then. Parts that did not run are left out. */
+export interface Growth {
+  table?: Road[]
+  idle?: IdleLoad[]
+  memory?: MemoryOverTime[]
+}
+
+export const GROWTH_PARTS = ['table', 'idle', 'memory'] as const
+export type GrowthPart = (typeof GROWTH_PARTS)[number]
+
+/** Whether cost stays flat as rows, connections and time grow; throws what its parts throw. */
+export async function benchGrowth(
+  parts: readonly GrowthPart[],
+  bench: Bench & { tableRows: number; minutes: number },
+): Promise<Growth> {
+  const growth: Growth = {}
+  if (parts.includes('table')) growth.table = await benchTable(bench)
+  if (parts.includes('idle')) growth.idle = await benchIdle(bench)
+  if (parts.includes('memory')) growth.memory = await benchMemory(bench)
+  return growth
+}
+
+/** Whether every part that ran is within its bounds. */
+export function staysFlat({ table = [], memory = [] }: Growth): boolean {
+  return table.every((road) => reaches(road, road.must)) && memory.every(isFlat)
+}
+
+/** Tables for the terminal, of the parts that ran. */
+export function growthTables({ table, idle, memory }: Growth): string[] {
+  return [
+    ...(table ? [roadTable(table)] : []),
+    ...(idle ? [idleTable(idle)] : []),
+    ...(memory ? [memoryTable(memory)] : []),
+  ]
+}
+
+function idleTable(loads: readonly IdleLoad[]): string {
+  const names = ['idle connections', 'open in the end', 'rate', 'CPU an event', '202 p50', 'p99', 'API']
+  const rows = loads.map((each) => [
+    each.idle.toLocaleString('en'),
+    each.stillOpen.toLocaleString('en'),
+    `${each.rate.toLocaleString('en')}/s`,
+    `${each.cpuUs.toFixed(1)} us`,
+    `${each.answerP50Ms.toFixed(1)} ms`,
+    `${each.answerP99Ms.toFixed(1)} ms`,
+    `${Math.round(each.rssMiB)} MiB`,
+  ])
+  return formatTable(names, rows, 60)
+}
+
+function memoryTable(services: readonly MemoryOverTime[]): string {
+  const span = (services[0]?.minutes ?? 0) < 4 ? 'quarter' : 'minute' // see summarise()
+  const names = ['memory', 'rate', `second ${span}`, `last ${span}`, 'ratio', 'most', 'must', '']
+  const rows = services.map((each) => [
+    `${each.service}, ${each.minutes} min`,
+    `${each.rate.toLocaleString('en')}/s`,
+    `${each.earlyMiB.toFixed(1)} MiB`,
+    `${each.lateMiB.toFixed(1)} MiB`,
+    (each.lateMiB / each.earlyMiB).toFixed(3),
+    `${each.maxMiB.toFixed(1)} MiB`,
+    `<= ${MEMORY_MUST}`,
+    isFlat(each) ? 'met' : 'NOT MET',
+  ])
+  return formatTable(names, rows, 60)
+}

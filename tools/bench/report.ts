@@ -1,0 +1,127 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { UserError } from '../../embedded/user-error.ts'
+import { formatTable } from '../../platform/table.ts'
+import type { Growth } from './growth.ts'
+import type { Latency } from './latency.ts'
+import type { describeMachine } from './machine.ts'
+import type { Quartiles } from './pairs.ts'
+import { type Road, reaches } from './road.ts'
+import type { Drain } from './sweep.ts'
+
+/** What the runs of the benchmark on one commit found: bench/results/NAME.json. */
+export interface Results {
+  startedAt: string
+  commit: string
+  machine: ReturnType<typeof describeMachine>
+  roads: Road[]
+  latencies: Latency[]
+  drains: Drain[]
+  growth: Growth
+}
+
+/** The roads as a table for the terminal: medians, quartiles in brackets. */
+export function roadTable(roads: readonly Road[]): string {
+  const names = ['road', 'ours', 'floor', 'ratio (quartiles)', 'must', 'aim', '']
+  const rows = roads.map((road) => {
+    const bound = road.better === 'less' ? '<=' : '>='
+    return [
+      road.road,
+      `${figure(road.ours.median)} ${road.unit}`,
+      figure(road.floorValue.median),
+      `${road.ratio.median.toFixed(2)} (${spread(road.ratio)})`,
+      `${bound} ${road.must}`,
+      `${road.aim}`,
+      verdict(road),
+    ]
+  })
+  return formatTable(names, rows, 60)
+}
+
+/** The latencies as a table for the terminal. */
+export function latencyTable(latencies: readonly Latency[]): string {
+  const names = ['rate', 'sent', 'failed', '202 p50', 'p99', 'row p50', 'p99', 'lag', 'cores', '']
+  const rows = latencies.map((each) => [
+    `${each.rate.toLocaleString('en')}/s`,
+    each.sent.toLocaleString('en'),
+    String(each.failed),
+    `${each.answerP50Ms.toFixed(1)} ms`,
+    `${each.answerP99Ms.toFixed(1)} ms`,
+    `${Math.round(each.rowP50Ms)} ms`,
+    `${Math.round(each.rowP99Ms)} ms`,
+    `${each.lagS.toFixed(2)} s`,
+    Object.entries(each.cores)
+      .map(([name, share]) => `${name} ${share.toFixed(2)}`)
+      .join(', '),
+    each.holds ? 'holds' : 'does not hold',
+  ])
+  return formatTable(names, rows, 70)
+}
+
+/** The drains as a table for the terminal. */
+export function drainTable(drains: readonly Drain[]): string {
+  const names = ['FETCH_MAX_BYTES', 'rows a transaction', 'rows/s', 'CPU a row']
+  const rows = drains.map((each) => [
+    each.fetchMaxBytes.toLocaleString('en'),
+    Math.round(each.rowsATransaction).toLocaleString('en'),
+    Math.round(each.rowsPerSecond).toLocaleString('en'),
+    `${each.cpuUs.toFixed(2)} us`,
+  ])
+  return formatTable(names, rows, 60)
+}
+
+/**
+ * Writes the results into the file of this name. What the file has of the same commit and this run has not measured
+ * stays; what is of another commit goes.
+ *
+ * @returns the file's path
+ */
+export function writeResults(results: Results, name: string): string {
+  const file = resultsFile(name)
+  mkdirSync(new URL('.', file), { recursive: true })
+  const all = existsSync(file) ? merged(readResults(name), results) : results
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`)
+  return file.pathname
+}
+
+/** @throws {UserError} there are none of this name */
+export function readResults(name: string): Results {
+  const file = resultsFile(name)
+  if (!existsSync(file))
+    throw new UserError(`There is no ${file.pathname}: run a benchmark with --name ${name} first.`)
+  return JSON.parse(readFileSync(file, 'utf8')) as Results
+}
+
+/** What a run found, and of the earlier runs on the same commit what it did not measure again. */
+export function merged(earlier: Results, run: Results): Results {
+  if (earlier.commit !== run.commit) return run
+  return {
+    ...run,
+    roads: newer(earlier.roads, run.roads, ({ road }) => road),
+    latencies: newer(earlier.latencies, run.latencies, ({ rate }) => rate).toSorted(
+      (a, b) => a.rate - b.rate,
+    ),
+    drains: run.drains.length > 0 ? run.drains : earlier.drains,
+    growth: { ...earlier.growth, ...run.growth },
+  }
+}
+
+function newer<T>(earlier: readonly T[], run: readonly T[], keyOf: (item: T) => unknown): T[] {
+  const measured = new Set(run.map(keyOf))
+  return [...earlier.filter((item) => !measured.has(keyOf(item))), ...run]
+}
+
+function resultsFile(name: string): URL {
+  return new URL(`./results/${name}.json`, import.meta.url)
+}
+
+function verdict(road: Road): string {
+  return reaches(road, road.aim) ? 'aim reached' : reaches(road, road.must) ? 'met' : 'NOT MET'
+}
+
+function figure(value: number): string {
+  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(value < 20 ? 2 : 1)
+}
+
+function spread({ q1, q3 }: Quartiles): string {
+  return `${q1.toFixed(2)}-${q3.toFixed(2)}`
+}

@@ -1,0 +1,12 @@
+// In the place of sink-worker/store/fence.ts: a plain transaction.
+import type { Database } from '../../../postgres/database.ts'
+
+export class FenceLostError extends Error {}
+
+export async function openFencedTransaction(db: Database): Promise<void> {
+  await db.query('BEGIN')
+}
+
+export async function commit(db: Database): Promise<void> {
+  await db.query('COMMIT')
+}

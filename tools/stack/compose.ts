@@ -1,0 +1,197 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { freePorts } from '../../embedded/ports.ts'
+import { UserError } from '../../embedded/user-error.ts'
+import { spawnWatcher } from './guard.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const run = promisify(execFile)
+
+interface ComposeOptions {
+  /** Compose files below the project's root. */
+  files?: string[]
+  /** Settings, as .env would hold them. */
+  env?: NodeJS.ProcessEnv
+  /** Takes what docker compose says, line by line. */
+  onLog?: (line: string) => void
+  /** Ends a start that takes too long, or that nobody wants any more. */
+  signal?: AbortSignal
+}
+
+/**
+ * The stack of docker-compose.yml under a project name of its own, on free ports of 127.0.0.1 and with volumes of its
+ * own, so that it never touches the one that a user runs. Nothing of it stays after `down`, nor if this process dies before `leave`.
+ */
+export class ComposeStack {
+  readonly project = `firehose-${process.pid}-${Date.now().toString(36)}`
+  readonly apiUrl: string
+  /** Connection string of the owner of the tables. */
+  readonly databaseUrl: string
+  readonly kafkaBootstrapServers: string
+  readonly #options: ComposeOptions
+  readonly #env: NodeJS.ProcessEnv
+  #guard: ChildProcess | undefined
+
+  private constructor(options: ComposeOptions, ports: number[]) {
+    const [api = 0, postgres = 0, kafka = 0, kafka2 = 0, kafka3 = 0] = ports
+    this.#options = options
+    this.#env = {
+      ...process.env,
+      API_PORT: String(api),
+      POSTGRES_PORT: String(postgres),
+      KAFKA_PORT: String(kafka),
+      KAFKA_2_PORT: String(kafka2),
+      KAFKA_3_PORT: String(kafka3),
+      // Images of their own: those of a user's stack stay as they are.
+      FIREHOSE_IMAGES: 'firehose-test',
+      ...options.env,
+    }
+    const password = encodeURIComponent(this.#env.POSTGRES_PASSWORD ?? 'firehose')
+    this.apiUrl = `http://127.0.0.1:${this.#env.API_PORT}`
+    this.databaseUrl = `postgresql://firehose:${password}@127.0.0.1:${postgres}/firehose`
+    this.kafkaBootstrapServers = `127.0.0.1:${kafka}`
+  }
+
+  /**
+   * Builds the images and starts the stack; resolves when every service is healthy.
+   *
+   * @throws {UserError} when no Docker engine answers, and with Compose's own words when it fails
+   */
+  static async up(options: ComposeOptions = {}): Promise<ComposeStack> {
+    await requireDocker()
+    const stack = new ComposeStack(options, await freePorts(5))
+    stack.#guard = spawnDownGuard(stack.project)
+    try {
+      await stack.#stream(['up', '--build', '--detach', '--wait'])
+    } catch (error) {
+      const logs = await stack.compose('logs', '--no-color', '--tail', '30').catch(() => '')
+      await stack.down()
+      throw new UserError(`${(error as Error).message}${logs === '' ? '' : `\n${logs}`}`)
+    }
+    return stack
+  }
+
+  /** Starts it anew with other settings or scales, as `up` does; what they do not touch runs on. */
+  async change(env: NodeJS.ProcessEnv, scale: Record<string, number>): Promise<void> {
+    Object.assign(this.#env, env)
+    const scales = Object.entries(scale).flatMap(([name, count]) => ['--scale', `${name}=${count}`])
+    await this.#stream(['up', '--detach', '--wait', ...scales])
+  }
+
+  /** Runs docker compose for this stack, and resolves with what it printed. */
+  async compose(...args: string[]): Promise<string> {
+    const { stdout } = await run('docker', this.#args(args), {
+      cwd: root,
+      env: this.#env,
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    return stdout.trim()
+  }
+
+  /** Base URLs of the sink workers' own servers. */
+  async sinkUrls(): Promise<string[]> {
+    return await this.#urls('sink-worker', 8001)
+  }
+
+  /** Base URLs of the APIs, where there are several. */
+  async apiUrls(): Promise<string[]> {
+    return await this.#urls('producer-api', 8000)
+  }
+
+  /** Ids of a service's containers, those included that do not run. */
+  async containers(service: string): Promise<string[]> {
+    return (await this.compose('ps', '--all', '--quiet', service)).split('\n').filter((id) => id !== '')
+  }
+
+  /** Orderly, as SIGTERM does. */
+  async stop(service: string): Promise<void> {
+    await this.compose('stop', service)
+  }
+
+  /** What was stopped or killed, with its data. Does not wait until it is healthy. */
+  async start(service: string): Promise<void> {
+    await this.compose('start', service)
+  }
+
+  /** As a crash would (SIGKILL). */
+  async kill(service: string): Promise<void> {
+    await this.compose('kill', service)
+  }
+
+  /** Removes containers, networks and volumes. */
+  async down(): Promise<void> {
+    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5')
+    this.#guard?.stdin?.end('done\n')
+  }
+
+  /** Ends all containers, which stay for who wants to look into them. */
+  async leave(): Promise<void> {
+    await this.compose('stop')
+    this.#guard?.stdin?.end('done\n')
+  }
+
+  async #urls(service: string, port: number): Promise<string[]> {
+    const ids = await this.containers(service)
+    const published = await Promise.all(
+      ids.map(async (id) => await run('docker', ['port', id, String(port)])),
+    )
+    return published.map(({ stdout }) => `http://${stdout.trim().split('\n')[0]}`)
+  }
+
+  #args(args: string[]): string[] {
+    const files = (this.#options.files ?? ['docker-compose.yml']).flatMap((file) => ['-f', file])
+    // Else a .env of the user's would change what is tested.
+    return ['compose', '--env-file', '/dev/null', '-p', this.project, ...files, ...args]
+  }
+
+  /** As `compose`, but shows progress. */
+  async #stream(args: string[]): Promise<void> {
+    const { signal, onLog } = this.#options
+    const child = spawn('docker', this.#args(args), {
+      cwd: root,
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(signal ? { signal } : {}),
+    })
+    let tail: string[] = []
+    let rest = ''
+    const take = (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n')
+      rest = lines.pop() ?? ''
+      tail = [...tail, ...lines].slice(-20)
+      for (const line of lines) onLog?.(line)
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', resolve)
+    })
+    if (code !== 0) throw new Error(`docker compose ${args[0]} failed (${code}):\n${tail.join('\n')}`)
+  }
+}
+
+/** @throws {UserError} in one sentence when there is no Docker engine to talk to */
+export async function requireDocker(): Promise<void> {
+  try {
+    await run('docker', ['compose', 'version'])
+  } catch {
+    throw new UserError(
+      'This needs Docker with its compose plugin: see https://docs.docker.com/compose/install.',
+    )
+  }
+  try {
+    await run('docker', ['version', '--format', '{{.Server.Version}}'])
+  } catch {
+    throw new UserError(
+      'No Docker engine answers: start Docker (and see that you may use it), then try again.',
+    )
+  }
+}
+
+/** Removes the stack if this process dies without `down`, which says "done". */
+function spawnDownGuard(project: string): ChildProcess {
+  const script = 'read line && exit; docker compose -p "$0" down --volumes --remove-orphans --timeout 1'
+  return spawnWatcher(script, project)
+}

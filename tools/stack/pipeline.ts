@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { NodeService } from '../../embedded/node-service.ts'
+import { freePorts } from '../../embedded/ports.ts'
+import { sinkGroupId } from '../../kafka/sink-group.ts'
+import { migrate } from '../../postgres/migrate.ts'
+import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
+import { endsOf, isCaughtUp } from './caught-up.ts'
+import { spawnGuard } from './guard.ts'
+import { type Verdict, verify } from '../verify/verify.ts'
+
+/** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */
+export class Pipeline {
+  readonly backend: Backend
+  readonly db: pg.Pool
+  readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-pipeline-'))
+  /** The settings with which the services run. */
+  readonly env: NodeJS.ProcessEnv
+  readonly #guard = spawnGuard(this.#dir)
+  readonly #services: NodeService[] = []
+  readonly #topic: string
+
+  private constructor(backend: Backend, env: NodeJS.ProcessEnv) {
+    this.backend = backend
+    this.env = {
+      ...process.env,
+      KAFKA_BOOTSTRAP_SERVERS: backend.kafka.bootstrapServers,
+      DATABASE_URL: backend.postgres.url,
+      KAFKA_TOPIC_PARTITIONS: '4',
+      ...env,
+    }
+    this.#topic = this.env.KAFKA_TOPIC ?? 'events'
+    this.db = new pg.Pool({ connectionString: backend.postgres.url, max: 4 })
+    this.db.on('error', () => {}) // PostgreSQL is killed in some tests
+  }
+
+  /** Starts Kafka and PostgreSQL and applies the migrations; the services are started by the caller. */
+  static async start(env: NodeJS.ProcessEnv = {}, options: BackendOptions = {}): Promise<Pipeline> {
+    return await Pipeline.on(await startBackend(options), env)
+  }
+
+  /** On a backend that runs, which it closes in the end; applies the migrations. */
+  static async on(backend: Backend, env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
+    const pipeline = new Pipeline(backend, env)
+    await migrate(backend.postgres.url)
+    return pipeline
+  }
+
+  /** An API on a free port, ready. */
+  async startApi(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    return await this.startService('producer-api/main.ts', 'PORT', env)
+  }
+
+  /** A sink that starts, and need not become ready. */
+  async spawnSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const service = await this.#newService('sink-worker/main.ts', 'SINK_PORT', env)
+    service.spawn()
+    return service
+  }
+
+  /** A sink, ready. */
+  async startSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    return await this.startService('sink-worker/main.ts', 'SINK_PORT', env)
+  }
+
+  /**
+   * A program of ours as a process of its own, ready.
+   * @param main its path below the project's root
+   * @param portVariable the setting that gets a free port
+   */
+  async startService(main: string, portVariable: string, env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    const service = await this.#newService(main, portVariable, env)
+    await service.start()
+    return service
+  }
+
+  async #newService(main: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
+    const [port = 0] = await freePorts(1)
+    const name = `${main.replace(/(\/main)?\.ts$/, '').replaceAll('/', '-')}-${this.#services.length}`
+    const service = new NodeService({
+      name,
+      main,
+      port,
+      env: { ...this.env, ...env, [portVariable]: String(port) },
+      logFile: this.path(`${name}.log`),
+      pidFile: this.path(`${name}.pid`),
+    })
+    this.#services.push(service)
+    return service
+  }
+
+  async query<R extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<R[]> {
+    return (await this.db.query<R>(sql, values)).rows
+  }
+
+  /** Rows of `events`. */
+  async countEvents(): Promise<number> {
+    const [row] = await this.query<{ count: string }>('SELECT count(*) FROM events')
+    return Number(row?.count)
+  }
+
+  /** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
+  async isCaughtUp(): Promise<boolean> {
+    return await isCaughtUp([this.backend.kafka.bootstrapServers], this.db, this.#topic)
+  }
+
+  /** Of each partition, the offset that its next record will have. */
+  async ends(topic = this.#topic): Promise<bigint[]> {
+    return await endsOf([this.backend.kafka.bootstrapServers], topic)
+  }
+
+  /** The consumer group of its sinks. */
+  get groupId(): string {
+    return sinkGroupId(this.#topic, this.env.KAFKA_GROUP_ID)
+  }
+
+  /** Where its data lie: Kafka's and PostgreSQL's, if on this machine, and the services' logs and path()'s files. */
+  get dirs(): string[] {
+    return [this.backend.dir, this.#dir].filter((dir) => dir !== undefined)
+  }
+
+  /** A file below the pipeline's own folder. */
+  path(name: string): string {
+    return join(this.#dir, name)
+  }
+
+  /** Compares Kafka, and the acknowledged ids if given, with the tables. */
+  async verify(ackedFile?: string): Promise<Verdict> {
+    return await verify({
+      databaseUrl: this.backend.postgres.url,
+      kafkaBootstrapServers: this.backend.kafka.bootstrapServers,
+      topic: this.#topic,
+      groupId: this.groupId,
+      ...(ackedFile === undefined ? {} : { ackedFile }),
+    })
+  }
+
+  /** Ends everything and removes its data, unless those are to be kept. */
+  async close({ keep }: CloseOptions = { keep: false }): Promise<void> {
+    await Promise.all(this.#services.map(async (service) => await service.kill()))
+    // A query that a frozen PostgreSQL does not answer ends only with it.
+    const ended = this.db.end().catch(() => {})
+    await this.backend.close({ keep })
+    await ended
+    if (keep) {
+      this.#guard.stdin?.end('keep\n')
+      return
+    }
+    rmSync(this.#dir, { recursive: true, force: true })
+    this.#guard.stdin?.end()
+  }
+}

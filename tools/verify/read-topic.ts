@@ -1,0 +1,224 @@
+import { randomUUID } from 'node:crypto'
+import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import { toGroupLook } from '../../kafka/group-description.ts'
+import type { GroupLook } from '../../kafka/group-members.ts'
+import { fetchTopicEnds, type Watermarks } from '../../kafka/topic-ends.ts'
+
+/** How to reach Kafka: kafkajs' own settings, without its log. */
+export type KafkaAccess = Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'>
+
+export interface PartitionEnds extends Watermarks {
+  partition: number
+}
+
+/** What to read of a partition: from `low` to before `high`. */
+export type ReadRange = Pick<PartitionEnds, 'partition' | 'low' | 'high'>
+
+export interface TopicRecord {
+  partition: number
+  offset: bigint
+  value: Buffer | null
+  /** Milliseconds since 1970, as Kafka has it. */
+  timestampMs: number
+}
+
+/** A range of a partition that could not be read in time. */
+export interface Unread {
+  partition: number
+  from: bigint
+  to: bigint
+}
+
+const FETCH_BYTES = 8 * 1024 * 1024
+const SESSION_TIMEOUT_MS = 60_000
+const HEARTBEAT_MS = 3_000
+
+export interface ReadOptions {
+  /** Takes some records of one partition; nothing more is read until it is done. */
+  onRecords: (records: TopicRecord[]) => Promise<void>
+  /** Ends the reading when nothing comes for so long: a transaction that stays open holds back what follows it. */
+  stuckMs: number
+  /** Ends the reading. */
+  signal?: AbortSignal
+}
+
+function connect(access: KafkaAccess): Kafka {
+  return new Kafka({ ...access, clientId: 'firehose-verify', logLevel: logLevel.NOTHING })
+}
+
+/**
+ * Asks for the cluster's id and the ends of each partition.
+ * @throws the topic does not exist; Kafka cannot be reached
+ */
+export async function describeTopic(
+  access: KafkaAccess,
+  topic: string,
+): Promise<{ clusterId: string; partitions: PartitionEnds[] }> {
+  const admin = connect(access).admin()
+  await admin.connect()
+  try {
+    // Asked first: some clusters create a topic that is named in another request.
+    if (!(await admin.listTopics()).includes(topic)) throw new Error(`Kafka has no topic "${topic}".`)
+    const [{ clusterId }, ends] = await Promise.all([admin.describeCluster(), fetchTopicEnds(admin, topic)])
+    const partitions = [...ends].map(([partition, watermarks]) => ({ partition, ...watermarks }))
+    return { clusterId, partitions: partitions.toSorted((a, b) => a.partition - b.partition) }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** @throws Kafka cannot be reached; it refuses to describe the group */
+export async function describeGroup(access: KafkaAccess, groupId: string): Promise<GroupLook> {
+  const admin = connect(access).admin()
+  await admin.connect()
+  try {
+    return toGroupLook((await admin.describeGroups([groupId])).groups[0])
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/**
+ * Reads every committed record of the topic from `low` to before `high`, each once, in the order of its partition.
+ * A consumer group of its own is made for it, commits nothing and is deleted afterwards.
+ *
+ * @returns the ranges that were not read
+ * @throws what `onRecords` throws; the signal's reason; Kafka's errors that do not pass
+ */
+export async function readTopic(
+  access: KafkaAccess,
+  topic: string,
+  partitions: readonly ReadRange[],
+  options: ReadOptions,
+): Promise<Unread[]> {
+  const reading = new Reading(topic, partitions, options)
+  if (reading.isDone) return []
+  const groupId = `firehose-verify-${randomUUID()}`
+  const kafka = connect(access)
+  const consumer = kafka.consumer({
+    groupId,
+    allowAutoTopicCreation: false,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_MS,
+    maxBytes: FETCH_BYTES,
+    maxBytesPerPartition: FETCH_BYTES / 8,
+    maxWaitTimeInMs: 250,
+  })
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    return await reading.run(consumer)
+  } finally {
+    await consumer.disconnect()
+    await deleteGroup(kafka, groupId)
+  }
+}
+
+class Reading {
+  readonly #topic: string
+  readonly #options: ReadOptions
+  readonly #ends: Map<number, bigint>
+  /** The next offset of each partition that is not yet read to its end. */
+  readonly #positions: Map<number, bigint>
+  readonly #finished = Promise.withResolvers<void>()
+  #lastProgressMs = performance.now()
+  #busy = false
+
+  constructor(topic: string, partitions: readonly ReadRange[], options: ReadOptions) {
+    this.#topic = topic
+    this.#options = options
+    const withRecords = partitions.filter(({ low, high }) => low < high)
+    this.#ends = new Map(withRecords.map(({ partition, high }) => [partition, high]))
+    this.#positions = new Map(withRecords.map(({ partition, low }) => [partition, low]))
+  }
+
+  get isDone(): boolean {
+    return this.#positions.size === 0
+  }
+
+  async run(consumer: Consumer): Promise<Unread[]> {
+    const { stuckMs, signal } = this.#options
+    // The group commits nothing: after a rejoin it goes on from here.
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      for (const [partition, offset] of this.#positions) {
+        consumer.seek({ topic: this.#topic, partition, offset: offset.toString() })
+      }
+    })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (!payload.restart) this.#finished.reject(payload.error)
+    })
+    // Unlike eachBatch, this event also comes for a fetch that held only markers or aborted records.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      this.#advance(payload.partition, BigInt(payload.lastOffset) + 1n)
+      if (!this.#positions.has(payload.partition)) {
+        consumer.pause([{ topic: this.#topic, partitions: [payload.partition] }])
+      }
+    })
+    await consumer.run({ autoCommit: false, eachBatch: (payload) => this.#onBatch(payload) })
+    const watch = setInterval(() => {
+      if (signal?.aborted) this.#finished.reject(signal.reason)
+      if (!this.#busy && performance.now() - this.#lastProgressMs > stuckMs) this.#finished.resolve()
+    }, 250)
+    try {
+      await this.#finished.promise
+    } finally {
+      clearInterval(watch)
+    }
+    return [...this.#positions].map(([partition, from]) => ({
+      partition,
+      from,
+      to: this.#ends.get(partition) ?? from,
+    }))
+  }
+
+  async #onBatch(payload: EachBatchPayload): Promise<void> {
+    const { partition, messages } = payload.batch
+    const from = this.#positions.get(partition)
+    const to = this.#ends.get(partition)
+    if (from === undefined || to === undefined) return
+    const records: TopicRecord[] = []
+    for (const { offset, value, timestamp } of messages) {
+      const at = BigInt(offset)
+      // A fetch that was under way during a rejoin may bring what was read.
+      if (at >= from && at < to)
+        records.push({ partition, offset: at, value, timestampMs: Number(timestamp) })
+    }
+    this.#busy = true
+    // A slow comparison must not cost the membership. A failed heartbeat is repeated by kafkajs after the batch.
+    const heartbeat = setInterval(() => void payload.heartbeat().catch(() => {}), HEARTBEAT_MS)
+    try {
+      if (records.length > 0) await this.#options.onRecords(records)
+    } catch (error) {
+      // kafkajs would call again with the same records; the caller is to know at once.
+      this.#finished.reject(error)
+      return
+    } finally {
+      clearInterval(heartbeat)
+      this.#busy = false
+      this.#lastProgressMs = performance.now()
+    }
+    await payload.heartbeat()
+  }
+
+  #advance(partition: number, next: bigint): void {
+    const at = this.#positions.get(partition)
+    if (at === undefined || next <= at) return
+    this.#lastProgressMs = performance.now()
+    if (next >= (this.#ends.get(partition) ?? 0n)) this.#positions.delete(partition)
+    else this.#positions.set(partition, next)
+    if (this.isDone) this.#finished.resolve()
+  }
+}
+
+/** A group that stays behind does no harm: Kafka forgets empty ones. */
+async function deleteGroup(kafka: Kafka, groupId: string): Promise<void> {
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    await admin.deleteGroups([groupId])
+  } catch {
+    // As said.
+  } finally {
+    await admin.disconnect()
+  }
+}

@@ -1,0 +1,66 @@
+import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../../kafka/group-members.ts'
+import { kafkaErrorType } from '../../kafka/errors.ts'
+import { sleep } from '../../platform/sleep.ts'
+import type { VerifyContext } from './verify-context.ts'
+
+/** How long a group may share out its partitions before nothing is said of it. */
+const SETTLE_LIMIT_MS = 10_000
+const SETTLE_STEP_MS = 250
+
+/**
+ * Whether someone reads the partitions that hold records not yet read. Where a group at work leaves one out, its records
+ * are never stored unless someone acts: a problem. A group without members is a sink that is stopped or elsewhere, which
+ * says nothing against what was stored: a note.
+ */
+export async function noteUnreadPartitions(
+  { topic, verdict, notYetRead }: VerifyContext,
+  look: () => Promise<GroupLook>,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (notYetRead.size === 0) return
+  const waiting = [...notYetRead.keys()]
+  const { group } = verdict
+  let found: GroupLook
+  try {
+    found = await lookSettled(look, signal)
+  } catch (error) {
+    signal?.throwIfAborted()
+    const reason = kafkaErrorType(error) ?? (error as Error).message
+    verdict.notes.push(`who reads the rest cannot be told, for group ${group} cannot be described: ${reason}`)
+    return
+  }
+  const judged = judgeGroup(found, topic, waiting)
+  if (judged === undefined) {
+    verdict.notes.push(`who reads the rest cannot be told: group ${group} is sharing out its partitions`)
+    return
+  }
+  const { unreadPartitions, others } = judged
+  if (unreadPartitions.length === 0) return
+  const count = unreadPartitions.reduce((sum, partition) => sum + (notYetRead.get(partition) ?? 0), 0)
+  verdict.unread_partitions = unreadPartitions
+  verdict.unread_count = count
+  const records = `${count === 1 ? '1 record' : `${count} records`} of ${namePartitions(unreadPartitions)} not yet read`
+  if (found.members.length === 0) {
+    verdict.notes.push(
+      `nobody reads: group ${group} has no members, and ${records} wait for a sink (or set KAFKA_GROUP_ID to its group)`,
+    )
+    return
+  }
+  const remedy =
+    others.length > 0
+      ? `it has a member that reads another topic, ${nameReaders(others)}: give one of the two a KAFKA_GROUP_ID of its own`
+      : 'sinks find added partitions within half a minute; after that restart the members of the group'
+  verdict.problems.push(`${records}, and no member of group ${group} reads there: ${remedy}`)
+}
+
+/** Of a group that shares out its partitions nothing is known: waits for the end of that. */
+async function lookSettled(look: () => Promise<GroupLook>, signal?: AbortSignal): Promise<GroupLook> {
+  const endMs = performance.now() + SETTLE_LIMIT_MS
+  for (;;) {
+    signal?.throwIfAborted()
+    const found = await look()
+    const isSettled = found.members.length === 0 || found.state === 'Stable'
+    if (isSettled || performance.now() > endMs) return found
+    await sleep(SETTLE_STEP_MS, signal)
+  }
+}

@@ -1,0 +1,181 @@
+import { Client } from 'pg'
+import { onFetched } from '../../kafka/patches.ts'
+import { sinkGroupId } from '../../kafka/sink-group.ts'
+import { MarkerCheck } from './marker-check.ts'
+import {
+  describeGroup,
+  describeTopic,
+  type KafkaAccess,
+  type PartitionEnds,
+  readTopic,
+  type Unread,
+} from './read-topic.ts'
+import { boundsOf, offsetProblems, type SinkOffset } from './sink-bounds.ts'
+import { addFinding, emptyVerdict, type Finding, type FindingKind, type Verdict } from './verdict.ts'
+import { judgePending, lookUpAcked } from './verify-acked.ts'
+import type { VerifyContext } from './verify-context.ts'
+import { noteUnreadPartitions } from './verify-group.ts'
+import { RecordComparison } from './verify-records.ts'
+import * as sql from './verify-sql.ts'
+
+export type { Finding, FindingKind, Verdict } from './verdict.ts'
+
+export interface VerifyOptions {
+  databaseUrl: string
+  /** `host:port`, comma-separated. */
+  kafkaBootstrapServers: string
+  topic: string
+  /** The sinks' consumer group, if not the topic's own. */
+  groupId?: string
+  /** Events that were acknowledged, see ack-file.ts; `-` is standard input. */
+  ackedFile?: string
+  /** Called for everything that is missing or different, as it is found. */
+  onFinding?: (kind: FindingKind, finding: Finding) => void
+  /** Called a few times a second. */
+  onProgress?: (progress: VerifyProgress) => void
+  /** Ends the comparison; what it made in Kafka and PostgreSQL is removed. */
+  signal?: AbortSignal
+  /** TLS and SASL, as kafkajs takes them. */
+  kafkaAccess?: Omit<KafkaAccess, 'brokers'>
+  /** Records compared at a time, which bounds memory; 20,000 by default. */
+  rangeRecords?: number
+  /** Reading ends when Kafka delivers nothing for so long; 15,000 by default. */
+  stuckMs?: number
+}
+
+export interface VerifyProgress {
+  records: number
+  /** Offsets to read in all (some are transaction markers); 0 while the ack file is read, which comes first. */
+  records_total: number
+  acked: number
+}
+
+const RANGE_RECORDS = 20_000
+const RANGE_BYTES = 16 * 1024 * 1024
+const STUCK_MS = 15_000
+/** Ids listed that are stored more than once. */
+const TWICE_LIMIT = 100
+
+/**
+ * Compares what Kafka holds, and what was acknowledged, with what PostgreSQL holds. Changes nothing in either; may run
+ * beside the services.
+ * @throws the topic does not exist; Kafka or PostgreSQL cannot be reached; the signal's reason
+ */
+export async function verify(options: VerifyOptions): Promise<Verdict> {
+  const { signal } = options
+  const client = new Client({ connectionString: options.databaseUrl, application_name: 'firehose-verify' })
+  client.on('error', () => {}) // the query that waits is rejected with it
+  // Ends the query under way, too.
+  const stop = () => void client.end().catch(() => {})
+  signal?.addEventListener('abort', stop)
+  try {
+    signal?.throwIfAborted()
+    await client.connect()
+    await client.query(`${sql.SESSION}; ${sql.TABLES}`)
+    return await compare(client, options)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    await client.end()
+  }
+}
+
+async function compare(client: Client, options: VerifyOptions): Promise<Verdict> {
+  const access = { ...options.kafkaAccess, brokers: options.kafkaBootstrapServers.split(',') }
+  const { topic, ackedFile, signal } = options
+  const { clusterId } = await describeTopic(access, topic)
+  const verdict = emptyVerdict(sinkGroupId(topic, options.groupId))
+  let total = 0
+  const context: VerifyContext = {
+    client,
+    clusterId,
+    topic,
+    limits: { items: options.rangeRecords ?? RANGE_RECORDS, bytes: RANGE_BYTES },
+    verdict,
+    notYetRead: new Map(),
+    pending: 0,
+    isIncomplete: false,
+    add: (kind, finding) => {
+      addFinding(verdict, kind, finding)
+      options.onFinding?.(kind, finding)
+    },
+    report: () => {
+      const { records, not_yet_read, acked } = verdict
+      options.onProgress?.({ records: records + not_yet_read, records_total: total, acked })
+    },
+  }
+
+  // The order matters while events flow. What was acknowledged is in the topic before its ends are asked, and what the
+  // offsets cover is committed before it is looked up.
+  if (ackedFile !== undefined) await lookUpAcked(context, ackedFile, signal)
+  const before = await sinkOffsets(client, topic)
+  const { partitions } = await describeTopic(access, topic)
+  const after = await sinkOffsets(client, topic)
+  const bounds = boundsOf(partitions, before, clusterId)
+  verdict.problems.push(...offsetProblems(partitions, before, after, clusterId))
+  total = partitions.reduce((sum, { low, high }) => sum + Number(high - low), 0)
+
+  const comparison = new RecordComparison(context, bounds)
+  const markers = new MarkerCheck()
+  const stopMarkers = onFetched((fetched) => {
+    if (fetched.topic === topic) markers.take(fetched)
+  })
+  const unread = await readTopic(access, topic, partitions, {
+    onRecords: async (records) => await comparison.take(records),
+    stuckMs: options.stuckMs ?? STUCK_MS,
+    ...(signal === undefined ? {} : { signal }),
+  }).finally(stopMarkers)
+  await comparison.end()
+  verdict.problems.push(...markers.problems())
+  if (unread.length > 0) noteUnread(context, unread, (await describeTopic(access, topic)).partitions)
+  await noteUnreadPartitions(context, async () => await describeGroup(access, verdict.group), signal)
+  await judgePending(context)
+  verdict.problems.push(...(await storedTwice(client)))
+  return { ...verdict, ok: isOk(verdict) }
+}
+
+/** What was not read up to the end of the log, and why. */
+function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: readonly PartitionEnds[]): void {
+  const { verdict } = context
+  context.isIncomplete = true
+  const lastStable = new Map(ends.map((each) => [each.partition, each.lastStable]))
+  for (const { partition, from, to } of unread) {
+    const range = `partition ${partition}: offsets ${from} to ${to - 1n}`
+    if ((lastStable.get(partition) ?? to) > from) {
+      verdict.problems.push(`${range} were not delivered by Kafka in time: verify again`)
+      continue
+    }
+    verdict.held_back.push({ partition, from: `${from}`, to: `${to}` })
+    verdict.held_back_count += Number(to - from)
+    verdict.problems.push(
+      `${range} are held back by an open transaction of another producer and were not judged: end it in its ` +
+        'producer, or abort it (kafka-transactions.sh find-hanging, abort: "npm run doctor" spells it), then verify again',
+    )
+  }
+}
+
+async function sinkOffsets(client: Client, topic: string): Promise<SinkOffset[]> {
+  return (await client.query<SinkOffset>(sql.SINK_OFFSETS, [topic])).rows
+}
+
+/** Without a unique index on event_id alone nothing forbids it. */
+async function storedTwice(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ is_unique: boolean }>(sql.HAS_UNIQUE_ID)
+  if (rows[0]?.is_unique) return []
+  const twice = await client.query<{ event_id: string }>(sql.STORED_TWICE, [TWICE_LIMIT])
+  return [
+    'events has no unique index on event_id alone, so nothing keeps an id from being stored twice',
+    ...twice.rows.map(({ event_id }) => `${event_id} is stored more than once`),
+  ]
+}
+
+function isOk(verdict: Verdict): boolean {
+  const bad =
+    verdict.missing_count +
+    verdict.different_count +
+    verdict.acked_missing_count +
+    verdict.acked_different_count
+  return bad === 0 && verdict.problems.length === 0
+}
