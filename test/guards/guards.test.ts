@@ -19,7 +19,7 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
   {
     name: 'the fence',
     patch: 'fence.patch',
-    file: 'test/integrity/fence.test.ts',
+    file: 'test/faults/quick/fence.test.ts',
     title: 'I3: two sinks that read the same partition write each range once, and neither counts a duplicate',
   },
   {
@@ -38,7 +38,7 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
   {
     name: 'the breaker',
     patch: 'breaker.patch',
-    file: 'test/integrity/database-outage.test.ts',
+    file: 'test/faults/quick/database-outage.test.ts',
     title: 'I5: an outage shows without any traffic, and so does its end',
   },
   {
@@ -50,13 +50,13 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
   {
     name: 'the assigner',
     patch: 'assigner.patch',
-    file: 'test/abuse/sink-group.test.ts',
+    file: 'test/faults/sink-group.test.ts',
     title: 'I2: a consumer of another topic that joins later is given nothing, and is named',
   },
   {
     name: 'the look at the group before joining it',
     patch: 'before-join.patch',
-    file: 'test/abuse/sink-group.test.ts',
+    file: 'test/faults/sink-group.test.ts',
     title:
       'I2: a sink of another topic does not join the group, says why, and disturbs nobody until the first has gone',
   },

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { freePorts } from '../../../embedded/ports.ts'
+import { isAlive, type ProcessId, signal } from '../../../embedded/process-info.ts'
+import { Pipeline } from '../../../tools/stack/pipeline.ts'
+import { type Answers, hammer, httpRequest } from '../../support/clients.ts'
+import { type NpmRun, serviceOf, untilGone, WAYS } from '../../support/npm-run.ts'
+import { groupMembers } from '../../support/records.ts'
+import { until } from '../../support/until.ts'
+
+/*
+ * I8, as people and supervisors end what npm has started: the same signal comes twice or three times, or to npm alone, or
+ * not at all. Each is one request to end in order.
+ */
+
+let pipeline: Pipeline
+const services: ProcessId[] = []
+
+before(async () => {
+  pipeline = await Pipeline.start()
+})
+after(async () => {
+  for (const id of services) if (isAlive(id)) signal(id.pid, 'SIGKILL')
+  await pipeline?.close()
+})
+
+const SCRIPTS = {
+  api: { program: 'producer-api/main.ts', portVariable: 'PORT' },
+  sink: { program: 'cli/sink.ts', portVariable: 'SINK_PORT' },
+}
+/** An answer, or none because nothing was sent. */
+const IS_WELL = /^(?:202|503|ECONNREFUSED)$/
+const CLIENTS = 50
+const EVENT = httpRequest('/event', '{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}')
+
+for (const [name, way] of Object.entries(WAYS)) {
+  const skip = way.needs ?? false
+
+  test(`I8: npm run api under load, ended by ${name}: all that was sent is answered`, {
+    skip,
+  }, async (t) => {
+    const { run, service, url } = await startScript(name, 'api')
+    const clients = startClients(url)
+    try {
+      await until('load', () => clients.asked() > 20 * CLIENTS)
+      way.end(run)
+      await untilGone(service)
+    } finally {
+      clients.stop()
+    }
+    const answers = await clients.answers
+    t.diagnostic(JSON.stringify(answers))
+    assert.equal(answersMissing(answers), 0, JSON.stringify(answers))
+    await assertOneRequest(name, run)
+    if (way.losesOutput) return
+    const accepted = /"accepted":(\d+),"msg":"stopped"/.exec(run.output())?.[1]
+    assert.equal(Number(accepted), answers['202'], 'what was accepted, and the answers that say so')
+  })
+
+  test(`I8: npm run sink, ended by ${name}: it leaves its group`, { skip }, async () => {
+    const { run, service } = await startScript(name, 'sink')
+    way.end(run)
+    await untilGone(service)
+    assert.deepEqual(await groupMembers(pipeline.backend.kafka.bootstrapServers), [])
+    await assertOneRequest(name, run)
+  })
+}
+
+async function startScript(
+  way: string,
+  script: keyof typeof SCRIPTS,
+): Promise<{ run: NpmRun; service: ProcessId; url: string }> {
+  const [port = 0] = await freePorts(1)
+  const { program, portVariable } = SCRIPTS[script]
+  const run = WAYS[way]?.start([script], { ...pipeline.env, [portVariable]: String(port) }) as NpmRun
+  const url = `http://127.0.0.1:${port}`
+  await until(`${script} is ready`, async () => {
+    assert.equal(run.top.exitCode, null, run.output())
+    return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok
+  })
+  const service = await serviceOf(run, program)
+  services.push(service)
+  return { run, service, url }
+}
+
+/** Clients that each send the next event when the one before was answered. */
+function startClients(url: string): { answers: Promise<Answers>; asked: () => number; stop: () => void } {
+  let asked = 0
+  let isOver = false
+  const answers = hammer(url, CLIENTS, [EVENT], (count) => {
+    asked = count
+    return !isOver
+  })
+  return { answers, asked: () => asked, stop: () => (isOver = true) }
+}
+
+/** What was started has ended as it should, and was asked once. */
+async function assertOneRequest(name: string, run: NpmRun): Promise<void> {
+  const { code, losesOutput } = WAYS[name] ?? {}
+  const ended = await run.ended
+  if (code !== undefined) assert.equal(ended, code, run.output())
+  if (losesOutput) return
+  assert.deepEqual(run.output().match(/shutting down|ending at once/g), ['shutting down'], run.output())
+}
+
+function answersMissing(answers: Answers): number {
+  const missing = Object.entries(answers).filter(([answer]) => !IS_WELL.test(answer))
+  return missing.reduce((sum, [, count]) => sum + count, 0)
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { MAX_DEPTH } from '../../../../event/limits.ts'
+import { encodeRecord } from '../../../../event/record/encode.ts'
+import { decodeCanonical } from '../../../../event/record/decode-fast.ts'
+import { decodeRecord, decodeRecords, readAgain } from '../../../../event/record/decode.ts'
+import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
+import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
+import { spoiledBytes } from '../../../arbitrary/bytes.ts'
+import { nearly, objectText } from '../../../arbitrary/json-text.ts'
+
+const IDENTITY = { clusterId: 'cluster-1', topic: 'events' }
+const RECEIVED = '2026-01-02T03:04:05.678000Z'
+
+const hex = (length: number): fc.Arbitrary<string> => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`))
+const uuid = fc.tuple(hex(8), hex(4), hex(4), hex(4), hex(12)).map((groups) => groups.join('-'))
+const timestamp = fc
+  .date({ min: new Date('0001-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true })
+  .chain((date) => fc.nat({ max: 999 }).map((us) => ({ date, us })))
+  .map(({ date, us }) => `${date.toISOString().slice(0, 23)}${String(us).padStart(3, '0')}Z`)
+const userId = fc.oneof(
+  fc.integer().map(String),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
+  fc.constantFrom('0', '-1', '999999999999999', '1000000000000000', '-999999999999999'),
+)
+/** As our API writes them; the metadata may be what it would refuse. */
+const recordText = fc
+  .record({ eventId: uuid, userId, timestamp, metadata: objectText })
+  .map(({ metadata, ...event }) => encodeRecord({ ...event, metadata: Buffer.from(metadata) }, RECEIVED))
+
+/** In each field, and in the bytes that PostgreSQL gets. */
+function assertSame(row: EventRow, other: EventRow): void {
+  assert.deepEqual(fieldsOf(row), fieldsOf(other))
+  assert.deepEqual([...encodeCopy([row])], [...encodeCopy([other])])
+}
+
+function fieldsOf(row: EventRow): unknown[] {
+  const numbers = [row.userId, row.timestamp, row.receivedAt].map(BigInt)
+  return [row.eventId, row.metadata, ...numbers]
+}
+
+function recordOf(value: Buffer): KafkaRecord {
+  return { partition: 3, offset: 17n, timestampMs: 1_700_000_000_123, value, headers: {} }
+}
+
+test('a record of the API is cut up into the row that the general decoder reads', () => {
+  fc.assert(
+    fc.property(recordText, (value) => {
+      const general = decodeRecord(recordOf(value), IDENTITY)
+      if (!general.ok) return
+      const row = decodeCanonical(value)
+      const { row: expected } = general
+      const isShort = expected.userId > -(10n ** 15n) && expected.userId < 10n ** 15n
+      const isNear = Number.isSafeInteger(Number(expected.timestamp))
+      assert.equal(row !== undefined, isShort && isNear, 'only these go the general way')
+      if (row !== undefined) assertSame(row, general.row)
+    }),
+  )
+})
+
+test('property: whatever is cut up is the row that the general decoder reads, or its metadata are refused by it', () => {
+  const texts = recordText.map(String)
+  const bytes = fc.oneof(
+    recordText,
+    nearly(texts).map((text) => Buffer.from(text)),
+    spoiledBytes(texts),
+  )
+  fc.assert(
+    fc.property(bytes, (value) => {
+      const row = decodeCanonical(value)
+      if (row === undefined) return
+      const general = decodeRecord(recordOf(value), IDENTITY)
+      if (general.ok && general.row.metadata.equals(row.metadata)) assertSame(row, general.row)
+      // Else PostgreSQL refuses the metadata: they are no one object, or one that jsonb does not take.
+      else assert.throws(() => assertOneObject(row.metadata))
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+function assertOneObject(metadata: Buffer): void {
+  const alone = `{"user_id":1,"timestamp":"2026-01-01T00:00:00Z","metadata":${metadata.toString()}}`
+  const decoded = decodeRecord(recordOf(Buffer.from(alone)), IDENTITY)
+  assert.ok(decoded.ok && decoded.row.metadata.length === metadata.length)
+}
+
+for (const [what, from, to] of [
+  ['another order', '"user_id":1,"timestamp"', '"timestamp"'],
+  ['a space', '"user_id":1', '"user_id": 1'],
+  ['a member behind the metadata', '{"a":1}}', '{"a":1},"x":1}'],
+  ['an upper-case id', 'abc', 'ABC'],
+  ['a leading zero', '"user_id":1', '"user_id":01'],
+  ['minus zero', '"user_id":1', '"user_id":-0'],
+  ['no such day', '2026-01-02T', '2026-02-30T'],
+  ['another offset', '05.678000Z"', '05.6780+00"'],
+] as const) {
+  test(`left to the general decoder: ${what}`, () => {
+    const event = { eventId: '01980000-0000-7000-8000-000000000abc', userId: '1' }
+    const plain = encodeRecord(
+      { ...event, timestamp: '2026-01-02T03:04:05.678000Z', metadata: Buffer.from('{"a":1}') },
+      RECEIVED,
+    ).toString()
+    assert.ok(decodeCanonical(Buffer.from(plain)))
+    const other = plain.replaceAll(from, to)
+    assert.notEqual(other, plain)
+    assert.equal(decodeCanonical(Buffer.from(other)), undefined)
+  })
+}
+
+test('what was only cut up is read in full once PostgreSQL has refused something', () => {
+  const event = { eventId: '01980000-0000-7000-8000-000000000abc', userId: '1', timestamp: RECEIVED }
+  const valueOf = (metadata: string): Buffer =>
+    encodeRecord({ ...event, metadata: Buffer.from(metadata) }, RECEIVED)
+  const good = recordOf(valueOf('{"a":1}'))
+  const bad = recordOf(valueOf('{"a":\\u0000}'))
+  const first = decodeRecords([good, bad], IDENTITY)
+  assert.equal(first.rows.length, 2)
+  const again = readAgain(first.rows, IDENTITY)
+  assert.deepEqual(
+    again?.dead.map(({ record }) => record),
+    [bad],
+  )
+  assert.deepEqual(
+    again?.rows.map(({ record, row }) => [record, row]),
+    [[good, first.rows[0]?.row]],
+  )
+  assert.equal(readAgain(again?.rows ?? [], IDENTITY), undefined, 'once is enough')
+})
+
+test('metadata that may be nested too deep are left to the general decoder, which buries them; long ones are not', () => {
+  const event = { eventId: '01980000-0000-7000-8000-000000000abc', userId: '1', timestamp: RECEIVED }
+  const valueOf = (metadata: string): Buffer =>
+    encodeRecord({ ...event, metadata: Buffer.from(metadata) }, RECEIVED)
+  const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+  assert.equal(decodeCanonical(valueOf(nested(MAX_DEPTH + 1))), undefined)
+  assert.equal(decodeRecords([recordOf(valueOf(nested(MAX_DEPTH + 1)))], IDENTITY).dead.length, 1)
+  assert.ok(decodeCanonical(valueOf(nested(MAX_DEPTH - 1))))
+  assert.ok(decodeCanonical(valueOf(`{"a":"${'x'.repeat(5_000)}"}`)))
+})

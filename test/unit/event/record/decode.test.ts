@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { JsonScan, KIND_OBJECT } from '../../../../event/json/scan-result.ts'
+import { scanText } from '../../../../event/json/scan.ts'
+import { canonicalTimestamp } from '../../../../event/timestamp.ts'
+import type { CanonicalEvent } from '../../../../event/types.ts'
+import { encodeRecord } from '../../../../event/record/encode.ts'
+import { decodeRecord } from '../../../../event/record/decode.ts'
+import type { DeadLetter, EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
+import { spoiledBytes } from '../../../arbitrary/bytes.ts'
+import { jsonText, nearly, objectText } from '../../../arbitrary/json-text.ts'
+import { dateTimeText } from '../../../arbitrary/timestamp-text.ts'
+
+const IDENTITY = { clusterId: 'cluster-1', topic: 'events' }
+const ID = '0198c0de-7a5b-7000-8000-0123456789ab'
+/** The four fields, as JSON text, so that a test may replace one. */
+const FIELDS = {
+  event_id: `"${ID}"`,
+  user_id: '42',
+  timestamp: '"2024-02-29T12:34:56.789012Z"',
+  received_at: '"2024-02-29T12:34:57.000000Z"',
+  metadata: '{"a":1}',
+}
+
+function recordOf(value: string | Buffer | null, more: Partial<KafkaRecord> = {}): KafkaRecord {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value
+  return { partition: 3, offset: 17n, timestampMs: 1_700_000_000_123, value: bytes, headers: {}, ...more }
+}
+
+/** An object of these members; `undefined` leaves one out. */
+function objectOf(members: Record<string, string | undefined>): string {
+  const present = Object.entries(members).filter(([, text]) => text !== undefined)
+  return `{${present.map(([name, text]) => `"${name}":${text}`).join(',')}}`
+}
+
+function rowOf(value: string | Buffer, more?: Partial<KafkaRecord>): EventRow {
+  const decoded = decodeRecord(recordOf(value, more), IDENTITY)
+  assert.ok(decoded.ok, decoded.ok ? '' : decoded.dead.message)
+  return decoded.row
+}
+
+function deadOf(value: string | Buffer | null): DeadLetter {
+  const record = recordOf(value)
+  const decoded = decodeRecord(record, IDENTITY)
+  assert.ok(!decoded.ok, `taken as a row: ${String(value)}`)
+  assert.equal(decoded.dead.record, record)
+  assert.equal(decoded.dead.reason, 'undecodable')
+  assert.equal(decoded.dead.sqlstate, undefined)
+  return decoded.dead
+}
+
+/** Microseconds since 2000-01-01 by JavaScript's own calendar. */
+function micros(canonical: string): bigint {
+  const ms = Date.parse(`${canonical.slice(0, 23)}Z`) - Date.UTC(2000, 0, 1)
+  return BigInt(ms) * 1_000n + BigInt(canonical.slice(23, 26))
+}
+
+const scan = new JsonScan()
+
+/** Objects that jsonb takes as a member of an event. */
+const metadataText = objectText.filter((text) => {
+  const bytes = Buffer.from(`[${text}]`)
+  return scanText(bytes, 0, bytes.length, scan) && scan.faults.length === 0
+})
+const timestampText = dateTimeText.map(canonicalTimestamp).filter((text) => text !== undefined)
+const int8 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+const canonicalEvent: fc.Arbitrary<CanonicalEvent> = fc.record({
+  eventId: fc.uuid(),
+  userId: fc.oneof(int8, fc.constantFrom(0n, -(2n ** 63n), 2n ** 63n - 1n)).map(String),
+  timestamp: timestampText,
+  metadata: metadataText.map((text) => Buffer.from(text)),
+})
+
+test('what the API encodes, the sink decodes, the metadata byte for byte', () => {
+  fc.assert(
+    fc.property(canonicalEvent, timestampText, (event, receivedAt) => {
+      assert.deepEqual(rowOf(encodeRecord(event, receivedAt)), {
+        eventId: event.eventId,
+        userId: BigInt(event.userId),
+        timestamp: micros(event.timestamp),
+        metadata: event.metadata,
+        receivedAt: micros(receivedAt),
+      })
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('fields come in any order, with white space, escaped names and others between them', () => {
+  const member = fc.oneof(
+    fc.constantFrom('"a":1', '"":null', '"event_id ":"x"', '"EVENT_ID":7', '"metadat":{}'),
+    fc.constantFrom('"z":"\\u0000"', '"z":1e999999', '"z":"\\ud800"', '"z":{"user_id":9}'),
+    fc.constant(`"z":${'['.repeat(5_000)}${']'.repeat(5_000)}`), // deeper than jsonb and than an event may be
+  )
+  const escape = (name: string): string =>
+    `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}${name.slice(1)}`
+  const members = fc
+    .tuple(
+      fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+      fc.array(member, { maxLength: 4 }),
+      fc.constantFrom('', ' ', '\r\n\t '),
+    )
+    .chain(([escaped, others, space]) => {
+      const own = Object.entries(FIELDS).map(
+        ([name, text], i) => `${space}"${escaped[i] === true ? escape(name) : name}"${space}:${space}${text}`,
+      )
+      const all = [...own, ...others]
+      return fc
+        .shuffledSubarray(all, { minLength: all.length })
+        .map((shuffled) => `{${shuffled.join(',')}${space}}`)
+    })
+  const expected = rowOf(objectOf(FIELDS))
+  fc.assert(fc.property(members, (text) => assert.deepEqual(rowOf(text), expected)))
+})
+
+test('values come in any form that the API would take', () => {
+  const row = rowOf(
+    objectOf({
+      ...FIELDS,
+      event_id: `"${ID.toUpperCase()}"`,
+      timestamp: '"2024-02-29T13:34:56.7890129+01:00"',
+      received_at: '"2024-02-29t12:34:57"',
+      metadata: '{ "big" : 12345678901234567890.50 , "a":1, "a":2 }',
+    }),
+  )
+  assert.equal(row.eventId, ID)
+  assert.equal(row.timestamp, micros('2024-02-29T12:34:56.789012Z'))
+  assert.equal(row.receivedAt, micros('2024-02-29T12:34:57.000000Z'))
+  assert.equal(row.metadata.toString(), '{ "big" : 12345678901234567890.50 , "a":1, "a":2 }')
+})
+
+test('a field that is there twice is a dead letter, however it is written', () => {
+  for (const [name, text] of Object.entries(FIELDS)) {
+    const escaped = name.replace('e', '\\u0065')
+    for (const again of [name, escaped]) {
+      const { message } = deadOf(`${objectOf(FIELDS).slice(0, -1)},"${again}":${text}}`)
+      assert.equal(message, `${name} is there twice`)
+    }
+  }
+})
+
+test('a record without event_id gets the UUIDv5 of its coordinates', () => {
+  const text = objectOf({ ...FIELDS, event_id: undefined })
+  const { eventId } = rowOf(text)
+  // Computed once with Python: uuid5(UUID('0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'), 'cluster-1/events/3/17')
+  assert.equal(eventId, '25558ec9-5750-5332-9336-0257e653b328')
+  assert.equal(rowOf(text, { timestampMs: 0 }).eventId, eventId, 'nothing but the coordinates counts')
+  const idOf = (record: KafkaRecord, identity: typeof IDENTITY): string | undefined => {
+    const decoded = decodeRecord(record, identity)
+    return decoded.ok ? decoded.row.eventId : undefined
+  }
+  const ids = new Set([
+    eventId,
+    idOf(recordOf(text, { offset: 18n }), IDENTITY),
+    idOf(recordOf(text, { partition: 4 }), IDENTITY),
+    idOf(recordOf(text), { ...IDENTITY, clusterId: 'cluster-2' }),
+    idOf(recordOf(text), { ...IDENTITY, topic: 'other' }),
+  ])
+  assert.equal(ids.size, 5)
+  // The dead letter of such a record carries the id that its row would have had.
+  assert.equal(deadOf(objectOf({ ...FIELDS, event_id: undefined, user_id: 'null' })).eventId, eventId)
+})
+
+test('a record without received_at was received at its own time', () => {
+  const text = objectOf({ ...FIELDS, received_at: undefined })
+  assert.equal(
+    rowOf(text, { timestampMs: 1_700_000_000_123 }).receivedAt,
+    micros('2023-11-14T22:13:20.123000Z'),
+  )
+  assert.equal(rowOf(text, { timestampMs: -1 }).receivedAt, micros('1970-01-01T00:00:00.000000Z')) // Kafka's "none"
+})
+
+test('user_id is int8', () => {
+  for (const text of ['9223372036854775807', '-9223372036854775808', '0', '-1']) {
+    assert.equal(rowOf(objectOf({ ...FIELDS, user_id: text })).userId, BigInt(text))
+  }
+  assert.equal(rowOf(objectOf({ ...FIELDS, user_id: '-0' })).userId, 0n)
+  const wrong = [
+    '9223372036854775808',
+    '-9223372036854775809',
+    '1.0',
+    '1e3',
+    '"1"',
+    'null',
+    'true',
+    '[]',
+    '{}',
+  ]
+  for (const text of wrong) {
+    const dead = deadOf(objectOf({ ...FIELDS, user_id: text }))
+    assert.equal(dead.message, 'user_id is not an integer within int8')
+    assert.equal(dead.eventId, ID)
+  }
+})
+
+test('a dead letter names the field that is wrong, and the event_id if it could be read', () => {
+  const times = ['"2023-02-29T00:00:00Z"', '"2024-01-01"', '"2024-01-01T00:00:60Z"', '""', '1', 'null']
+  const wrong: [field: string, texts: string[], message: string, eventId?: string][] = [
+    ['event_id', ['null', '""', '7', `"{${ID}}"`, `"${ID}0"`, `"${ID}\\u0000"`], 'event_id is not a UUID'],
+    ['timestamp', times, 'timestamp is not an RFC 3339 date-time', ID],
+    ['received_at', times, 'received_at is not an RFC 3339 date-time', ID],
+    ['metadata', ['null', '[]', '"{}"', '1', 'true'], 'metadata is not a JSON object', ID],
+  ]
+  for (const [field, texts, message, eventId] of wrong) {
+    for (const text of texts) {
+      const dead = deadOf(objectOf({ ...FIELDS, [field]: text }))
+      assert.deepEqual([dead.message, dead.eventId], [message, eventId], `${field} ${text}`)
+    }
+  }
+  for (const field of ['user_id', 'timestamp', 'metadata']) {
+    const dead = deadOf(objectOf({ ...FIELDS, [field]: undefined }))
+    assert.deepEqual([dead.message, dead.eventId], [`${field} is missing`, ID])
+  }
+})
+
+test('metadata that jsonb cannot hold is a dead letter', () => {
+  const deep = `${'{"a":'.repeat(200)}1${'}'.repeat(200)}`
+  for (const [text, fault] of [
+    ['{"a":"\\u0000"}', 'nul escape'],
+    ['{"\\u0000":1}', 'nul escape'],
+    ['{"a":"\\ud800"}', 'lone surrogate'],
+    ['{"a":1e131072}', 'number out of range'],
+    [deep, 'too deep'],
+  ]) {
+    const value = objectOf({ ...FIELDS, metadata: text })
+    assert.match(
+      deadOf(value).message,
+      new RegExp(`^metadata can not be stored as jsonb at byte \\d+: ${fault}$`),
+    )
+  }
+  // A fault before or behind the metadata is not the metadata's.
+  const around = `{"x":"\\u0000",${objectOf(FIELDS).slice(1, -1)},"y":"\\u0000"}`
+  assert.equal(rowOf(around).metadata.toString(), FIELDS.metadata)
+})
+
+test('a value that is no JSON object is a dead letter', () => {
+  const whole = Buffer.from(objectOf(FIELDS))
+  assert.equal(deadOf(null).message, 'The record has no value')
+  assert.match(deadOf('').message, /^The value is not JSON at byte 0: /)
+  assert.match(deadOf(Buffer.from([0x7b, 0xff])).message, /^The value is not UTF-8 at byte 1: /)
+  assert.match(
+    deadOf(Buffer.concat([Buffer.from('\ufeff'), whole])).message,
+    /^The value is not JSON at byte 0/,
+  )
+  for (const text of ['null', '1', '"x"', 'true', `[${objectOf(FIELDS)}]`]) {
+    assert.equal(deadOf(text).message, 'The value is not a JSON object')
+  }
+  for (let length = 0; length < whole.length; length++) deadOf(whole.subarray(0, length))
+  deadOf(Buffer.concat([whole, whole]))
+})
+
+test('decoding never throws, and a row is always one that the encoder can write', () => {
+  const bytes = fc.oneof(
+    nearly(canonicalEvent.map((event) => encodeRecord(event, '2024-01-01T00:00:00.000000Z').toString())).map(
+      (text) => Buffer.from(text),
+    ),
+    spoiledBytes(fc.constant(objectOf(FIELDS))),
+    jsonText.map((text) => Buffer.from(text)),
+    fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array)),
+  )
+  fc.assert(
+    fc.property(bytes, (value) => {
+      const decoded = decodeRecord(recordOf(value), IDENTITY)
+      if (!decoded.ok) return
+      const { row } = decoded
+      assert.match(row.eventId, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+      assert.equal(BigInt.asIntN(64, BigInt(row.userId)), row.userId)
+      assert.equal(BigInt.asIntN(64, BigInt(row.timestamp)), row.timestamp)
+      assert.ok(scanText(row.metadata, 0, row.metadata.length, scan))
+      assert.equal(scan.kind, KIND_OBJECT)
+      assert.deepEqual(scan.faults, [])
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('a record whose own time is out of range (nanoseconds for milliseconds) is a dead letter, not a crash', () => {
+  const value = Buffer.from('{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}')
+  const record = { partition: 0, offset: 1n, timestampMs: 1.7e18, value, headers: {} }
+  const decoded = decodeRecord(record, { clusterId: 'c', topic: 'events' })
+  assert.ok(!decoded.ok)
+  assert.equal(decoded.dead.message, "the record's own time is out of range")
+})

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import kafkajs, { type Cluster, type GroupMember, type Logger, PartitionAssigners } from 'kafkajs'
+import { shareOut, subscribersOnly } from '../../../../kafka/consumer/assigner.ts'
+
+const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
+
+const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 8 })
+const partitionCount = fc.integer({ min: 0, max: 40 })
+
+test('each partition goes to one member, shares differ by one at most, whatever the order of the members', () => {
+  fc.assert(
+    fc.property(names, partitionCount, fc.infiniteStream(fc.nat()), (members, count, random) => {
+      const partitions = range(count)
+      const shares = shareOut(members, partitions)
+      const given = [...shares.values()].flat()
+      assert.deepEqual(
+        given.toSorted((a, b) => a - b),
+        members.length === 0 ? [] : partitions,
+      )
+      const sizes = members.map((member) => shares.get(member)?.length ?? 0)
+      assert.ok(members.length === 0 || Math.max(...sizes) - Math.min(...sizes) <= 1)
+      const shuffled = members.toSorted(() => (random.next().value % 3) - 1)
+      assert.deepEqual(shareOut(shuffled, partitions.toReversed()), shares)
+    }),
+  )
+})
+
+test('only subscribers are given partitions of a topic, and all of them are given', async () => {
+  const subscriptions = fc.uniqueArray(
+    fc.record({
+      memberId: fc.string({ minLength: 1, maxLength: 8 }),
+      topics: fc.uniqueArray(fc.constantFrom('events', 'orders', 'other'), { maxLength: 3 }),
+    }),
+    { selector: ({ memberId }) => memberId, maxLength: 8 },
+  )
+  await fc.assert(
+    fc.asyncProperty(subscriptions, partitionCount, async (members, count) => {
+      const assigned = await assignWith(members.map(toMember), ['events'], count)
+      const readers = members.filter(({ topics }) => topics.includes('events'))
+      assert.ok([...assigned.keys()].every((id) => readers.some(({ memberId }) => memberId === id)))
+      const given = [...assigned.values()].flatMap((topics) => topics.events ?? [])
+      assert.deepEqual(
+        given.toSorted((a, b) => a - b),
+        readers.length === 0 ? [] : range(count),
+      )
+    }),
+  )
+})
+
+test("where all members subscribe to the topic it is kafkajs' own assignment, under its name", async () => {
+  const members = ['c', 'a', 'b'].map((memberId) => toMember({ memberId, topics: ['events'] }))
+  const theirs = PartitionAssigners.roundRobin(configOf(7))
+  const ours = subscribersOnly(configOf(7))
+  assert.equal(ours.name, theirs.name)
+  assert.deepEqual(ours.protocol({ topics: ['events'] }), theirs.protocol({ topics: ['events'] }))
+  assert.deepEqual(
+    await ours.assign({ members, topics: ['events'] }),
+    await theirs.assign({ members, topics: ['events'] }),
+  )
+})
+
+test('a member whose subscription cannot be read is given nothing', async () => {
+  const members = [
+    toMember({ memberId: 'a', topics: ['events'] }),
+    { memberId: 'b', memberMetadata: Buffer.from([0, 1, 0, 0, 0, 9]) },
+    { memberId: 'c', memberMetadata: Buffer.alloc(0) },
+  ]
+  assert.deepEqual(await assignWith(members, ['events'], 2), new Map([['a', { events: [0, 1] }]]))
+})
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index)
+}
+
+function toMember({ memberId, topics }: { memberId: string; topics: string[] }): GroupMember {
+  return {
+    memberId,
+    memberMetadata: MemberMetadata.encode({ version: 0, topics, userData: Buffer.alloc(0) }),
+  }
+}
+
+async function assignWith(
+  members: GroupMember[],
+  topics: string[],
+  partitions: number,
+): Promise<Map<string, Record<string, number[]>>> {
+  const assignments = await subscribersOnly(configOf(partitions)).assign({ members, topics })
+  return new Map(
+    assignments.map(({ memberId, memberAssignment }) => [
+      memberId,
+      { ...MemberAssignment.decode(memberAssignment)?.assignment },
+    ]),
+  )
+}
+
+/** What an assigner is made with: all that it asks of the cluster is how many partitions a topic has. */
+function configOf(partitions: number) {
+  const findTopicPartitionMetadata = () => range(partitions).map((partitionId) => ({ partitionId }))
+  return {
+    cluster: { findTopicPartitionMetadata } as unknown as Cluster,
+    groupId: 'group',
+    logger: undefined as unknown as Logger,
+  }
+}

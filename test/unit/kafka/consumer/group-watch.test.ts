@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { GroupLook, GroupMember } from '../../../../kafka/group-members.ts'
+import { createLogger } from '../../../../platform/log.ts'
+import {
+  explainFailure,
+  GroupWatch,
+  type LookAtGroup,
+  OtherTopicError,
+} from '../../../../kafka/consumer/group-watch.ts'
+import { classifyError } from '../../../../sink-worker/outage/sqlstate.ts'
+import { until } from '../../../support/until.ts'
+
+const PARTITIONS = [0, 1, 2]
+
+function member(memberId: string, topic: string, partitions: number[] = []): GroupMember {
+  const assigned = new Map([[topic, partitions]])
+  return { memberId, clientId: 'a-client', host: '10.0.0.1', topics: [topic], assigned }
+}
+
+const stable = (...members: GroupMember[]): GroupLook => ({ state: 'Stable', members })
+const rebalance: GroupLook = { state: 'PreparingRebalance', members: [member('a', '')] }
+
+/** Each look gives the next of these, and from then on the last one. */
+function looks(...found: (GroupLook | Error)[]): LookAtGroup & { count: () => number } {
+  let count = 0
+  const look: LookAtGroup = async () => {
+    const group = found[Math.min(count++, found.length - 1)] as GroupLook | Error
+    if (group instanceof Error) throw group
+    return { group, partitions: PARTITIONS }
+  }
+  return Object.assign(look, { count: () => count })
+}
+
+function watchOf(): GroupWatch {
+  return new GroupWatch('the-group', 'events', createLogger('test', 'silent'))
+}
+
+const refusal = (): Error =>
+  Object.assign(new Error('Not authorized'), { type: 'GROUP_AUTHORIZATION_FAILED' })
+
+test('a group without members, or with members of the same topic, may be joined; nothing is said of it before', async () => {
+  const watch = watchOf()
+  await watch.beforeJoin(looks({ state: 'Dead', members: [] }))
+  await watch.beforeJoin(looks(stable(member('a', 'events', PARTITIONS))))
+  assert.deepEqual(watch.status, { id: 'the-group', unread_partitions: null, other_topics: null })
+})
+
+test('a group with a member of another topic is not joined: it waits for a person, and is shown', async () => {
+  const watch = watchOf()
+  const error = await watch
+    .beforeJoin(looks(stable(member('a', 'orders', [0]))))
+    .catch((thrown: unknown) => thrown)
+  assert.ok(error instanceof OtherTopicError)
+  assert.equal(
+    error.message,
+    'consumer group "the-group" has a member that reads another topic, "orders" (a-client at 10.0.0.1), and two ' +
+      'topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
+  )
+  assert.equal(classifyError(error), 'halt')
+  const { unread_partitions, other_topics } = watch.status
+  assert.deepEqual([unread_partitions, other_topics], [PARTITIONS, ['orders']])
+})
+
+test('a rebalance tells nothing: its end is waited for', async () => {
+  const look = looks(rebalance, stable(member('a', 'orders')))
+  await assert.rejects(watchOf().beforeJoin(look), OtherTopicError)
+  assert.equal(look.count(), 2)
+})
+
+test('a group that may not be described is joined all the same; an outage is not passed over', async () => {
+  const watch = watchOf()
+  await watch.beforeJoin(looks(refusal()))
+  assert.equal(watch.status.unread_partitions, null)
+  await assert.rejects(watch.beforeJoin(looks(new Error('connection reset'))), /connection reset/)
+})
+
+test('a group that may not be joined waits for a person, who is told which and what to do; other errors stay', () => {
+  const error = explainFailure(refusal(), 'the-group')
+  assert.match(error.message, /into consumer group "the-group" .*: grant Read on it, or set KAFKA_GROUP_ID/)
+  assert.equal(classifyError(error), 'halt')
+  const unnamed = Object.assign(new Error('x'), { name: 'KafkaJSGroupCoordinatorNotFound' })
+  const explained = explainFailure(new Error('y', { cause: unnamed }), 'the-group')
+  assert.match(explained.message, /no coordinator of consumer group "the-group": if that lasts, grant Read/)
+  assert.equal(classifyError(explained), 'outage', 'it may pass by itself')
+  const other = new Error('connection reset')
+  assert.equal(explainFailure(other, 'the-group'), other)
+})
+
+test('while it is a member, what was seen last stays through rebalances and failures', async () => {
+  const watch = watchOf()
+  const look = looks(stable(member('a', 'events', [0, 2])), rebalance, new Error('gone'))
+  watch.afterJoin(look, 'a', assert.fail)
+  await until('it was seen', () => watch.status.unread_partitions !== null)
+  watch.afterJoin(look, 'a', assert.fail)
+  await until('it was looked at again', () => look.count() === 3)
+  watch.stop()
+  assert.deepEqual(watch.status, { id: 'the-group', unread_partitions: [1], other_topics: [] })
+})
+
+test("the leader's topic decides who stays", async () => {
+  const watch = watchOf()
+  const mixed = stable(member('a', 'events', PARTITIONS), member('b', 'orders'))
+  watch.afterJoin(looks(mixed), 'a', assert.fail)
+  await until('it was seen', () => watch.status.other_topics?.length === 1)
+  const error = await new Promise<Error>((resolve) => {
+    watch.afterJoin(looks(mixed), 'b', resolve)
+  })
+  assert.ok(error instanceof OtherTopicError)
+  watch.stop()
+})
+
+test('a look at an earlier membership decides nothing', async () => {
+  const watch = watchOf()
+  const answer = Promise.withResolvers<Awaited<ReturnType<LookAtGroup>>>()
+  watch.afterJoin(async () => await answer.promise, 'b', assert.fail)
+  watch.stop()
+  answer.resolve({ group: stable(member('b', 'orders')), partitions: PARTITIONS })
+  await answer.promise
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(watch.status.other_topics, null)
+})

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import * as formats from 'ajv-formats'
+import { openApiDocument } from '../../../../producer-api/openapi/document.ts'
+import { parseEvent, parseEventArray, parseEventLines } from '../../../../producer-api/intake/parse-body.ts'
+import { PROBLEMS } from '../../../../producer-api/http/problem.ts'
+
+const document: Json = JSON.parse(JSON.stringify(openApiDocument()))
+const options = { newId: () => '0198c0de-7a5b-7000-8000-000000000000' }
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
+
+/** Every object in the document, with its path. */
+function* objects(value: Json, path: string): Generator<[string, { [name: string]: Json }]> {
+  if (value === null || typeof value !== 'object') return
+  if (!Array.isArray(value)) yield [path, value]
+  for (const [name, item] of Object.entries(value))
+    yield* objects(item, `${path}/${name.replaceAll('/', '~1')}`)
+}
+
+function at(path: string): Json {
+  let value: Json | undefined = document
+  for (const name of path.split('/').slice(1)) {
+    assert.ok(value !== null && typeof value === 'object' && !Array.isArray(value), path)
+    value = value[name.replaceAll('~1', '/')]
+  }
+  assert.ok(value !== undefined, `${path} is missing`)
+  return value
+}
+
+test('every reference leads somewhere', () => {
+  let count = 0
+  for (const [, object] of objects(document, '')) {
+    if (typeof object['$ref'] !== 'string') continue
+    at(object['$ref'].slice(1))
+    count++
+  }
+  assert.ok(count > 20)
+})
+
+test('every example fits its schema', () => {
+  const ajv = new Ajv2020({ strict: false })
+  formats.default.default(ajv)
+  ajv.addSchema({ $id: 'doc', ...Object(document) })
+  let count = 0
+  for (const [path, object] of objects(document, '')) {
+    if (!('schema' in object) || !/\/content\/[^/]+$/.test(path)) continue
+    const validate = ajv.getSchema(`doc#${path.replaceAll(' ', '%20')}/schema`)
+    assert.ok(validate, path)
+    const named = Object.values(Object(object['examples'] ?? {})).map((example) => Object(example).value)
+    for (const example of 'example' in object ? [object['example']] : named) {
+      assert.ok(validate(example), `${path}: ${JSON.stringify(validate.errors)}`)
+      count++
+    }
+  }
+  assert.ok(count > 10, `${count} examples`)
+})
+
+function exampleOf(path: string, type: string): Json {
+  return at(`/paths/~1${path}/post/requestBody/content/${type.replace('/', '~1')}/example`)
+}
+
+function textExample(path: string, type: string): Buffer {
+  const value = exampleOf(path, type)
+  assert.ok(typeof value === 'string')
+  return Buffer.from(value)
+}
+
+test('"try it" works: the prefilled bodies are accepted', () => {
+  const event = Buffer.from(JSON.stringify(exampleOf('event', 'application/json')))
+  assert.ok(parseEvent(event, options).ok)
+  assert.ok(!event.includes('event_id'), 'a second try would otherwise be a duplicate')
+  assert.ok(parseEvent(textExample('event', 'text/plain'), options).ok)
+  assert.ok(parseEventArray(Buffer.from(JSON.stringify(exampleOf('events', 'application/json'))), options).ok)
+  assert.ok(parseEventLines(textExample('events', 'application/x-ndjson'), options).ok)
+})
+
+test('every kind of problem is described, under its status', () => {
+  const described = new Set<string>()
+  for (const [path, object] of objects(at('/components/responses'), '')) {
+    const match = /^\/([^/]+)\/content\/.*\/examples\/([^/]+)\/value$/.exec(path)
+    if (match === null) continue
+    const [, status, kind] = match
+    described.add(kind!)
+    if (status !== 'default') assert.equal(object['status'], Number(status))
+  }
+  assert.deepEqual([...described].toSorted(), Object.keys(PROBLEMS).toSorted())
+})

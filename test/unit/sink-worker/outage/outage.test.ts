@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import {
+  afterFailure,
+  afterProbe,
+  type Breaker,
+  probeDelayMs,
+  RUNNING,
+} from '../../../../sink-worker/outage/outage.ts'
+
+const because = (reason: string) => ({ reason, needsPerson: false })
+
+const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+
+test('a failure pauses, a probe lets batches flow, and a failure then goes on where the pause was', () => {
+  const paused = afterFailure(RUNNING, because('refused'), 1_000)
+  assert.deepEqual(paused, {
+    kind: 'paused',
+    reason: 'refused',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 0,
+  })
+  const again = afterFailure(paused, because('starting up'), 1_200)
+  assert.deepEqual(again, {
+    kind: 'paused',
+    reason: 'starting up',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 1,
+  })
+  const probing = afterProbe(again)
+  assert.deepEqual(probing, {
+    kind: 'probing',
+    reason: 'starting up',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 1,
+  })
+  const full = afterFailure(probing, because('disk full'), 1_400)
+  assert.deepEqual(full, {
+    kind: 'paused',
+    reason: 'disk full',
+    needsPerson: false,
+    sinceMs: 1_000,
+    attempts: 2,
+  })
+})
+
+test('a probe changes nothing while nothing is paused', () => {
+  assert.equal(afterProbe(RUNNING), RUNNING)
+  const probing = afterProbe(afterFailure(RUNNING, because('x'), 1))
+  assert.equal(afterProbe(probing), probing)
+})
+
+test('whatever happens, the outage keeps its beginning and counts its failures, until it is closed', () => {
+  const step = fc.constantFrom<'failure' | 'probe' | 'close'>('failure', 'failure', 'probe', 'close')
+  fc.assert(
+    fc.property(fc.array(step), (steps) => {
+      let breaker: Breaker = RUNNING
+      let failures = 0
+      let since = -1
+      for (const [now, what] of steps.entries()) {
+        if (what === 'close') {
+          breaker = RUNNING
+          failures = 0
+        } else if (what === 'probe') {
+          const before: Breaker = breaker
+          breaker = afterProbe(before)
+          assert.equal(breaker.kind, before.kind === 'running' ? 'running' : 'probing')
+        } else {
+          if (failures === 0) since = now
+          failures += 1
+          breaker = afterFailure(breaker, because(`failure ${now}`), now)
+          assert.deepEqual(breaker, {
+            kind: 'paused',
+            reason: `failure ${now}`,
+            needsPerson: false,
+            sinceMs: since,
+            attempts: failures - 1,
+          })
+        }
+        if (breaker.kind !== 'running')
+          assert.deepEqual([breaker.sinceMs, breaker.attempts], [since, failures - 1])
+      }
+    }),
+  )
+})
+
+test('a delay is between half and whole of 100 ms, doubled with each attempt, at most 5 s', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 100_000 }), random, (attempts, r) => {
+      const whole = Math.min(5_000, 100 * 2 ** Math.min(attempts, 20))
+      const delay = probeDelayMs(attempts, r)
+      assert.ok(delay >= whole / 2 && delay <= whole, `${delay}`)
+      assert.ok(probeDelayMs(attempts + 1, r) >= delay, 'it never gets shorter')
+    }),
+  )
+  assert.equal(probeDelayMs(0, 0), 50, 'never a busy loop')
+  assert.equal(probeDelayMs(0, 0.5), 75)
+  assert.equal(probeDelayMs(Number.MAX_SAFE_INTEGER, 0.999), 4_997.5)
+})

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { CHUNK_BYTES, encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
+import type { EventRow } from '../../../../event/record/decoded.ts'
+
+const int8 = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.maxSafeInteger())
+
+/** Sizes of metadata: mostly small, some around a chunk, some larger than one. */
+const metadata = fc
+  .oneof(
+    { weight: 30, arbitrary: fc.nat({ max: 300 }) },
+    { weight: 4, arbitrary: fc.integer({ min: CHUNK_BYTES - 100, max: CHUNK_BYTES + 10 }) },
+    { weight: 2, arbitrary: fc.integer({ min: CHUNK_BYTES, max: 3 * CHUNK_BYTES }) },
+  )
+  .chain((length) => fc.nat({ max: 255 }).map((byte) => Buffer.alloc(length, byte)))
+
+const eventRow: fc.Arbitrary<EventRow> = fc.record(
+  { eventId: fc.uuid(), userId: int8, timestamp: int8, metadata, receivedAt: int8 },
+  { noNullPrototype: true },
+)
+
+function rowOf(metadataBytes: number): EventRow {
+  return {
+    eventId: '0198c0de-7a5b-7000-8000-0123456789ab',
+    userId: -2n,
+    timestamp: 1n,
+    metadata: Buffer.alloc(metadataBytes, 0x61),
+    receivedAt: 2n,
+  }
+}
+
+/** As the independent reader has it, which knows no numbers. */
+function withBigInts(rows: readonly EventRow[]): EventRow[] {
+  return rows.map((row) => ({
+    ...row,
+    userId: BigInt(row.userId),
+    timestamp: BigInt(row.timestamp),
+    receivedAt: BigInt(row.receivedAt),
+  }))
+}
+
+/**
+ * The fields of each tuple, by the description of the binary format in the documentation of COPY. Throws on anything
+ * that PostgreSQL would refuse.
+ */
+function readCopy(bytes: Buffer): Buffer[][] {
+  assert.equal(bytes.toString('latin1', 0, 11), 'PGCOPY\n\xff\r\n\0', 'signature')
+  assert.equal(bytes.readUInt32BE(11), 0, 'flags: nothing critical, no OIDs')
+  assert.equal(bytes.readUInt32BE(15), 0, 'length of the header extension')
+  let pos = 19
+  const tuples: Buffer[][] = []
+  for (;;) {
+    const fields = bytes.readInt16BE(pos)
+    pos += 2
+    if (fields === -1) break
+    const tuple: Buffer[] = []
+    for (let field = 0; field < fields; field++) {
+      const length = bytes.readInt32BE(pos)
+      assert.ok(length >= 0, 'a column is NULL')
+      pos += 4
+      assert.ok(pos + length <= bytes.length, 'the text ends within a field')
+      tuple.push(bytes.subarray(pos, pos + length))
+      pos += length
+    }
+    tuples.push(tuple)
+  }
+  assert.equal(pos, bytes.length, 'something follows the trailer')
+  return tuples
+}
+
+/** The values of a tuple by the receive functions of uuid, int8, timestamptz and jsonb. */
+function toRow([id, userId, timestamp, json, receivedAt, ...rest]: Buffer[]): EventRow {
+  assert.equal(rest.length, 0)
+  assert.deepEqual(
+    [id?.length, userId?.length, timestamp?.length, json?.[0], receivedAt?.length],
+    [16, 8, 8, 1, 8],
+    'lengths, and the version of jsonb',
+  )
+  const hex = id!.toString('hex')
+  return {
+    eventId: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+    userId: userId!.readBigInt64BE(),
+    timestamp: timestamp!.readBigInt64BE(),
+    metadata: json!.subarray(1),
+    receivedAt: receivedAt!.readBigInt64BE(),
+  }
+}
+
+test('an independent reader finds every row again', () => {
+  fc.assert(
+    fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
+      assert.deepEqual(readCopy(Buffer.concat([...encodeCopy(rows)])).map(toRow), withBigInts(rows))
+    }),
+  )
+})
+
+test('with ordinals, each row begins with its index', () => {
+  fc.assert(
+    fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
+      const tuples = readCopy(Buffer.concat([...encodeCopy(rows, true)]))
+      assert.deepEqual(
+        tuples.map(([ordinal]) => ordinal?.length === 4 && ordinal.readInt32BE()),
+        rows.map((_, index) => index),
+      )
+      assert.deepEqual(
+        tuples.map(([, ...fields]) => toRow(fields)),
+        withBigInts(rows),
+      )
+    }),
+  )
+})
+
+test('chunks are full but no larger than needed, and do not change once they are handed out', () => {
+  fc.assert(
+    fc.property(fc.array(eventRow, { maxLength: 30 }), fc.boolean(), (rows, withOrdinal) => {
+      const largest = Math.max(0, ...rows.map((row) => row.metadata.length)) + 100
+      const copies: Buffer[] = []
+      const chunks: Buffer[] = []
+      for (const chunk of encodeCopy(rows, withOrdinal)) {
+        chunks.push(chunk)
+        copies.push(Buffer.from(chunk))
+      }
+      assert.deepEqual(chunks, copies)
+      for (const chunk of chunks)
+        assert.ok(chunk.length > 0 && chunk.length <= Math.max(CHUNK_BYTES, largest))
+      // Two neighbours would not have gone into one chunk; the last is the trailer.
+      for (let i = 0; i + 2 < chunks.length; i++) {
+        assert.ok(chunks[i]!.length + chunks[i + 1]!.length + largest > CHUNK_BYTES)
+      }
+    }),
+  )
+})
+
+test('a row that just fits stays in its chunk, one byte more begins another', () => {
+  const signature = 19
+  const fixed = 2 + (4 + 16) + (4 + 8) + (4 + 8) + (4 + 1) + (4 + 8)
+  const fits = CHUNK_BYTES - signature - fixed
+  assert.deepEqual(
+    [...encodeCopy([rowOf(fits)])].map(({ length }) => length),
+    [CHUNK_BYTES, 2],
+  )
+  assert.deepEqual(
+    [...encodeCopy([rowOf(fits + 1)])].map(({ length }) => length),
+    [signature, CHUNK_BYTES - signature + 1, 2],
+  )
+  assert.deepEqual(
+    [...encodeCopy([rowOf(fits - 8)], true)].map(({ length }) => length),
+    [CHUNK_BYTES, 2],
+  )
+})
+
+test('a chunk is encoded when it is asked for, not before', () => {
+  const rows = [rowOf(CHUNK_BYTES), rowOf(1)]
+  const chunks = encodeCopy(rows)
+  chunks.next() // the signature
+  rows[0] = rowOf(CHUNK_BYTES) // already taken
+  const second = rowOf(1)
+  rows[1] = { ...second, userId: 77n }
+  const rest = [...chunks]
+  assert.equal(rest.at(-2)?.includes(Buffer.from('000000000000004d', 'hex')), true)
+})
+
+test('no rows are a signature and a trailer', () => {
+  assert.deepEqual(readCopy(Buffer.concat([...encodeCopy([])])), [])
+})

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { notAcknowledged, REPORT_MARK } from '../../../../k6/lib/report.ts'
+import { K6Output } from '../../../../tools/k6/k6-output.ts'
+
+const ID = '01a20a52-fe17-75ce-8000-8c2c505fe24d'
+
+function logged(message: string, rest = ' source=console'): string {
+  return `time="2026-11-23T21:17:59Z" level=warning msg=${JSON.stringify(message)}${rest}`
+}
+
+function failure(n: number, status: number, why: string): string {
+  return logged(notAcknowledged(n, 1, ID, status, why))
+}
+
+test('each request without a 202 is kept; some are shown', () => {
+  const output = new K6Output()
+  const shown = Array.from({ length: 20 }, (_, n) => output.err(failure(n, 503, 'unknown'))).filter(Boolean)
+  assert.equal(shown.length, 5)
+  assert.equal(shown[0], `not-acknowledged n=0 count=1 id=${ID} status=503 unknown`)
+  assert.deepEqual(
+    output.notAcknowledged.map(({ n }) => n),
+    Array.from({ length: 20 }, (_, n) => n),
+  )
+})
+
+test('only an answer that says so means that nothing was kept', () => {
+  const output = new K6Output()
+  output.err(failure(0, 503, 'unknown'))
+  output.err(failure(1, 503, 'not_accepted'))
+  output.err(failure(2, 422, 'Unprocessable Entity'))
+  output.err(failure(3, 500, 'Internal Server Error'))
+  output.err(failure(4, 0, 'GoError: Post "http://127.0.0.1:8000/event": request timeout'))
+  assert.deepEqual(
+    output.notAcknowledged.map(({ refused }) => refused),
+    [false, true, true, false, false],
+  )
+})
+
+test('the report is kept and not shown', () => {
+  const output = new K6Output()
+  const report = { script: 'event', run: { start_ms: 1, random: 2 } }
+  assert.equal(output.err(REPORT_MARK + JSON.stringify(report)), undefined)
+  assert.deepEqual(output.report, report)
+})
+
+test("a script's own words are shown bare, k6's as they are", () => {
+  const output = new K6Output()
+  assert.equal(output.err(logged('18.6 s: "the sink" cannot store')), '18.6 s: "the sink" cannot store')
+  assert.equal(
+    output.err(logged('Insufficient VUs', ' executor=x')),
+    logged('Insufficient VUs', ' executor=x'),
+  )
+  assert.equal(output.err('Unable to find image locally'), 'Unable to find image locally')
+})
+
+test('of stdout, progress and the table are left', () => {
+  const output = new K6Output()
+  const progress = 'running (04.9s), 0000/1000 VUs, 7290 complete and 20 interrupted iterations'
+  const bar = 'events   [ 100% ] 1000/1000 VUs  5.0s/5.0s  1500.00 iters/s'
+  const lines = [
+    '  █ k6',
+    '',
+    progress,
+    bar,
+    '',
+    'event: 1,500 requests/s',
+    '',
+    '  sent  7,290',
+    '',
+    progress,
+    bar,
+  ]
+  assert.deepEqual(
+    lines.map((line) => output.out(line)).filter((taken) => Object.keys(taken).length > 0),
+    [{ progress }, ...['event: 1,500 requests/s', '', '  sent  7,290', ''].map((show) => ({ show }))],
+  )
+  assert.equal(output.interrupted, 20)
+})

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { boundsOf, offsetProblems } from '../../../../tools/verify/sink-bounds.ts'
+
+const ends = (low: bigint, high: bigint) => [{ partition: 0, low, high }]
+const offset = (next: number, cluster_id = 'here') => [
+  { cluster_id, partition: 0, next_offset: String(next) },
+]
+
+test('the bound is where the sink of this cluster was, or where the topic begins', () => {
+  const rows = [...offset(7, 'elsewhere'), ...offset(5)]
+  assert.deepEqual(boundsOf(ends(2n, 9n), rows, 'here'), new Map([[0, 5n]]))
+  assert.deepEqual(boundsOf(ends(2n, 9n), offset(7, 'elsewhere'), 'here'), new Map([[0, 2n]]))
+})
+
+test('I9: a sink that moved on while the ends were asked, past what then expired, has lost nothing', () => {
+  assert.deepEqual(offsetProblems(ends(150n, 300n), offset(100), offset(200), 'here'), [])
+})
+
+test('I9: what expired before it was stored is named, though the sink moved on', () => {
+  assert.deepEqual(offsetProblems(ends(150n, 300n), offset(100), offset(120), 'here'), [
+    'partition 0: offsets 120 to 149 expired before they were stored',
+  ])
+})
+
+test('I9: a sink that is past the end only because the end was asked earlier is right', () => {
+  assert.deepEqual(offsetProblems(ends(0n, 300n), offset(300), offset(350), 'here'), [])
+  assert.match(
+    offsetProblems(ends(0n, 300n), offset(301), offset(350), 'here')[0] ?? '',
+    /ends at 300, but 301/,
+  )
+})
+
+test('I9: offsets of another cluster, or of a partition that is gone, are named', () => {
+  const [other] = offsetProblems(ends(0n, 1n), offset(1, 'elsewhere'), offset(1, 'elsewhere'), 'here')
+  assert.match(other ?? '', /only under other clusters, not under here/)
+  const gone = [{ cluster_id: 'here', partition: 4, next_offset: '1' }]
+  assert.deepEqual(offsetProblems(ends(0n, 1n), gone, gone, 'here'), [
+    'partition 4 is stored, but Kafka does not know it',
+  ])
+})
