@@ -43,7 +43,7 @@ npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | plot
   --parts LIST     of growth, comma-separated (table,idle,memory)
   --table-rows N   in the table that growth drains into (10000000)
   --minutes N      for which growth watches memory (10)
-  --name TEXT      the results are in bench/results/TEXT.json; those of one commit come together there (latest)
+  --name TEXT      the results are in tools/bench/results/TEXT.json; those of one commit come together there (latest)
   --help
 
 Needs Linux with taskset, two cores, psql, Java 17 and Maven. Close what else runs: the load average is printed.

@@ -45,7 +45,7 @@ if (values.help || !['api', 'batch', 'sink'].includes(what)) {
 }
 
 async function main(): Promise<void> {
-  const dir = fileURLToPath(new URL(`../bench/results/profile-${what}`, import.meta.url))
+  const dir = fileURLToPath(new URL(`../tools/bench/results/profile-${what}`, import.meta.url))
   const env = profiled(dir)
   const { pipeline } = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
   try {

@@ -1,6 +1,6 @@
 /*
  * What of kafkajs 2.2.4 only its own classes can be mended for, since it is not maintained any more: two faults, and
- * two things that it knows and does not tell. Import this file wherever records are read; test/abuse/ shows on a real
+ * two things that it knows and does not tell. Import this file wherever records are read; test/faults/ shows on a real
  * broker that all of it is in force.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'

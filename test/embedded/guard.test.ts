@@ -11,7 +11,7 @@ import { until } from '../support/until.ts'
 /* Of containers, Ryuk takes care. */
 
 const PROGRAM = `
-  import { startBackend } from './proof/backends.ts'
+  import { startBackend } from './tools/stack/backends.ts'
   const { kafka, postgres } = await startBackend()
   process.send([kafka.bootstrapServers.split(':')[1], new URL(postgres.url).port].map(Number))`
 

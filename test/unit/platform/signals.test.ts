@@ -54,7 +54,7 @@ test('the end of npm asks for an orderly end, and for nothing more where that wa
 /** Says what it was asked for; 'SIGINT' blocks its event loop for longer than a request lasts. */
 const PROGRAM = `
   import { writeSync } from 'node:fs'
-  import { onEndRequest, SAME_REQUEST_MS } from './runtime/signals.ts'
+  import { onEndRequest, SAME_REQUEST_MS } from './platform/signals.ts'
   onEndRequest({
     first: (cause) => {
       writeSync(1, 'first ' + cause)
