@@ -1,7 +1,8 @@
 import { MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { checkGroup, checkOtherGroups } from './check-group.ts'
 import type { DoctorSettings, Facts } from './facts.ts'
-import type { Configs, KafkaFacts, PartitionFacts } from './facts-kafka.ts'
+import type { Configs, PartitionReplicas } from '../kafka/cluster-inspector.ts'
+import type { KafkaFacts } from './facts-kafka.ts'
 import { type Finding, fromLook } from './finding.ts'
 import { duration, listed, plural, size } from './units.ts'
 
@@ -172,11 +173,11 @@ function checkReplication({ topic, brokers }: DoctorSettings, kafka: KafkaFacts)
 }
 
 /** Replicas that are behind now. */
-function checkInSync(partitions: readonly PartitionFacts[], leastInSync: number): Finding[] {
+function checkInSync(partitions: readonly PartitionReplicas[], leastInSync: number): Finding[] {
   const refusing = partitions.filter(({ inSync }) => inSync.length < leastInSync)
   const behind = partitions.filter(({ replicas, inSync }) => inSync.length < replicas.length)
   const lastCopy = behind.filter(({ inSync }) => inSync.length < 2)
-  const [level, named, meaning]: [Finding['level'], PartitionFacts[], string] =
+  const [level, named, meaning]: [Finding['level'], PartitionReplicas[], string] =
     refusing.length > 0
       ? ['critical', refusing, `min.insync.replicas is ${leastInSync}, so Kafka refuses its events`]
       : lastCopy.length > 0
@@ -200,7 +201,7 @@ function checkInSync(partitions: readonly PartitionFacts[], leastInSync: number)
 /** What a 202 means, however well all brokers are now. */
 function checkPromise(
   { topic, brokers }: Pick<DoctorSettings, 'topic' | 'brokers'>,
-  partitions: readonly PartitionFacts[],
+  partitions: readonly PartitionReplicas[],
   configs: Configs,
   brokerCount: number,
 ): Finding[] {

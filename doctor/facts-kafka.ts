@@ -1,23 +1,11 @@
-import kafkajs, { type Admin } from 'kafkajs'
-import { toGroupLook } from '../kafka/group-description.ts'
+import type { KafkaConnection } from '../kafka/client.ts'
+import { ClusterInspector, type Configs, type PartitionReplicas } from '../kafka/cluster-inspector.ts'
 import type { GroupLook } from '../kafka/group-members.ts'
-import { createKafka, type KafkaConnection } from '../kafka/client.ts'
-import { pastOpenTransactions } from '../kafka/patches.ts'
+import type { Watermarks } from '../kafka/topic-ends.ts'
 import { createLogger } from '../platform/log.ts'
-import { fetchTopicEnds, type Watermarks } from '../kafka/topic-ends.ts'
 import type { Look } from './finding.ts'
 import { look } from './look.ts'
 import { oldestUnread } from './oldest-unread.ts'
-
-/** Settings by name, as Kafka spells their values. */
-export type Configs = Readonly<Record<string, string>>
-
-export interface PartitionFacts {
-  partition: number
-  /** Node ids. */
-  replicas: number[]
-  inSync: number[]
-}
 
 export interface KafkaFacts {
   clusterId: string
@@ -26,7 +14,7 @@ export interface KafkaFacts {
   brokerConfigs: Look<Configs>
   topicExists: boolean
   /** Undefined of a topic that does not exist; so in the rest. */
-  partitions: Look<PartitionFacts[]> | undefined
+  partitions: Look<PartitionReplicas[]> | undefined
   topicConfigs: Look<Configs> | undefined
   watermarks: Look<ReadonlyMap<number, Watermarks>> | undefined
   /** Partitions that hold records of a time that is ahead of our clock by this much or more. */
@@ -44,29 +32,29 @@ export const CLOCK_TOLERANCE_MS = 2_000
 
 /** Looks at Kafka through one admin connection; writes nothing and joins no group. */
 export class KafkaLooker {
-  readonly #admin: Admin
+  readonly #cluster: ClusterInspector
   readonly #topic: string
   readonly #groupId: string
 
   constructor(connection: KafkaConnection, topic: string, groupId: string) {
-    this.#admin = createKafka(connection, 'firehose-doctor', createLogger('doctor', 'silent')).admin()
+    this.#cluster = new ClusterInspector(connection, 'firehose-doctor', createLogger('doctor', 'silent'))
     this.#topic = topic
     this.#groupId = groupId
   }
 
   /** @throws kafkajs' error when no broker can be reached or lets us in */
   async facts(): Promise<KafkaFacts> {
-    const admin = this.#admin
-    await admin.connect()
-    const { clusterId, brokers } = await admin.describeCluster()
+    const cluster = this.#cluster
+    await cluster.connect()
+    const { clusterId, brokers } = await cluster.cluster()
     // Asked before the rest: some clusters create a topic that is named in another request.
-    const topicExists = (await admin.listTopics()).includes(this.#topic)
+    const topicExists = (await cluster.topics()).includes(this.#topic)
     const ofTopic = async <T>(work: () => Promise<T>) => (topicExists ? await look(work) : undefined)
     const [brokerConfigs, partitions, topicConfigs, watermarks, inFuture, group, otherGroups] =
       await Promise.all([
-        look(async () => await this.#configs('BROKER', String(brokers[0]?.nodeId))),
-        ofTopic(async () => await this.#partitions()),
-        ofTopic(async () => await this.#configs('TOPIC', this.#topic)),
+        look(async () => await cluster.configs('BROKER', String(brokers[0]?.nodeId))),
+        ofTopic(async () => await cluster.partitions(this.#topic)),
+        ofTopic(async () => await cluster.configs('TOPIC', this.#topic)),
         ofTopic(async () => await this.watermarks()),
         ofTopic(async () => await this.#inFuture()),
         look(async () => await this.group()),
@@ -87,66 +75,41 @@ export class KafkaLooker {
   }
 
   async watermarks(): Promise<Map<number, Watermarks>> {
-    return await fetchTopicEnds(this.#admin, this.#topic)
+    return await this.#cluster.ends(this.#topic)
   }
 
   async group(): Promise<GroupLook> {
-    const { groups } = await this.#admin.describeGroups([this.#groupId])
-    return toGroupLook(groups[0])
+    return await this.#cluster.group(this.#groupId)
   }
 
-  /** Of those whose name begins as that of a sinks' group does; a cluster may have thousands of others. */
+  /** Of those whose name begins as that of a sinks' group does. */
   async #otherGroups(): Promise<Map<string, GroupLook>> {
-    const { groups } = await this.#admin.listGroups()
-    const names = groups
-      .map(({ groupId }) => groupId)
-      .filter((name) => name.startsWith(GROUP_PREFIX) && name !== this.#groupId)
-      .slice(0, MOST_OTHER_GROUPS)
-    if (names.length === 0) return new Map()
-    const described = await this.#admin.describeGroups(names)
+    const groups = await this.#cluster.groups(GROUP_PREFIX, MOST_OTHER_GROUPS)
     return new Map(
-      described.groups
-        .map((group) => [group.groupId, toGroupLook(group)] as const)
-        .filter(([, { members }]) => members.some(({ topics }) => topics.includes(this.#topic))),
+      [...groups].filter(
+        ([id, { members }]) =>
+          id !== this.#groupId && members.some(({ topics }) => topics.includes(this.#topic)),
+      ),
     )
   }
 
   /** See oldest-unread.ts. */
   async oldestUnread(from: ReadonlyMap<number, bigint>, nowMs: number): Promise<number> {
-    return await oldestUnread(from, async (timestampMs) => await this.#offsetsAt(timestampMs), nowMs)
+    return await oldestUnread(
+      from,
+      async (timestampMs) => await this.#cluster.offsetsAt(this.#topic, timestampMs),
+      nowMs,
+    )
   }
 
   /** Not waited for: with a broker that hangs it takes as long as the requests before it. */
   close(): void {
-    this.#admin.disconnect().catch(() => {})
-  }
-
-  async #partitions(): Promise<PartitionFacts[]> {
-    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [this.#topic] })
-    return (topics[0]?.partitions ?? [])
-      .map(({ partitionId, replicas, isr }) => ({ partition: partitionId, replicas, inSync: isr }))
-      .toSorted((a, b) => a.partition - b.partition)
-  }
-
-  async #configs(type: 'BROKER' | 'TOPIC', name: string): Promise<Configs> {
-    const { resources } = await this.#admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes[type], name }],
-    })
-    const entries = resources[0]?.configEntries ?? []
-    return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
-  }
-
-  async #offsetsAt(timestampMs: number): Promise<Map<number, bigint>> {
-    const offsets = await pastOpenTransactions(
-      async () => await this.#admin.fetchTopicOffsetsByTimestamp(this.#topic, timestampMs),
-    )
-    return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
+    this.#cluster.close().catch(() => {})
   }
 
   async #inFuture(): Promise<number[]> {
     const ends = await this.watermarks() // first, so that records made meanwhile are not taken for such
-    const found = await this.#offsetsAt(Date.now() + CLOCK_TOLERANCE_MS)
+    const found = await this.#cluster.offsetsAt(this.#topic, Date.now() + CLOCK_TOLERANCE_MS)
     return [...found]
       .filter(([partition, offset]) => offset < (ends.get(partition)?.high ?? 0n))
       .map(([partition]) => partition)

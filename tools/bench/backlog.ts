@@ -1,5 +1,8 @@
-import { Kafka, logLevel } from 'kafkajs'
-import { encodeRecord, receivedAt } from '../../event/record/encode.ts'
+import { encodeRecord, encodeRecords, receivedAt } from '../../event/record/encode.ts'
+import type { CanonicalEvent } from '../../event/types.ts'
+import { createKafka } from '../../kafka/client.ts'
+import { KafkaPublisher } from '../../kafka/producer/kafka-publisher.ts'
+import { createLogger } from '../../platform/log.ts'
 import { parseEvent } from '../../producer-api/intake/parse-body.ts'
 import { eventOf, openRun } from '../load/events.ts'
 import type { Pipeline } from '../stack/pipeline.ts'
@@ -17,25 +20,23 @@ export async function writeBacklog(pipeline: Pipeline, records: number): Promise
   await (await pipeline.startSink()).stop(LAST_WORDS_MS)
   const partitions = (await pipeline.ends()).length
   const { bootstrapServers } = pipeline.backend.kafka
-  const kafka = new Kafka({
-    brokers: [bootstrapServers],
-    clientId: 'firehose-bench',
-    logLevel: logLevel.NOTHING,
-  })
-  const producer = kafka.producer()
+  const connection = { brokers: [bootstrapServers], ssl: false, sasl: undefined }
+  const logger = createLogger('bench', 'silent')
+  const topic = { name: TOPIC, partitions, replicationFactor: 1, retentionMs: -1 }
+  const publisher = new KafkaPublisher(createKafka(connection, 'firehose-bench', logger), topic, logger)
   const run = openRun({ seed: 'backlog', startedAtMs: Date.now() - 3_600_000 })
-  await producer.connect()
+  await new Promise<void>((resolve) => {
+    publisher.connect(() => publisher.availablePartitions().length === partitions && resolve())
+  })
   try {
     for (let first = 0, send = 0; first < records; first += RECORDS_A_SEND, send += 1) {
       const received = receivedAt(run.startedAtMs + Math.floor(first / 10))
-      const messages = Array.from({ length: Math.min(RECORDS_A_SEND, records - first) }, (_, n) => ({
-        value: recordOf(eventOf(run, first + n).body, received),
-        partition: send % partitions,
-      }))
-      await producer.send({ topic: TOPIC, acks: -1, messages })
+      const count = Math.min(RECORDS_A_SEND, records - first)
+      const events = Array.from({ length: count }, (_, n) => parsed(eventOf(run, first + n).body))
+      await publisher.publish(send % partitions, [encodeRecords(events, received)])
     }
   } finally {
-    await producer.disconnect()
+    await publisher.close()
   }
 }
 
@@ -47,8 +48,12 @@ export function averageRecordBytes(): number {
 }
 
 function recordOf(body: string, received: string): Buffer {
-  const parsed = parseEvent(Buffer.from(body), { newId: () => '' })
-  const event = parsed.ok ? parsed.events[0] : undefined
+  return encodeRecord(parsed(body), received)
+}
+
+function parsed(body: string): CanonicalEvent {
+  const result = parseEvent(Buffer.from(body), { newId: () => '' })
+  const event = result.ok ? result.events[0] : undefined
   if (event === undefined) throw new Error(`not an event: ${body}`)
-  return encodeRecord(event, received)
+  return event
 }

@@ -1,5 +1,4 @@
-import type { Admin } from 'kafkajs'
-import { createKafka } from '../../kafka/client.ts'
+import { ClusterInspector } from '../../kafka/cluster-inspector.ts'
 import { createLogger } from '../../platform/log.ts'
 import { abortable } from './abortable.ts'
 import type { DemoStack } from '../demo/demo-stack.ts'
@@ -24,7 +23,7 @@ export class StackWatch {
   readonly timeline: Timeline = { points: [], moments: {} }
   readonly #stack: DemoStack
   readonly #listener: WatchListener
-  readonly #admin: Admin
+  readonly #cluster: ClusterInspector
   #beganMs: number | undefined
   readonly #nextOffsets = new Map<number, number>()
   #state = 'running'
@@ -37,13 +36,13 @@ export class StackWatch {
     this.#stack = stack
     this.#listener = listener
     const connection = { brokers: [stack.kafkaBootstrapServers], ssl: false, sasl: undefined }
-    this.#admin = createKafka(connection, 'firehose-demo', createLogger('demo', 'silent')).admin()
+    this.#cluster = new ClusterInspector(connection, 'firehose-demo', createLogger('demo', 'silent'))
   }
 
   /** Time begins with the load. */
   static async open(stack: DemoStack, listener: WatchListener): Promise<StackWatch> {
     const watch = new StackWatch(stack, listener)
-    await watch.#admin.connect()
+    await watch.#cluster.connect()
     return watch
   }
 
@@ -78,7 +77,7 @@ export class StackWatch {
 
   async close(): Promise<void> {
     clearInterval(this.#ticker)
-    await this.#admin.disconnect()
+    await this.#cluster.close()
   }
 
   async #look(): Promise<void> {
@@ -102,8 +101,8 @@ export class StackWatch {
 
   async #topicEnds(): Promise<Map<number, number> | undefined> {
     try {
-      const ends = await this.#admin.fetchTopicOffsets(this.#stack.topic)
-      return new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
+      const ends = await this.#cluster.ends(this.#stack.topic)
+      return new Map([...ends].map(([partition, { lastStable }]) => [partition, Number(lastStable)]))
     } catch {
       return undefined
     }

@@ -1,4 +1,4 @@
-import type { ReadRange } from './read-topic.ts'
+import type { ReadRange } from '../../kafka/topic-reader.ts'
 
 /** A row of sink_offsets. */
 export interface SinkOffset {

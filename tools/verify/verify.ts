@@ -9,7 +9,7 @@ import {
   type PartitionEnds,
   readTopic,
   type Unread,
-} from './read-topic.ts'
+} from '../../kafka/topic-reader.ts'
 import { boundsOf, offsetProblems, type SinkOffset } from './sink-bounds.ts'
 import { addFinding, emptyVerdict, type Finding, type FindingKind, type Verdict } from './verdict.ts'
 import { judgePending, lookUpAcked } from './verify-acked.ts'

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
-import { toGroupLook } from '../../kafka/group-description.ts'
-import type { GroupLook } from '../../kafka/group-members.ts'
-import { fetchTopicEnds, type Watermarks } from '../../kafka/topic-ends.ts'
+import { toGroupLook } from './group-description.ts'
+import type { GroupLook } from './group-members.ts'
+import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
 
 /** How to reach Kafka: kafkajs' own settings, without its log. */
 export type KafkaAccess = Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'>

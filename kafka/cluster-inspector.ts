@@ -1,0 +1,93 @@
+import kafkajs, { type Admin } from 'kafkajs'
+import type { Logger } from '../platform/log.ts'
+import { createKafka, type KafkaConnection } from './client.ts'
+import { toGroupLook } from './group-description.ts'
+import type { GroupLook } from './group-members.ts'
+import { pastOpenTransactions } from './patches.ts'
+import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
+
+/** Settings by name, as Kafka spells their values. */
+export type Configs = Readonly<Record<string, string>>
+
+export interface PartitionReplicas {
+  partition: number
+  /** Node ids. */
+  replicas: number[]
+  inSync: number[]
+}
+
+/**
+ * Asks Kafka through one admin connection; writes nothing and joins no group.
+ *
+ * All methods but close() throw kafkajs' errors: no broker can be reached, it does not let us, there is no such topic.
+ */
+export class ClusterInspector {
+  readonly #admin: Admin
+
+  constructor(connection: KafkaConnection, clientId: string, logger: Logger) {
+    this.#admin = createKafka(connection, clientId, logger).admin()
+  }
+
+  async connect(): Promise<void> {
+    await this.#admin.connect()
+  }
+
+  async cluster(): Promise<{ clusterId: string; brokers: { nodeId: number; host: string; port: number }[] }> {
+    return await this.#admin.describeCluster()
+  }
+
+  async topics(): Promise<string[]> {
+    return await this.#admin.listTopics()
+  }
+
+  /** In their order. */
+  async partitions(topic: string): Promise<PartitionReplicas[]> {
+    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })
+    return (topics[0]?.partitions ?? [])
+      .map(({ partitionId, replicas, isr }) => ({ partition: partitionId, replicas, inSync: isr }))
+      .toSorted((a, b) => a.partition - b.partition)
+  }
+
+  /** @param name of the topic, or the broker's node id */
+  async configs(type: 'BROKER' | 'TOPIC', name: string): Promise<Configs> {
+    const { resources } = await this.#admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes[type], name }],
+    })
+    const entries = resources[0]?.configEntries ?? []
+    return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
+  }
+
+  async ends(topic: string): Promise<Map<number, Watermarks>> {
+    return await fetchTopicEnds(this.#admin, topic)
+  }
+
+  /** Of each partition, the first offset whose record has this time or a later one; its end when there is none. */
+  async offsetsAt(topic: string, timestampMs: number): Promise<Map<number, bigint>> {
+    const offsets = await pastOpenTransactions(
+      async () => await this.#admin.fetchTopicOffsetsByTimestamp(topic, timestampMs),
+    )
+    return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
+  }
+
+  async group(groupId: string): Promise<GroupLook> {
+    const { groups } = await this.#admin.describeGroups([groupId])
+    return toGroupLook(groups[0])
+  }
+
+  /** At most `most` of the groups whose names begin so: a cluster may have thousands. By name. */
+  async groups(prefix: string, most: number): Promise<Map<string, GroupLook>> {
+    const { groups } = await this.#admin.listGroups()
+    const names = groups
+      .map(({ groupId }) => groupId)
+      .filter((name) => name.startsWith(prefix))
+      .slice(0, most)
+    if (names.length === 0) return new Map()
+    const described = await this.#admin.describeGroups(names)
+    return new Map(described.groups.map((group) => [group.groupId, toGroupLook(group)]))
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.disconnect()
+  }
+}
