@@ -3,10 +3,15 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { CHUNK_BYTES } from '../sink-worker/store/encode-copy.ts'
 
 /** Sessions of the sink carry this name: a frozen rival is told by it. */
 export const APPLICATION_NAME = 'firehose-sink'
+
+/**
+ * A chunk of COPY: large enough that the cost of a write is spread, small enough to overlap encoding with the server's
+ * work.
+ */
+export const CHUNK_BYTES = 64 * 1024
 
 const CONNECT_TIMEOUT_MS = 5_000
 const KEEPALIVE_IDLE_MS = 10_000

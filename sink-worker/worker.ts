@@ -12,7 +12,6 @@ import type { Watermarks } from '../kafka/topic-ends.ts'
 import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from '../postgres/database.ts'
 import { decodeRecords } from '../event/record/decode.ts'
-import type { TopicIdentity } from './store/fence.ts'
 import { wasSeenBefore } from './positions/offsets.ts'
 import { OutageGuard } from './outage/outage-guard.ts'
 import { type Part, toRequest } from './store/part.ts'
@@ -34,7 +33,7 @@ import type {
   Taken,
   TopicInspector,
 } from './record-source.ts'
-import type { KafkaRecord } from '../event/record/decoded.ts'
+import type { KafkaRecord, TopicIdentity } from '../event/record/decoded.ts'
 import { statusOf } from './status.ts'
 import { BatchStore, type StoredPart } from './store/store-batch.ts'
 import { TransactionQueue } from './store/transaction-queue.ts'

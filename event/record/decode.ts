@@ -16,8 +16,7 @@ import {
 import { scanText } from '../json/scan.ts'
 import { toPostgresMicros } from '../timestamp.ts'
 import { decodeCanonical } from './decode-fast.ts'
-import type { TopicIdentity } from '../../sink-worker/store/fence.ts'
-import type { DeadLetter, Decoded, DecodedRow, EventRow, KafkaRecord } from './decoded.ts'
+import type { DeadLetter, Decoded, DecodedRow, EventRow, KafkaRecord, TopicIdentity } from './decoded.ts'
 
 /** RFC 9562 section 5.5 wants a namespace: a fixed random UUID that stands for "a Firehose record by its coordinates". */
 export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'

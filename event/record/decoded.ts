@@ -13,6 +13,12 @@ export interface KafkaRecord {
   headers: Record<string, Buffer>
 }
 
+/** The topic that records come from, and whose offsets are kept. */
+export interface TopicIdentity {
+  clusterId: string
+  topic: string
+}
+
 /** PostgreSQL's int8; a number only where that is exact. */
 export type Int8 = number | bigint
 

@@ -2,6 +2,7 @@ import type { Cluster, Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload,
 import { toGroupLook } from '../group-description.ts'
 import { createKafka, type KafkaConnection } from '../client.ts'
 import { NO_HEADERS, onFetched } from '../patches.ts'
+import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
 import { subscribersOnly } from './assigner.ts'
@@ -12,7 +13,6 @@ import {
   type LookAtGroup,
   OtherTopicError,
 } from './group-watch.ts'
-import { probeDelayMs } from '../../sink-worker/outage/outage.ts'
 import type {
   EmptyRange,
   RecordBatch,
@@ -38,6 +38,8 @@ export interface ConsumerOptions {
 const HINT_INTERVAL_MS = 1_000
 const LAST_HINT_LIMIT_MS = 1_000
 const LEAVE_LIMIT_MS = 3_000
+/** Of a consumer that failed, and of one that must not join. */
+const REJOIN: Backoff = { firstMs: 100, lastMs: 5_000 }
 /** All partitions of a fetch are handed over at once, for one transaction; more than these wait for the next one. */
 const CONCURRENT_PARTITIONS = 64
 
@@ -125,7 +127,7 @@ export class KafkaRecordSource implements RecordSource {
         listener.lost(reason)
         this.#logger.warn({ error: reason.message }, 'the Kafka consumer failed; starting a new one')
       }
-      await Promise.race([sleep(probeDelayMs(this.#failures, Math.random())), stopped])
+      await Promise.race([sleep(backoffMs(REJOIN, this.#failures)), stopped])
     }
   }
 

@@ -1,6 +1,7 @@
 import type { ICustomPartitioner, Kafka, PartitionMetadata, Producer, RecordMetadata } from 'kafkajs'
 import { createTopicIfMissing, type TopicConfig } from '../client.ts'
 import { kafkaErrorType, rootMessage } from '../errors.ts'
+import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { type Publisher, PublishError } from '../../producer-api/delivery/publisher.ts'
 import { asMessages, type HandOver } from './hand-over.ts'
@@ -14,8 +15,7 @@ const BROKER_TIMEOUT_MS = 5_000
 const METADATA_MAX_AGE_MS = 5_000
 /** After this long without a word from Kafka, a question about readiness asks it. */
 const STALE_MS = 5_000
-const FIRST_RETRY_MS = 200
-const LAST_RETRY_MS = 2_000
+const RETRY: Backoff = { firstMs: 200, lastMs: 2_000 }
 const CLOSE_LIMIT_MS = 2_000
 const LOWER_LIMITS = 'lower BATCH_MAX_BYTES, MAX_BODY_BYTES and MAX_EVENT_BYTES'
 /** kafkajs drops a message for a partition that it does not know, and its answer lacks it. */
@@ -200,7 +200,7 @@ export class KafkaPublisher implements Publisher {
     }
     this.#reachable = false
     this.#reason = reason
-    const wait = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries) * (0.5 + Math.random() / 2)
+    const wait = backoffMs(RETRY, this.#retries)
     this.#retries = Math.min(this.#retries + 1, 10)
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => void this.#checkKafka(), wait)

@@ -1,5 +1,6 @@
-const FIRST_SUSPENSION_MS = 250
-const LAST_SUSPENSION_MS = 5_000
+import { type Backoff, backoffMs } from '../../platform/backoff.ts'
+
+const SUSPENSION: Backoff = { firstMs: 250, lastMs: 5_000 }
 
 /**
  * Which partitions are worth a send: those with a leader, less those whose last send failed, for a while that grows
@@ -38,10 +39,9 @@ export class PartitionHealth {
   }
 
   suspend(partition: number): void {
-    const failures = (this.#failures.get(partition) ?? 0) + 1
-    this.#failures.set(partition, failures)
-    const whole = Math.min(LAST_SUSPENSION_MS, FIRST_SUSPENSION_MS * 2 ** Math.min(failures - 1, 10))
-    this.#suspendedUntil.set(partition, performance.now() + whole * (0.5 + Math.random() / 2))
+    const earlier = this.#failures.get(partition) ?? 0
+    this.#failures.set(partition, earlier + 1)
+    this.#suspendedUntil.set(partition, performance.now() + backoffMs(SUSPENSION, earlier))
     this.#update()
   }
 

@@ -2,7 +2,8 @@ import { RECORD_OVERHEAD_BYTES } from '../../event/limits.ts'
 import { Batch, type BatchLimits, type Entry } from './batch.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Clock, Outcome, Publisher, PublishError } from './publisher.ts'
-import { asPublishError, backoffMs, because, failure } from './failures.ts'
+import { type Backoff, backoffMs } from '../../platform/backoff.ts'
+import { asPublishError, because, failure } from './failures.ts'
 import { REQUEST_OVERHEAD_BYTES } from '../memory-budget.ts'
 import { PartitionTurns } from './partition-turns.ts'
 import { NO_RECORDS, type Records } from '../../event/record/records.ts'
@@ -23,6 +24,8 @@ export interface BatcherCounts {
   eventsAcknowledged: number
 }
 
+/** Of a batch whose send failed. */
+const RESEND: Backoff = { firstMs: 50, lastMs: 1_000 }
 /** The objects around one record on its way through the client library. */
 const RECORD_OBJECTS_BYTES = 256
 
@@ -206,7 +209,7 @@ export class Batcher {
       this.#closed.unshift(...batch.halves())
     } else if (error.retryable) {
       batch.failures += 1
-      batch.readyAt = this.#clock.now() + backoffMs(batch.failures)
+      batch.readyAt = this.#clock.now() + backoffMs(RESEND, batch.failures - 1)
       this.#closed.unshift(batch)
     } else {
       const reason = error.tooLarge ? 'too_large_for_kafka' : 'refused'

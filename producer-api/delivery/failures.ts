@@ -1,15 +1,6 @@
 import type { Entry } from './batch.ts'
 import { type NotAcceptedReason, type Outcome, PublishError } from './publisher.ts'
 
-const FIRST_BACKOFF_MS = 50
-const MAX_BACKOFF_MS = 1_000
-
-/** Between half and the whole of the exponential wait, so that many batches do not return as one. */
-export function backoffMs(failures: number): number {
-  const whole = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(failures - 1, 10))
-  return whole * (0.5 + Math.random() / 2)
-}
-
 /** The outcome of an entry that will not be sent again: `unknown` once any of its sends may have written. */
 export function failure(entry: Entry, reason: NotAcceptedReason): Outcome {
   return entry.mayHaveWritten

@@ -1,7 +1,8 @@
+import { backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
 import type { SinkCounters } from '../metrics.ts'
-import { afterFailure, afterProbe, type Breaker, probeDelayMs, RUNNING } from './outage.ts'
+import { afterFailure, afterProbe, type Breaker, PROBE, RUNNING } from './outage.ts'
 import { classifyError, describeError, sqlstateOf } from './sqlstate.ts'
 
 /** A reminder in the log while an outage lasts. */
@@ -56,7 +57,7 @@ export class OutageGuard {
   async untilItWorks(work: () => Promise<void>): Promise<void> {
     while (!this.#stopSignal.aborted) {
       if (this.#breaker.kind === 'paused') {
-        await sleep(probeDelayMs(this.#breaker.attempts, Math.random()), this.#stopSignal)
+        await sleep(backoffMs(PROBE, this.#breaker.attempts), this.#stopSignal)
       }
       try {
         await work()

@@ -1,3 +1,5 @@
+import type { Backoff } from '../../platform/backoff.ts'
+
 /**
  * The breaker as a pure state machine. `paused`: nothing is fetched, and one prober tries again with growing, jittered
  * delays. `probing`: the database answered and batches flow again, but none is committed yet (a full disk lets one
@@ -7,8 +9,8 @@ export type Breaker =
   | { kind: 'running' }
   | { kind: 'paused' | 'probing'; reason: string; needsPerson: boolean; sinceMs: number; attempts: number }
 
-const FIRST_DELAY_MS = 100
-const LAST_DELAY_MS = 5_000
+/** Of whoever tries again whether PostgreSQL or Kafka is back. */
+export const PROBE: Backoff = { firstMs: 100, lastMs: 5_000 }
 
 export const RUNNING: Breaker = { kind: 'running' }
 
@@ -26,15 +28,4 @@ export function afterFailure(
 /** After a probe that found the database and Kafka in order. */
 export function afterProbe(breaker: Breaker): Breaker {
   return breaker.kind === 'paused' ? { ...breaker, kind: 'probing' } : breaker
-}
-
-/**
- * How long the prober waits before its next try: doubling from 100 ms to 5 s, each between half and whole, so that
- * many workers do not come back in step.
- *
- * @param random in [0, 1)
- */
-export function probeDelayMs(attempts: number, random: number): number {
-  const whole = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempts, 10))
-  return whole * (0.5 + random / 2)
 }

@@ -1,6 +1,6 @@
+import type { TopicIdentity } from '../../event/record/decoded.ts'
 import type { Watermarks } from '../../kafka/topic-ends.ts'
 import type { Database } from '../../postgres/database.ts'
-import type { TopicIdentity } from '../store/fence.ts'
 
 /** All that it takes to look, also without being a sink. */
 export type Reader = Pick<Database, 'query'>

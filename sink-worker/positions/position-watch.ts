@@ -1,6 +1,6 @@
+import type { TopicIdentity } from '../../event/record/decoded.ts'
 import type { Database } from '../../postgres/database.ts'
 import { readOffsets } from './offsets.ts'
-import type { TopicIdentity } from '../store/fence.ts'
 import type { PartitionState } from './partition.ts'
 import type { TopicInspector } from '../record-source.ts'
 import type { TransactionQueue } from '../store/transaction-queue.ts'

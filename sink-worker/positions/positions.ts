@@ -1,7 +1,7 @@
+import type { TopicIdentity } from '../../event/record/decoded.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Watermarks } from '../../kafka/topic-ends.ts'
 import type { Database } from '../../postgres/database.ts'
-import type { TopicIdentity } from '../store/fence.ts'
 import {
   decideStart,
   loadOffsets,

@@ -1,10 +1,9 @@
 import type { Database } from '../../postgres/database.ts'
-import type { TopicIdentity } from '../store/fence.ts'
 import { lastRecordIsAnother, lastRecordIsGone, readOffsets } from './offsets.ts'
 import { digestOf } from './partition.ts'
 import { decidePosition, watermarksOf } from './positions.ts'
 import type { TopicDescription } from '../record-source.ts'
-import type { KafkaRecord } from '../../event/record/decoded.ts'
+import type { KafkaRecord, TopicIdentity } from '../../event/record/decoded.ts'
 
 /**
  * What a person decides about offsets that stopped a partition (I9). Both only move offsets: what is stored stays, and

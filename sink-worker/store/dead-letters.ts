@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
 import type { Database } from '../../postgres/database.ts'
-import type { TopicIdentity } from './fence.ts'
-import type { DeadLetter } from '../../event/record/decoded.ts'
+import type { DeadLetter, TopicIdentity } from '../../event/record/decoded.ts'
 
 /** Larger values are kept as digest and coordinates. */
 const MAX_VALUE_BYTES = 1024 * 1024

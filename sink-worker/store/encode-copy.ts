@@ -1,4 +1,5 @@
 import type { EventRow, Int8 } from '../../event/record/decoded.ts'
+import { CHUNK_BYTES } from '../../postgres/database.ts'
 
 /*
  * The binary format of COPY (https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format"): a signature, flags
@@ -18,9 +19,6 @@ for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)
 const FIXED_ROW_BYTES = 63
 const ORDINAL_FIELD_BYTES = 8
 const TWO_TO_32 = 2 ** 32
-
-/** Large enough that the cost of a write is spread, small enough to overlap encoding with the server's work. */
-export const CHUNK_BYTES = 64 * 1024
 
 /**
  * Rows in binary COPY form, as chunks of about CHUNK_BYTES (a single larger row makes a larger chunk). Lazy: a chunk

@@ -1,3 +1,4 @@
+import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { APPLICATION_NAME, type Database } from '../../postgres/database.ts'
@@ -13,12 +14,6 @@ export interface Slice {
   lastOffset: bigint
   /** SHA-256 of the last record's value. */
   lastDigest: Buffer
-}
-
-/** Whose offsets: the cluster and topic that this process reads. */
-export interface TopicIdentity {
-  clusterId: string
-  topic: string
 }
 
 /** Someone else has written this range: read the offsets again and go on from there. */

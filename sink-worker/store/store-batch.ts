@@ -1,9 +1,10 @@
+import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
 import { countRecords, cutRequest } from './cut-request.ts'
 import { TooManyRefusedError } from './bisect.ts'
 import type { Database } from '../../postgres/database.ts'
 import { readAgain } from '../../event/record/decode.ts'
-import { FenceLostError, type Slice, type TopicIdentity } from './fence.ts'
+import { FenceLostError, type Slice } from './fence.ts'
 import { classifyError, isTimeout } from '../outage/sqlstate.ts'
 import {
   type Road,

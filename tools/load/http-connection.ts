@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import net from 'node:net'
 import { headerOf, type HttpResponse, HttpResponseError, ResponseParser } from './http-response.ts'
 
@@ -22,7 +23,7 @@ interface ConnectionOptions {
   timeoutMs: number
 }
 
-const MAX_BACKOFF_MS = 1000
+const RECONNECT: Backoff = { firstMs: 40, lastMs: 1_500 }
 /** Node closes an idle connection after 5 s; one that is older than the server's word less this is renewed. */
 const KEEP_ALIVE_MARGIN_MS = 1000
 
@@ -179,9 +180,8 @@ export class Connection {
 
   /** After a failed connect: keeps out of the pool for a while, longer each time. */
   #rest(): void {
-    const backoffMs = Math.min(MAX_BACKOFF_MS, 25 * 2 ** this.#failedConnects)
+    this.#restUntilMs = performance.now() + backoffMs(RECONNECT, this.#failedConnects)
     this.#failedConnects += 1
-    this.#restUntilMs = performance.now() + backoffMs * (0.5 + Math.random())
   }
 }
 

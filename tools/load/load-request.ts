@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import { eventIdOf, eventOf, type Run } from './events.ts'
 import type { Outcome } from './http-connection.ts'
 import { headerOf, type HttpResponse } from './http-response.ts'
@@ -17,8 +18,7 @@ export type Attempt =
       retryAfterMs: number
     }
 
-const FIRST_BACKOFF_MS = 100
-const MAX_BACKOFF_MS = 5000
+const RETRY: Backoff = { firstMs: 100, lastMs: 5_000 }
 
 /** One request of a run: events `first` to `first + count - 1`. Holds its text only while it is under way. */
 export class LoadRequest {
@@ -103,8 +103,7 @@ export class LoadRequest {
 
   /** Doubling from 100 ms to 5 s, jittered, never earlier than the server asked. */
   backoffMs(retryAfterMs: number): number {
-    const backoff = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(10, this.#failures - 1))
-    return Math.max(retryAfterMs, backoff * (0.5 + Math.random() / 2))
+    return Math.max(retryAfterMs, backoffMs(RETRY, this.#failures - 1))
   }
 }
 

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import {
-  afterFailure,
-  afterProbe,
-  type Breaker,
-  probeDelayMs,
-  RUNNING,
-} from '../../../../sink-worker/outage/outage.ts'
+import { afterFailure, afterProbe, type Breaker, RUNNING } from '../../../../sink-worker/outage/outage.ts'
 
 const because = (reason: string) => ({ reason, needsPerson: false })
-
-const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 
 test('a failure pauses, a probe lets batches flow, and a failure then goes on where the pause was', () => {
   const paused = afterFailure(RUNNING, because('refused'), 1_000)
@@ -86,18 +78,4 @@ test('whatever happens, the outage keeps its beginning and counts its failures, 
       }
     }),
   )
-})
-
-test('a delay is between half and whole of 100 ms, doubled with each attempt, at most 5 s', () => {
-  fc.assert(
-    fc.property(fc.nat({ max: 100_000 }), random, (attempts, r) => {
-      const whole = Math.min(5_000, 100 * 2 ** Math.min(attempts, 20))
-      const delay = probeDelayMs(attempts, r)
-      assert.ok(delay >= whole / 2 && delay <= whole, `${delay}`)
-      assert.ok(probeDelayMs(attempts + 1, r) >= delay, 'it never gets shorter')
-    }),
-  )
-  assert.equal(probeDelayMs(0, 0), 50, 'never a busy loop')
-  assert.equal(probeDelayMs(0, 0.5), 75)
-  assert.equal(probeDelayMs(Number.MAX_SAFE_INTEGER, 0.999), 4_997.5)
 })

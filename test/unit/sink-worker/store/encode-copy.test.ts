@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { CHUNK_BYTES, encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
+import { CHUNK_BYTES } from '../../../../postgres/database.ts'
+import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
 import type { EventRow } from '../../../../event/record/decoded.ts'
 
 const int8 = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.maxSafeInteger())
