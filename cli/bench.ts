@@ -13,17 +13,17 @@ import {
   latencyTable,
   readResults,
   type Results,
-  roadTable,
+  measurementTable,
   writeResults,
 } from '../tools/bench/report.ts'
-import { reaches } from '../tools/bench/road.ts'
+import { reaches } from '../tools/bench/measurement.ts'
 import { benchSink } from '../tools/bench/sink.ts'
 import { benchSweep } from '../tools/bench/sweep.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { parseArgsOrExit } from './args.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Measures what Firehose costs, as ratios to floors that take turns with it in the same run.
+const HELP = `Measures what Firehose costs, as ratios to baselines that take turns with it in the same run.
 
 npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | plot [options]
   api      POST /event, whole and without Kafka, against bare node:http
@@ -36,7 +36,7 @@ npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | plot
   growth   what stays flat; not part of \`all\`, for it takes half an hour and 5 GB of disk: draining into a table of
            many rows, load beside many idle connections, memory over time
   plot     draws docs/bench-latency.svg (of e2e) and docs/bench-drain.svg (of sweep) from the results
-  --pairs N        times that ours and the floor take turns (8; growth 3, sweep 2)
+  --pairs N        times that ours and the baseline take turns (8; growth 3, sweep 2)
   --seconds N      length of a measured span (5; e2e and growth 30)
   --rows N         of the backlog (500000)
   --rates LIST     of e2e, comma-separated (1000,5000,10000)
@@ -103,14 +103,14 @@ async function main(): Promise<number> {
     startedAt: new Date().toISOString(),
     commit: commit(),
     machine: describeMachine(),
-    roads: [],
+    measurements: [],
     latencies: [],
     drains: [],
     growth: {},
   }
   say(`${results.machine.cores} cores, ${results.machine.cpu}; load average ${results.machine.load}`)
   for (const [name, run] of Object.entries(ROADS)) {
-    if (what === 'all' || what === name) results.roads.push(...(await run(bench(8, 5))))
+    if (what === 'all' || what === name) results.measurements.push(...(await run(bench(8, 5))))
   }
   if (what === 'all' || what === 'e2e')
     results.latencies = await benchLatency(values.rates.split(',').map(Number), bench(8, 30))
@@ -131,18 +131,22 @@ async function growth(): Promise<Growth> {
 /** Prints the results and adds them to the file. @returns the exit code */
 function report(results: Results): number {
   const { latencies, drains } = results
-  const roads = [...results.roads, ...(results.growth.table ?? [])]
+  const measurements = [...results.measurements, ...(results.growth.table ?? [])]
   const tables = [
-    ...(results.roads.length > 0 ? [roadTable(results.roads)] : []),
+    ...(results.measurements.length > 0 ? [measurementTable(results.measurements)] : []),
     ...(latencies.length > 0 ? [latencyTable(latencies)] : []),
     ...(drains.length > 0 ? [drainTable(drains)] : []),
     ...growthTables(results.growth),
-    roads.flatMap(({ road, notes }) => notes.map((note) => `${road}: ${note}`)).join('\n'),
+    measurements
+      .flatMap(({ measurement, notes }) => notes.map((note) => `${measurement}: ${note}`))
+      .join('\n'),
   ]
   for (const table of tables.filter(Boolean)) process.stdout.write(`\n${table}\n`)
   const load = loadavg()[0]?.toFixed(2)
   process.stdout.write(`\n${writeResults(results, values.name)}; load average now ${load}\n`)
-  const isMet = results.roads.every((road) => reaches(road, road.must)) && staysFlat(results.growth)
+  const isMet =
+    results.measurements.every((measurement) => reaches(measurement, measurement.must)) &&
+    staysFlat(results.growth)
   return isMet ? 0 : 1
 }
 

@@ -79,7 +79,7 @@ async function open(database: Database): Promise<void> {
   try {
     await database.open()
   } catch (error) {
-    throw new Error(`PostgreSQL can not be used: ${describeError(error)}`, { cause: error })
+    throw new Error(`PostgreSQL cannot be used: ${describeError(error)}`, { cause: error })
   }
 }
 

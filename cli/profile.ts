@@ -76,7 +76,7 @@ async function main(): Promise<void> {
       url: api.url,
       ...CLIENTS[what === 'batch' ? 'batch' : 'api'],
       ...spanOf(Number(values.seconds)),
-      isFloor: false,
+      isBaseline: false,
     })
     process.stderr.write(`${Math.round(perSecond)} events/s\n`)
     await api.stop(LAST_WORDS_MS)

@@ -16,7 +16,7 @@ const HELP = `Usage: npm run sink                                        start t
        npm run sink -- rewind --to-time TIME [options]     read again what Kafka has got since then (RFC 3339, UTC
                                                            unless it says otherwise: 2026-01-02T03:04:05Z)
 
-The sink stops a partition when its offsets can not be right: the topic was recreated, belongs to another cluster, or
+The sink stops a partition when its offsets cannot be right: the topic was recreated, belongs to another cluster, or
 lost records. If the topic as it is now is the right one, "adopt" it; if the database was restored or rows were
 deleted, "rewind". Both only move offsets in PostgreSQL: what is stored stays, and what is read again is recognised by
 its event_id. "rewind" never passes over what is unread. A running sink goes on within 10 s.

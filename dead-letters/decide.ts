@@ -3,7 +3,7 @@ import { v5 as uuidV5 } from 'uuid'
 import { decodeRecord, RECORD_NAMESPACE } from '../event/record/decode.ts'
 import type { DeadLetter, DecodedRow, EventRow, KafkaRecord } from '../event/record/decoded.ts'
 import { originalClusterId } from '../sink-worker/positions/resolve.ts'
-import type { RoadOutcome } from '../sink-worker/store/write-batch.ts'
+import type { WritePathOutcome } from '../sink-worker/store/write-batch.ts'
 import type { Letter, LetterKey, ReplayOutcome } from './letter.ts'
 
 /*
@@ -66,18 +66,18 @@ function refusalOf({ reason, sqlstate, message }: DeadLetter): Refusal {
   return { kind: 'refused', reason, sqlstate: sqlstate ?? null, message }
 }
 
-/** What became of rows on the split road, by their records. */
+/** What became of rows on the split path, by their records. */
 export function outcomesOf(
   rows: readonly (DecodedRow & { note: string | null })[],
-  road: Pick<RoadOutcome, 'duplicates' | 'dead'>,
+  path: Pick<WritePathOutcome, 'duplicates' | 'dead'>,
 ): Map<KafkaRecord, ReplayOutcome> {
   const outcomes = new Map<KafkaRecord, ReplayOutcome>(
     rows.map(({ record, row, note }) => [record, { kind: 'stored', eventId: row.eventId, note }]),
   )
-  for (const { record, row } of road.duplicates) {
+  for (const { record, row } of path.duplicates) {
     outcomes.set(record, { kind: 'already_stored', eventId: row.eventId, note: null })
   }
-  for (const dead of road.dead) outcomes.set(dead.record, refusalOf(dead))
+  for (const dead of path.dead) outcomes.set(dead.record, refusalOf(dead))
   return outcomes
 }
 

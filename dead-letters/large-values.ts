@@ -32,7 +32,7 @@ export class LargeValues {
       return { ok: false, reason: 'value_expired', message: 'Kafka has no record there any more' }
     } catch (error) {
       this.#description = undefined // the next value is asked for anew
-      return unavailable(`Kafka, which alone has the value, can not be read: ${(error as Error).message}`)
+      return unavailable(`Kafka, which alone has the value, cannot be read: ${(error as Error).message}`)
     }
   }
 

@@ -1,13 +1,13 @@
 /**
  * One replay: letters in the order of their keys, some at a time -> what is in Kafka alone is fetched (large-values.ts)
- * -> one transaction takes them, stores what can be stored (decide.ts, the sink's split road), moves their state and
+ * -> one transaction takes them, stores what can be stored (decide.ts, the sink's split path), moves their state and
  * writes the history. A letter is `replayed` exactly when its row is there, wherever the replay is cut off.
  */
 import type { Database } from '../postgres/database.ts'
 import { commit, openFencedTransaction } from '../sink-worker/store/fence.ts'
 import type { DecodedRow, KafkaRecord } from '../event/record/decoded.ts'
 import { classifyError } from '../sink-worker/outage/sqlstate.ts'
-import { splitRoad } from '../sink-worker/store/write-batch.ts'
+import { splitPath } from '../sink-worker/store/write-batch.ts'
 import { type Fetched, newEventId, outcomesOf, readLetterRow } from './decide.ts'
 import type { Letter, LetterKey, LetterState, ReplayOutcome } from './letter.ts'
 import { moveLetters, type PageItem, readPage, takeLetters, writeHistory } from './letters.ts'
@@ -133,8 +133,8 @@ async function storeLetters(
   }
   const store = async (some: readonly Row[]): Promise<Row[]> => {
     // However many are refused: they only stay what they are.
-    const road = await splitRoad(db, some, () => false)
-    const byRecord: Map<KafkaRecord, ReplayOutcome> = outcomesOf(some, road)
+    const path = await splitPath(db, some, () => false)
+    const byRecord: Map<KafkaRecord, ReplayOutcome> = outcomesOf(some, path)
     for (const { letter, record } of some) outcomes.set(letter, byRecord.get(record)!)
     return some.filter(({ letter }) => isConflict(outcomes.get(letter)!))
   }

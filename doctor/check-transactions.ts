@@ -6,7 +6,7 @@ import { duration, listed, plural } from './units.ts'
 const LONG_S = 60
 
 /**
- * Transactions of other producers: what follows where one began can not be read before it ends. How long it is open is
+ * Transactions of other producers: what follows where one began cannot be read before it ends. How long it is open is
  * not known: its records have the times that their producer gave them, which for an import are days old. So none is
  * more than a warning.
  */

@@ -97,7 +97,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 4_000
 const LOCK_TIMEOUT_MS = 1_000
 
-/** Looks at PostgreSQL through one connection, in transactions that can not write. */
+/** Looks at PostgreSQL through one connection, in transactions that cannot write. */
 export class PostgresLooker implements Reader {
   readonly #client: pg.Client
 
@@ -117,7 +117,7 @@ export class PostgresLooker implements Reader {
     return `${host}:${port}/${database}`
   }
 
-  /** @throws the driver's error when PostgreSQL can not be reached or does not let us in */
+  /** @throws the driver's error when PostgreSQL cannot be reached or does not let us in */
   async facts(): Promise<PostgresFacts> {
     await this.#client.connect()
     const server = (await this.query<ServerFacts & pg.QueryResultRow>(sql.SERVER)).rows[0] as ServerFacts
@@ -152,7 +152,7 @@ export class PostgresLooker implements Reader {
     }
   }
 
-  /** One statement in a transaction of its own that can not write, and gives up soon. */
+  /** One statement in a transaction of its own that cannot write, and gives up soon. */
   async query<R extends pg.QueryResultRow>(
     statement: string,
     values?: unknown[],

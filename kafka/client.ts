@@ -74,7 +74,7 @@ export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection;
     try {
       ssl = { ca: [readFileSync(values.KAFKA_SSL_CA_FILE, 'utf8')] }
     } catch {
-      problems.push(`KAFKA_SSL_CA_FILE can not be read: ${values.KAFKA_SSL_CA_FILE}`)
+      problems.push(`KAFKA_SSL_CA_FILE cannot be read: ${values.KAFKA_SSL_CA_FILE}`)
     }
   }
   if (problems.length > 0) throw new ConfigError(problems)

@@ -6,7 +6,7 @@ import kafkajs from 'kafkajs'
 /** Of one compressed batch: what inflates to more is refused before it takes the memory (I7). */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024
 
-/** A batch that can not be read, and so nothing behind it: a person has to see to it. */
+/** A batch that cannot be read, and so nothing behind it: a person has to see to it. */
 class UnreadableBatchError extends Error {
   readonly needsPerson = true
   constructor(problem: string) {
@@ -27,7 +27,7 @@ async function inflateWith(inflate: Inflate, buffer: Buffer): Promise<Buffer> {
     const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
     const problem = isTooLarge
       ? `inflates to more than ${MAX_INFLATED_BYTES} bytes`
-      : `can not be inflated (${(error as Error).message})`
+      : `cannot be inflated (${(error as Error).message})`
     throw new UnreadableBatchError(problem)
   }
 }

@@ -28,7 +28,7 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads every declared variable; an empty one counts as unset. One that can not be read is named in `problems` and has
+ * Reads every declared variable; an empty one counts as unset. One that cannot be read is named in `problems` and has
  * its default, so that what several settings say together can be checked in the same go.
  */
 export function parseSettings<S extends Settings>(

@@ -11,7 +11,7 @@ export function readConfigOrExit<T>(read: () => T): T {
     return read()
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`The settings can not be used:\n${error.problems.map((p) => `  ${p}\n`).join('')}`)
+    process.stderr.write(`The settings cannot be used:\n${error.problems.map((p) => `  ${p}\n`).join('')}`)
     process.exit(EX_CONFIG)
   }
 }

@@ -31,7 +31,7 @@ interface Status {
   group: Pick<GroupStatus, 'unread_partitions' | 'other_topics'>
 }
 
-/** Every metric of the sink. Values are read when they are asked for, so that the write road pays nothing. */
+/** Every metric of the sink. Values are read when they are asked for, so that the write path pays nothing. */
 export function createSinkMetrics(status: () => Status): { registry: Registry; counters: SinkCounters } {
   const registry = new Registry()
   const registers = [registry]

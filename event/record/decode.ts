@@ -29,7 +29,7 @@ const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
 /** Made once: a scan is synchronous. */
 const scan = new JsonScan()
 
-/** Reads records: those that are rows, and those that can not be. */
+/** Reads records: those that are rows, and those that cannot be. */
 export function decodeRecords(
   records: readonly KafkaRecord[],
   identity: TopicIdentity,
@@ -127,7 +127,7 @@ function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdenti
   const end = scan.valueEnd(metadataMember)
   const fault = scan.faults.find(({ offset }) => offset >= start && offset < end)
   if (fault !== undefined) {
-    const message = `metadata can not be stored as jsonb at byte ${fault.offset}: ${fault.kind.replaceAll('_', ' ')}`
+    const message = `metadata cannot be stored as jsonb at byte ${fault.offset}: ${fault.kind.replaceAll('_', ' ')}`
     return undecodable(record, message, eventId)
   }
 

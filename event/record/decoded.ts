@@ -35,7 +35,7 @@ export interface EventRow {
   readonly receivedAt: Int8
 }
 
-/** Why a record can not be a row; becomes a row of `dead_letters`. */
+/** Why a record cannot be a row; becomes a row of `dead_letters`. */
 export interface DeadLetter {
   record: KafkaRecord
   eventId: string | undefined

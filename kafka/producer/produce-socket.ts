@@ -1,12 +1,12 @@
 /**
- * A shorter way into kafkajs' produce requests. Its encoder takes 7 to 10 us a record and can not be exchanged. So it is
- * given one small record, a slip, and the socket that it is given as well (`socketFactory`) puts our own record batch
- * where it finds the slip. All else stays with kafkajs: connections, leaders, SASL, answers, timeouts.
+ * A shorter way into kafkajs' produce requests. Its encoder takes 7 to 10 us a record and cannot be exchanged. So it is
+ * given one small record, a placeholder, and the socket that it is given as well (`socketFactory`) puts our own record batch
+ * where it finds the placeholder. All else stays with kafkajs: connections, leaders, SASL, answers, timeouts.
  *
- *     handOver(records) -> slip -> kafkajs encodes: | length | ... | length | batch of the slip |
+ *     handOver(records) -> placeholder -> kafkajs encodes: | length | ... | length | batch of the placeholder |
  *                                  socket.write():  | length'| ... | length'| batch of the records |
  *
- * A slip that is not known, or not any more, must never reach Kafka: the connection is ended instead.
+ * A placeholder that is not known, or not any more, must never reach Kafka: the connection is ended instead.
  */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -20,7 +20,7 @@ const KEEP_ALIVE_MS = 60_000
 const PRODUCE = 0
 /** Versions whose request has no tagged fields; kafkajs knows up to 7. */
 const VERSIONS = { first: 3, last: 7 }
-const SLIP_BYTES = 16
+const PLACEHOLDER_BYTES = 16
 /** In a request, behind its length: api key, version, correlation id. */
 const API_KEY_AT = 4
 const VERSION_AT = 6
@@ -33,7 +33,7 @@ interface Waiting {
 
 export class ProduceSockets {
   readonly #waiting = new Map<string, Waiting>()
-  #slips = 0
+  #placeholders = 0
 
   /** For the configuration of kafkajs. */
   readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
@@ -44,25 +44,25 @@ export class ProduceSockets {
       : connect({ host, port }, onConnect)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     socket.setNoDelay(true) // a request is written whole: there is nothing to wait for
-    this.#exchangeSlips(socket)
+    this.#replacePlaceholders(socket)
     return socket
   }
 
   /** For the publisher. */
   readonly handOver: HandOver = (partition, requests) => {
-    this.#slips += 1
-    const slip = String(this.#slips).padStart(SLIP_BYTES, '0')
+    this.#placeholders += 1
+    const placeholder = String(this.#placeholders).padStart(PLACEHOLDER_BYTES, '0')
     const waiting = { requests, mayBeWritten: false }
-    this.#waiting.set(slip, waiting)
+    this.#waiting.set(placeholder, waiting)
     return {
-      messages: [{ value: Buffer.from(slip, 'latin1'), partition }],
+      messages: [{ value: Buffer.from(placeholder, 'latin1'), partition }],
       mayBeWritten: () => waiting.mayBeWritten,
-      end: () => this.#waiting.delete(slip),
+      end: () => this.#waiting.delete(placeholder),
     }
   }
 
   /** kafkajs writes a request at a time, as one buffer. */
-  #exchangeSlips(socket: Socket): void {
+  #replacePlaceholders(socket: Socket): void {
     const write = socket.write.bind(socket)
     socket.write = (request: Uint8Array | string): boolean => {
       if (!Buffer.isBuffer(request) || !isProduce(request)) return write(request)
@@ -90,8 +90,8 @@ export class ProduceSockets {
       throw new ProduceRequestError(`kafkajs wrote a produce request (version ${version}) of another form`)
     }
     // Behind a record's value stands one byte, the number of its headers.
-    const slip = request.toString('latin1', request.length - 1 - SLIP_BYTES, request.length - 1)
-    const waiting = this.#waiting.get(slip)
+    const placeholder = request.toString('latin1', request.length - 1 - PLACEHOLDER_BYTES, request.length - 1)
+    const waiting = this.#waiting.get(placeholder)
     if (waiting === undefined) throw new ProduceRequestError('the send of a produce request has ended before')
     const batch = encodeRecordBatch(waiting.requests, Date.now())
     request.writeInt32BE(at + batch.length, 0) // this length does not count itself

@@ -1,4 +1,4 @@
--- Records that can not be a row of events, with the reason. Rows are never deleted by Firehose.
+-- Records that cannot be a row of events, with the reason. Rows are never deleted by Firehose.
 CREATE TABLE dead_letters (
   cluster_id   text        NOT NULL,
   topic        text        NOT NULL,

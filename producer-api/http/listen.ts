@@ -9,7 +9,7 @@ export function listen({ server, connect }: ApiService, { host, port }: ApiConfi
     const why =
       error.code === 'EADDRINUSE'
         ? `${where} is in use by another program: stop it, or set PORT to a free port.`
-        : `The API can not listen on ${where}: ${error.message}.`
+        : `The API cannot listen on ${where}: ${error.message}.`
     process.stderr.write(`${why}\n`)
     process.exit(1)
   })

@@ -1,4 +1,4 @@
-/** Everything that keeps a scanned value from being an event. Slow road: only for a value that was refused. */
+/** Everything that keeps a scanned value from being an event. Slow path: only for a value that was refused. */
 import { pointersAt, pointerSegment } from '../../event/json/pointer.ts'
 import { type JsonbFaultKind, type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'

@@ -70,7 +70,7 @@ type Parse = (body: Buffer, options: ParseOptions) => ParsedEvents
 export type Path = '/event' | '/events'
 
 /** What one of the paths has of its own. */
-interface Road {
+interface Endpoint {
   types: Map<string, Parse>
   maxBytes: number
   /** The body of a 202; `eventIds` is JSON. */
@@ -88,8 +88,8 @@ const BATCH_TYPES = new Map<string, Parse>([
   ['application/json', parseEventArray],
   ['application/x-ndjson', parseEventLines],
 ])
-const acceptedEvent: Road['acceptedBody'] = (eventId) => `{"status":"accepted","event_id":${eventId}}`
-const acceptedBatch: Road['acceptedBody'] = (eventIds, count) =>
+const acceptedEvent: Endpoint['acceptedBody'] = (eventId) => `{"status":"accepted","event_id":${eventId}}`
+const acceptedBatch: Endpoint['acceptedBody'] = (eventIds, count) =>
   `{"status":"accepted","count":${count},"event_ids":[${eventIds}]}`
 
 const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSeconds: number }> = {
@@ -108,7 +108,7 @@ const NO_ROOM_FOR_FAULTS =
 
 /** Reads, parses and encodes the events of a request, and hands them to the batcher. */
 export class Ingest {
-  readonly #roads: Record<Path, Road>
+  readonly #endpoints: Record<Path, Endpoint>
   readonly #batcher: Batcher
   readonly #stats: ApiStats
   readonly #budget: MemoryBudget
@@ -119,7 +119,7 @@ export class Ingest {
 
   constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
     const { maxEventBytes, maxBodyBytes } = options
-    this.#roads = {
+    this.#endpoints = {
       '/event': {
         types: EVENT_TYPES,
         maxBytes: maxEventBytes + EVENT_BODY_MARGIN_BYTES,
@@ -149,9 +149,9 @@ export class Ingest {
   /** A POST to this path up to its answer. */
   async ingest(path: Path, request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
     const startedAt = performance.now()
-    const road = this.#roads[path]
+    const endpoint = this.#endpoints[path]
     const head = headBytes(request)
-    const taken = await this.#takeWithinBudget(request, response, road, head)
+    const taken = await this.#takeWithinBudget(request, response, endpoint, head)
     if (taken.kind !== 'taken') {
       this.#countRefused(taken)
       return taken
@@ -162,7 +162,7 @@ export class Ingest {
     const outcome = await this.#batcher.add(taken.records, head)
     if (outcome.kind === 'accepted') {
       this.#stats.accept(events, (performance.now() - startedAt) / 1_000)
-      return { kind: 'accepted', body: road.acceptedBody(eventIds, events) }
+      return { kind: 'accepted', body: endpoint.acceptedBody(eventIds, events) }
     }
     this.#stats.reject(outcome.kind === 'unknown' ? 'outcome-unknown' : outcome.reason, events)
     return { kind: 'failed', outcome, eventIds: JSON.parse(`[${eventIds}]`) as string[] }
@@ -172,12 +172,12 @@ export class Ingest {
   async #takeWithinBudget(
     request: IncomingMessage,
     response: ServerResponse,
-    road: Road,
+    endpoint: Endpoint,
     heldBytes: number,
   ): Promise<Taken | Refusal | { kind: 'aborted' }> {
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {
-      return await this.#take(request, response, road)
+      return await this.#take(request, response, endpoint)
     } finally {
       this.#budget.giveBack(heldBytes)
     }
@@ -190,7 +190,7 @@ export class Ingest {
   async #take(
     request: IncomingMessage,
     response: ServerResponse,
-    { types, maxBytes }: Road,
+    { types, maxBytes }: Endpoint,
   ): Promise<Taken | Refusal | { kind: 'aborted' }> {
     const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {

@@ -1,4 +1,4 @@
-/** The straight road: a scanned value that is an event. What is wrong with one that is not, explain-faults.ts says. */
+/** The direct path: a scanned value that is an event. What is wrong with one that is not, explain-faults.ts says. */
 import { type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import {
   FIELD_EVENT_ID,

@@ -7,7 +7,7 @@ export type ErrorClass =
   | 'outage'
   /** Two transactions met (deadlock, serialization): try again at once, one partition at a time. */
   | 'contention'
-  /** A key is there already: take the second road. */
+  /** A key is there already: take the second path. */
   | 'unique_violation'
   /** The row's data, or a constraint or trigger of the user, refused a row: find it, bury it. */
   | 'row'

@@ -53,7 +53,7 @@ export function tellExpired(logger: Logger, { partition, queued, expired }: Part
 }
 
 /**
- * As readPositions(), which is asked twice where one can not be right: another worker may have read and written on
+ * As readPositions(), which is asked twice where one cannot be right: another worker may have read and written on
  * after `description` was made, and an end of the log that is newer decides.
  */
 export async function readSurePositions(

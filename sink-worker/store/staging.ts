@@ -4,7 +4,7 @@ import { EVENT_COLUMNS } from './event-table.ts'
 import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /*
- * The second road: when a batch holds an event_id that is stored already. The rows go to a temporary table, what is
+ * The second path: when a batch holds an event_id that is stored already. The rows go to a temporary table, what is
  * new is inserted, and what is not is compared (I2). About twice as dear as COPY into `events`, so it is taken only
  * on a unique violation and for a while after.
  *

@@ -7,7 +7,7 @@ import { readAgain } from '../../event/record/decode.ts'
 import { FenceLostError, type Slice } from './fence.ts'
 import { classifyError, isTimeout } from '../outage/sqlstate.ts'
 import {
-  type Road,
+  type WritePath,
   RowsKeptOutError,
   trySample,
   writeBatch,
@@ -30,7 +30,7 @@ export interface StoredPart {
   durationMs: number
 }
 
-/** After a duplicate, this many batches without one go the staged road before COPY is tried again. */
+/** After a duplicate, this many batches without one go the staged path before COPY is tried again. */
 const STAGED_BATCHES = 20
 /** More refused rows than this, and than half of a batch (or in batches of which nothing was stored), are not the rows' fault. */
 const FEW_ROWS = 10
@@ -39,7 +39,7 @@ const SPLIT_ROWS = 200
 const CONTENTION_ATTEMPTS = 5
 
 /**
- * Which road a batch takes, and when another, and how much of it goes into one transaction. Remembers, from batch to
+ * Which path a batch takes, and when another, and how much of it goes into one transaction. Remembers, from batch to
  * batch, that duplicates are about, that rows are being refused (a broken table with one event a batch must not bury
  * them one by one for ever), and how much was too much.
  */
@@ -62,13 +62,13 @@ export class BatchStore {
    */
   async storeNext(identity: TopicIdentity, whole: WriteRequest): Promise<StoreOutcome> {
     let request = whole
-    let road: Road = this.#stagedToGo > 0 ? 'staged' : 'copy'
+    let path: WritePath = this.#stagedToGo > 0 ? 'staged' : 'copy'
     let table: 'presumed good' | 'doubted' | 'good' = 'presumed good'
     for (let contentions = 0; ; ) {
       const startedMs = performance.now()
-      const [head, rest] = this.#cut(request, road)
+      const [head, rest] = this.#cut(request, path)
       try {
-        if (road === 'split' && rest !== undefined && request.witnesses === undefined) {
+        if (path === 'split' && rest !== undefined && request.witnesses === undefined) {
           request = { ...request, witnesses: await trySample(this.#db, identity, request, this.#tooMany) }
           continue
         }
@@ -78,9 +78,9 @@ export class BatchStore {
           table = 'good'
         }
         const tooMany = table === 'good' ? () => false : this.#tooMany
-        const result = await writeBatch(this.#db, identity, head, road, tooMany)
+        const result = await writeBatch(this.#db, identity, head, path, tooMany)
         const stored = { slices: head.slices, result, durationMs: performance.now() - startedMs }
-        this.#remember(road, head, stored)
+        this.#remember(path, head, stored)
         return { kind: 'stored', stored, rest }
       } catch (error) {
         if (error instanceof FenceLostError) return { kind: 'fence_lost' }
@@ -95,9 +95,9 @@ export class BatchStore {
           table = 'doubted'
           continue
         }
-        const next = dearerRoad(road, error)
+        const next = moreExpensivePath(path, error)
         if (next !== undefined) {
-          road = next
+          path = next
           continue
         }
         if (isTimeout(error)) {
@@ -112,8 +112,8 @@ export class BatchStore {
     }
   }
 
-  #cut(request: WriteRequest, road: Road): [WriteRequest, WriteRequest?] {
-    const hasRefused = road === 'split' || request.witnesses !== undefined
+  #cut(request: WriteRequest, path: WritePath): [WriteRequest, WriteRequest?] {
+    const hasRefused = path === 'split' || request.witnesses !== undefined
     const most = hasRefused ? Math.min(this.#limit.records, SPLIT_ROWS) : this.#limit.records
     return cutRequest(request, most, this.#singlyToGo > 0)
   }
@@ -122,26 +122,26 @@ export class BatchStore {
   readonly #tooMany = (refused: number, of: number): boolean =>
     (refused > FEW_ROWS && refused > of / 2) || (refused === of && refused + this.#refusedInARow > FEW_ROWS)
 
-  #remember(road: Road, head: WriteRequest, { result, durationMs }: StoredPart): void {
+  #remember(path: WritePath, head: WriteRequest, { result, durationMs }: StoredPart): void {
     const rows = head.rows.length
     // A split one has so many statements that its time says nothing of another.
-    if (road !== 'split') {
+    if (path !== 'split') {
       this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
     }
     this.#singlyToGo = Math.max(0, this.#singlyToGo - 1)
     const isAllRefused = result.refused === rows && head.witnesses === undefined
     if (rows > 0) this.#refusedInARow = isAllRefused ? this.#refusedInARow + rows : 0
-    if (road === 'copy') return
+    if (path === 'copy') return
     const isClean = result.stored + result.refused === rows // no duplicate, no id conflict
     this.#stagedToGo = isClean ? Math.max(0, this.#stagedToGo - 1) : STAGED_BATCHES
   }
 }
 
-/** The road after an error of rows, or undefined when the error is of another kind or no road is left. */
-function dearerRoad(road: Road, error: unknown): Road | undefined {
+/** The path after an error of rows, or undefined when the error is of another kind or no path is left. */
+function moreExpensivePath(path: WritePath, error: unknown): WritePath | undefined {
   if (error instanceof RowsKeptOutError) return 'staged'
   const kind = classifyError(error)
-  if (kind === 'unique_violation') return road === 'copy' ? 'staged' : road === 'staged' ? 'split' : undefined
-  if (kind === 'row') return road === 'split' ? undefined : 'split'
+  if (kind === 'unique_violation') return path === 'copy' ? 'staged' : path === 'staged' ? 'split' : undefined
+  if (kind === 'row') return path === 'split' ? undefined : 'split'
   return undefined
 }

@@ -32,14 +32,14 @@ export interface WriteResult {
 }
 
 /**
- * The three roads of a batch, dearest last:
+ * The three write paths of a batch, dearest last:
  * - `copy`: COPY straight into `events`;
  * - `staged`: by way of a temporary table, when ids may be stored already;
  * - `split`: staged, in ever smaller segments, to find the rows that are refused and bury them (I6).
  */
-export type Road = 'copy' | 'staged' | 'split'
+export type WritePath = 'copy' | 'staged' | 'split'
 
-/** A row was kept out without an error: a trigger of the user's. The `staged` road finds which. */
+/** A row was kept out without an error: a trigger of the user's. The `staged` path finds which. */
 export class RowsKeptOutError extends Error {
   constructor(kept: number, of: number) {
     super(`${kept} of ${of} rows were kept out of "events"`)
@@ -55,12 +55,12 @@ export async function writeBatch(
   db: Database,
   identity: TopicIdentity,
   request: WriteRequest,
-  road: Road,
+  path: WritePath,
   tooMany: TooMany,
 ): Promise<WriteResult> {
   try {
     await openFencedTransaction(db, identity, request.slices)
-    const outcome = await ROADS[road](db, request.rows, tooMany)
+    const outcome = await WRITE_PATHS[path](db, request.rows, tooMany)
     const dead = [...request.dead, ...outcome.dead]
     await insertDeadLetters(db, identity, dead)
     await commit(db)
@@ -119,20 +119,24 @@ export async function trySample(
 }
 
 /** What became of the rows of a batch. */
-export interface RoadOutcome extends StagedOutcome {
+export interface WritePathOutcome extends StagedOutcome {
   /** Of the dead letters: rows that PostgreSQL refused. */
   refused: number
 }
 
-type RoadFunction = (db: Database, rows: readonly DecodedRow[], tooMany: TooMany) => Promise<RoadOutcome>
+type WriteFunction = (
+  db: Database,
+  rows: readonly DecodedRow[],
+  tooMany: TooMany,
+) => Promise<WritePathOutcome>
 
-const ROADS: Record<Road, RoadFunction> = {
-  copy: copyRoad,
-  staged: stagedRoad,
-  split: splitRoad,
+const WRITE_PATHS: Record<WritePath, WriteFunction> = {
+  copy: copyPath,
+  staged: stagedPath,
+  split: splitPath,
 }
 
-async function copyRoad(db: Database, rows: readonly DecodedRow[]): Promise<RoadOutcome> {
+async function copyPath(db: Database, rows: readonly DecodedRow[]): Promise<WritePathOutcome> {
   if (rows.length === 0) return { stored: 0, duplicates: [], dead: [], refused: 0 }
   const stored = await db.copyIn(
     `COPY events (${EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`,
@@ -142,7 +146,7 @@ async function copyRoad(db: Database, rows: readonly DecodedRow[]): Promise<Road
   return { stored, duplicates: [], dead: [], refused: 0 }
 }
 
-async function stagedRoad(db: Database, rows: readonly DecodedRow[]): Promise<RoadOutcome> {
+async function stagedPath(db: Database, rows: readonly DecodedRow[]): Promise<WritePathOutcome> {
   await createStaging(db)
   return { ...(await writeStaged(db, rows)), refused: 0 }
 }
@@ -153,12 +157,12 @@ async function stagedRoad(db: Database, rows: readonly DecodedRow[]): Promise<Ro
  *
  * @throws the driver's error when it is not about a row
  */
-export async function splitRoad(
+export async function splitPath(
   db: Database,
   rows: readonly DecodedRow[],
   tooMany: TooMany,
-): Promise<RoadOutcome> {
-  const total: RoadOutcome = { stored: 0, duplicates: [], dead: [], refused: 0 }
+): Promise<WritePathOutcome> {
+  const total: WritePathOutcome = { stored: 0, duplicates: [], dead: [], refused: 0 }
   await createSplitting(db)
   const store = async (segment: readonly DecodedRow[]): Promise<Attempt> => {
     const attempt = await trySegment(db, segment)

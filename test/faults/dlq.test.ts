@@ -268,5 +268,5 @@ test('PostgreSQL out of reach is one sentence and exit code 2', async () => {
   url.port = '1'
   const { code, err } = await bench.start(['list'], { DATABASE_URL: url.href }).ended
   assert.equal(code, 2)
-  assert.match(err, /^PostgreSQL can not be used: .*ECONNREFUSED[^\n]*\n$/)
+  assert.match(err, /^PostgreSQL cannot be used: .*ECONNREFUSED[^\n]*\n$/)
 })

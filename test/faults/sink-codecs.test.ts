@@ -8,7 +8,7 @@ import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'
 import { configureTopic, createTopic, expireBefore, forgetAll } from '../support/topic.ts'
 
 /*
- * Batches that can not be read: the sink says so and waits, nothing is lost or passed over, and the remedy of the docs
+ * Batches that cannot be read: the sink says so and waits, nothing is lost or passed over, and the remedy of the docs
  * works. LZ4 and Snappy are the broker's own work: it compresses again what does not fit the topic's compression.type.
  */
 
@@ -72,7 +72,7 @@ async function pausedFor(reason: RegExp): Promise<void> {
   assert.equal(health.needs_person, true)
 }
 
-/** What the docs say: drop what can not be read, which is then counted, and the sink goes on. */
+/** What the docs say: drop what cannot be read, which is then counted, and the sink goes on. */
 async function remedied(unreadable: number): Promise<void> {
   await expireBefore(bootstrapServers, unreadable)
   await caughtUp(sink)

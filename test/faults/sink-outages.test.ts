@@ -58,7 +58,7 @@ test('I5: a failover leaves the sink with a read-only server: paused, needs nobo
     await superuser.query('ALTER DATABASE firehose RESET default_transaction_read_only')
     await superuser.end()
   }
-  // New sessions can write, the old one can not: the sink must not stay on it.
+  // New sessions can write, the old one cannot: the sink must not stay on it.
 })
 
 test('I5: the last connection is taken when the sink must reconnect: paused with the reason, drains when one is free', async () => {

@@ -59,7 +59,7 @@ const BAD_USER = /^user_id is not an integer within int8$/
 const BAD_TIME = /^timestamp is not an RFC 3339 date-time$/
 const BAD_RECEIVED = /^received_at is not an RFC 3339 date-time$/
 const BAD_METADATA = /^metadata is not a JSON object$/
-const NO_JSONB = /^metadata can not be stored as jsonb at byte \d+/
+const NO_JSONB = /^metadata cannot be stored as jsonb at byte \d+/
 
 const BY_FIELD = {
   event_id: BAD_ID,

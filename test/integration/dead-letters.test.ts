@@ -37,7 +37,7 @@ async function dlq(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: numb
   )
 }
 
-/** The role that the README gives the sink: every road of a batch is tested with it. */
+/** The role that the README gives the sink: every write path of a batch is tested with it. */
 async function leastPrivilegedUrl(): Promise<string> {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
   const sql = /```sql\n(CREATE ROLE firehose_sink[\s\S]*?)```/.exec(readme)?.[1]

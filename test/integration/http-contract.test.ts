@@ -50,8 +50,8 @@ test('POST /event answers 202 with the id: the one that was sent, in lower case,
   })
 })
 
-for (const road of ['with slips', 'as messages']) {
-  test(`I1: records that kafkajs drops without a word are not taken for sent, ${road}`, async () => {
+for (const way of ['with placeholders', 'as messages']) {
+  test(`I1: records that kafkajs drops without a word are not taken for sent, ${way}`, async () => {
     const connection = { brokers: [pipeline.backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
     const logger = createLogger('test', 'silent')
     const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
@@ -62,7 +62,7 @@ for (const road of ['with slips', 'as messages']) {
       return { ...handed, end: () => [handed.end(), (ended += 1)] }
     }
     const publisher =
-      road === 'with slips'
+      way === 'with placeholders'
         ? new KafkaPublisher(createKafka(connection, 'test', logger, socketFactory), topic, logger, counting)
         : new KafkaPublisher(createKafka(connection, 'test', logger), topic, logger)
     await new Promise<void>((resolve) => publisher.connect(resolve))
@@ -70,7 +70,7 @@ for (const road of ['with slips', 'as messages']) {
     try {
       await assert.rejects(publisher.publish(99, [records]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
       await publisher.publish(3, [records])
-      assert.equal(ended, road === 'with slips' ? 2 : 0, 'what has ended is let go of')
+      assert.equal(ended, way === 'with placeholders' ? 2 : 0, 'what has ended is let go of')
     } finally {
       await publisher.close()
     }

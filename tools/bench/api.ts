@@ -2,18 +2,18 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import type { Bench } from './bench.ts'
 import { MEASURED_CORE, pinService } from './machine.ts'
 import { inTurns, quartiles } from './pairs.ts'
-import { type Road, roadOf } from './road.ts'
+import { type Measurement, measurementOf } from './measurement.ts'
 import { CLIENTS, type Saturated, saturate, spanOf } from './saturate.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
-const FLOOR = 'bare node:http, reads the body and answers 202'
+const BASELINE = 'bare node:http, reads the body and answers 202'
 
 /**
- * `POST /event` at saturation, CPU time of the server for each event: the whole road, and the same without Kafka.
+ * `POST /event` at saturation, CPU time of the server for each event: the whole measurement, and the same without Kafka.
  *
  * @throws an event was not accepted, or the topic does not hold what was
  */
-export async function benchApi({ rounds, seconds, say }: Bench): Promise<Road[]> {
+export async function benchApi({ rounds, seconds, say }: Bench): Promise<Measurement[]> {
   const stack = await startStack()
   const { pipeline } = stack
   try {
@@ -22,20 +22,20 @@ export async function benchApi({ rounds, seconds, say }: Bench): Promise<Road[]>
       pipeline.startService('tools/bench/servers/api-without-kafka.ts', 'PORT'),
       MEASURED_CORE,
     )
-    const floor = await pinService(
-      pipeline.startService('tools/bench/servers/floor-http.ts', 'PORT'),
+    const baseline = await pinService(
+      pipeline.startService('tools/bench/servers/baseline-http.ts', 'PORT'),
       MEASURED_CORE,
     )
     const run =
-      (server: NodeService, isFloor = false) =>
+      (server: NodeService, isBaseline = false) =>
       async (): Promise<Saturated> =>
         await saturate(server.pid ?? 0, {
           url: server.url,
           ...CLIENTS.api,
           ...spanOf(seconds),
-          isFloor,
+          isBaseline,
         })
-    const variants = { floor: run(floor, true), alone: run(alone), whole: run(whole) }
+    const variants = { baseline: run(baseline, true), alone: run(alone), whole: run(whole) }
     const results = await inTurns(rounds, variants, (name, round, { cpuUs, perSecond }) => {
       say(`api ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU an event, ${perSecond.toFixed(0)}/s`)
     })
@@ -49,32 +49,32 @@ export async function benchApi({ rounds, seconds, say }: Bench): Promise<Road[]>
       const busy = quartiles(results[name].map((each) => each.busy)).median
       return `${Math.round(median).toLocaleString('en')}/s at ${Math.round(busy * 100)}% of a core`
     }
-    const facts = { floor: FLOOR, unit: 'us of CPU an event' }
+    const facts = { baseline: BASELINE, unit: 'us of CPU an event' }
     return [
-      roadOf(
+      measurementOf(
         {
           ...facts,
-          road: 'POST /event, whole',
+          measurement: 'POST /event, whole',
           must: 1.9,
           aim: 1.5,
           notes: [
-            `ours ${rate('whole')}; floor ${rate('floor')}`,
+            `ours ${rate('whole')}; baseline ${rate('baseline')}`,
             `${accepted} accepted = ${stored} in the topic`,
           ],
         },
         cpu('whole'),
-        cpu('floor'),
+        cpu('baseline'),
       ),
-      roadOf(
+      measurementOf(
         {
           ...facts,
-          road: 'POST /event, without Kafka',
+          measurement: 'POST /event, without Kafka',
           must: 1.5,
           aim: 1.25,
           notes: [`ours ${rate('alone')}`],
         },
         cpu('alone'),
-        cpu('floor'),
+        cpu('baseline'),
       ),
     ]
   } finally {

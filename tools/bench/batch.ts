@@ -4,20 +4,20 @@ import { promisify } from 'node:util'
 import type { Bench } from './bench.ts'
 import { MEASURED_CORE, pinService } from './machine.ts'
 import { inTurns, quartiles } from './pairs.ts'
-import { type Road, roadOf } from './road.ts'
+import { type Measurement, measurementOf } from './measurement.ts'
 import { CLIENTS, saturate, spanOf } from './saturate.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
-/** Lines that the floor parses in a pass, and passes: about two seconds. */
-const FLOOR_EVENTS = 20_000
-const FLOOR_PASSES = 20
+/** Lines that the baseline parses in a pass, and passes: about two seconds. */
+const BASELINE_EVENTS = 20_000
+const BASELINE_PASSES = 20
 
 /**
  * `POST /events` with 100 events a request as NDJSON, CPU time of the server for each event.
  *
  * @throws an event was not accepted, or the topic does not hold what was
  */
-export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[]> {
+export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Measurement[]> {
   const { pipeline } = await startStack()
   try {
     const api = await pinService(pipeline.startApi(), MEASURED_CORE)
@@ -26,10 +26,10 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[
         url: api.url,
         ...CLIENTS.batch,
         ...spanOf(seconds),
-        isFloor: false,
+        isBaseline: false,
       })
-    const floor = async () => ({ cpuUs: await parseFloor(), perSecond: 0, accepted: 0 })
-    const results = await inTurns(rounds, { floor, ours }, (name, round, { cpuUs }) => {
+    const baseline = async () => ({ cpuUs: await parseBaseline(), perSecond: 0, accepted: 0 })
+    const results = await inTurns(rounds, { baseline, ours }, (name, round, { cpuUs }) => {
       say(`batch ${round}/${rounds} ${name}: ${cpuUs.toFixed(2)} us of CPU an event`)
     })
     const accepted = results.ours.reduce((sum, each) => sum + each.accepted, 0)
@@ -37,10 +37,10 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[
     if (stored !== accepted) throw new Error(`the topic holds ${stored} events, ${accepted} were accepted`)
     const rate = quartiles(results.ours.map(({ perSecond }) => perSecond)).median
     return [
-      roadOf(
+      measurementOf(
         {
-          road: 'POST /events, 100 events of NDJSON',
-          floor: 'JSON.parse of the same lines',
+          measurement: 'POST /events, 100 events of NDJSON',
+          baseline: 'JSON.parse of the same lines',
           unit: 'us of CPU an event',
           must: 3,
           aim: 1.5,
@@ -50,7 +50,7 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[
           ],
         },
         results.ours.map(({ cpuUs }) => cpuUs),
-        results.floor.map(({ cpuUs }) => cpuUs),
+        results.baseline.map(({ cpuUs }) => cpuUs),
       ),
     ]
   } finally {
@@ -58,15 +58,15 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Road[
   }
 }
 
-async function parseFloor(): Promise<number> {
-  const program = fileURLToPath(new URL('./servers/floor-parse.ts', import.meta.url))
+async function parseBaseline(): Promise<number> {
+  const program = fileURLToPath(new URL('./servers/baseline-parse.ts', import.meta.url))
   const args = [
     String(MEASURED_CORE),
     process.execPath,
     program,
     'bench',
-    `${FLOOR_EVENTS}`,
-    `${FLOOR_PASSES}`,
+    `${BASELINE_EVENTS}`,
+    `${BASELINE_PASSES}`,
   ]
   const { stdout } = await promisify(execFile)('taskset', ['-c', ...args])
   return Number(stdout)

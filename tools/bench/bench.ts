@@ -1,6 +1,6 @@
 /** What every benchmark is given. */
 export interface Bench {
-  /** Times that ours and the floor take turns. */
+  /** Times that ours and the baseline take turns. */
   rounds: number
   /** Length of a measured span. */
   seconds: number

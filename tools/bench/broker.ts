@@ -6,7 +6,7 @@ import { ALL_CORES, cpuMs, MEASURED_CORE, pin, pinService } from './machine.ts'
 import { metricsOf } from './metrics.ts'
 import { inTurns } from './pairs.ts'
 import { installTools, runProducerPerformance } from './producer-performance.ts'
-import { type Road, roadOf } from './road.ts'
+import { type Measurement, measurementOf } from './measurement.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
 /** The broker runs on the other one, see startStack(). */
@@ -20,7 +20,7 @@ const IDLE_MS = 3_000
  * CPU time of the broker for each event at 5,000 events a second, against Apache's own producer. The broker has a core,
  * and whatever feeds it shares the other.
  */
-export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road[]> {
+export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Measurement[]> {
   const tools = await installTools(say)
   const stack = await startStack({ LINGER_MS: String(LINGER_MS) })
   const { pipeline, kafkaPid } = stack
@@ -51,34 +51,34 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Road
         if (acked !== records) throw new Error(`${acked} of ${records} events were accepted`)
       })
     const { bootstrapServers } = pipeline.backend.kafka
-    const floor = async (): Promise<number> =>
+    const baseline = async (): Promise<number> =>
       await measured(async () => {
         const topic = 'events'
         const asked = { records, recordBytes, perSecond: RATE, lingerMs: LINGER_MS }
         await runProducerPerformance(tools, { bootstrapServers, topic, ...asked })
       })
-    for (const warmUp of [ours, floor, ours, floor]) await warmUp() // the broker's JVM compiles what it uses
+    for (const warmUp of [ours, baseline, ours, baseline]) await warmUp() // the broker's JVM compiles what it uses
     const before = cpuMs(kafkaPid)
     await delay(IDLE_MS)
     idleShare = (cpuMs(kafkaPid) - before) / IDLE_MS
-    const results = await inTurns(rounds, { floor, ours }, (name, round, cpuUs) => {
+    const results = await inTurns(rounds, { baseline, ours }, (name, round, cpuUs) => {
       say(`broker ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU an event`)
     })
     const stored = await eventsInTopic(pipeline)
     if (stored !== expected) throw new Error(`the topic holds ${stored} records, ${expected} were sent`)
     const eventsASend = await averageSend(api.url)
     return [
-      roadOf(
+      measurementOf(
         {
-          road: `broker, at ${RATE.toLocaleString('en')} events/s`,
-          floor: `ProducerPerformance, ${recordBytes} bytes, linger ${LINGER_MS} ms, acks=all`,
+          measurement: `broker, at ${RATE.toLocaleString('en')} events/s`,
+          baseline: `ProducerPerformance, ${recordBytes} bytes, linger ${LINGER_MS} ms, acks=all`,
           unit: 'us of CPU an event, broker',
           must: 1.5,
           aim: 1.1,
           notes: [`${eventsASend.toFixed(1)} events a send`, `${stored} records = ${expected} sent`],
         },
         results.ours,
-        results.floor,
+        results.baseline,
       ),
     ]
   } finally {

@@ -12,8 +12,8 @@ export interface DriverOptions {
   batch: number
   warmUpMs: number
   measuredMs: number
-  /** A floor's answers name no ids: any 202 will do. */
-  isFloor: boolean
+  /** A baseline's answers name no ids: any 202 will do. */
+  isBaseline: boolean
 }
 
 const options: DriverOptions = JSON.parse(process.argv[2] ?? '{}')
@@ -31,7 +31,7 @@ function next(): void {
     render: () => request.render(),
     done: (outcome) => {
       open -= 1
-      const isAccepted = options.isFloor
+      const isAccepted = options.isBaseline
         ? outcome.kind === 'response' && outcome.response.status === 202
         : judge(request, outcome).kind === 'accepted'
       if (isAccepted) accepted += options.batch

@@ -4,7 +4,7 @@ import { writeBacklog } from './backlog.ts'
 import type { Bench } from './bench.ts'
 import { backlogOf, drainBySink, type Drained } from './drain.ts'
 import { inTurns, quartiles } from './pairs.ts'
-import { type Road, roadOf } from './road.ts'
+import { type Measurement, measurementOf } from './measurement.ts'
 import { type Stack, startStack } from './stack.ts'
 
 const PARTITIONS = 4
@@ -44,7 +44,7 @@ interface TableDrain extends Drained {
  *
  * @throws a table does not hold the rows that it must
  */
-export async function benchTable(options: TableOptions): Promise<Road[]> {
+export async function benchTable(options: TableOptions): Promise<Measurement[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
   try {
     const { url, db } = await openFull(stack)
@@ -73,7 +73,7 @@ async function compare(
   stack: Stack,
   { rounds, rows, tableRows, say }: TableOptions,
   targets: { empty: Target; full: Target },
-): Promise<Road[]> {
+): Promise<Measurement[]> {
   const backlog = backlogOf(rows)
   const { records } = backlog
   let drains = 0
@@ -106,27 +106,27 @@ async function compare(
     say(`table ${round}/${rounds} ${name}: ${figures}; ${count.toLocaleString('en')} rows now`)
   })
   const notes = [`each drain stored all ${records} records; ${targets.full.rows} rows in the end`]
-  return roads(results, `drain into ${tableRows.toLocaleString('en')} rows`, notes)
+  return measurements(results, `drain into ${tableRows.toLocaleString('en')} rows`, notes)
 }
 
-function roads(
+function measurements(
   { full, empty }: Record<'full' | 'empty', TableDrain[]>,
-  road: string,
+  measurement: string,
   notes: string[],
-): Road[] {
+): Measurement[] {
   const median = (runs: TableDrain[], key: 'ownUs' | 'walBytes'): string =>
     quartiles(runs.map((run) => run[key])).median.toFixed(1)
-  const floor = 'the same backlogs into an empty table'
+  const baseline = 'the same backlogs into an empty table'
   return [
-    roadOf(
-      { road, floor, unit: 'rows/s', must: 0.9, aim: 0.95, better: 'more', notes },
+    measurementOf(
+      { measurement, baseline, unit: 'rows/s', must: 0.9, aim: 0.95, better: 'more', notes },
       full.map(({ perSecond }) => perSecond),
       empty.map(({ perSecond }) => perSecond),
     ),
-    roadOf(
+    measurementOf(
       {
-        road: `${road}, CPU`,
-        floor,
+        measurement: `${measurement}, CPU`,
+        baseline,
         unit: 'us of CPU a row, process and PostgreSQL',
         must: 1.5,
         aim: 1.1,

@@ -3,12 +3,12 @@ import type { Bench } from './bench.ts'
 import { benchIdle, type IdleLoad } from './growth-idle.ts'
 import { benchMemory, isFlat, MEMORY_MUST, type MemoryOverTime } from './growth-memory.ts'
 import { benchTable } from './growth-table.ts'
-import { roadTable } from './report.ts'
-import { reaches, type Road } from './road.ts'
+import { measurementTable } from './report.ts'
+import { reaches, type Measurement } from './measurement.ts'
 
 /** What grows with an installation, and what it costs then. Parts that did not run are left out. */
 export interface Growth {
-  table?: Road[]
+  table?: Measurement[]
   idle?: IdleLoad[]
   memory?: MemoryOverTime[]
 }
@@ -30,13 +30,13 @@ export async function benchGrowth(
 
 /** Whether every part that ran is within its bounds. */
 export function staysFlat({ table = [], memory = [] }: Growth): boolean {
-  return table.every((road) => reaches(road, road.must)) && memory.every(isFlat)
+  return table.every((measurement) => reaches(measurement, measurement.must)) && memory.every(isFlat)
 }
 
 /** Tables for the terminal, of the parts that ran. */
 export function growthTables({ table, idle, memory }: Growth): string[] {
   return [
-    ...(table ? [roadTable(table)] : []),
+    ...(table ? [measurementTable(table)] : []),
     ...(idle ? [idleTable(idle)] : []),
     ...(memory ? [memoryTable(memory)] : []),
   ]

@@ -5,7 +5,7 @@ import type { Growth } from './growth.ts'
 import type { Latency } from './latency.ts'
 import type { describeMachine } from './machine.ts'
 import type { Quartiles } from './pairs.ts'
-import { type Road, reaches } from './road.ts'
+import { type Measurement, reaches } from './measurement.ts'
 import type { Drain } from './sweep.ts'
 
 /** What the runs of the benchmark on one commit found: bench/results/NAME.json. */
@@ -13,25 +13,25 @@ export interface Results {
   startedAt: string
   commit: string
   machine: ReturnType<typeof describeMachine>
-  roads: Road[]
+  measurements: Measurement[]
   latencies: Latency[]
   drains: Drain[]
   growth: Growth
 }
 
-/** The roads as a table for the terminal: medians, quartiles in brackets. */
-export function roadTable(roads: readonly Road[]): string {
-  const names = ['road', 'ours', 'floor', 'ratio (quartiles)', 'must', 'aim', '']
-  const rows = roads.map((road) => {
-    const bound = road.better === 'less' ? '<=' : '>='
+/** The measurements as a table for the terminal: medians, quartiles in brackets. */
+export function measurementTable(measurements: readonly Measurement[]): string {
+  const names = ['measurement', 'ours', 'baseline', 'ratio (quartiles)', 'must', 'aim', '']
+  const rows = measurements.map((measurement) => {
+    const bound = measurement.better === 'less' ? '<=' : '>='
     return [
-      road.road,
-      `${figure(road.ours.median)} ${road.unit}`,
-      figure(road.floorValue.median),
-      `${road.ratio.median.toFixed(2)} (${spread(road.ratio)})`,
-      `${bound} ${road.must}`,
-      `${road.aim}`,
-      verdict(road),
+      measurement.measurement,
+      `${figure(measurement.ours.median)} ${measurement.unit}`,
+      figure(measurement.baselineValue.median),
+      `${measurement.ratio.median.toFixed(2)} (${spread(measurement.ratio)})`,
+      `${bound} ${measurement.must}`,
+      `${measurement.aim}`,
+      verdict(measurement),
     ]
   })
   return formatTable(names, rows, 60)
@@ -96,7 +96,7 @@ export function merged(earlier: Results, run: Results): Results {
   if (earlier.commit !== run.commit) return run
   return {
     ...run,
-    roads: newer(earlier.roads, run.roads, ({ road }) => road),
+    measurements: newer(earlier.measurements, run.measurements, ({ measurement }) => measurement),
     latencies: newer(earlier.latencies, run.latencies, ({ rate }) => rate).toSorted(
       (a, b) => a.rate - b.rate,
     ),
@@ -114,8 +114,12 @@ function resultsFile(name: string): URL {
   return new URL(`./results/${name}.json`, import.meta.url)
 }
 
-function verdict(road: Road): string {
-  return reaches(road, road.aim) ? 'aim reached' : reaches(road, road.must) ? 'met' : 'NOT MET'
+function verdict(measurement: Measurement): string {
+  return reaches(measurement, measurement.aim)
+    ? 'aim reached'
+    : reaches(measurement, measurement.must)
+      ? 'met'
+      : 'NOT MET'
 }
 
 function figure(value: number): string {

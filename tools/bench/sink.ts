@@ -2,18 +2,18 @@ import type { Bench } from './bench.ts'
 import { writeBacklog } from './backlog.ts'
 import { backlogOf, drainByPsql, drainBySink, dumpTable, tableDigest } from './drain.ts'
 import { inTurns, quartiles } from './pairs.ts'
-import { type Road, roadOf } from './road.ts'
+import { type Measurement, measurementOf } from './measurement.ts'
 import { startStack } from './stack.ts'
 
 const PARTITIONS = 4
-const FLOOR = 'psql \\copy (text) of the same rows into the same table'
+const BASELINE = 'psql \\copy (text) of the same rows into the same table'
 
 /**
  * The sink drains a backlog of canonical records, against `psql \copy`, and against itself without exactly-once.
  *
  * @throws the table does not hold the rows that it must
  */
-export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
+export async function benchSink({ rounds, rows, say }: Bench): Promise<Measurement[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
   const { pipeline } = stack
   try {
@@ -34,7 +34,7 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
     }
     const bySink = (main: string) => async () => await checked(drainBySink(stack, main, { records, warmUp }))
     const variants = {
-      floor: async () => await checked(drainByPsql(stack, file, records)),
+      baseline: async () => await checked(drainByPsql(stack, file, records)),
       ours: bySink('sink-worker/main.ts'),
       bare: bySink('tools/bench/servers/sink-without-fence.ts'),
     }
@@ -48,22 +48,22 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
     const own = quartiles(results.ours.map(({ ownUs }) => ownUs)).median
     const unit = 'us of CPU a row, process and PostgreSQL'
     return [
-      roadOf(
+      measurementOf(
         {
-          road: 'sink, draining a backlog',
-          floor: FLOOR,
+          measurement: 'sink, draining a backlog',
+          baseline: BASELINE,
           unit,
           must: 1.5,
           aim: 1.2,
           notes: [`${own.toFixed(1)} us of it in the sink's process`, `each run left ${expected}`],
         },
         cpu('ours'),
-        cpu('floor'),
+        cpu('baseline'),
       ),
-      roadOf(
+      measurementOf(
         {
-          road: 'sink, rows/s of that drain',
-          floor: FLOOR,
+          measurement: 'sink, rows/s of that drain',
+          baseline: BASELINE,
           unit: 'rows/s',
           must: 1,
           aim: 1.3,
@@ -71,12 +71,12 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Road[]> {
           notes: [],
         },
         rate('ours'),
-        rate('floor'),
+        rate('baseline'),
       ),
-      roadOf(
+      measurementOf(
         {
-          road: 'exactly-once',
-          floor: 'the same sink without offsets row and checks',
+          measurement: 'exactly-once',
+          baseline: 'the same sink without offsets row and checks',
           unit,
           must: 1.05,
           aim: 1.02,

@@ -47,7 +47,7 @@ const HEADER_EVERY = 20
 /**
  * The story: load, the database stops, the database comes back, the sinks catch up, everything is compared.
  *
- * @throws what can not be waited for in time; what ends the load; the signal's reason
+ * @throws what cannot be waited for in time; what ends the load; the signal's reason
  */
 export async function runDemo(
   stack: DemoStack,

@@ -16,7 +16,7 @@ export type LoadMessage =
   | (LoadTick & { kind: 'tick' })
   | { kind: 'ended'; result: LoadResult; latenciesMs: number[] }
 
-/** A load in a thread of its own: what the parent does meanwhile can not disturb its pace, nor its latencies. */
+/** A load in a thread of its own: what the parent does meanwhile cannot disturb its pace, nor its latencies. */
 export class LoadThread {
   /** Settles when the load has ended and its ack file is closed. */
   readonly result: Promise<LoadResult>

@@ -8,7 +8,7 @@ import { caughtUp, stopped, storedRows } from '../../support/sink-health.ts'
 import { createTopic, deleteTopic, expireBefore, forgetAll } from '../../support/topic.ts'
 import { until } from '../../support/until.ts'
 
-/* I9: offsets that can not be right stop their partition aloud, or count the gap aloud; never a silent skip. */
+/* I9: offsets that cannot be right stop their partition aloud, or count the gap aloud; never a silent skip. */
 
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
 const { bootstrapServers } = pipeline.backend.kafka

@@ -226,7 +226,7 @@ test('metadata that jsonb cannot hold is a dead letter', () => {
     const value = objectOf({ ...FIELDS, metadata: text })
     assert.match(
       deadOf(value).message,
-      new RegExp(`^metadata can not be stored as jsonb at byte \\d+: ${fault}$`),
+      new RegExp(`^metadata cannot be stored as jsonb at byte \\d+: ${fault}$`),
     )
   }
   // A fault before or behind the metadata is not the metadata's.

@@ -52,8 +52,8 @@ async function requestOf(
 /** What must come out: kafkajs' request up to the record set, with the lengths that belong to the batch. */
 function expectedOf(request: Buffer, requests: readonly Records[]): Buffer {
   const batch = encodeRecordBatch(requests, 0)
-  const slipBatchBytes = encodeRecordBatch([recordsOf(Buffer.alloc(16))], 0).length
-  const head = Buffer.from(request.subarray(0, request.length - slipBatchBytes))
+  const placeholderBatchBytes = encodeRecordBatch([recordsOf(Buffer.alloc(16))], 0).length
+  const head = Buffer.from(request.subarray(0, request.length - placeholderBatchBytes))
   head.writeInt32BE(batch.length, head.length - 4)
   head.writeInt32BE(head.length + batch.length - 4, 0)
   return Buffer.concat([head, batch])
@@ -66,7 +66,7 @@ function timeless(request: Buffer, batchBytes: number): Buffer {
 }
 
 for (const version of [3, 4, 5, 6, 7]) {
-  test(`a slip is exchanged for its batch in a request of kafkajs, version ${version}`, async () => {
+  test(`a placeholder is exchanged for its batch in a request of kafkajs, version ${version}`, async () => {
     const sockets = new ProduceSockets()
     const requests = [
       recordsOf(Buffer.from('{"a":1}'), Buffer.alloc(1_000, 'b')),
@@ -85,7 +85,7 @@ for (const version of [3, 4, 5, 6, 7]) {
   })
 }
 
-test('a slip whose send has ended never goes out: the connection ends instead', async () => {
+test('a placeholder whose send has ended never goes out: the connection ends instead', async () => {
   const sockets = new ProduceSockets()
   const { messages, mayBeWritten, end } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
   end()
@@ -93,7 +93,7 @@ test('a slip whose send has ended never goes out: the connection ends instead', 
   assert.equal(mayBeWritten(), false)
 })
 
-test('nor does a produce request of another form: two records, or a slip of nobody', async () => {
+test('nor does a produce request of another form: two records, or a placeholder of nobody', async () => {
   const sockets = new ProduceSockets()
   const { messages } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
   await refuses(sockets, await requestOf(7, 'firehose', [...messages, ...messages]), /of another form/)
@@ -131,7 +131,7 @@ for (const [host, servername] of [
   ['localhost', 'localhost'],
   ['127.0.0.1', false],
 ] as const) {
-  test(`TLS to ${host}: the certificate is checked, and slips are exchanged`, async () => {
+  test(`TLS to ${host}: the certificate is checked, and placeholders are exchanged`, async () => {
     const tlsServer = createTlsServer({ key: pem('key'), cert: pem('certificate') })
     tlsServer.listen(0, host)
     await once(tlsServer, 'listening')

@@ -48,7 +48,7 @@ async function answers(env: NodeJS.ProcessEnv, requests: [string, string, string
   return seen
 }
 
-test('a client can not tell the fast path from Koa', async () => {
+test('a client cannot tell the fast path from Koa', async () => {
   const requests: [string, string, string][] = [
     ['/event', 'application/json', event(1)],
     ['/event', 'text/plain', event(1)],

@@ -15,11 +15,11 @@ test('variants take turns, every other round in the opposite order, and each kee
     return order.length
   }
   const seen: string[] = []
-  const results = await inTurns(3, { floor: run('floor'), ours: run('ours') }, (name, round, result) =>
+  const results = await inTurns(3, { baseline: run('baseline'), ours: run('ours') }, (name, round, result) =>
     seen.push(`${round} ${name} ${result}`),
   )
-  assert.deepEqual(order, ['floor', 'ours', 'ours', 'floor', 'floor', 'ours'])
-  assert.deepEqual(results, { floor: [1, 4, 5], ours: [2, 3, 6] })
+  assert.deepEqual(order, ['baseline', 'ours', 'ours', 'baseline', 'baseline', 'ours'])
+  assert.deepEqual(results, { baseline: [1, 4, 5], ours: [2, 3, 6] })
   assert.equal(seen[2], '2 ours 3')
 })
 

@@ -19,7 +19,7 @@ const chart: Chart = {
       ],
     },
     {
-      name: 'floor',
+      name: 'baseline',
       colour: 'orange',
       isDashed: true,
       points: [
@@ -64,7 +64,7 @@ test('a chart names its lines, and what is said in it is XML', () => {
   const svg = chartSvg(chart)
   assert.match(svg, /<title id="title">Rows &amp; rates &lt;of&gt; a sink<\/title>/)
   assert.match(svg, /class="line blue" d="M76 80h28"\/><text [^>]*>ours<\/text>/)
-  assert.match(svg, /class="line orange dashed" d="M226 80h28"\/><text [^>]*>floor<\/text>/)
+  assert.match(svg, /class="line orange dashed" d="M226 80h28"\/><text [^>]*>baseline<\/text>/)
   for (const label of ['rows a transaction', 'rows a second']) assert.ok(svg.includes(`>${label}</text>`))
   assert.ok(!svg.includes('NaN'))
 })

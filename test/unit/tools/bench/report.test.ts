@@ -6,19 +6,20 @@ const none: Results = {
   startedAt: '2026-01-01T00:00:00.000Z',
   commit: 'abc1234',
   machine: { cpu: 'some', cores: 2, kernel: '6', node: 'v24', load: '0' },
-  roads: [],
+  measurements: [],
   latencies: [],
   drains: [],
   growth: {},
 }
-const road = (name: string, pairs: number) => ({ road: name, pairs }) as Results['roads'][number]
+const measurement = (name: string, pairs: number) =>
+  ({ measurement: name, pairs }) as Results['measurements'][number]
 const latency = (rate: number, failed = 0) => ({ rate, failed }) as Results['latencies'][number]
 const drain = { fetchMaxBytes: 1, rowsATransaction: 1, rowsPerSecond: 1, cpuUs: 1 }
 
 test('parts that run one after the other on one commit come together in one file', () => {
   const earlier = {
     ...none,
-    roads: [road('api', 1), road('sink', 1)],
+    measurements: [measurement('api', 1), measurement('sink', 1)],
     latencies: [latency(1_000), latency(10_000)],
     drains: [drain],
     growth: { idle: [], memory: [] },
@@ -26,13 +27,13 @@ test('parts that run one after the other on one commit come together in one file
   const run = {
     ...none,
     startedAt: 'later',
-    roads: [road('sink', 2)],
+    measurements: [measurement('sink', 2)],
     latencies: [latency(5_000), latency(10_000, 3)],
   }
   assert.deepEqual(merged(earlier, run), {
     ...none,
     startedAt: 'later',
-    roads: [road('api', 1), road('sink', 2)],
+    measurements: [measurement('api', 1), measurement('sink', 2)],
     latencies: [latency(1_000), latency(5_000), latency(10_000, 3)],
     drains: [drain],
     growth: { idle: [], memory: [] },
@@ -45,7 +46,7 @@ test('parts that run one after the other on one commit come together in one file
 })
 
 test('what was measured on another commit goes', () => {
-  const earlier = { ...none, commit: 'def5678', roads: [road('api', 1)], drains: [drain] }
+  const earlier = { ...none, commit: 'def5678', measurements: [measurement('api', 1)], drains: [drain] }
   assert.deepEqual(merged(earlier, { ...none, latencies: [latency(1_000)] }), {
     ...none,
     latencies: [latency(1_000)],

@@ -39,7 +39,7 @@ test('a load in a thread ticks, and its last tick has every event and latency', 
   assert.equal(readFileSync(ackedFile, 'utf8').split('\n').length - 1, result.acked)
 })
 
-test('a load that can not begin is rejected', async () => {
+test('a load that cannot begin is rejected', async () => {
   const load = new LoadThread({ url: 'http://127.0.0.1:1', rate: 1, connections: 1, seconds: 1 }, () => {})
   await assert.rejects(load.result, /Nothing listens/)
 })

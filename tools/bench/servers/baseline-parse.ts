@@ -1,4 +1,4 @@
-// The floor of POST /events: JSON.parse of the lines of the same bodies. Prints CPU microseconds per event.
+// The baseline of POST /events: JSON.parse of the lines of the same bodies. Prints CPU microseconds per event.
 import { eventOf, openRun } from '../../load/events.ts'
 
 const [, , seed = '', ...counts] = process.argv
