@@ -125,7 +125,7 @@ test('what is no produce request passes as it is', async () => {
 
 /** Self-signed for localhost and 127.0.0.1, for tests alone. */
 const pem = (name: string): string =>
-  readFileSync(new URL(`../../support/tls/${name}.pem`, import.meta.url), 'utf8')
+  readFileSync(new URL(`../../../support/tls/${name}.pem`, import.meta.url), 'utf8')
 
 for (const [host, servername] of [
   ['localhost', 'localhost'],
