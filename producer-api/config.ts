@@ -5,56 +5,56 @@ import { LOG_LEVELS } from '../platform/log.ts'
 
 const MIB = 1024 * 1024
 
-/** Every setting of the API; the README's table is made from it. */
+/** Every setting of the API. The table in the README is generated from it. */
 export const apiSettings = {
-  HOST: text('127.0.0.1', 'Address to listen on; `0.0.0.0` for all'),
-  PORT: integer(8000, 0, 65_535, 'Port to listen on; 0 takes any free one'),
+  HOST: text('127.0.0.1', 'Address to listen on; `0.0.0.0` for all interfaces'),
+  PORT: integer(8000, 0, 65_535, 'Port to listen on; 0 picks any free port'),
   ...kafkaSettings,
-  LINGER_MS: integer(5, 0, 1_000, 'How long the first event of a batch for Kafka waits for others'),
+  LINGER_MS: integer(5, 0, 1_000, 'How long the first event of a Kafka batch waits for more'),
   BATCH_MAX_BYTES: integer(
     512 * 1024,
     1_024,
     MAX_ENCODED_BATCH_BYTES,
-    'Largest batch for Kafka; must stay below the `max.message.bytes` of the topic',
+    'Largest Kafka batch; must be below the `max.message.bytes` of the topic',
   ),
-  BATCH_MAX_EVENTS: integer(500, 1, 10_000, 'Most events in a batch for Kafka'),
+  BATCH_MAX_EVENTS: integer(500, 1, 10_000, 'Maximum number of events in a Kafka batch'),
   BUFFER_MAX_BYTES: integer(
     128 * MIB,
     4 * MIB,
     16_384 * MIB,
-    'Memory for events that Kafka has not acknowledged, 16 KiB for each waiting request included; as much again for requests that are being read, and half as much for those that wait for their turn on a connection. Past it the API answers 503',
+    'Memory for events that Kafka has not acknowledged, including 16 KiB for each waiting request. The same amount again is allowed for requests being read, and half as much for requests queued on their connection. When it is full, the API answers 503',
   ),
   MAX_CONNECTIONS: integer(
     16_000,
     1,
     1_000_000,
-    'Most connections; further ones are closed as they come. One takes about 12 KiB while it is idle, up to 30 KiB while it sends headers. Keep it below `ulimit -n`',
+    'Maximum number of connections; further ones are closed at once. A connection takes about 12 KiB while idle and up to 30 KiB while it sends headers. Keep it below `ulimit -n`',
   ),
   DELIVERY_TIMEOUT_MS: integer(
     10_000,
     100,
     600_000,
-    'How long a request may wait for Kafka before it is answered 503',
+    'How long a request may wait for Kafka before the API answers 503',
   ),
   MAX_EVENT_BYTES: integer(MAX_EVENT_BYTES, 256, MAX_EVENT_BYTES, 'Largest event'),
   MAX_BODY_BYTES: integer(
     MAX_BATCH_BODY_BYTES,
     1_024,
     16 * MIB,
-    `Largest body of \`POST /events\`, inflated; its encoded events must fit in ${MAX_ENCODED_BATCH_BYTES} bytes`,
+    `Largest body of \`POST /events\`, decompressed; its encoded events must fit in ${MAX_ENCODED_BATCH_BYTES} bytes`,
   ),
   REQUEST_TIMEOUT_MS: integer(
     30_000,
     100,
     600_000,
-    'How long a client may take to send a request; then it is answered 408',
+    'How long a client may take to send a request before the API answers 408',
   ),
   CORS_ORIGINS: list(
     '',
-    'Origins whose pages may send events, comma-separated, such as `https://example.com`, or `*`',
+    'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`',
   ),
-  LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Least level to log: ${LOG_LEVELS.join(', ')}`),
-  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000, 'Longest drain after SIGTERM; then the process ends'),
+  LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Minimum level to log: ${LOG_LEVELS.join(', ')}`),
+  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000, 'Longest drain after SIGTERM; then the process exits'),
 }
 
 export interface ApiConfig {
@@ -73,13 +73,13 @@ export interface ApiConfig {
   maxBodyBytes: number
   requestTimeoutMs: number
   maxConnections: number
-  /** `*`, or the origins; [] for none. */
+  /** Either `*` or a list of origins; empty disables CORS. */
   corsOrigins: '*' | string[]
   logLevel: (typeof LOG_LEVELS)[number]
   shutdownTimeoutMs: number
 }
 
-/** @throws {ConfigError} that names every mistake at once */
+/** @throws {ConfigError} lists every mistake at once */
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
   const { values, problems } = parseSettings(apiSettings, env)
   if (values.LINGER_MS >= values.DELIVERY_TIMEOUT_MS) {
@@ -87,7 +87,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
   }
   if (values.SHUTDOWN_TIMEOUT_MS <= values.DELIVERY_TIMEOUT_MS) {
     problems.push(
-      'SHUTDOWN_TIMEOUT_MS must be more than DELIVERY_TIMEOUT_MS, or events it took go unanswered',
+      'SHUTDOWN_TIMEOUT_MS must be greater than DELIVERY_TIMEOUT_MS, or requests may go unanswered at shutdown',
     )
   }
   if (values.MAX_BODY_BYTES < values.MAX_EVENT_BYTES) {
@@ -99,7 +99,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
   }
   for (const origin of corsOrigins === '*' ? [] : corsOrigins) {
     if (!isOrigin(origin)) {
-      problems.push(`CORS_ORIGINS must hold origins such as https://example.com, not "${origin}"`)
+      problems.push(`CORS_ORIGINS must contain origins such as https://example.com, not "${origin}"`)
     }
   }
   const kafka = collectProblems(problems, () => kafkaConfig(values))
@@ -126,7 +126,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
   }
 }
 
-/** The settings as text for `--help`. */
+/** The settings section of `--help`. */
 export function settingsHelp(): string {
   const lines = Object.entries(apiSettings).map(([name, setting]) => {
     const fallback = setting.defaultText === '' ? '' : ` (default ${setting.defaultText})`
@@ -135,7 +135,7 @@ export function settingsHelp(): string {
   return `Settings, as environment variables:\n${lines.join('\n')}\n`
 }
 
-/** As a browser sends it in the Origin header: no path, no trailing slash. */
+/** True for the form that browsers send in the Origin header: no path, no trailing slash. */
 function isOrigin(item: string): boolean {
   return URL.canParse(item) && new URL(item).origin === item
 }

@@ -8,7 +8,7 @@ import { KafkaPublisher } from '../kafka/producer/kafka-publisher.ts'
 import { createService } from './service.ts'
 
 if (process.argv.includes('--help')) {
-  process.stdout.write(`The HTTP API: takes events and puts them into Kafka.\n\n${settingsHelp()}`)
+  process.stdout.write(`The HTTP API: accepts events and writes them to Kafka.\n\n${settingsHelp()}`)
   process.exit(0)
 }
 

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * What a request that waits for Kafka takes besides its records and its head: the parsed request, the response, the
- * context, promises. Counted so that the limit bounds the memory and not just the payload (I7): 9,000 of them, on as many
- * connections, took 24 KB of resident memory each, of which their connections had 12.
+ * Memory of a request that waits for Kafka, not counting its records, URL and headers: the request and response objects,
+ * the context, promises. It is counted so that the limit bounds memory and not only payload (I7). Measured: 9,000 waiting
+ * requests on as many connections took 24 KB of resident memory each, 12 of them for the connection.
  */
 export const REQUEST_OVERHEAD_BYTES = 16 * 1024
 
-/** Bytes that one kind of work may hold in memory, all clients together (I7). */
+/** A limit for the bytes that one kind of work may hold in memory, for all clients together (I7). */
 export class MemoryBudget {
   readonly #limitBytes: number
   #usedBytes = 0
@@ -20,7 +20,7 @@ export class MemoryBudget {
     return this.#usedBytes
   }
 
-  /** Takes so many bytes, or nothing and returns false when they do not fit. */
+  /** Reserves the bytes, or returns false and reserves nothing if they do not fit. */
   take(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.#limitBytes) return false
     this.#usedBytes += bytes
@@ -32,10 +32,10 @@ export class MemoryBudget {
   }
 }
 
-/** The object around each name and each value of a header, and its places in Node's lists. */
+/** Overhead of each header name and value: the string object and its references. */
 const STRING_BYTES = 56
 
-/** What the URL and the headers of a request take; Node keeps them as strings of one byte for each character. */
+/** Memory of the URL and headers of a request. Node keeps them as strings with one byte per character. */
 export function headBytes({ url = '', rawHeaders }: IncomingMessage): number {
   let bytes = url.length + rawHeaders.length * STRING_BYTES
   for (const text of rawHeaders) bytes += text.length

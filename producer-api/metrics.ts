@@ -10,7 +10,7 @@ export interface MetricSources {
   ready: () => boolean
 }
 
-/** Every metric of the API. Values are read when they are asked for, so that requests do not pay for them. */
+/** Every metric of the API. Values are read on each scrape, so requests do not pay for them. */
 export function createMetrics(sources: MetricSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -56,33 +56,43 @@ export function createMetrics(sources: MetricSources): Registry {
   gauge('firehose_api_buffer_bytes', 'Memory held for events that Kafka has not acknowledged', () => {
     return batcher.queuedBytes
   })
-  gauge('firehose_api_buffer_limit_bytes', 'Past this the API answers 503', () => sources.bufferLimitBytes)
+  gauge(
+    'firehose_api_buffer_limit_bytes',
+    'Limit of firehose_api_buffer_bytes; above it the API answers 503',
+    () => {
+      return sources.bufferLimitBytes
+    },
+  )
   gauge('firehose_api_buffer_events', 'Events that Kafka has not acknowledged', () => batcher.queuedEvents)
   counter('firehose_api_kafka_sends_total', 'Batches sent to Kafka', () => batcher.counts.batchesSent)
-  counter('firehose_api_kafka_send_failures_total', 'Batches that failed; most are sent again', () => {
+  counter('firehose_api_kafka_send_failures_total', 'Failed sends; most are retried', () => {
     return batcher.counts.sendFailures
   })
   counter('firehose_api_kafka_events_total', 'Events acknowledged by Kafka', () => {
     return batcher.counts.eventsAcknowledged
   })
-  gauge('firehose_api_kafka_available_partitions', 'Partitions that can take events', () => {
+  gauge('firehose_api_kafka_available_partitions', 'Partitions that can accept events', () => {
     return sources.availablePartitions()
   })
   gauge('firehose_api_ready', '1 when /readyz answers 200', () => (sources.ready() ? 1 : 0))
-  counter('firehose_api_connections_cut_total', 'Connections ended for too many unanswered requests', () => {
+  counter('firehose_api_connections_cut_total', 'Connections closed for too many unanswered requests', () => {
     return stats.connectionsCut
   })
-  counter('firehose_api_connections_refused_total', 'Connections ended at once, past MAX_CONNECTIONS', () => {
-    return stats.connectionsRefused
-  })
+  counter(
+    'firehose_api_connections_refused_total',
+    'Connections closed at once, above MAX_CONNECTIONS',
+    () => {
+      return stats.connectionsRefused
+    },
+  )
   registerLatency(registry, stats)
   return registry
 }
 
-/** prom-client's own histogram must be told of each value; this one hands over the counts that there are. */
+/** A histogram that reads the existing counts; prom-client's own must observe each value. */
 function registerLatency(registry: Registry, stats: ApiStats): void {
   const name = 'firehose_api_accept_latency_seconds'
-  const help = 'From the end of the request headers to the answer, of requests answered 202'
+  const help = 'Time from the end of the request headers to the response, for requests answered 202'
   const metric = {
     name,
     help,
@@ -90,10 +100,10 @@ function registerLatency(registry: Registry, stats: ApiStats): void {
     aggregator: 'sum',
     reset: () => {},
     get: async () => {
-      let below = 0
+      let cumulative = 0
       const values = [...LATENCY_BUCKETS_S, '+Inf'].map((le, bucket) => {
-        below += stats.latencyCounts[bucket] ?? 0
-        return { metricName: `${name}_bucket`, labels: { le }, value: below }
+        cumulative += stats.latencyCounts[bucket] ?? 0
+        return { metricName: `${name}_bucket`, labels: { le }, value: cumulative }
       })
       return {
         name,
@@ -103,7 +113,7 @@ function registerLatency(registry: Registry, stats: ApiStats): void {
         values: [
           ...values,
           { metricName: `${name}_sum`, labels: {}, value: stats.latencySumSeconds },
-          { metricName: `${name}_count`, labels: {}, value: below },
+          { metricName: `${name}_count`, labels: {}, value: cumulative },
         ],
       }
     },

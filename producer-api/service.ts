@@ -15,22 +15,22 @@ import { createMetrics } from './metrics.ts'
 import type { RequestHandler } from './http/pipeline-limit.ts'
 import { ApiStats } from './stats.ts'
 
-/** So long connections that are idle stay open: a request that was sent before its client knew is answered. */
+/** How long idle connections stay open at shutdown: a request that is already on its way is still answered. */
 const LATE_REQUESTS_MS = 250
-const REFUSED_LINE_EVERY_MS = 10_000
-/** How long clients may take to read their last answers when the server ends. */
-const LAST_ANSWERS_MS = 2_000
+const REFUSED_LOG_INTERVAL_MS = 10_000
+/** How long clients may take to read their last responses at shutdown. */
+const LAST_RESPONSES_MS = 2_000
 
-/** The API, all parts wired; it does not listen yet. */
+/** The wired API, not yet listening. */
 export interface ApiService {
   server: Server
-  /** I8: what was taken is answered first, then Kafka is left. Resolves when nothing is open any more. */
+  /** I8: answers all accepted requests, then disconnects from Kafka. Resolves when every connection is closed. */
   drain: () => Promise<void>
-  /** Begins to reach for Kafka. */
+  /** Starts connecting to Kafka in the background. */
   connect: () => void
 }
 
-/** Everything between HTTP and the publisher. */
+/** Wires everything between HTTP and the publisher. */
 export function createService(
   config: ApiConfig,
   publisher: Publisher & { ready: () => { ok: true } | { ok: false; reason: string } },
@@ -75,48 +75,48 @@ export function createService(
   })
   const koa = app.callback()
   const general: RequestHandler = (request, response) => void koa(request, response)
-  // With CORS each answer has headers of its own.
-  const isPlain = corsOrigins !== '*' && corsOrigins.length === 0
-  const handler = isPlain ? fastPath({ ingest, general, draining: () => draining }) : general
+  // The fast path does not send CORS headers.
+  const hasCors = corsOrigins === '*' || corsOrigins.length > 0
+  const handler = hasCors ? general : fastPath({ ingest, general, draining: () => draining })
   const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
     maxConnections: config.maxConnections,
     pending,
     onCut: () => (stats.connectionsCut += 1),
-    onRefused: tellRefused(stats, config.maxConnections, logger),
+    onRefused: countRefusedConnections(stats, config.maxConnections, logger),
   })
 
   const drain = async (): Promise<void> => {
     draining = true
-    // Not http's own close(): it ends idle connections at once, also those whose next request is already on its way.
+    // Not the close() of http: it closes idle connections at once, even if their next request is already on its way.
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
     await Promise.all([batcher.drain(), delay(LATE_REQUESTS_MS)])
-    await lastAnswers(closed, server, endIdle)
+    await closeConnections(closed, server, endIdle)
     await publisher.close()
     logger.info({ accepted: stats.accepted }, 'stopped')
   }
   return { server, drain, connect: () => publisher.connect(() => batcher.pump()) }
 }
 
-/** A line now and then: a flood of connections must not become one of lines. */
-function tellRefused(stats: ApiStats, maxConnections: number, logger: Logger): () => void {
-  let toldMs = Number.NEGATIVE_INFINITY
+/** Counts refused connections and logs them at a limited rate, so that a flood of connections does not flood the log. */
+function countRefusedConnections(stats: ApiStats, maxConnections: number, logger: Logger): () => void {
+  let loggedAt = Number.NEGATIVE_INFINITY
   return () => {
     stats.connectionsRefused += 1
-    if (performance.now() - toldMs < REFUSED_LINE_EVERY_MS) return
-    toldMs = performance.now()
+    if (performance.now() - loggedAt < REFUSED_LOG_INTERVAL_MS) return
+    loggedAt = performance.now()
     logger.warn(
       { max_connections: maxConnections, refused_total: stats.connectionsRefused },
-      'too many connections: new ones are closed, raise MAX_CONNECTIONS or find who holds them',
+      'too many connections: new ones are closed; raise MAX_CONNECTIONS or find the clients that hold them',
     )
   }
 }
 
-async function lastAnswers(closed: Promise<void>, server: Server, endIdle: () => void): Promise<void> {
-  // Connections that were busy when the server closed stay open when they become idle.
+async function closeConnections(closed: Promise<void>, server: Server, endIdle: () => void): Promise<void> {
+  // Connections that were busy when the server stopped listening stay open after they become idle.
   const idle = setInterval(endIdle, 20)
-  const limit = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
+  const limit = setTimeout(() => server.closeAllConnections(), LAST_RESPONSES_MS)
   await closed
   clearInterval(idle)
   clearTimeout(limit)

@@ -1,7 +1,7 @@
 import type { NotAcceptedReason } from './delivery/publisher.ts'
 import type { ProblemKind } from './http/problem.ts'
 
-/** Why events were not accepted; the values of a metric's label. */
+/** Why events were not accepted: the values of the label `reason`. */
 export type RejectReason = ProblemKind | NotAcceptedReason | 'aborted'
 
 /** Upper bounds of the latency histogram, in seconds. */
@@ -10,22 +10,22 @@ export const LATENCY_BUCKETS_S = [
 ]
 
 /**
- * What has happened since the start, in plain fields: counting costs the request next to nothing. Counts of
- * events; a body that cannot be read as events counts as one. At every moment `received` is `accepted`, all of
- * `rejected` and what waits in the batcher for its answer. Not counted: what is no POST of events (404, 405), and what
- * the HTTP parser refuses before there is a request.
+ * Totals since the process started, in plain fields so that counting costs almost nothing. Events are counted; a body
+ * that cannot be read as events counts as one. `received` always equals `accepted`, plus the sum of `rejected`, plus the
+ * events waiting in the batcher. Not counted: requests that are not a POST of events (404, 405), and errors of the HTTP
+ * parser.
  */
 export class ApiStats {
   readonly startedAt = performance.now()
   received = 0
   accepted = 0
   readonly rejected = new Map<RejectReason, number>()
-  /** Requests answered 202 per bucket, the last one without a bound. */
+  /** Requests answered 202 per bucket; the last bucket is +Inf. */
   readonly latencyCounts = new Float64Array(LATENCY_BUCKETS_S.length + 1)
   latencySumSeconds = 0
-  /** Connections ended because their client sent on and on without reading its answers. */
+  /** Connections closed because their client kept sending without reading the responses. */
   connectionsCut = 0
-  /** Connections ended at once because there were MAX_CONNECTIONS already. */
+  /** Connections closed at once because MAX_CONNECTIONS was reached. */
   connectionsRefused = 0
 
   reject(reason: RejectReason, events: number): void {

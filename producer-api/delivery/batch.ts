@@ -1,25 +1,25 @@
 import type { Outcome } from './publisher.ts'
 import type { Records } from '../../event/record/records.ts'
 
-/** One request's records on their way to Kafka: they share one fate. */
+/** The records of one request on their way to Kafka. They are accepted or refused together. */
 export interface Entry {
-  /** NO_RECORDS when they are no longer needed. */
+  /** NO_RECORDS once they are no longer needed. */
   records: Records
   readonly events: number
-  /** What they take in a send. */
+  /** Size of the records in a produce request, in bytes. */
   readonly sendBytes: number
-  /** What the whole request counts against the buffer's limit. */
+  /** Bytes that the whole request counts against the buffer limit. */
   readonly heldBytes: number
-  /** On the buffer's clock. */
+  /** In milliseconds of the batcher's clock. */
   readonly deadlineAt: number
   /** Undefined once the request has been answered. */
   answer: ((outcome: Outcome) => void) | undefined
-  /** A send of these records failed in a way that leaves open whether Kafka has them. */
+  /** True after a failed send that may still have written the records to Kafka. */
   mayHaveWritten: boolean
-  /** The last failure. */
+  /** The most recent failure. */
   cause: Error | undefined
   batch: Batch | undefined
-  /** Links of the list of deadlines. */
+  /** Links of the linked list in Deadlines. */
   before: Entry | undefined
   after: Entry | undefined
 }
@@ -29,26 +29,26 @@ export interface BatchLimits {
   maxEvents: number
 }
 
-/** Entries that go to one partition in one send. */
+/** Entries that are sent to one partition in one produce request. */
 export class Batch {
-  /** Oldest first; some may have been answered since (`remove`). */
+  /** Oldest first. Removed entries stay in the array until compact(). */
   entries: Entry[] = []
-  /** Of the entries that wait for an answer: their number, events and bytes in a send. */
+  /** Number of entries, not counting removed ones; `events` and `bytes` are their totals. */
   size = 0
   events = 0
   bytes = 0
-  /** Handed to Kafka, not settled yet. */
+  /** True while a send is in flight. */
   sending = false
-  /** Failed sends so far. */
+  /** Number of failed sends. */
   failures = 0
-  /** When it may be sent: the end of its linger, later of its backoff. */
+  /** The earliest time to send: the end of the linger, or of the backoff after a failure. */
   readyAt: number
 
   constructor(readyAt: number) {
     this.readyAt = readyAt
   }
 
-  /** Not asked of an empty batch: a lone entry is taken at any size, for it is never split. */
+  /** Not called for an empty batch: a single entry is accepted at any size, because entries are never split. */
   fits(entry: Entry, limits: BatchLimits): boolean {
     return this.bytes + entry.sendBytes <= limits.maxBytes && this.events + entry.events <= limits.maxEvents
   }
@@ -63,15 +63,15 @@ export class Batch {
     this.#count(entry, 1)
   }
 
-  /** Takes out an entry that was answered before it was sent. */
+  /** Removes an entry whose request was answered before it was sent. */
   remove(entry: Entry): void {
     entry.batch = undefined
     this.#count(entry, -1)
-    // Removing each at once would cost a pass each: wait until half of them are gone.
+    // Compacting on every removal would be quadratic: wait until half of the array is stale.
     if (this.entries.length > 2 * this.size + 16) this.compact()
   }
 
-  /** Drops what is no longer in this batch. */
+  /** Drops removed entries from the array. */
   compact(): void {
     this.entries = this.entries.filter((entry) => entry.batch === this)
   }
@@ -80,7 +80,7 @@ export class Batch {
     return this.entries.map((entry) => entry.records)
   }
 
-  /** Two batches of half the entries each; entries stay whole. */
+  /** Splits the batch into two with half of the entries each. Entries are never split. */
   halves(): [Batch, Batch] {
     const halves: [Batch, Batch] = [new Batch(this.readyAt), new Batch(this.readyAt)]
     const middle = Math.ceil(this.entries.length / 2)

@@ -3,39 +3,38 @@ import { Batch, type BatchLimits, type Entry } from './batch.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Clock, Outcome, Publisher, PublishError } from './publisher.ts'
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
-import { asPublishError, because, failure } from './failures.ts'
+import { asPublishError, causeOf, failure } from './failures.ts'
 import { REQUEST_OVERHEAD_BYTES } from '../memory-budget.ts'
 import { PartitionTurns } from './partition-turns.ts'
 import { NO_RECORDS, type Records } from '../../event/record/records.ts'
 
 export interface BatcherOptions extends BatchLimits {
-  /** How long the first entry of a batch waits for others. */
+  /** How long the first entry of a batch waits for more. */
   lingerMs: number
-  /** Bytes of all entries whose send has not settled. */
+  /** Limit for the bytes of all entries that are not settled. */
   maxBufferBytes: number
-  /** From the entry's arrival to its answer. */
+  /** The longest time from the arrival of an entry to its outcome. */
   deliveryTimeoutMs: number
 }
 
-/** Counted since the start. */
+/** Totals since the process started. */
 export interface BatcherCounts {
   batchesSent: number
   sendFailures: number
   eventsAcknowledged: number
 }
 
-/** Of a batch whose send failed. */
 const RESEND: Backoff = { firstMs: 50, lastMs: 1_000 }
-/** The objects around one record on its way through the client library. */
+/** Estimated size of the objects that the Kafka client allocates for one record. */
 const RECORD_OBJECTS_BYTES = 256
 
 /**
- * The buffer between HTTP and Kafka, and its only owner.
+ * The buffer between HTTP and Kafka.
  *
- * Entries gather in one open batch. It is closed when it is full, or when its linger is over and a partition is
- * free: while all are busy it keeps growing, so a slow Kafka gets larger batches instead of more. One send per
- * partition is in flight. A failed batch goes to any partition again, with the same bytes, until the deadlines of its
- * entries: duplicates are the sink's to drop.
+ * Entries are collected in one open batch. It is closed when it is full, or when its linger has passed and a partition
+ * is free. While all partitions are busy it keeps growing, so a slow Kafka gets larger batches rather than more of
+ * them. At most one send per partition is in flight. A failed batch is sent again with the same bytes, to any
+ * partition, until the deadlines of its entries; the sink removes duplicates.
  */
 export class Batcher {
   readonly counts: BatcherCounts = { batchesSent: 0, sendFailures: 0, eventsAcknowledged: 0 }
@@ -45,7 +44,7 @@ export class Batcher {
   readonly #deadlines: Deadlines
   readonly #partitions = new PartitionTurns()
   #open: Batch | undefined
-  /** Closed batches, the oldest first; those that failed before stand in front. */
+  /** Closed batches, oldest first, with failed ones at the front. */
   #closed: Batch[] = []
   #queuedBytes = 0
   #queuedEvents = 0
@@ -63,17 +62,17 @@ export class Batcher {
     this.#deadlines = new Deadlines(clock, (entry) => this.#expire(entry))
   }
 
-  /** Bytes that count against the limit, also those of requests that were answered while their send still hangs. */
+  /** Bytes that count against the limit. Includes requests already answered whose send is still in flight. */
   get queuedBytes(): number {
     return this.#queuedBytes
   }
 
-  /** Events whose send has not settled. */
+  /** Events that are not settled, whether or not their request has been answered. */
   get queuedEvents(): number {
     return this.#queuedEvents
   }
 
-  /** Events whose request has not been answered. */
+  /** Events of requests that have not been answered. */
   get waitingEvents(): number {
     return this.#waitingEvents
   }
@@ -83,10 +82,10 @@ export class Batcher {
   }
 
   /**
-   * Takes the records of one request. Resolves at its deadline at the latest; never rejects.
+   * Queues the records of one request. Resolves at the deadline at the latest; never rejects.
    *
-   * @param records are never changed, split over sends or copied
-   * @param headBytes of the request's URL and headers, which are kept until it is answered
+   * @param records never modified, copied or split over several sends
+   * @param headBytes memory of the request's URL and headers, which is held until the request is answered
    */
   add(records: Records, headBytes = 0): Promise<Outcome> {
     if (this.#draining) return Promise.resolve({ kind: 'not_accepted', reason: 'shutting_down' })
@@ -119,10 +118,10 @@ export class Batcher {
     })
   }
 
-  /** Partitions may have become available, or a wait may be over: send what can be sent. */
+  /** Sends every batch that is due while partitions are free. Call it when a partition may have become available. */
   pump(): void {
     const now = this.#clock.now()
-    // What is past its deadline must not be handed to Kafka any more.
+    // Entries past their deadline must not be sent.
     this.#deadlines.expire(now)
     for (let batch = this.#next(now); batch !== undefined; batch = this.#next(now)) {
       const partition = this.#partitions.take(this.#publisher.availablePartitions())
@@ -133,7 +132,7 @@ export class Batcher {
     this.#scheduleWake(now)
   }
 
-  /** Takes nothing more, sends what is there without lingering; resolves when every entry has been answered. */
+  /** Stops accepting entries and sends the rest without lingering. Resolves when every request has been answered. */
   drain(): Promise<void> {
     this.#draining = true
     this.#closeOpen(this.#clock.now())
@@ -150,7 +149,7 @@ export class Batcher {
     this.#open ??= new Batch(now + this.#options.lingerMs)
     this.#open.add(entry)
     if (this.#open.isFull(this.#options)) this.#closeOpen(now)
-    // The timer of a linger that is over may not have fired yet: never rely on it here.
+    // The linger may have passed although its timer has not fired yet, so check the clock.
     if (this.#next(now) === undefined) this.#scheduleWake(now)
     else this.pump()
   }
@@ -162,7 +161,7 @@ export class Batcher {
     this.#open = undefined
   }
 
-  /** The batch to send next: the closed ones first, then the open one when its linger is over. */
+  /** The next batch to send: closed ones first, then the open one if its linger has passed. */
   #next(now: number): Batch | undefined {
     return (
       this.#closed.find((batch) => batch.readyAt <= now) ??
@@ -197,7 +196,7 @@ export class Batcher {
     for (const entry of batch.entries) {
       entry.mayHaveWritten ||= error.mayHaveWritten
       entry.cause = error
-      // The deadline answered while the send was in flight: only its bytes were still held.
+      // The deadline passed while the send was in flight: the request was answered, only its memory was still held.
       if (entry.answer === undefined) {
         batch.remove(entry)
         this.#release(entry)
@@ -220,7 +219,7 @@ export class Batcher {
   #expire(entry: Entry): void {
     const batch = entry.batch
     if (batch?.sending) {
-      this.#answer(entry, { kind: 'unknown', ...because(entry) })
+      this.#answer(entry, { kind: 'unknown', ...causeOf(entry) })
       return
     }
     this.#finish(entry, failure(entry, 'timeout'))
@@ -228,7 +227,7 @@ export class Batcher {
     if (batch?.size === 0) this.#take(batch)
   }
 
-  /** Answers if nobody has, and gives the bytes back: nothing of it is in flight. */
+  /** Answers the request, unless that was done, and releases its memory. No send of it may be in flight. */
   #finish(entry: Entry, outcome: Outcome): void {
     this.#answer(entry, outcome)
     this.#release(entry)
@@ -251,8 +250,8 @@ export class Batcher {
   }
 
   /**
-   * One timer for the linger and all backoffs; none while there is nothing to wait for. Only called when what is due
-   * has been sent, or waits for a partition: a partition that becomes free calls pump().
+   * Sets one timer for the linger and all backoffs, or none if there is nothing to wait for. Batches that are already
+   * due need no timer: they wait for a partition, and pump() is called when one becomes free.
    */
   #scheduleWake(now: number): void {
     let wakeAt = Number.POSITIVE_INFINITY

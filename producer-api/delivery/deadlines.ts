@@ -2,8 +2,8 @@ import type { Entry } from './batch.ts'
 import type { Clock } from './publisher.ts'
 
 /**
- * The deadlines of all entries with one timer. Every entry gets the same time, so the order of arrival is the order
- * of the deadlines: a linked list gives the next one, and takes any out, in constant time.
+ * The deadlines of all entries, with one timer. All entries have the same timeout, so deadlines are in order of
+ * arrival: a linked list finds the next one and removes any of them in constant time.
  */
 export class Deadlines {
   readonly #clock: Clock
@@ -12,7 +12,7 @@ export class Deadlines {
   #last: Entry | undefined
   #cancelTimer: (() => void) | undefined
 
-  /** @param onPassed must take the entry out (`remove`) */
+  /** @param onPassed must call remove() for the entry */
   constructor(clock: Clock, onPassed: (entry: Entry) => void) {
     this.#clock = clock
     this.#onPassed = onPassed
@@ -33,14 +33,14 @@ export class Deadlines {
     else entry.after.before = entry.before
     entry.before = undefined
     entry.after = undefined
-    // The timer of an entry that is gone finds the next one when it fires: no timer is set again for every entry.
+    // Keep the timer of a removed entry: when it fires, it is set again for the next deadline. This saves a timer per entry.
     if (this.#first === undefined) {
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
     }
   }
 
-  /** Hands over what has passed by now, also when the timer is late. */
+  /** Calls `onPassed` for every deadline up to `now`, even if the timer is late. */
   expire(now: number): void {
     while (this.#first !== undefined && this.#first.deadlineAt <= now) this.#onPassed(this.#first)
   }

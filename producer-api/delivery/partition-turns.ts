@@ -1,9 +1,9 @@
-/** Partitions in turn, one send to each at a time. */
+/** Chooses partitions round robin, with at most one send in flight to each. */
 export class PartitionTurns {
   readonly #busy = new Set<number>()
   #next = 0
 
-  /** The next of `available` that has no send in flight; it is busy until it is given back. */
+  /** The next partition of `available` with no send in flight. It is busy until giveBack(). */
   take(available: readonly number[]): number | undefined {
     for (let step = 0; step < available.length; step++) {
       const partition = available[(this.#next + step) % available.length]

@@ -1,11 +1,11 @@
-/** The contract between the buffer and Kafka, owned by the buffer: it knows of no client library. */
+/** The port between the batcher and Kafka. It does not depend on a client library. */
 import type { Records } from '../../event/record/records.ts'
 
-/** What became of a request's records. */
+/** The result of sending the records of one request. */
 export type Outcome =
   /** I1: Kafka has all of them on all in-sync replicas. */
   | { kind: 'accepted' }
-  /** Kafka has none of them and will get none. */
+  /** Kafka has none of them and will not receive any. */
   | { kind: 'not_accepted'; reason: NotAcceptedReason; cause?: Error }
   /** Kafka may have some or all of them. */
   | { kind: 'unknown'; cause?: Error }
@@ -20,51 +20,57 @@ export type NotAcceptedReason =
 /** Sends records to Kafka. */
 export interface Publisher {
   /**
-   * Starts in the background and keeps trying; `onAvailable` is called whenever partitions may have become
+   * Connects in the background and keeps trying. `onAvailable` is called whenever partitions may have become
    * available.
    */
   connect(onAvailable: () => void): void
-  /** Partitions that can take a batch now; [] while Kafka is out of reach. Cheap: asked before every send. */
+  /** Partitions that can accept a batch now; empty while Kafka is unreachable. Must be cheap: called before every send. */
   availablePartitions(): readonly number[]
   /**
-   * One send to one partition: the records of some requests, in this order.
+   * Sends the records of several requests, in this order, to one partition.
    *
-   * @throws {PublishError} always this one, after a bounded time
+   * @throws {PublishError} and no other error, within a bounded time
    */
   publish(partition: number, requests: readonly Records[]): Promise<void>
-  /** Disconnects; what is still in flight is given up after a short while. */
+  /** Disconnects. Requests still in flight are abandoned after a short wait. */
   close(): Promise<void>
 }
 
-/** Why a send failed, in the terms that decide what happens next. */
+/** A failed send, with the properties that decide what happens next. */
 export class PublishError extends Error {
-  /** Kafka's name for the error (`MESSAGE_TOO_LARGE`), the system's (`ECONNREFUSED`) or the client's. */
+  /** An error name of Kafka (`MESSAGE_TOO_LARGE`), the system (`ECONNREFUSED`) or the client. */
   readonly code: string
   /** Sending the same bytes again, to any partition, may help. */
   readonly retryable: boolean
-  /** The records may be in Kafka although the send failed. */
+  /** The records may be in Kafka even though the send failed. */
   readonly mayHaveWritten: boolean
-  /** The batch is over what the broker takes; smaller ones may pass. */
+  /** The batch is over the broker's size limit; smaller ones may be accepted. */
   readonly tooLarge: boolean
 
   constructor(
     message: string,
-    facts: { code: string; retryable: boolean; mayHaveWritten: boolean; tooLarge?: boolean; cause?: unknown },
+    details: {
+      code: string
+      retryable: boolean
+      mayHaveWritten: boolean
+      tooLarge?: boolean
+      cause?: unknown
+    },
   ) {
-    super(message, { cause: facts.cause })
+    super(message, { cause: details.cause })
     this.name = 'PublishError'
-    this.code = facts.code
-    this.retryable = facts.retryable
-    this.mayHaveWritten = facts.mayHaveWritten
-    this.tooLarge = facts.tooLarge ?? false
+    this.code = details.code
+    this.retryable = details.retryable
+    this.mayHaveWritten = details.mayHaveWritten
+    this.tooLarge = details.tooLarge ?? false
   }
 }
 
-/** Time as the buffer sees it, so that tests own it. */
+/** The batcher's source of time; tests replace it. */
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** Monotonic milliseconds. */
   now(): number
-  /** Calls `callback` once after `ms`; the result cancels it. */
+  /** Calls `callback` once after `ms`. Returns a function that cancels it. */
   after(ms: number, callback: () => void): () => void
 }
 

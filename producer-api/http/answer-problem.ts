@@ -3,7 +3,10 @@ import type { Context } from 'koa'
 import { PROBLEM_CONTENT_TYPE, type ProblemExtensions, type ProblemKind, problem } from './problem.ts'
 import { endAndLinger } from './read-body.ts'
 
-/** Answers with a problem document; a body that has not come yet is dropped, and its connection closed if it is long. */
+/**
+ * Responds with a problem document. The rest of an unfinished request body is discarded; unless it is known to be
+ * short, the connection is closed too.
+ */
 export function answerProblem(
   ctx: Context,
   kind: ProblemKind,
@@ -20,17 +23,17 @@ export function answerProblem(
     endAndLinger(ctx.req, ctx.res, text)
   } else {
     ctx.body = text
-    // Koa sets a type of its own with the body.
+    // Setting the body makes Koa set its own content type.
     ctx.set('Content-Type', PROBLEM_CONTENT_TYPE)
   }
 }
 
-/** Node itself drops a short rest, and the connection lives on. */
+/** Node discards a remainder up to this size itself, and the connection stays open. */
 const SHORT_BODY_BYTES = 64 * 1024
 
 function bodyOutstanding(request: IncomingMessage): boolean {
   if (request.complete) return false
-  // A client that waited for 100 Continue may send its body now, or not: what comes next could be either.
+  // A client waiting for 100 Continue may or may not send its body: the next bytes are ambiguous.
   if (request.headers.expect !== undefined) return true
   if (request.headers['transfer-encoding'] !== undefined) return true
   return Number(request.headers['content-length'] ?? 0) > SHORT_BODY_BYTES

@@ -18,22 +18,22 @@ export interface AppOptions {
   ops: Ops
   corsOrigins: '*' | string[]
   logger: Logger
-  /** Whether connections should end with their next answer. */
+  /** True during shutdown: connections are closed after their next response. */
   draining: () => boolean
 }
 
-/** All routes of the API; whatever goes wrong is answered as problem+json. */
+/** All routes of the API. Every error response is problem+json. */
 export function createApp(options: AppOptions): Koa {
   const app = new Koa()
-  // Errors of the connection (the client went away while we answered): nobody is left to tell.
+  // Connection errors, such as a client that disconnects during the response.
   app.on('error', (error: unknown) => options.logger.debug({ err: error }, 'connection error'))
   app.use(outermost(options))
   if (options.corsOrigins === '*' || options.corsOrigins.length > 0) app.use(corsFor(options.corsOrigins))
-  app.use(nothingHere)
+  app.use(unmatchedRoute)
   const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.handler('/event'))
   router.post('/events', options.ingest.handler('/events'))
-  // Made once: it is long, and all answers share it.
+  // Serialized once and shared by all responses.
   const document = Buffer.from(JSON.stringify(openApiDocument()))
   router.get('/openapi.json', (ctx) => {
     ctx.type = 'application/json'
@@ -46,7 +46,7 @@ export function createApp(options: AppOptions): Koa {
   return app
 }
 
-/** Gives each request its id, logs what was refused, and turns what was thrown into a 500. */
+/** Sets the request id, logs refused requests, and turns exceptions into 500. */
 function outermost({ logger, draining }: AppOptions) {
   const requestLog = new RequestLog(logger)
   return async (ctx: Context, next: Next): Promise<void> => {
@@ -55,7 +55,7 @@ function outermost({ logger, draining }: AppOptions) {
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') {
       answerProblem(ctx, 'bad-request', 'A Host header is required.')
     } else if (hasTooManyHeaders(ctx.req)) {
-      ctx.set('Connection', 'close') // as the parser's own refusal
+      ctx.set('Connection', 'close') // as the HTTP parser does in this case
       answerProblem(ctx, 'headers-too-large', TOO_MANY_HEADERS)
     } else {
       try {
@@ -78,31 +78,31 @@ function outermost({ logger, draining }: AppOptions) {
   }
 }
 
-/** 404 or 405 for what no route took; OPTIONS is answered from the routes that there are. */
-const nothingHere: Middleware = async (ctx, next) => {
+/** Responds to unmatched requests with 404 or 405, and to OPTIONS with the methods of the path. */
+const unmatchedRoute: Middleware = async (ctx, next) => {
   await next()
   if (ctx.status !== 404 || ctx.body !== undefined || ctx.respond === false) return
   const matched: { methods: string[] }[] = ctx.matched ?? []
   const methods = new Set(matched.flatMap((layer) => layer.methods))
   if (methods.size === 0) {
-    answerProblem(ctx, 'not-found', 'There is nothing at this path; see /docs.')
+    answerProblem(ctx, 'not-found', 'No resource exists at this path; see /docs.')
     return
   }
   const allow = [...methods, 'OPTIONS'].toSorted().join(', ')
   ctx.set('Allow', allow)
   if (ctx.method === 'OPTIONS') ctx.status = 204
-  else answerProblem(ctx, 'method-not-allowed', `This path takes ${allow}.`)
+  else answerProblem(ctx, 'method-not-allowed', `This path allows ${allow}.`)
 }
 
 function describeProblem(ctx: Context & { params: Record<string, string> }): void {
   const found = Object.entries(PROBLEMS).find(([name]) => name === ctx.params.name)
-  if (found === undefined) answerProblem(ctx, 'not-found', 'There is no problem of this name.')
+  if (found === undefined) answerProblem(ctx, 'not-found', 'No problem type has this name.')
   else ctx.body = { type: `/problems/${found[0]}`, title: found[1].title, status: found[1].status }
 }
 
 function corsFor(origins: '*' | string[]) {
   return cors({
-    // Without credentials `*` is enough. Beacons with JSON bodies always ask with credentials, and need the origin.
+    // `*` does not allow credentials, which beacons with JSON bodies always send: they need an explicit origin.
     origin: origins === '*' ? '*' : (ctx) => (origins.includes(ctx.get('Origin')) ? ctx.get('Origin') : ''),
     credentials: origins !== '*',
     allowMethods: ['GET', 'HEAD', 'POST'],

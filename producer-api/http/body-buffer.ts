@@ -3,29 +3,29 @@ import type { MemoryBudget } from '../memory-budget.ts'
 const NOTHING = Buffer.alloc(0)
 
 /**
- * A body in one piece of memory, however it was cut up on its way. Node makes an object of some 400 bytes for each
- * chunk of HTTP's and for each segment of TCP's, even for a single byte; here none of them is kept, so that what a
- * body takes follows from its length (I7).
+ * A request body in one contiguous buffer, however it was split on the way. Node allocates about 400 bytes for each HTTP
+ * chunk and each TCP segment, even for a single byte. None of these objects is kept here, so the memory of a body
+ * depends only on its length (I7).
  */
 export class BodyBuffer {
   readonly #budget: MemoryBudget
   readonly #maxBytes: number
-  /** The first chunk itself while it is the only one: the usual body comes whole, and is not copied. */
+  /** The first chunk itself while it is the only one: most bodies arrive in one chunk and are not copied. */
   #memory: Buffer = NOTHING
   #length = 0
 
-  /** @param budget is charged for the memory that is held, at most twice the length, until release() */
+  /** @param budget charged for the memory held, at most twice the length, until release() */
   constructor(maxBytes: number, budget: MemoryBudget) {
     this.#maxBytes = maxBytes
     this.#budget = budget
   }
 
-  /** Bytes so far. */
+  /** Bytes received so far. */
   get length(): number {
     return this.#length
   }
 
-  /** What came so far, as a view. */
+  /** The bytes received so far, as a view. */
   get bytes(): Buffer {
     return this.#memory.subarray(0, this.#length)
   }
@@ -33,7 +33,7 @@ export class BodyBuffer {
   /**
    * Appends a chunk; the length must stay within `maxBytes`.
    *
-   * @returns false when the budget has no room for it: then nothing was appended
+   * @returns false if the budget has no room; nothing was appended then
    */
   append(chunk: Buffer): boolean {
     const length = this.#length + chunk.length
@@ -48,7 +48,7 @@ export class BodyBuffer {
     return true
   }
 
-  /** Gives the memory back to the budget. The view from `bytes` stays valid; its memory is no longer charged here. */
+  /** Returns the memory to the budget. The view from `bytes` stays valid, but is no longer charged. */
   release(): void {
     this.#budget.giveBack(this.#memory.length)
     this.#memory = NOTHING
@@ -58,7 +58,7 @@ export class BodyBuffer {
   #grow(length: number): boolean {
     const capacity = Math.min(2 * length, this.#maxBytes)
     if (!this.#budget.take(capacity - this.#memory.length)) return false
-    // Not from Node's pool: a few bytes would keep the whole pool alive.
+    // Not from Node's buffer pool: a small slice would keep the whole pool alive.
     const larger = Buffer.allocUnsafeSlow(capacity)
     this.#memory.copy(larger, 0, 0, this.#length)
     this.#memory = larger

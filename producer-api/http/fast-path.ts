@@ -1,9 +1,8 @@
 /**
- * The fast path of `POST /event` and `/events`: a request as nearly all are is answered without Koa, whose context, middlewares and
- * router take more time than all that the event itself needs. It shares with Koa's handler everything up to the answer
- * (ingest.ts), and whatever is not a plain 202 is left for Koa to answer.
+ * The fast path of `POST /event` and `/events`: answers ordinary requests without Koa, whose context, middleware and
+ * router take more time than the event itself. Both share ingest.ts; any response other than a plain 202 is left to Koa.
  *
- * Without this file everything works the same, slower.
+ * This is only an optimization: Koa handles every request the same way.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hasTooManyHeaders } from './server.ts'
@@ -13,13 +12,13 @@ import { requestId } from './request-id.ts'
 
 export interface FastPathOptions {
   ingest: Ingest
-  /** Koa. */
+  /** Koa's handler. */
   general: RequestHandler
-  /** Whether connections should end with their next answer: Koa's to say. */
+  /** True during shutdown, when Koa must send the response because it sets `Connection: close`. */
   draining: () => boolean
 }
 
-/** Takes what is usual, and leaves the rest to Koa. */
+/** Handles ordinary requests, and passes the rest to `general`. */
 export function fastPath({ ingest, general, draining }: FastPathOptions): RequestHandler {
   const handle = async (path: Path, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const ingested = await ingest
@@ -33,14 +32,14 @@ export function fastPath({ ingest, general, draining }: FastPathOptions): Reques
     general(request, response)
   }
   return (request, response) => {
-    const path = usualPath(request)
+    const path = fastPathOf(request)
     if (path === undefined) general(request, response)
     else handle(path, request, response).catch(() => response.destroy())
   }
 }
 
-/** The path, if Koa would answer the request no differently: no preflight, no `100 Continue`, a Host, not too many headers. */
-function usualPath(request: IncomingMessage): Path | undefined {
+/** The path of an ordinary request; undefined if it needs Koa (other methods, `Expect`, no Host, too many headers). */
+function fastPathOf(request: IncomingMessage): Path | undefined {
   const { method, url, headers } = request
   if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined
   if (hasTooManyHeaders(request)) return undefined

@@ -2,7 +2,7 @@ import type { Logger } from '../../platform/log.ts'
 import type { ApiConfig } from '../config.ts'
 import type { ApiService } from '../service.ts'
 
-/** Listens, then reaches for Kafka. What keeps it from listening ends the process with one sentence. */
+/** Starts listening, then connects to Kafka. If listening fails, prints the reason and exits with status 1. */
 export function listen({ server, connect }: ApiService, { host, port }: ApiConfig, logger: Logger): void {
   server.on('error', (error: NodeJS.ErrnoException) => {
     const where = `${host}:${port}`

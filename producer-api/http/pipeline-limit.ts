@@ -3,75 +3,75 @@ import type { Socket } from 'node:net'
 import { headBytes, type MemoryBudget } from '../memory-budget.ts'
 
 /**
- * Posts of one connection that are handled at once: so many answers are kept for a client that reads none (I7). What
- * may have an answer that is long beside it is handled alone: a GET, and a body that is compressed.
+ * Maximum number of POST requests of one connection that are handled at once. It bounds the responses held for a client
+ * that does not read them (I7). A request whose response or body may be large, a GET or a compressed POST, is handled
+ * alone.
  */
 const MAX_AT_ONCE = 100
 
 /**
- * Requests of one connection that have no answer yet; those that are not handled wait. Node parses all that it reads at
- * once, 64 KiB: fewer than 490 of the shortest events, but thousands of the shortest requests. So nobody who sends
- * events comes to this limit.
+ * Maximum number of unanswered requests of one connection, including those that wait. Node parses everything that it
+ * reads at once, up to 64 KiB: fewer than 490 of the shortest events, but thousands of the shortest requests. A client
+ * that sends events never reaches this limit.
  */
 const MAX_UNANSWERED = 600
 
-/** What a request that waits keeps beside its headers and what has come of its body. */
+/** Memory of a waiting request, not counting its headers and the received part of its body. */
 const WAITING_REQUEST_BYTES = 4 * 1024
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
-/** The connections that have had a request. */
-const turnsOf = new WeakMap<Socket, Turns>()
+const queueOf = new WeakMap<Socket, ConnectionQueue>()
 
-/** Whether the connection has no request open but this one: its answer may be the connection's last. */
+/** True if no other request of the connection is open, so that its response may close the connection. */
 export function isAlone({ socket }: IncomingMessage): boolean {
-  return turnsOf.get(socket)?.isAlone ?? true
+  return queueOf.get(socket)?.isAlone ?? true
 }
 
 /** Shared by all connections. */
 interface Shared {
   handler: RequestHandler
-  /** Charged for the requests that wait. */
+  /** Charged for waiting requests. */
   budget: MemoryBudget
   onCut: () => void
-  /** Requests that were handed to the handler, and their answers not yet sent to the last byte. */
+  /** Requests passed to the handler whose responses are not completely sent. */
   handled: number
 }
 
 /**
- * Reads no further from a connection that has many requests without an answer, until they are answered.
+ * Stops reading from a connection with many unanswered requests until they are answered.
  *
- * @param budget charged for the requests that wait for that
- * @param onCut told when a connection is ended, because its client keeps sending and its requests are too many to hold
- * @returns the handler to use, and whether an answer is still to come, or on its way
+ * @param budget charged for the requests that wait
+ * @param onCut called when a connection is closed because it has more unanswered requests than can be held
+ * @returns the handler to use, and a function that reports whether any response is not completely sent
  */
 export function limitPipelining(
   handler: RequestHandler,
   budget: MemoryBudget,
   onCut: () => void,
-): { limited: RequestHandler; owesAnswers: () => boolean } {
+): { limited: RequestHandler; hasPendingResponses: () => boolean } {
   const shared: Shared = { handler, budget, onCut, handled: 0 }
   const limited: RequestHandler = (request, response) => {
     const { socket } = request
-    let own = turnsOf.get(socket)
-    if (own === undefined) {
-      own = new Turns(socket, shared)
-      turnsOf.set(socket, own)
+    let queue = queueOf.get(socket)
+    if (queue === undefined) {
+      queue = new ConnectionQueue(socket, shared)
+      queueOf.set(socket, queue)
     }
-    own.take(request, response)
+    queue.accept(request, response)
   }
-  return { limited, owesAnswers: () => shared.handled > 0 }
+  return { limited, hasPendingResponses: () => shared.handled > 0 }
 }
 
 interface Waiting {
   request: IncomingMessage
   response: ServerResponse
-  /** What the budget was charged for it. */
+  /** Charged to the budget. */
   bytes: number
 }
 
-/** The requests of one connection, of which only some are handled at once. */
-class Turns {
+/** The requests of one connection. A limited number is handled at once; the others wait. */
+class ConnectionQueue {
   readonly #socket: Socket
   readonly #shared: Shared
   #waiting: Waiting[] = []
@@ -87,10 +87,10 @@ class Turns {
     return this.#handled + this.#waiting.length <= 1
   }
 
-  take(request: IncomingMessage, response: ServerResponse): void {
-    // The rest of the requests that were read together.
+  accept(request: IncomingMessage, response: ServerResponse): void {
+    // Requests parsed from the same read may follow after the connection was closed.
     if (this.#socket.destroyed) return
-    if (this.#waiting.length === 0 && this.#hasTurn(request)) {
+    if (this.#waiting.length === 0 && this.#canHandle(request)) {
       this.#handle(request, response)
     } else if (this.#handled + this.#waiting.length < MAX_UNANSWERED) {
       this.#waiting.push({ request, response, bytes: 0 })
@@ -100,7 +100,7 @@ class Turns {
     }
   }
 
-  #hasTurn({ method, headers }: IncomingMessage): boolean {
+  #canHandle({ method, headers }: IncomingMessage): boolean {
     const isHandledAlone = method !== 'POST' || headers['content-encoding'] !== undefined
     return this.#handled < (isHandledAlone ? 1 : MAX_AT_ONCE)
   }
@@ -108,32 +108,32 @@ class Turns {
   #handle(request: IncomingMessage, response: ServerResponse): void {
     this.#handled += 1
     this.#shared.handled += 1
-    response.once('close', () => this.#goOn())
+    response.once('close', () => this.#onResponseClosed())
     this.#shared.handler(request, response)
   }
 
-  #goOn(): void {
+  #onResponseClosed(): void {
     this.#handled -= 1
     this.#shared.handled -= 1
-    // An answer that was the connection's last leaves no way to answer those after it.
+    // After a response with `Connection: close` no further request can be answered.
     if (this.#socket.destroyed || this.#socket.writableEnded || this.#waiting.length === 0) return
-    while (this.#waiting[0] !== undefined && this.#hasTurn(this.#waiting[0].request)) {
+    while (this.#waiting[0] !== undefined && this.#canHandle(this.#waiting[0].request)) {
       const { request, response, bytes } = this.#waiting.shift()!
       this.#shared.budget.giveBack(bytes)
-      // Once inOnePiece() has touched a body, Node no longer drops what its handler leaves unread.
+      // After coalesceBody() has read from a body, Node no longer discards what the handler leaves unread.
       if (request.readableDidRead) response.once('finish', () => request.resume())
       this.#handle(request, response)
     }
-    // Also the last one's own body may be still to come.
+    // The body of the last request may not have arrived completely.
     if (this.#waiting.length === 0) this.#socket.resume()
   }
 
   #stopReading(): void {
-    // Not before all that was read is parsed: each request's end makes Node read on, and a pause in between is lost.
+    // Node resumes reading at the end of each request, which would undo a pause: wait until everything read is parsed.
     if (this.#waiting.length === 1) process.nextTick(() => this.#pauseIfWaiting())
     if (this.#isListening) return
     this.#isListening = true
-    // Node reads on, too, when a body is wanted or the client has taken its answers.
+    // Node also resumes reading when a body is consumed or when responses have been flushed.
     this.#socket.on('resume', () => this.#pauseIfWaiting())
     this.#socket.once('close', () => {
       for (const { bytes } of this.#waiting) this.#shared.budget.giveBack(bytes)
@@ -152,12 +152,12 @@ class Turns {
     }
   }
 
-  /** False when the budget has no room for what the request takes now. */
+  /** Charges the current size of the request. Returns false if the budget has no room for it. */
   #charge(waiting: Waiting): boolean {
     const { request } = waiting
     const bytes = WAITING_REQUEST_BYTES + headBytes(request) + request.readableLength
     if (bytes === waiting.bytes) return true
-    inOnePiece(request)
+    coalesceBody(request)
     if (!this.#shared.budget.take(bytes - waiting.bytes)) return false
     waiting.bytes = bytes
     return true
@@ -169,8 +169,8 @@ class Turns {
   }
 }
 
-/** Node keeps what has come of a body as it came: 400 bytes for each chunk, even of a single byte. */
-function inOnePiece(request: IncomingMessage): void {
+/** Merges the buffered chunks of a body: Node keeps about 400 bytes for each chunk, even of a single byte. */
+function coalesceBody(request: IncomingMessage): void {
   if (request.readableLength === 0) return
   const body: unknown = request.read()
   request.unshift(body)

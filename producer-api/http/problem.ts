@@ -1,18 +1,20 @@
-/** Answers other than 2xx: RFC 9457 problem details. */
+/** Error responses: RFC 9457 problem details. */
 
-/** One fault of a request: `pointer` is an RFC 6901 pointer into the body, `detail` a sentence that says what is expected. */
+/** One fault of a request. */
 export interface ProblemError {
+  /** RFC 6901 pointer into the body. */
   pointer: string
+  /** A sentence that says what is expected. */
   detail: string
 }
 
-/** Every kind of problem that the API answers: the name ends its `type`. */
+/** Every problem type of the API: the name is the last segment of `type`. */
 export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is not valid HTTP' },
   'not-json': { status: 400, title: 'The body is not JSON' },
   'not-utf8': { status: 400, title: 'The body is not UTF-8' },
-  'not-found': { status: 404, title: 'There is nothing at this path' },
-  'method-not-allowed': { status: 405, title: 'This path does not take this method' },
+  'not-found': { status: 404, title: 'The path does not exist' },
+  'method-not-allowed': { status: 405, title: 'The path does not allow this method' },
   'request-timeout': { status: 408, title: 'The request did not arrive in time' },
   'too-large': { status: 413, title: 'The request is over a size limit' },
   'unsupported-media-type': { status: 415, title: 'The content type or encoding is not supported' },
@@ -25,7 +27,7 @@ export const PROBLEMS = {
 
 export type ProblemKind = keyof typeof PROBLEMS
 
-/** RFC 9457 members, and this API's extensions. */
+/** The members of RFC 9457 and the extensions of this API. */
 export interface ProblemBody {
   /** Relative reference: `/problems/<kind>`. */
   type: string
@@ -39,13 +41,13 @@ export interface ProblemBody {
 
 export interface ProblemExtensions {
   errors?: ProblemError[]
-  /** For 503: the ids of the events, also those made here, so that the client can send the same events again. */
+  /** For 503: the ids of all events, including generated ones, so that the client can send the same events again. */
   eventIds?: string[]
 }
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json'
 
-/** The body of the answer; its `status` is the status to answer with. `outcome` follows from the kind. */
+/** Builds the response body; respond with its `status`. `outcome` follows from the kind. */
 export function problem(kind: ProblemKind, detail: string, extensions: ProblemExtensions = {}): ProblemBody {
   const { status, title } = PROBLEMS[kind]
   const body: ProblemBody = { type: `/problems/${kind}`, title, status, detail }

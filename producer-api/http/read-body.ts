@@ -7,31 +7,31 @@ import type { ProblemKind } from './problem.ts'
 export type ReadBody =
   | { kind: 'body'; body: Buffer }
   | { kind: 'refused'; problem: ProblemKind; detail: string; headers?: Record<string, string> }
-  /** The client went away: there is nobody to answer. */
+  /** The client disconnected. */
   | { kind: 'aborted' }
 
 const ABORTED: ReadBody = { kind: 'aborted' }
 
-/** The memory for requests that are being read is used up. */
+/** The memory budget for requests being read is used up. */
 export const NO_MEMORY = {
   kind: 'refused',
   problem: 'not-accepted',
-  detail: 'Too many requests are being read at once; nothing was kept.',
+  detail: 'Too many requests are being read at once; nothing was accepted.',
   headers: { 'Retry-After': '1' },
 } as const satisfies ReadBody
 
-/** What zlib keeps beside input and output: its window of 32 KiB, its tables, a piece of output. */
+/** Memory of zlib besides input and output: its window of 32 KiB, its tables, an output chunk. */
 const INFLATE_STATE_BYTES = 64 * 1024
 
-/** After a refusal the rest of the body is read and dropped within these, so that the client gets to the answer. */
+/** After a refusal, the rest of the body is read and discarded up to these limits, so that the client reads the response. */
 const LINGER_MS = 1_000
 const LINGER_BYTES = 4 * 1024 * 1024
 
 /**
- * Reads a whole body into memory, at most `maxBytes` of it, inflated or not. Never rejects.
+ * Reads a whole body into memory: at most `maxBytes`, before and after decompression. Never rejects.
  *
- * @param response asked to send `100 Continue` when the client waits for it
- * @param budget used while the body is read; without room in it the answer is 503
+ * @param response used to send `100 Continue` if the client waits for it
+ * @param budget charged while the body is read; if it has no room, the request is refused with 503
  */
 export async function readBody(
   request: IncomingMessage,
@@ -44,7 +44,7 @@ export async function readBody(
     return {
       kind: 'refused',
       problem: 'unsupported-media-type',
-      detail: 'The content encoding must be gzip, or none.',
+      detail: 'The content encoding must be gzip or absent.',
       headers: { 'Accept-Encoding': 'gzip' },
     }
   }
@@ -56,23 +56,23 @@ export async function readBody(
 }
 
 /**
- * Ends an answer that was given before the whole body had come: the answer goes out at once, with `Connection:
- * close`, and the connection is closed once the body is through or a bound is reached. Closing right away would make
- * the kernel reset the connection, and the client would often never see the answer.
+ * Responds before the whole request body has arrived. The response is sent at once with `Connection: close`; the
+ * connection is closed when the body has ended or a limit is reached. Closing it immediately would make the kernel
+ * reset the connection, and the client would often not see the response.
  */
 export function endAndLinger(request: IncomingMessage, response: ServerResponse, body: string): void {
   response.setHeader('Connection', 'close')
   response.setHeader('Content-Length', Buffer.byteLength(body))
   response.write(body)
-  let dropped = 0
+  let discardedBytes = 0
   const end = (): void => {
     clearTimeout(timer)
     response.end()
   }
   const timer = setTimeout(end, LINGER_MS)
   request.on('data', (chunk: Buffer) => {
-    dropped += chunk.length
-    if (dropped > LINGER_BYTES) end()
+    discardedBytes += chunk.length
+    if (discardedBytes > LINGER_BYTES) end()
   })
   request.once('end', end)
   request.once('close', end)
@@ -101,7 +101,7 @@ function collect(request: IncomingMessage, maxBytes: number, budget: MemoryBudge
     request.on('data', onData)
     request.on('end', onEnd)
     request.on('close', onClose)
-    // An aborted request emits an error before it closes; 'close' is what settles.
+    // An aborted request emits 'error' before 'close'; onClose settles it.
     request.on('error', ignore)
   })
 }
@@ -115,7 +115,7 @@ async function inflate(body: Buffer, maxBytes: number, budget: MemoryBudget): Pr
       if (error === null) resolve({ kind: 'body', body: inflated })
       else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') resolve(tooLarge(maxBytes))
       else {
-        const detail = 'The body is not valid gzip, as Content-Encoding says.'
+        const detail = 'The body is not valid gzip, although Content-Encoding says so.'
         resolve({ kind: 'refused', problem: 'bad-request', detail })
       }
     })
@@ -126,7 +126,7 @@ function tooLarge(maxBytes: number): ReadBody {
   return {
     kind: 'refused',
     problem: 'too-large',
-    detail: `The body must be at most ${maxBytes} bytes long, inflated.`,
+    detail: `The body must be at most ${maxBytes} bytes long after decompression.`,
   }
 }
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
-/** Visible ASCII that needs no quoting anywhere, short enough for a log line. */
-const SANE = /^[\w.:~+/=@-]{1,128}$/
+/** Printable ASCII that needs no quoting anywhere, and is short enough for a log line. */
+const VALID_ID = /^[\w.:~+/=@-]{1,128}$/
 
-/** The client's X-Request-Id when it is sane, else a new one. */
+/** The client's X-Request-Id if it is valid, otherwise a random UUID. */
 export function requestId(sent: string | string[] | undefined): string {
-  return typeof sent === 'string' && SANE.test(sent) ? sent : randomUUID()
+  return typeof sent === 'string' && VALID_ID.test(sent) ? sent : randomUUID()
 }

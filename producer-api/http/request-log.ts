@@ -9,15 +9,15 @@ export interface RefusedRequest {
   cause: string | undefined
 }
 
-/** In an outage every request is refused: writing them all down would cost more than answering them. */
+/** During an outage every request is refused, and logging each one would cost more than answering it. */
 const LINES_PER_SECOND = 50
 
-/** Logs requests that were answered with a problem, up to a rate; says how many it left out. */
+/** Logs refused requests up to a rate limit, and the number of lines that it suppressed. */
 export class RequestLog {
   readonly #logger: Logger
   #second = 0
   #lines = 0
-  #leftOut = 0
+  #suppressed = 0
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -26,13 +26,13 @@ export class RequestLog {
   refused(request: RefusedRequest): void {
     const second = Math.floor(performance.now() / 1_000)
     if (second !== this.#second) {
-      if (this.#leftOut > 0) this.#logger.warn({ requests: this.#leftOut }, 'more refused requests')
+      if (this.#suppressed > 0) this.#logger.warn({ requests: this.#suppressed }, 'more refused requests')
       this.#second = second
       this.#lines = 0
-      this.#leftOut = 0
+      this.#suppressed = 0
     }
     if (this.#lines >= LINES_PER_SECOND) {
-      this.#leftOut += 1
+      this.#suppressed += 1
       return
     }
     this.#lines += 1

@@ -5,23 +5,23 @@ import { limitPipelining, type RequestHandler } from './pipeline-limit.ts'
 import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
 import { requestId } from './request-id.ts'
 
-/** Longer than the idle limit of the usual load balancers (60 s), so that they close first and no request is lost. */
+/** Longer than the idle timeout of common load balancers (60 s): they must close first, or a request may be lost. */
 const KEEP_ALIVE_MS = 75_000
 const LONGEST_HEADERS_MS = 10_000
 /**
- * Headers of one request, as Apache, Envoy and Tomcat allow by default: each takes memory of its own, so that 900 of
- * the shortest took 100 KB where their text had 6. Node's own limit is one higher: some versions refuse what is past it,
- * others drop it without a word, and a request that has lost headers must not be read.
+ * Maximum number of headers, the default of Apache, Envoy and Tomcat. Each header has overhead: 900 of the shortest took
+ * 100 KB of memory for 6 KB of text. Node's own limit is set one higher: some versions refuse further headers, others
+ * silently drop them, and a request with missing headers must not be processed.
  */
 const MAX_HEADERS = 100
-/** Beyond the longest silence of a request that is well: its body, or Kafka, is waited for. */
+/** Added to the longest time that a healthy request may be silent while its body or Kafka is awaited. */
 const SILENCE_MARGIN_MS = 5_000
 
-/** What the HTTP parser says, as the problem that the client is told. */
+/** Problems by the error codes of Node's HTTP parser. */
 const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
   HPE_HEADER_OVERFLOW: {
     kind: 'headers-too-large',
-    detail: `A request must have at most ${MAX_HEADERS} headers, which take at most 16 KiB together.`,
+    detail: `A request must have at most ${MAX_HEADERS} headers of at most 16 KiB in total.`,
   },
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: 'too-large', detail: 'The chunk extensions are too long.' },
   ERR_HTTP_REQUEST_TIMEOUT: { kind: 'request-timeout', detail: 'The request took too long to arrive.' },
@@ -30,11 +30,11 @@ const NOT_HTTP = { kind: 'bad-request' as const, detail: 'The request could not 
 
 export interface HttpServer {
   server: Server
-  /** Ends the connections that wait for nothing, unless an answer of any is still on its way. */
+  /** Closes idle connections, unless a response on any connection is still being sent. */
   endIdle: () => void
 }
 
-/** Whether the request has more headers than are looked at: it must not be read as if they were all. */
+/** True if the request has more headers than allowed. Some may be missing, so it must not be processed. */
 export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > 2 * MAX_HEADERS
 }
@@ -45,18 +45,19 @@ export interface HttpServerOptions {
   requestTimeoutMs: number
   deliveryTimeoutMs: number
   maxConnections: number
-  /** Charged for requests that wait until earlier ones of their connection are answered. */
+  /** Charged for requests that wait for earlier ones of their connection. */
   pending: MemoryBudget
-  /** Told of each connection that is ended for its many unanswered requests. */
+  /** Called for each connection that is closed for too many unanswered requests. */
   onCut: () => void
-  /** Told of each connection that is ended because there are too many. */
+  /** Called for each connection that is closed because there are too many connections. */
   onRefused: () => void
 }
 
 /**
- * An HTTP server whose own refusals are problem+json too.
+ * An HTTP server that also responds to parser errors with problem+json.
  *
- * @param handler takes every request, also those that wait for `100 Continue` (it must send it) or lack a Host
+ * @param handler receives every request, including those without a Host and those that wait for `100 Continue` (which
+ *   it must send)
  */
 export function createHttpServer(handler: RequestHandler, options: HttpServerOptions): HttpServer {
   const { requestTimeoutMs, deliveryTimeoutMs } = options
@@ -67,29 +68,29 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
     headersTimeout: Math.min(requestTimeoutMs, LONGEST_HEADERS_MS),
     connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
   })
-  // Ends clients that never read their answers: nothing else would, while their host lives.
+  // Closes connections of clients that never read their responses; no other timeout does.
   server.timeout = Math.max(requestTimeoutMs, deliveryTimeoutMs) + SILENCE_MARGIN_MS
   server.maxHeadersCount = MAX_HEADERS + 1
   server.maxConnections = options.maxConnections
   server.on('drop', options.onRefused)
-  const { limited, owesAnswers } = limitPipelining(handler, options.pending, options.onCut)
+  const { limited, hasPendingResponses } = limitPipelining(handler, options.pending, options.onCut)
   server.on('request', limited)
   server.on('checkContinue', limited)
   server.on('checkExpectation', limited)
   server.on('clientError', answerParserError)
   const endIdle = (): void => {
-    // Node takes a connection for idle once its last answer was given to it, though most may still be unsent.
-    if (!owesAnswers()) server.closeIdleConnections()
+    // Node considers a connection idle once its last response was written, even if most of it is not yet sent.
+    if (!hasPendingResponses()) server.closeIdleConnections()
   }
   return { server, endIdle }
 }
 
 function answerParserError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Node's own name for the answer that this connection is waiting for.
-  const waiting: unknown = Reflect.get(socket, '_httpMessage')
-  const answer = waiting instanceof ServerResponse ? waiting : undefined
-  // A whole request before the nonsense may have been accepted: rather no answer to it than a wrong one.
-  const tooLate = answer !== undefined && (answer.headersSent || answer.req.complete)
+  // Node's internal property for the response that this connection is waiting for.
+  const current: unknown = Reflect.get(socket, '_httpMessage')
+  const response = current instanceof ServerResponse ? current : undefined
+  // A complete request before the malformed data may have been accepted: no response is better than a wrong one.
+  const tooLate = response !== undefined && (response.headersSent || response.req.complete)
   if (error.code === 'ECONNRESET' || !socket.writable || tooLate) {
     socket.destroy()
     return

@@ -22,46 +22,46 @@ import type { ApiStats } from '../stats.ts'
 
 export interface IngestOptions {
   maxEventBytes: number
-  /** Of `POST /events`. */
+  /** Limit for the body of `POST /events`. */
   maxBodyBytes: number
 }
 
 export interface IngestParts {
   batcher: Batcher
-  /** For requests that are being read: their heads and bodies. */
+  /** Charged for the URL, headers and body of requests being read. */
   reading: MemoryBudget
   faultLists: FaultLists
   stats: ApiStats
 }
 
-/** What became of a request: all that its answer needs. */
+/** The result of a request, with everything that its response needs. */
 export type Ingested =
-  /** `body`: that of the 202. */
+  /** `body` is the body of the 202 response. */
   | { kind: 'accepted'; body: string }
-  /** Handed to the batcher, and not accepted. */
+  /** The events were valid, but Kafka did not acknowledge them. */
   | { kind: 'failed'; outcome: Exclude<Outcome, { kind: 'accepted' }>; eventIds: string[] }
   | Refusal
-  /** The client went away: there is nobody to answer. */
+  /** The client disconnected. */
   | { kind: 'aborted' }
-  /** A fault of ours, met on the fast path: Koa says 500. */
+  /** An internal error on the fast path; Koa answers 500. */
   | { kind: 'broken'; error: unknown }
 
-/** The body is refused as a whole. */
+/** The request is refused as a whole. */
 interface Refusal {
   kind: 'refused'
   problem: ProblemKind
   detail: string
   headers?: Record<string, string>
   errors?: ProblemError[]
-  /** One where nobody can say how many it holds. */
+  /** Number of events, if known. */
   events?: number
 }
 
-/** Events that were read and are valid. */
-interface Taken {
-  kind: 'taken'
+/** Valid events, encoded for Kafka. */
+interface Encoded {
+  kind: 'encoded'
   records: Records
-  /** Of the events, as JSON between the brackets of an array. */
+  /** The event ids as JSON array elements, without the brackets. */
   eventIds: string
 }
 
@@ -69,7 +69,7 @@ type Parse = (body: Buffer, options: ParseOptions) => ParsedEvents
 
 export type Path = '/event' | '/events'
 
-/** What one of the paths has of its own. */
+/** The differences between the two paths. */
 interface Endpoint {
   types: Map<string, Parse>
   maxBytes: number
@@ -77,7 +77,7 @@ interface Endpoint {
   acceptedBody: (eventIds: string, count: number) => string
 }
 
-/** Room for a pretty printer's spaces around the one event. */
+/** Room for white space around the event. */
 const EVENT_BODY_MARGIN_BYTES = 1_024
 
 const EVENT_TYPES = new Map<string, Parse>([
@@ -93,20 +93,20 @@ const acceptedBatch: Endpoint['acceptedBody'] = (eventIds, count) =>
   `{"status":"accepted","count":${count},"event_ids":[${eventIds}]}`
 
 const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSeconds: number }> = {
-  buffer_full: { detail: 'The buffer is full; nothing was kept.', retryAfterSeconds: 1 },
-  shutting_down: { detail: 'This server is shutting down; nothing was kept.', retryAfterSeconds: 1 },
-  timeout: { detail: 'Kafka could not be reached in time; nothing was kept.', retryAfterSeconds: 2 },
-  refused: { detail: 'Kafka refused to store it; nothing was kept.', retryAfterSeconds: 30 },
+  buffer_full: { detail: 'The buffer is full; nothing was accepted.', retryAfterSeconds: 1 },
+  shutting_down: { detail: 'The server is shutting down; nothing was accepted.', retryAfterSeconds: 1 },
+  timeout: { detail: 'Kafka could not be reached in time; nothing was accepted.', retryAfterSeconds: 2 },
+  refused: { detail: 'Kafka refused the events; nothing was accepted.', retryAfterSeconds: 30 },
   too_large_for_kafka: {
-    detail: 'Kafka takes no message as large as these events together.',
+    detail: 'The events together are larger than the largest message that Kafka accepts.',
     retryAfterSeconds: 30,
   },
 }
 
 const NO_ROOM_FOR_FAULTS =
-  'Nothing was accepted because of faults. They are not listed, for too many lists wait for clients that do not read them.'
+  'Nothing was accepted because of faults. They are not listed because too many other responses are waiting to be read.'
 
-/** Reads, parses and encodes the events of a request, and hands them to the batcher. */
+/** Reads, parses and encodes the events of a request, and passes them to the batcher. */
 export class Ingest {
   readonly #endpoints: Record<Path, Endpoint>
   readonly #batcher: Batcher
@@ -114,8 +114,8 @@ export class Ingest {
   readonly #budget: MemoryBudget
   readonly #faultLists: FaultLists
   readonly #parseOptions: ParseOptions
-  /** What a fast path has begun: the Koa handlers answer it. */
-  readonly #begun = new WeakMap<IncomingMessage, Ingested>()
+  /** Requests already processed on the fast path whose response is left to Koa. */
+  readonly #handedOver = new WeakMap<IncomingMessage, Ingested>()
 
   constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
     const { maxEventBytes, maxBodyBytes } = options
@@ -134,32 +134,33 @@ export class Ingest {
     this.#parseOptions = { newId: v7, maxEventBytes }
   }
 
-  /** The Koa handler of this path. */
+  /** The Koa handler of a path. */
   handler(path: Path): (ctx: Context) => Promise<void> {
     return async (ctx) => {
-      answer(ctx, this.#begun.get(ctx.req) ?? (await this.ingest(path, ctx.req, ctx.res)), this.#faultLists)
+      const ingested = this.#handedOver.get(ctx.req) ?? (await this.ingest(path, ctx.req, ctx.res))
+      answer(ctx, ingested, this.#faultLists)
     }
   }
 
-  /** Leaves the answer to the Koa handler. */
+  /** Leaves the response of an ingested request to the Koa handler. */
   handOver(request: IncomingMessage, ingested: Ingested): void {
-    this.#begun.set(request, ingested)
+    this.#handedOver.set(request, ingested)
   }
 
-  /** A POST to this path up to its answer. */
+  /** Processes a POST request up to its response. */
   async ingest(path: Path, request: IncomingMessage, response: ServerResponse): Promise<Ingested> {
     const startedAt = performance.now()
     const endpoint = this.#endpoints[path]
     const head = headBytes(request)
-    const taken = await this.#takeWithinBudget(request, response, endpoint, head)
-    if (taken.kind !== 'taken') {
-      this.#countRefused(taken)
-      return taken
+    const encoded = await this.#readWithinBudget(request, response, endpoint, head)
+    if (encoded.kind !== 'encoded') {
+      this.#countRefused(encoded)
+      return encoded
     }
-    const { eventIds } = taken
-    const events = taken.records.ends.length
+    const { eventIds } = encoded
+    const events = encoded.records.ends.length
     this.#stats.received += events
-    const outcome = await this.#batcher.add(taken.records, head)
+    const outcome = await this.#batcher.add(encoded.records, head)
     if (outcome.kind === 'accepted') {
       this.#stats.accept(events, (performance.now() - startedAt) / 1_000)
       return { kind: 'accepted', body: endpoint.acceptedBody(eventIds, events) }
@@ -168,30 +169,31 @@ export class Ingest {
     return { kind: 'failed', outcome, eventIds: JSON.parse(`[${eventIds}]`) as string[] }
   }
 
-  /** @param heldBytes of its head: charged while its body is read */
-  async #takeWithinBudget(
+  /** @param heldBytes memory of the URL and headers, charged while the body is read */
+  async #readWithinBudget(
     request: IncomingMessage,
     response: ServerResponse,
     endpoint: Endpoint,
     heldBytes: number,
-  ): Promise<Taken | Refusal | { kind: 'aborted' }> {
+  ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {
-      return await this.#take(request, response, endpoint)
+      return await this.#read(request, response, endpoint)
     } finally {
       this.#budget.giveBack(heldBytes)
     }
   }
 
   /**
-   * From the request to records. A function of its own so that the body, and the events that are views of it, are let
-   * go of before the wait for Kafka: else each waiting request holds its bytes twice (I7).
+   * Reads and encodes the events of a request. This is a separate function so that the body, and the events that are
+   * views of it, can be garbage-collected before the wait for Kafka; otherwise each waiting request would hold its bytes
+   * twice (I7).
    */
-  async #take(
+  async #read(
     request: IncomingMessage,
     response: ServerResponse,
     { types, maxBytes }: Endpoint,
-  ): Promise<Taken | Refusal | { kind: 'aborted' }> {
+  ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
     const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {
       return {
@@ -211,9 +213,9 @@ export class Ingest {
     const records = encodeRecords(parsed.events, receivedAt(Date.now()))
     const events = records.ends.length
     if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
-      return { kind: 'taken', records, eventIds: eventIdsJson(records) }
+      return { kind: 'encoded', records, eventIds: eventIdsJson(records) }
     }
-    const detail = `The events must take at most ${MAX_ENCODED_BATCH_BYTES} bytes together.`
+    const detail = `The encoded events must have at most ${MAX_ENCODED_BATCH_BYTES} bytes in total.`
     return { kind: 'refused', problem: 'too-large', detail, events }
   }
 
@@ -225,7 +227,7 @@ export class Ingest {
   }
 }
 
-/** The parser for a media type in UTF-8 (or its subset US-ASCII); undefined for all others. */
+/** The parser for a media type, or undefined if the type or a charset other than UTF-8 and US-ASCII is not supported. */
 function parserFor(contentType: string | undefined, types: Map<string, Parse>): Parse | undefined {
   if (contentType === undefined) return undefined
   const exact = types.get(contentType)
@@ -273,7 +275,7 @@ function answerFailure(
   ctx.state.cause = outcome.cause
   if (outcome.kind === 'unknown') {
     ctx.set('Retry-After', '1')
-    const detail = 'Kafka did not acknowledge in time. Send the same events again, with these ids.'
+    const detail = 'Kafka did not acknowledge the events in time. Send the same events again with these ids.'
     answerProblem(ctx, 'outcome-unknown', detail, { eventIds })
     return
   }

@@ -1,4 +1,4 @@
-/** From the bytes of a request's body to events, or to everything that is wrong with them. No I/O. */
+/** Parses a request body into events, or into a list of all its faults. No I/O. */
 import { JsonScan } from '../../event/json/scan-result.ts'
 import { skipSpace } from '../../event/json/tokens.ts'
 import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'
@@ -10,17 +10,17 @@ import { eventFaults } from './explain-faults.ts'
 import { sliceEvent } from '../../event/record/encode-fast.ts'
 import type { ProblemError } from '../http/problem.ts'
 
-/** A refused body: `problem`, `detail` and `errors` are for problem(); `status` is the one of that problem. */
+/** A refused body: the arguments for problem(), and the status of that problem. */
 type ParseFault =
   | { ok: false; status: 400; problem: 'not-json' | 'not-utf8'; detail: string; errors?: never }
   | { ok: false; status: 413; problem: 'too-large'; detail: string; errors?: never }
   | { ok: false; status: 422; problem: 'invalid-event'; detail: string; errors: ProblemError[] }
 
-/** At least one event, in the order of the body. Their metadata are views of the body. */
+/** At least one event, in the order of the body. The metadata are views of the body. */
 export type ParsedEvents = { ok: true; events: CanonicalEvent[] } | ParseFault
 
 export interface ParseOptions {
-  /** Makes the event_id of an event that came without one: a canonical UUIDv7. */
+  /** Generates a canonical UUIDv7 for an event without event_id. */
   newId: () => string
   /** Default MAX_EVENT_BYTES. */
   maxEventBytes?: number
@@ -28,7 +28,7 @@ export interface ParseOptions {
 
 const scan = new JsonScan()
 
-/** The body of `POST /event`: one event. */
+/** Parses the body of `POST /event`: one event. */
 export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
   if (!scanText(body, 0, body.length, scan)) return notJson()
   const event = scan.end - scan.start > maxBytes(options) ? undefined : acceptedEvent(body, options)
@@ -36,7 +36,7 @@ export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
   return tooLarge('The event', options) ?? invalid(eventFaults(body, scan, ''))
 }
 
-/** The body of `POST /events` as application/json: an array of events. */
+/** Parses the body of `POST /events` as application/json: an array of events. */
 export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEvents {
   const utf8Fault = invalidUtf8Offset(body)
   if (utf8Fault >= 0) return notUtf8(byteAt(utf8Fault))
@@ -44,7 +44,7 @@ export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEven
   let pos = skipSpace(body, 0, end)
   if (body[pos] !== 0x5b) return notAnArray(body)
   pos = skipSpace(body, pos + 1, end)
-  const batch = new Batch(body, options)
+  const batch = new EventList(body, options)
   let closed = body[pos] === 0x5d
   if (closed) pos++
   while (!closed) {
@@ -60,16 +60,16 @@ export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEven
   return pos < end ? notJsonAt(byteAt(pos), 'expected the end of the text') : batch.result()
 }
 
-/** The body of `POST /events` as application/x-ndjson: one event a line. Blank lines do not count. */
+/** Parses the body of `POST /events` as application/x-ndjson: one event per line. Blank lines are ignored. */
 export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEvents {
   const utf8Fault = invalidUtf8Offset(body)
   if (utf8Fault >= 0) return notUtf8(lineAt(body, utf8Fault))
-  const batch = new Batch(body, options)
+  const batch = new EventList(body, options)
   let lineEnd = 0
   for (let pos = 0; pos < body.length; pos = lineEnd + 1) {
     const newline = body.indexOf(0x0a, pos)
     lineEnd = newline < 0 ? body.length : newline
-    // White space of JSON: the carriage return of a CRLF goes with it.
+    // skipSpace() also skips the carriage return of a CRLF.
     if (skipSpace(body, pos, lineEnd) === lineEnd) continue
     if (!scanValue(body, pos, lineEnd, scan)) return notJson(lineAt(body, scan.errorOffset))
     batch.add()
@@ -79,8 +79,8 @@ export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEven
   return batch.result()
 }
 
-/** Takes the scanned values one by one: keeps events until the first fault, then only faults. */
-class Batch {
+/** Collects the scanned values of a body: events until the first fault, then only faults. */
+class EventList {
   readonly #body: Buffer
   readonly #options: ParseOptions
   readonly #events: CanonicalEvent[] = []
@@ -94,7 +94,7 @@ class Batch {
     this.#options = options
   }
 
-  /** The value that `scan` holds now. Past a limit it is only counted: the rest of the body must still be JSON. */
+  /** Adds the value in `scan`. Above a limit values are only counted: the rest of the body must still be valid JSON. */
   add(): void {
     const index = this.#count++
     if (index >= MAX_BATCH_EVENTS || this.#tooLarge !== undefined) return
@@ -115,7 +115,7 @@ class Batch {
 
   result(): ParsedEvents {
     if (this.#count === 0 || this.#count > MAX_BATCH_EVENTS) {
-      const detail = `A batch must have 1 to ${MAX_BATCH_EVENTS} events, this one has ${this.#count}.`
+      const detail = `A batch must have 1 to ${MAX_BATCH_EVENTS} events; this one has ${this.#count}.`
       return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
     }
     if (this.#tooLarge !== undefined) return this.#tooLarge
@@ -123,7 +123,7 @@ class Batch {
   }
 }
 
-/** The event in `scan`, or undefined when there is any fault. */
+/** The event in `scan`, or undefined if it has any fault. */
 function acceptedEvent(body: Buffer, options: ParseOptions): CanonicalEvent | undefined {
   return sliceEvent(body, scan) ?? canonicalEvent(body, scan, options.newId)
 }
@@ -136,19 +136,19 @@ function tooLarge(subject: string, options: ParseOptions): ParseFault | undefine
   const bytes = scan.end - scan.start
   const limit = maxBytes(options)
   if (bytes <= limit) return undefined
-  const detail = `${subject} must be at most ${limit} bytes long, it has ${bytes}.`
+  const detail = `${subject} must be at most ${limit} bytes long; it has ${bytes}.`
   return { ok: false, status: 413, problem: 'too-large', detail }
 }
 
 function invalid(errors: ProblemError[]): ParseFault {
   const listed = withinBudget(errors.slice(0, MAX_FAULTS))
-  const count = errors.length === 1 ? 'a fault' : `${listed.length} faults`
+  const count = errors.length === 1 ? 'one fault' : `${listed.length} faults`
   const more = errors.length >= MAX_FAULTS || listed.length < errors.length ? ' There may be more.' : ''
   const detail = `Nothing was accepted because of ${count}, listed in errors.${more}`
   return { ok: false, status: 422, problem: 'invalid-event', detail, errors: listed }
 }
 
-/** The errors whose pointers take at most POINTER_BUDGET characters together. */
+/** The first errors whose pointers have at most POINTER_BUDGET characters in total. */
 function withinBudget(errors: readonly ProblemError[]): ProblemError[] {
   let spent = 0
   const short = errors.map((error) => ({ ...error, pointer: shortened(error.pointer) }))
@@ -156,17 +156,17 @@ function withinBudget(errors: readonly ProblemError[]): ProblemError[] {
   return past < 0 ? short : short.slice(0, past)
 }
 
-/** A pointer with names that are too long points to the value around them. */
+/** A pointer that is too long is shortened to an enclosing value. */
 function shortened(pointer: string): string {
   return pointer.length > POINTER_BUDGET
     ? pointer.slice(0, pointer.lastIndexOf('/', POINTER_BUDGET))
     : pointer
 }
 
-/** The body of a batch that begins with something else: not JSON, or JSON that is no array. */
+/** The fault of a batch that does not begin with `[`: not JSON, or not an array. */
 function notAnArray(body: Buffer): ParseFault {
   if (!scanText(body, 0, body.length, scan)) return notJson()
-  const detail = 'A batch must be a JSON array of events; one event alone goes to POST /event.'
+  const detail = 'A batch must be a JSON array of events; send a single event to POST /event.'
   return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
 }
 
@@ -178,7 +178,7 @@ function notJsonAt(place: string, reason: string): ParseFault {
   return { ok: false, status: 400, problem: 'not-json', detail: `${place}: ${reason}.` }
 }
 
-/** What the failed scan found. */
+/** The fault of the failed scan. */
 function notJson(place = byteAt(scan.errorOffset)): ParseFault {
   return scan.error === 'not_utf8' ? notUtf8(place) : notJsonAt(place, scan.errorReason)
 }
@@ -187,7 +187,7 @@ function byteAt(offset: number): string {
   return `Byte ${offset}`
 }
 
-/** Lines count from 1, blank ones too, as editors count; bytes from 0, of the whole body. */
+/** Lines, including blank ones, are counted from 1 as in an editor; bytes from 0, from the start of the body. */
 function lineAt(body: Buffer, offset: number): string {
   let line = 1
   for (let at = body.indexOf(0x0a); at >= 0 && at < offset; at = body.indexOf(0x0a, at + 1)) line++

@@ -1,4 +1,4 @@
-/** The direct path: a scanned value that is an event. What is wrong with one that is not, explain-faults.ts says. */
+/** Validates a scanned event. explain-faults.ts lists the faults of an invalid one. */
 import { type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import {
   FIELD_EVENT_ID,
@@ -12,7 +12,7 @@ import {
 } from '../../event/read-fields.ts'
 import type { CanonicalEvent } from '../../event/types.ts'
 
-/** The event in `scan`, a view of `buf`, or undefined when there is any fault. `newId` makes a missing event_id. */
+/** The event in `scan`, a view of `buf`, or undefined if it has any fault. `newId` generates a missing event_id. */
 export function canonicalEvent(buf: Buffer, scan: JsonScan, newId: () => string): CanonicalEvent | undefined {
   if (scan.kind !== KIND_OBJECT || scan.faults.length > 0) return undefined
   let eventId: string | undefined

@@ -41,7 +41,7 @@ export const schemas = {
       detail: { type: 'string' },
       errors: {
         description:
-          'With 422: all faults, at most 100. In a batch each pointer begins with the index of the event.',
+          'With 422: all faults, at most 100. In a batch, each pointer begins with the index of the event.',
         type: 'array',
         items: {
           type: 'object',
@@ -52,10 +52,14 @@ export const schemas = {
           },
         },
       },
-      event_ids: { description: 'With 503: also ids that were made here.', type: 'array', items: uuid },
+      event_ids: {
+        description: 'With 503: the ids of all events, including generated ones.',
+        type: 'array',
+        items: uuid,
+      },
       outcome: {
         description:
-          'With 503. not_accepted: the events are not and will not be stored; unknown: they may be.',
+          'With 503. not_accepted: the events are not stored and will not be; unknown: they may be stored.',
         enum: ['not_accepted', 'unknown'],
       },
     },
@@ -69,25 +73,25 @@ export const schemas = {
     type: 'object',
     properties: {
       status: { type: 'string' },
-      queue_size: { ...count, description: 'Events that wait for Kafka.' },
+      queue_size: { ...count, description: 'Events that Kafka has not acknowledged.' },
       queue_bytes: count,
       total_received: {
         ...count,
-        description: 'Events: always total_accepted, all of total_rejected and in_flight together.',
+        description: 'Events; always the sum of total_accepted, all of total_rejected, and in_flight.',
       },
       total_accepted: { ...count, description: 'Events answered 202.' },
       total_rejected: {
-        description: 'Events by reason; a body that cannot be read as events counts as one.',
+        description: 'Rejected events by reason; a body that cannot be read as events counts as one.',
         type: 'object',
         additionalProperties: count,
       },
-      in_flight: { ...count, description: 'Events whose request has not been answered.' },
-      uptime: { type: 'number', description: 'Seconds.' },
+      in_flight: { ...count, description: 'Events of requests that have not been answered.' },
+      uptime: { type: 'number', description: 'Seconds since the start.' },
     },
   },
 }
 
-/** By status, and `default` for those that any route may answer. */
+/** Problem responses by status; `default` for those that any route may return. */
 export const problemResponses = {
   400: response(['not-json', 'not-utf8', 'bad-request']),
   408: response(['request-timeout']),
@@ -101,12 +105,15 @@ export const problemResponses = {
 }
 
 function kinds(): ProblemKind[] {
-  // Object.keys() is typed as string[] because an object may have more keys than its type: this one is a constant.
+  // Object.keys() returns string[]: an object may have more keys than its type. This constant does not.
   return Object.keys(PROBLEMS).filter((kind): kind is ProblemKind => kind in PROBLEMS)
 }
 
 function response(of: ProblemKind[], extensions: ProblemExtensions = {}, headers: object = {}): object {
-  const examples = of.map((kind) => [kind, { value: problem(kind, 'A sentence for people.', extensions) }])
+  const examples = of.map((kind) => [
+    kind,
+    { value: problem(kind, 'A human-readable explanation.', extensions) },
+  ])
   return {
     description: `${of.map((kind) => PROBLEMS[kind].title).join('. Or: ')}.`,
     headers,
@@ -124,10 +131,10 @@ function retryAfter(): object {
 }
 
 function allow(): object {
-  return { Allow: { description: 'With 405: the methods of this path.', schema: { type: 'string' } } }
+  return { Allow: { description: 'With 405: the methods that the path allows.', schema: { type: 'string' } } }
 }
 
-/** OpenAPI 3.1 names the dialect once, for the whole document. */
+/** OpenAPI 3.1 declares the JSON Schema dialect once for the whole document. */
 function withoutDialect(schema: { $schema: string }): object {
   const { $schema: _, ...rest } = schema
   return rest

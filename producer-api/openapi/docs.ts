@@ -16,7 +16,7 @@ body { margin: 0 }
 .swagger-ui .info { margin: 32px 0 16px }
 .swagger-ui .body-param__text { min-height: 160px }
 .swagger-ui .parameter__name { white-space: nowrap }
-/* A choice of one server; a column of "No links". */
+/* There is only one server to choose, and no response has links. */
 .swagger-ui .scheme-container, .swagger-ui .response-col_links { display: none }
 </style>
 </head>
@@ -39,7 +39,7 @@ const START = `SwaggerUIBundle({
 })
 `
 
-/** The page runs scripts from here alone; Swagger UI sets style attributes and has its icons inline. */
+/** Only scripts from this server may run. Swagger UI needs inline styles and has inline icons. */
 const SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -49,7 +49,7 @@ const ASSETS = new Map([
   ['favicon-32x32.png', 'image/png'],
 ])
 
-/** `/docs`: Swagger UI from its npm package, with nothing fetched from elsewhere. */
+/** `/docs`: Swagger UI, served from its npm package without external resources. */
 export function docsRoutes(): Router {
   const router = new Router()
   const folder = path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
@@ -65,7 +65,7 @@ export function docsRoutes(): Router {
     ctx.body = START
   })
   for (const [name, type] of ASSETS) {
-    // Read when first asked for: a megabyte that a collector seldom needs in memory. Then all answers share it (I7).
+    // Read on first use, because it is a megabyte that is seldom needed; then shared by all responses (I7).
     let content: Promise<Buffer> | undefined
     router.get(`/docs/${name}`, async (ctx) => {
       ctx.set('Cache-Control', 'public, max-age=3600')

@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document of the API, made from the JSON Schema files and the table of problems. */
+/** The OpenAPI 3.1 document of the API, generated from the JSON Schema files and the table of problems. */
 import packageJson from '../../package.json' with { type: 'json' }
 import eventSchema from '../../schemas/event.schema.json' with { type: 'json' }
 import {
@@ -11,7 +11,7 @@ import {
 } from '../../event/limits.ts'
 import { problemResponses, schemas } from './components.ts'
 
-/** Without an id, so that "try it" makes a new event each time. */
+/** Without event_id, so that "Try it out" creates a new event each time. */
 const EXAMPLE = {
   user_id: 42,
   timestamp: '2025-01-31T12:00:00Z',
@@ -20,11 +20,11 @@ const EXAMPLE = {
 const EXAMPLE_LINE = JSON.stringify(EXAMPLE)
 const EXAMPLE_ID = eventSchema.properties.event_id.examples[0]
 
-const GZIP = 'A body may be compressed: Content-Encoding: gzip. Limits count inflated bytes.'
+const GZIP = 'The body may be compressed with Content-Encoding: gzip. Limits apply to the decompressed body.'
 const RETRY =
-  'To retry safely, make the event_id yourself and send the identical body again: an event that was stored counts once.'
+  'To retry safely, generate the event_id yourself and send the identical body again: the event is stored only once.'
 
-/** The document; `GET /openapi.json` answers it as it is. */
+/** The document that `GET /openapi.json` returns. */
 export function openApiDocument(): object {
   return {
     openapi: '3.1.0',
@@ -32,7 +32,7 @@ export function openApiDocument(): object {
       title: 'Firehose',
       version: packageJson.version,
       license: { name: 'Apache License 2.0', identifier: packageJson.license },
-      description: `Takes events and stores each of them exactly once in PostgreSQL. ${RETRY}`,
+      description: `Accepts events and stores each of them in PostgreSQL exactly once. ${RETRY}`,
     },
     servers: [{ url: '/' }],
     tags: [{ name: 'events' }, { name: 'operations' }],
@@ -51,13 +51,13 @@ export function openApiDocument(): object {
 const requestId = {
   name: 'X-Request-Id',
   in: 'header',
-  description: 'Returned and logged; made here when missing.',
+  description: 'Returned and logged; generated if missing.',
   schema: { type: 'string' },
 }
 
 const parameters = [{ $ref: '#/components/parameters/RequestId' }]
 
-/** References to the problem responses by status; `default` is everything that no route can rule out. */
+/** References to problem responses by status, including `default` for those that any route may return. */
 function problems(statuses: string[]): object {
   const entries = [...statuses, 'default'].map((status) => [
     status,
@@ -74,14 +74,14 @@ function postEvent(): object {
     tags: ['events'],
     operationId: 'postEvent',
     summary: 'Send one event',
-    description: `Answers 202 once the event is on all in-sync replicas of the buffer. The event may have ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, the body ${MAX_EVENT_BODY_BYTES} bytes, unless configured otherwise. ${GZIP} ${RETRY}`,
+    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${GZIP} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
       content: {
         'application/json': { ...event, example: EXAMPLE },
         'text/plain': {
-          schema: { type: 'string', description: 'The same JSON: what navigator.sendBeacon sends.' },
+          schema: { type: 'string', description: 'The same JSON, as sent by navigator.sendBeacon().' },
           example: EXAMPLE_LINE,
         },
       },
@@ -106,7 +106,7 @@ function postEvents(): object {
     tags: ['events'],
     operationId: 'postEvents',
     summary: `Send 1 to ${MAX_BATCH_EVENTS} events`,
-    description: `All are accepted or none. The body may have ${MAX_BATCH_BODY_BYTES} bytes, its events ${MAX_ENCODED_BATCH_BYTES} bytes once encoded, unless configured otherwise. ${GZIP} ${RETRY}`,
+    description: `Either all events are accepted or none. Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${GZIP} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
@@ -121,7 +121,7 @@ function postEvents(): object {
           example: [EXAMPLE, { ...EXAMPLE, user_id: 43 }],
         },
         'application/x-ndjson': {
-          schema: { type: 'string', description: 'One event a line; blank lines do not count.' },
+          schema: { type: 'string', description: 'One event per line; blank lines are ignored.' },
           example: `${EXAMPLE_LINE}\n${EXAMPLE_LINE}\n`,
         },
       },
@@ -142,30 +142,30 @@ function postEvents(): object {
 }
 
 function getLivez(): object {
-  return operation('getLivez', 'Does the process answer?', {
-    200: json('It does.', { $ref: '#/components/schemas/Status' }),
+  return operation('getLivez', 'Liveness: the process is running', {
+    200: json('The process is running.', { $ref: '#/components/schemas/Status' }),
   })
 }
 
 function getReadyz(): object {
-  return operation('getReadyz', 'Can it take events?', {
+  return operation('getReadyz', 'Readiness: the API can accept events', {
     200: json('Kafka is reachable and the buffer is below its limit.', {
       $ref: '#/components/schemas/Status',
     }),
-    503: json('It cannot: reason says why.', { $ref: '#/components/schemas/Status' }),
+    503: json('The API cannot accept events; see reason.', { $ref: '#/components/schemas/Status' }),
   })
 }
 
 function getHealth(): object {
-  return operation('getHealth', 'Figures for people', {
-    200: json('The figures since the start.', { $ref: '#/components/schemas/Health' }),
+  return operation('getHealth', 'Statistics as JSON', {
+    200: json('Statistics since the start.', { $ref: '#/components/schemas/Health' }),
   })
 }
 
 function getMetrics(): object {
-  return operation('getMetrics', 'Figures for Prometheus', {
+  return operation('getMetrics', 'Metrics for Prometheus', {
     200: {
-      description: 'Text exposition format.',
+      description: 'Prometheus text exposition format.',
       content: { 'text/plain': { schema: { type: 'string' } } },
     },
   })

@@ -104,7 +104,7 @@ describe('one event', () => {
     const sized = (bytes: number) => GOOD.replace('1 }', `1,"b":"${'x'.repeat(bytes - GOOD.length - 6)}"}`)
     assert.equal(sized(1_000).length, 1_000)
     assert.ok(one(`  ${sized(MAX_EVENT_BYTES)}  `).ok)
-    assert.match(detail(one(sized(MAX_EVENT_BYTES + 1)), 413), /65536 bytes long, it has 65537/)
+    assert.match(detail(one(sized(MAX_EVENT_BYTES + 1)), 413), /65536 bytes long; it has 65537/)
     assert.match(
       detail(parseEvent(Buffer.from(GOOD), { ...options, maxEventBytes: 20 }), 413),
       /at most 20 bytes/,
