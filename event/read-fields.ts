@@ -1,4 +1,4 @@
-/** The fields of an event in scanned JSON text: which member is which, and its canonical text. Used by both services. */
+/** Identifies the fields of an event in scanned JSON text and reads their canonical text. Used by both services. */
 import { canonicalUserId, canonicalUuid } from './fields.ts'
 import { type JsonScan, KIND_NUMBER, KIND_STRING } from './json/scan-result.ts'
 import { canonicalTimestamp } from './timestamp.ts'
@@ -8,17 +8,17 @@ export const FIELD_USER_ID = 0
 export const FIELD_TIMESTAMP = 1
 export const FIELD_METADATA = 2
 export const FIELD_EVENT_ID = 3
-/** In records only: the API refuses it in a request. */
+/** Only in records; the API refuses it in a request. */
 export const FIELD_RECEIVED_AT = 4
 
 /** Names by FIELD_* number. */
 export const FIELD_NAMES = ['user_id', 'timestamp', 'metadata', 'event_id', 'received_at'] as const
 const NAME_BYTES = FIELD_NAMES.map((name) => Buffer.from(name))
-/** The only field whose name begins with this byte. */
+/** FIELD_* by the first byte of the name, which is different for each field. */
 const FIELD_BY_FIRST_BYTE = new Int8Array(256).fill(FIELD_UNKNOWN)
 for (const [field, name] of NAME_BYTES.entries()) FIELD_BY_FIRST_BYTE[name[0]!] = field
 
-/** The FIELD_* of member `i`, however its name is escaped. */
+/** The FIELD_* of member `i`, also if its name is escaped. */
 export function fieldOf(buf: Buffer, scan: JsonScan, i: number): number {
   if (scan.nameIsEscaped(i)) return (FIELD_NAMES as readonly string[]).indexOf(scan.name(buf, i))
   const start = scan.nameStart(i)
@@ -30,23 +30,23 @@ export function fieldOf(buf: Buffer, scan: JsonScan, i: number): number {
   return field
 }
 
-/** Member `i` as canonical user_id, or undefined when it is none. */
+/** The canonical user_id in member `i`, or undefined if it is not valid. */
 export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | undefined {
   if (scan.valueKind(i) !== KIND_NUMBER) return undefined
   return canonicalUserId(buf.toString('latin1', scan.valueStart(i), scan.valueEnd(i)))
 }
 
-/** Member `i` as canonical timestamp, or undefined when it is none. */
+/** The canonical timestamp in member `i`, or undefined if it is not valid. */
 export function readTimestamp(buf: Buffer, scan: JsonScan, i: number): string | undefined {
   return scan.valueKind(i) === KIND_STRING ? canonicalTimestamp(readAscii(buf, scan, i)) : undefined
 }
 
-/** Member `i` as canonical UUID, or undefined when it is none. */
+/** The canonical UUID in member `i`, or undefined if it is not valid. */
 export function readUuid(buf: Buffer, scan: JsonScan, i: number): string | undefined {
   return scan.valueKind(i) === KIND_STRING ? canonicalUuid(readAscii(buf, scan, i)) : undefined
 }
 
-/** The string where only ASCII is of interest: other characters come out as other characters that are not ASCII. */
+/** Reads a string that is valid only if it is ASCII: other characters may be garbled, but never become ASCII. */
 function readAscii(buf: Buffer, scan: JsonScan, i: number): string {
   if (scan.valueIsEscaped(i)) return scan.string(buf, i)
   return buf.toString('latin1', scan.valueStart(i) + 1, scan.valueEnd(i) - 1)

@@ -1,9 +1,9 @@
 /**
- * Timestamps: RFC 3339 section 5.6 in, one canonical text out.
+ * Timestamps: converts RFC 3339 (section 5.6) to one canonical text.
  *
- * Narrower than the RFC: seconds 00-59 (a leap second has no place in timestamptz), hours 00-23, years 0001-9999 once
- * in UTC. Wider: the offset may be missing, which means UTC. Digits past the microsecond are cut, not rounded (an
- * event must not move into the next second, day or year), while PostgreSQL's own input rounds.
+ * Stricter than the RFC: seconds are 00-59 (timestamptz has no leap seconds), hours 00-23, and years 0001-9999 in UTC.
+ * More lenient: the offset may be missing, which means UTC. Digits after the microseconds are truncated, not rounded as
+ * by PostgreSQL's input, so that an event never moves into the next second, day or year.
  */
 
 /** Days from 0000-03-01 to 1970-01-01, and from 1970-01-01 to 2000-01-01 (POSTGRES_EPOCH_JDATE). */
@@ -13,13 +13,13 @@ const SECONDS_PER_DAY = 86_400
 const MINUTES_PER_DAY = 1_440
 
 const CANONICAL_LENGTH = 27
-/** By the number of the month; there is no month 0, and February has 28. */
+/** By month number, from 1; February has 28. */
 export const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 const ZEROS = '000000'
 
 /**
- * The canonical form `YYYY-MM-DDTHH:MM:SS.ffffffZ` (UTC, always 27 characters) of an RFC 3339 date-time, or
- * undefined when the text is none that an event may have. A canonical text is returned as it is.
+ * The canonical form `YYYY-MM-DDTHH:MM:SS.ffffffZ` (UTC, always 27 characters) of an RFC 3339 date-time, or undefined if
+ * the text is not a valid event timestamp. A canonical text is returned unchanged.
  */
 export function canonicalTimestamp(text: string): string | undefined {
   if (!wellFormedSeconds(text)) return undefined
@@ -40,31 +40,29 @@ export function canonicalTimestamp(text: string): string | undefined {
   return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction}${ZEROS.slice(fraction.length)}Z`
 }
 
-/**
- * Whether the text is in canonical form, and a real date. The sink takes such a text as it is.
- */
+/** Whether the text is a valid timestamp in canonical form. */
 export function isCanonicalTimestamp(text: string): boolean {
   return text.length === CANONICAL_LENGTH && canonicalTimestamp(text) === text
 }
 
 /**
- * Microseconds since 2000-01-01T00:00:00Z: the binary form of PostgreSQL's timestamptz. The text must be canonical.
+ * Microseconds since 2000-01-01T00:00:00Z, the binary format of PostgreSQL's timestamptz. The text must be canonical.
  */
 export function toPostgresMicros(canonical: string): bigint {
   const seconds = secondsSince2000(canonical)
   const micros = number(canonical, 20, 26)
   const exact = seconds * 1_000_000 + micros
-  // 2^53 microseconds are 285 years: nearly always one conversion is enough.
+  // 2^53 microseconds are 285 years, so a number is nearly always exact.
   return Number.isSafeInteger(exact) ? BigInt(exact) : BigInt(seconds) * 1_000_000n + BigInt(micros)
 }
 
-/** Whether the first 19 characters are a real `YYYY-MM-DDTHH:MM:SS`. */
+/** Whether the first 19 characters are a valid `YYYY-MM-DDTHH:MM:SS`. */
 function wellFormedSeconds(text: string): boolean {
   if (text.length < 19) return false
   const separator = text.charCodeAt(10) | 0x20
   if (text.charCodeAt(4) !== 0x2d || text.charCodeAt(7) !== 0x2d || separator !== 0x74) return false
   if (text.charCodeAt(13) !== 0x3a || text.charCodeAt(16) !== 0x3a) return false
-  // number() is NaN when a character is no digit, and every comparison with NaN is false.
+  // number() is NaN if a character is not a digit, and every comparison with NaN is false.
   const year = number(text, 0, 4)
   const month = number(text, 5, 7)
   const day = number(text, 8, 10)
@@ -73,7 +71,7 @@ function wellFormedSeconds(text: string): boolean {
   return number(text, 11, 13) <= 23 && number(text, 14, 16) <= 59 && number(text, 17, 19) <= 59
 }
 
-/** The offset from UTC that begins at `pos` and ends the text: minutes east, 0 when there is none. */
+/** The offset from UTC, from `pos` to the end of the text, in minutes east; 0 if it is missing, undefined if invalid. */
 function offsetMinutes(text: string, pos: number): number | undefined {
   if (pos === text.length) return 0
   const sign = text.charCodeAt(pos)
@@ -87,7 +85,7 @@ function offsetMinutes(text: string, pos: number): number | undefined {
   return sign === 0x2d ? -east : east
 }
 
-/** The local time moved to UTC. */
+/** Converts local time to UTC; undefined if the year is out of range. */
 function shifted(text: string, offset: number, fraction: string): string | undefined {
   const sinceMidnight = number(text, 11, 13) * 60 + number(text, 14, 16) - offset
   const days = Math.floor(sinceMidnight / MINUTES_PER_DAY)
@@ -98,7 +96,7 @@ function shifted(text: string, offset: number, fraction: string): string | undef
   return `${date}T${hour}:${twoDigits(minutes % 60)}${text.slice(16, 19)}.${fraction}${ZEROS.slice(fraction.length)}Z`
 }
 
-/** The date so many days after that of the text, or undefined when its year has no four digits. */
+/** The date `days` after that of the text, or undefined if its year does not have four digits. */
 function dateAfter(text: string, days: number): string | undefined {
   const date = new Date(Date.parse(text.slice(0, 10)) + days * SECONDS_PER_DAY * 1_000).toISOString()
   return date[4] === '-' ? date.slice(0, 10) : undefined
@@ -108,14 +106,14 @@ function twoDigits(value: number): string {
   return value < 10 ? `0${value}` : `${value}`
 }
 
-/** Of the first 19 characters, read as UTC. */
+/** Seconds from 2000-01-01 to the first 19 characters of the text, read as UTC. */
 function secondsSince2000(text: string): number {
   const days = daysSince2000(number(text, 0, 4), number(text, 5, 7), number(text, 8, 10))
   const hours = number(text, 11, 13)
   return days * SECONDS_PER_DAY + hours * 3_600 + number(text, 14, 16) * 60 + number(text, 17, 19)
 }
 
-/** Proleptic Gregorian calendar, counted in years that begin in March so that the leap day is the last one. */
+/** Proleptic Gregorian calendar; years start in March, so that the leap day is the last day. */
 function daysSince2000(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year
   const monthFromMarch = month <= 2 ? month + 9 : month - 3
@@ -128,7 +126,7 @@ function isLeapYear(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
 }
 
-/** The decimal digits `[start, end)` as a number, NaN when there is anything else. */
+/** The decimal digits `[start, end)` as a number; NaN if any character is not a digit. */
 function number(text: string, start: number, end: number): number {
   let value = 0
   for (let i = start; i < end; i++) {

@@ -1,16 +1,16 @@
 /**
- * Sends one event, again and again until it is accepted (202), and resolves with its event_id. The body with the id is
- * made once and never changes: so the event is stored once, however often it is sent. Node 20 or later, and browsers.
+ * Sends one event, retrying until it is accepted (202), and resolves with its event_id. The body, including the id, is
+ * created once and never changes, so the event is stored once, however often it is sent. Node 20 or later, and browsers.
  */
 export async function sendEvent(apiUrl, event, { timeoutMs = 15_000, maxAttempts = Infinity } = {}) {
   const event_id = event.event_id ?? uuidV7()
   const body = JSON.stringify({ timestamp: new Date().toISOString(), ...event, event_id })
   for (let attempt = 1; ; attempt++) {
-    // A network error says nothing about the event: it may have been accepted, and only the answer lost.
+    // After a network error the event may have been accepted: perhaps only the response was lost.
     const answer = await post(new URL('/event', apiUrl), body, timeoutMs).catch((error) => ({ error }))
     if (answer.status === 202) return event_id
-    const mayPass = answer.error || answer.status >= 500 || answer.status === 408 || answer.status === 429
-    if (!mayPass || attempt >= maxAttempts) {
+    const isTransient = answer.error || answer.status >= 500 || answer.status === 408 || answer.status === 429
+    if (!isTransient || attempt >= maxAttempts) {
       throw new Error(`Event ${event_id}: ${answer.status ?? answer.error} ${answer.text ?? ''}`)
     }
     const backoffMs = Math.min(250 * 2 ** (attempt - 1), 30_000) * (0.5 + Math.random() / 2)
@@ -25,7 +25,7 @@ async function post(url, body, timeoutMs) {
   return { status: response.status, text: await response.text(), retryAfter }
 }
 
-/** 48 bits of time, then 74 that are random (RFC 9562): new ids lie close together in the table's index. */
+/** 48 bits of time, then 74 random bits (RFC 9562): new ids are close together in the index of the table. */
 function uuidV7() {
   const time = Date.now().toString(16).padStart(12, '0')
   const bytes = crypto.getRandomValues(new Uint8Array(10))

@@ -6,28 +6,25 @@ import type { Logger } from '../platform/log.ts'
 import './codecs.ts'
 import './patches.ts'
 
-/** The settings with which both services reach Kafka. */
+/** The Kafka settings of both services. */
 export const kafkaSettings = {
-  KAFKA_BOOTSTRAP_SERVERS: list(
-    '127.0.0.1:19092',
-    'Kafka brokers to start from, `host:port`, comma-separated',
-  ),
-  KAFKA_TOPIC: text('events', 'Topic for the events; created when missing'),
-  KAFKA_TOPIC_PARTITIONS: integer(12, 1, 10_000, 'Partitions of the topic when it is created'),
+  KAFKA_BOOTSTRAP_SERVERS: list('127.0.0.1:19092', 'Kafka bootstrap brokers as `host:port`, comma-separated'),
+  KAFKA_TOPIC: text('events', 'Topic of the events; created if missing'),
+  KAFKA_TOPIC_PARTITIONS: integer(12, 1, 10_000, 'Number of partitions when the topic is created'),
   KAFKA_TOPIC_REPLICATION: integer(
     -1,
     -1,
     100,
-    "Replicas of the topic when it is created; -1 is the broker's default",
+    "Replication factor when the topic is created; -1 is the broker's default",
   ),
   KAFKA_TOPIC_RETENTION_HOURS: integer(
     168,
     1,
     87_600,
-    'Retention of the topic when it is created: the longest outage to survive',
+    'Retention when the topic is created: the longest outage of PostgreSQL without data loss',
   ),
-  KAFKA_SSL: boolean(false, 'TLS to Kafka'),
-  KAFKA_SSL_CA_FILE: optionalText('PEM file of the certificate authority, if it is not a public one'),
+  KAFKA_SSL: boolean(false, 'Connect to Kafka with TLS'),
+  KAFKA_SSL_CA_FILE: optionalText('PEM file of the certificate authority, unless it is a public one'),
   KAFKA_SASL_MECHANISM: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'none', 'SASL mechanism'),
   KAFKA_SASL_USERNAME: optionalText('SASL user'),
   KAFKA_SASL_PASSWORD: secret('SASL password'),
@@ -48,7 +45,7 @@ export interface TopicConfig {
 
 type KafkaValues = { [K in keyof typeof kafkaSettings]: ReturnType<(typeof kafkaSettings)[K]['parse']> }
 
-/** @throws {ConfigError} for what only several settings together can show */
+/** @throws {ConfigError} for invalid values and combinations of settings */
 export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection; topic: TopicConfig } {
   const problems: string[] = []
   if (values.KAFKA_BOOTSTRAP_SERVERS.length === 0) problems.push('KAFKA_BOOTSTRAP_SERVERS must name a broker')
@@ -98,10 +95,8 @@ export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection;
 }
 
 /**
- * A kafkajs instance that logs through ours. One per producer or consumer: kafkajs shares offset state between the
- * consumers of one instance.
- *
- * A call fails within seconds here; who calls decides how long to go on.
+ * Creates a kafkajs instance that writes to our log. Use one for each producer or consumer: kafkajs shares offset state
+ * between the consumers of one instance. Calls fail within seconds, so that the caller decides how long to retry.
  */
 export function createKafka(
   connection: KafkaConnection,
@@ -124,7 +119,7 @@ export function createKafka(
   })
 }
 
-/** kafkajs writes several lines for each attempt to connect; who calls it says what matters, so these are for debugging. */
+/** Logs at debug level: kafkajs writes several lines for each attempt to connect, and our code logs what matters. */
 function logThrough(logger: Logger) {
   return ({
     level,
@@ -140,9 +135,9 @@ function logThrough(logger: Logger) {
 }
 
 /**
- * Creates the topic if it is missing, never compacted (kafkajs and our offsets want every record).
+ * Creates the topic if it is missing. It is never compacted: every record must be kept.
  *
- * @returns true when it was created now
+ * @returns true if the topic was created by this call
  */
 export async function createTopicIfMissing(kafka: Kafka, topic: TopicConfig): Promise<boolean> {
   const admin = kafka.admin()
@@ -168,7 +163,7 @@ export async function createTopicIfMissing(kafka: Kafka, topic: TopicConfig): Pr
   }
 }
 
-/** Asks for this topic alone: a list of all fails as a whole when any topic's partition has no leader. */
+/** Requests the metadata of this topic only: listing all topics fails if a partition of any topic has no leader. */
 async function topicExists(admin: Admin, name: string): Promise<boolean> {
   try {
     await admin.fetchTopicMetadata({ topics: [name] })

@@ -6,7 +6,7 @@ import type { GroupLook } from './group-members.ts'
 import { pastOpenTransactions } from './patches.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
 
-/** Settings by name, as Kafka spells their values. */
+/** Broker or topic settings by name, with values as Kafka returns them. */
 export type Configs = Readonly<Record<string, string>>
 
 export interface PartitionReplicas {
@@ -17,9 +17,9 @@ export interface PartitionReplicas {
 }
 
 /**
- * Asks Kafka through one admin connection; writes nothing and joins no group.
+ * Reads the state of the cluster through one admin connection. Writes nothing and joins no group.
  *
- * All methods but close() throw kafkajs' errors: no broker can be reached, it does not let us, there is no such topic.
+ * All methods except close() throw kafkajs errors: no broker is reachable, access is denied, the topic does not exist.
  */
 export class ClusterInspector {
   readonly #admin: Admin
@@ -40,7 +40,7 @@ export class ClusterInspector {
     return await this.#admin.listTopics()
   }
 
-  /** In their order. */
+  /** The partitions of a topic in ascending order. */
   async partitions(topic: string): Promise<PartitionReplicas[]> {
     const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })
     return (topics[0]?.partitions ?? [])
@@ -48,7 +48,7 @@ export class ClusterInspector {
       .toSorted((a, b) => a.partition - b.partition)
   }
 
-  /** @param name of the topic, or the broker's node id */
+  /** @param name the topic, or the node id of the broker */
   async configs(type: 'BROKER' | 'TOPIC', name: string): Promise<Configs> {
     const { resources } = await this.#admin.describeConfigs({
       includeSynonyms: false,
@@ -62,7 +62,7 @@ export class ClusterInspector {
     return await fetchTopicEnds(this.#admin, topic)
   }
 
-  /** Of each partition, the first offset whose record has this time or a later one; its end when there is none. */
+  /** For each partition, the first offset whose record has this timestamp or a later one, or the end if there is none. */
   async offsetsAt(topic: string, timestampMs: number): Promise<Map<number, bigint>> {
     const offsets = await pastOpenTransactions(
       async () => await this.#admin.fetchTopicOffsetsByTimestamp(topic, timestampMs),
@@ -75,13 +75,13 @@ export class ClusterInspector {
     return toGroupLook(groups[0])
   }
 
-  /** At most `most` of the groups whose names begin so: a cluster may have thousands. By name. */
-  async groups(prefix: string, most: number): Promise<Map<string, GroupLook>> {
+  /** At most `limit` groups whose names begin with `prefix`, by name: a cluster may have thousands. */
+  async groups(prefix: string, limit: number): Promise<Map<string, GroupLook>> {
     const { groups } = await this.#admin.listGroups()
     const names = groups
       .map(({ groupId }) => groupId)
       .filter((name) => name.startsWith(prefix))
-      .slice(0, most)
+      .slice(0, limit)
     if (names.length === 0) return new Map()
     const described = await this.#admin.describeGroups(names)
     return new Map(described.groups.map((group) => [group.groupId, toGroupLook(group)]))

@@ -1,19 +1,21 @@
-/* What other producers may have compressed their batches with; kafkajs knows gzip alone by itself, without a bound. */
+/*
+ * Compression codecs for batches of other producers. kafkajs has only gzip, without a limit for the decompressed size.
+ */
 import { promisify } from 'node:util'
 import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
 
-/** Of one compressed batch: what inflates to more is refused before it takes the memory (I7). */
+/** Limit for a decompressed batch; a larger one is refused before memory is allocated for it (I7). */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024
 
-/** A batch that cannot be read, and so nothing behind it: a person has to see to it. */
+/** The batch, and therefore everything after it in its partition, cannot be read. Needs manual intervention. */
 class UnreadableBatchError extends Error {
   readonly needsPerson = true
   constructor(problem: string) {
     super(
-      `a batch of another producer ${problem}: let it use zstd, gzip or no compression, and see "When something breaks" in ARCHITECTURE.md`,
+      `a batch of another producer ${problem}: use zstd, gzip or no compression there, and see "When something breaks" in ARCHITECTURE.md`,
     )
-    this.name = 'KafkaJSNotImplemented' // errors of this name alone kafkajs hands on at once
+    this.name = 'KafkaJSNotImplemented' // kafkajs only rethrows errors of this name without retrying
   }
 }
 
@@ -26,8 +28,8 @@ async function inflateWith(inflate: Inflate, buffer: Buffer): Promise<Buffer> {
   } catch (error) {
     const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
     const problem = isTooLarge
-      ? `inflates to more than ${MAX_INFLATED_BYTES} bytes`
-      : `cannot be inflated (${(error as Error).message})`
+      ? `decompresses to more than ${MAX_INFLATED_BYTES} bytes`
+      : `cannot be decompressed (${(error as Error).message})`
     throw new UnreadableBatchError(problem)
   }
 }
@@ -44,6 +46,6 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
 })
 for (const name of ['Snappy', 'LZ4'] as const) {
   CompressionCodecs[CompressionTypes[name]] = () => {
-    throw new UnreadableBatchError(`is compressed with ${name}, which Firehose does not read`)
+    throw new UnreadableBatchError(`is compressed with ${name}, which Firehose does not support`)
   }
 }

@@ -1,13 +1,13 @@
-/** What is inside the errors of kafkajs, which wraps them in one another. */
+/** Helpers for the nested errors of kafkajs. */
 
-/** Kafka's name for what happened, if an error, or one that caused it, carries one. */
+/** Kafka's error name (such as `NOT_LEADER_FOR_PARTITION`) of the outermost error in the chain of causes that has one. */
 export function kafkaErrorType(error: unknown): string | undefined {
   return causeChain(error)
     .map((link) => link.type)
     .find((value): value is string => typeof value === 'string')
 }
 
-/** The message of the error that began it all. */
+/** The message of the root cause. */
 export function rootMessage(error: unknown): string {
   return causeChain(error).at(-1)?.message ?? String(error)
 }
@@ -19,7 +19,7 @@ interface Link {
   code?: unknown
 }
 
-/** The error and what caused it, the outermost first; ends after ten, for a chain may be a circle. */
+/** The error and its causes, outermost first. At most ten, because the chain may be circular. */
 export function causeChain(error: unknown): Link[] {
   const chain: Link[] = []
   let link = error

@@ -1,7 +1,7 @@
 import kafkajs, { type GroupDescription } from 'kafkajs'
 import type { GroupLook } from './group-members.ts'
 
-/** What kafkajs' description of a group says, decoded; of a group that Kafka does not know, that it is `Dead`. */
+/** Decodes kafkajs' description of a group. A group that does not exist has the state `Dead`. */
 export function toGroupLook(description: GroupDescription | undefined): GroupLook {
   const { state, members = [] } = (description ?? {}) as Partial<GroupDescription>
   return {
@@ -16,7 +16,7 @@ export function toGroupLook(description: GroupDescription | undefined): GroupLoo
   }
 }
 
-/** What a member subscribes to, as it told its group; nothing where that cannot be read. */
+/** The topics in a member's subscription; empty if it cannot be decoded. */
 export function topicsOf(metadata: Buffer): string[] {
   return decodeOr([], () => kafkajs.AssignerProtocol.MemberMetadata.decode(metadata)?.topics, metadata)
 }
@@ -26,7 +26,7 @@ function assignedOf(assignment: Buffer): Map<string, number[]> {
   return new Map(Object.entries(decodeOr({}, decode, assignment)))
 }
 
-/** Both are empty while the group shares out its partitions. */
+/** Metadata and assignments are empty during a rebalance. */
 function decodeOr<T>(fallback: T, decode: () => T | undefined, from: Buffer): T {
   if (from.length === 0) return fallback
   try {

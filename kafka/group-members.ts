@@ -1,24 +1,24 @@
 import { escapeControls } from '../platform/escape-controls.ts'
 
 /*
- * Who reads what in a consumer group. Kafka lets members with different topics into one group, and a leader may give a
- * member partitions of a topic that it does not read: nobody reads them then, although each is assigned. The sink, the
- * doctor and verify judge that here, alike. Pure.
+ * Determines which partitions of a topic a consumer group reads. Kafka allows members with different topics in one group,
+ * and a leader may assign partitions of a topic to a member that does not subscribe to it: they are assigned, but not
+ * read. Used by the sink, the doctor and verify. Pure.
  */
 
 export interface GroupMember {
   memberId: string
   clientId: string
   host: string
-  /** What it subscribes to. */
+  /** Topics that the member subscribes to. */
   topics: readonly string[]
-  /** The partitions that it was given, by topic, read or not. */
+  /** Assigned partitions by topic, whether or not the member reads them. */
   assigned: ReadonlyMap<string, readonly number[]>
 }
 
-/** A group as Kafka describes it. Only of a `Stable` one it tells topics and partitions. */
+/** A group as described by Kafka. Topics and partitions are known only in the state `Stable`. */
 export interface GroupLook {
-  /** As Kafka names it: `Stable`, `Empty`, `Dead`, `PreparingRebalance`, `CompletingRebalance`. */
+  /** `Stable`, `Empty`, `Dead`, `PreparingRebalance` or `CompletingRebalance`. */
   state: string
   members: readonly GroupMember[]
 }
@@ -31,13 +31,13 @@ export interface OtherReader {
 }
 
 export interface GroupJudgement {
-  /** Partitions of the topic that no member reads: assigned to nobody, or to one that does not subscribe to the topic. */
+  /** Partitions that no member reads: not assigned, or assigned to a member that does not subscribe to the topic. */
   unreadPartitions: number[]
-  /** One for each other topic that members subscribe to, by its name. */
+  /** One member for each other topic that is subscribed to, sorted by topic. */
   others: OtherReader[]
 }
 
-/** Undefined while the group shares out its partitions: nothing is known then. */
+/** Returns undefined during a rebalance, when assignments are unknown. */
 export function judgeGroup(
   { state, members }: GroupLook,
   topic: string,
@@ -59,7 +59,7 @@ export function judgeGroup(
   }
 }
 
-/** `partition 3`, `partitions 0-2, 5 and 7`: all of them, however many. They ascend. */
+/** Formats ascending partition numbers: `partition 3`, `partitions 0-2, 5 and 7`. */
 export function namePartitions(partitions: readonly number[]): string {
   const runs: [first: number, last: number][] = []
   for (const partition of partitions) {
@@ -74,19 +74,19 @@ export function namePartitions(partitions: readonly number[]): string {
   return `${partitions.length === 1 ? 'partition' : 'partitions'} ${text}`
 }
 
-const NAMED_READERS = 3
-const SHOWN_CLIENT_ID = 80
+const MAX_NAMED_READERS = 3
+const MAX_CLIENT_ID_LENGTH = 80
 
-/** `"orders" (firehose-sink at 10.0.0.7)`; of many, the first. */
+/** Formats readers of other topics: `"orders" (firehose-sink at 10.0.0.7)`. Lists the first three and counts the rest. */
 export function nameReaders(others: readonly OtherReader[]): string {
   const named = others
-    .slice(0, NAMED_READERS)
-    .map(({ topic, clientId, host }) => `"${topic}" (${shown(clientId)} at ${host})`)
+    .slice(0, MAX_NAMED_READERS)
+    .map(({ topic, clientId, host }) => `"${topic}" (${printable(clientId)} at ${host})`)
   const rest = others.length - named.length
   return named.join(', ') + (rest > 0 ? ` and ${rest} more` : '')
 }
 
-/** Any client may call itself anything. */
-function shown(clientId: string): string {
-  return escapeControls(clientId.slice(0, SHOWN_CLIENT_ID))
+/** Clients choose their ids freely. */
+function printable(clientId: string): string {
+  return escapeControls(clientId.slice(0, MAX_CLIENT_ID_LENGTH))
 }

@@ -1,7 +1,7 @@
 /*
- * What of kafkajs 2.2.4 only its own classes can be mended for, since it is not maintained any more: two faults, and
- * two things that it knows and does not tell. Import this file wherever records are read; test/faults/ shows on a real
- * broker that all of it is in force.
+ * Patches of kafkajs 2.2.4, which is no longer maintained. They fix two bugs (aborted transactions, headers), and expose
+ * data that kafkajs has but does not report (last stable offsets, offsets beyond open transactions). Import this file
+ * wherever records are read. test/faults/ tests every patch against a real broker.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createRequire } from 'node:module'
@@ -10,15 +10,15 @@ import { createRequire } from 'node:module'
 export interface FetchedMessage {
   offset: string
   key: Buffer | null
-  /** A record that kafkajs keeps from its users, a marker or an aborted one; it counts for where the batch ends. */
+  /** True for markers and aborted records: kafkajs does not deliver them, but counts them for the end of the batch. */
   isControlRecord: boolean
-  /** Undefined of records as Kafka wrote them before it had transactions. */
+  /** Undefined for records in the formats that Kafka used before it had transactions. */
   batchContext?: { producerId: string; inTransaction: boolean; isControlBatch: boolean }
 }
 
 interface FetchedPartition {
   partition: number
-  /** Both are decimal, and -1 where the broker names another one to ask. */
+  /** Both offsets are decimal, and -1 if the broker refers to another replica. */
   highWatermark: string
   lastStableOffset: string
   abortedTransactions?: { producerId: string; firstOffset: string }[] | null
@@ -36,7 +36,7 @@ interface Header {
 
 type HeaderValues = Record<string, Header['value'] | Header['value'][]>
 
-/** What each record without headers has: an object of its own would take as much memory as all else about it. */
+/** Shared by all records without headers: separate objects would double the memory of a record. */
 export const NO_HEADERS: Record<string, never> = Object.freeze(Object.create(null))
 
 const require = createRequire(import.meta.url)
@@ -51,8 +51,8 @@ const { prototype: decoder } = require('kafkajs/src/protocol/decoder') as {
 }
 
 /**
- * kafkajs takes the list of aborted transactions to be in the order of their beginnings. Kafka lists them as they ended:
- * of two that overlap, records of an aborted one passed for committed.
+ * kafkajs assumes that aborted transactions are listed in the order of their first offsets, but Kafka lists them in the
+ * order in which they ended. With overlapping transactions, kafkajs delivers records of an aborted one.
  */
 const { fetch, listOffsets } = broker
 broker.fetch = async function (request) {
@@ -60,19 +60,19 @@ broker.fetch = async function (request) {
   for (const { topicName, partitions } of response.responses) {
     for (const partition of partitions) {
       hideAborted(partition)
-      tell(topicName, partition)
+      notifyListeners(topicName, partition)
     }
   }
   return response
 }
 
-/** What a fetch brought of a partition, and where that ended at the time. */
+/** The result of a fetch for one partition, with the ends of the partition at that time. */
 export interface Fetched {
   topic: string
   partition: number
-  /** Also markers and aborted records, and some from before the offset that was asked for. */
+  /** Includes markers, aborted records, and records before the requested offset. */
   messages: readonly FetchedMessage[]
-  /** The last stable offset: nothing from here on may be read while a transaction that began here is open. */
+  /** The last stable offset: records from here on cannot be read while a transaction is open. */
   lastStable: bigint
   /** The high watermark: the offset after the last record. */
   high: bigint
@@ -81,17 +81,17 @@ export interface Fetched {
 const listeners = new Set<(fetched: Fetched) => void>()
 
 /**
- * Tells of each fetch of this process: kafkajs keeps the last stable offset and the markers to itself, and of a fetch
- * that brings nothing, which is what an open transaction makes of it, it tells nothing at all.
+ * Calls `listener` for each fetch of this process. kafkajs does not expose the last stable offset or markers, and
+ * reports nothing for an empty fetch, such as one that is blocked by an open transaction.
  *
- * @returns ends it
+ * @returns a function that removes the listener
  */
 export function onFetched(listener: (fetched: Fetched) => void): () => void {
   listeners.add(listener)
   return () => void listeners.delete(listener)
 }
 
-function tell(
+function notifyListeners(
   topic: string,
   { partition, lastStableOffset, highWatermark, messages }: FetchedPartition,
 ): void {
@@ -104,7 +104,10 @@ const uncommitted = new AsyncLocalStorage<true>()
 const READ_UNCOMMITTED = 0
 const ABORT = 0
 
-/** kafkajs' admin calls in `work` see past open transactions: without it, the topic ends for them where one began. */
+/**
+ * Runs `work` so that offsets requested by a kafkajs admin include open transactions. Otherwise the last stable offset is
+ * returned as the end of a partition.
+ */
 export async function pastOpenTransactions<T>(work: () => Promise<T>): Promise<T> {
   return await uncommitted.run(true, work)
 }
@@ -115,18 +118,18 @@ broker.listOffsets = async function (request) {
 }
 
 /**
- * What a control record says, by its key: version and type, int16 each; 0 is "abort", 1 "commit"
- * (https://kafka.apache.org/documentation/#controlbatch). The type alone says what it is, whatever the version.
+ * The type of a control record: 0 for abort, 1 for commit. Its key consists of version and type, int16 each; the type has
+ * the same meaning in every version (https://kafka.apache.org/documentation/#controlbatch).
  *
- * @returns undefined for a key too short to hold a type
+ * @returns undefined for a key that is too short
  */
 export function markerType(key: Buffer | null): number | undefined {
   return key !== null && key.length >= 4 ? key.readInt16BE(2) : undefined
 }
 
 /**
- * A producer's records are aborted from the first offset of an aborted transaction up to its abort marker. Makes control
- * records of them, and empties the list, so that kafkajs has nothing left to decide.
+ * Marks aborted records as control records, which kafkajs does not deliver, and empties the list of aborted transactions.
+ * The records of a producer are aborted from the first offset of an aborted transaction up to its abort marker.
  */
 export function hideAborted(partition: Pick<FetchedPartition, 'abortedTransactions' | 'messages'>): void {
   const waiting = (partition.abortedTransactions ?? [])
@@ -148,8 +151,8 @@ export function hideAborted(partition: Pick<FetchedPartition, 'abortedTransactio
 }
 
 /**
- * kafkajs copies all headers of a record for each of them: 10,000 in one record stop the process for a minute, and its
- * group takes it for dead. It reads an array in this form for headers only, and calls nothing of it but reduce().
+ * kafkajs copies all headers of a record for each header: 10,000 headers in one record block the process for a minute,
+ * and it is removed from its group. kafkajs uses readVarIntArray() only for headers, and calls only reduce() on the result.
  */
 const { readVarIntArray } = decoder
 decoder.readVarIntArray = function (read) {
@@ -157,12 +160,12 @@ decoder.readVarIntArray = function (read) {
   return headers.length === 0 ? WITHOUT_HEADERS : { reduce: () => valuesByName(headers) }
 }
 
-/** One for all records without headers, which is nearly every one. */
+/** Shared by all records without headers, which are nearly all records. */
 const WITHOUT_HEADERS = { reduce: (): HeaderValues => NO_HEADERS }
 
-/** A repeated name has an array of its values, as kafkajs has it. */
+/** As in kafkajs, a repeated name has an array of values. */
 function valuesByName(headers: readonly Header[]): HeaderValues {
-  const values: HeaderValues = Object.create(null) // any name may come, "__proto__" too
+  const values: HeaderValues = Object.create(null) // header names may be anything, even "__proto__"
   for (const { key, value } of headers) {
     const earlier = values[key]
     if (earlier === undefined) values[key] = value

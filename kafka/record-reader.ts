@@ -5,7 +5,7 @@ import type { Logger } from '../platform/log.ts'
 
 export interface SingleRecord {
   value: Buffer | null
-  /** Milliseconds since 1970, as Kafka has it. */
+  /** The record's timestamp in Kafka, milliseconds since 1970. */
   timestampMs: number
 }
 
@@ -15,16 +15,16 @@ interface Wanted {
   fail: (error: Error) => void
 }
 
-/** Kafka delivers nothing for so long: then it does not have it. */
+/** If Kafka delivers nothing within this time, the read fails. */
 const READ_LIMIT_MS = 15_000
 const JOIN_LIMIT_MS = 30_000
-/** How long kafkajs sleeps while all partitions are paused, which is how soon it sees what is wanted. */
+/** How long kafkajs sleeps while all partitions are paused: the longest delay before a new read starts. */
 const IDLE_MS = 250
 
 /**
- * Reads single records by their coordinates. kafkajs reads only as a member of a group, so there is one for it, made
- * for the first record and deleted at the end; it commits nothing. After a failure the next record has a consumer and
- * a group of its own: Kafka may hold the old one's membership for a while.
+ * Reads single records by partition and offset. kafkajs can read only as a member of a group, so a group is created for
+ * the first read and deleted by close(). Nothing is committed. After a failure the next read uses a new consumer and a new
+ * group, because Kafka may keep the old membership for a while.
  */
 export class RecordReader {
   readonly #kafka: Kafka
@@ -37,7 +37,7 @@ export class RecordReader {
   #consumer: Consumer | undefined
   #assigned: number[] = []
 
-  /** @param name what reads, in the names of the client and of the group */
+  /** @param name the client id, and the prefix of the group ids */
   constructor(connection: KafkaConnection, topic: string, name: string, logger: Logger) {
     this.#kafka = createKafka(connection, name, logger)
     this.#topic = topic
@@ -45,10 +45,10 @@ export class RecordReader {
   }
 
   /**
-   * The record at one offset of each partition; a partition that has no record there any more is left out. One call at
-   * a time.
+   * Reads the record at one offset of each partition. Partitions with no record at that offset are not in the result.
+   * Calls must not overlap.
    *
-   * @throws when Kafka fails, or does not say within 15 s whether there is a record
+   * @throws Kafka fails, or does not deliver the record or a later one within 15 s
    */
   async read(offsets: ReadonlyMap<number, bigint>): Promise<Map<number, SingleRecord>> {
     const found = new Map<number, SingleRecord>()
@@ -83,7 +83,7 @@ export class RecordReader {
       await admin.connect()
       await admin.deleteGroups(this.#groupIds)
     } catch {
-      // Kafka forgets empty groups by itself.
+      // Kafka removes empty groups itself.
     } finally {
       await admin.disconnect().catch(() => {})
     }
@@ -96,14 +96,14 @@ export class RecordReader {
       groupId,
       allowAutoTopicCreation: false,
       maxWaitTimeInMs: IDLE_MS,
-      retry: { retries: 5, restartOnFailure: async () => false }, // the next read starts another
+      retry: { retries: 5, restartOnFailure: async () => false }, // the next read starts a new consumer
     })
     this.#consumer = consumer
     const { promise: joined, resolve, reject } = Promise.withResolvers<void>()
-    joined.catch(() => {}) // when connecting has failed, nobody waits for it
+    joined.catch(() => {}) // if connecting fails, it is never awaited
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       this.#assigned = payload.memberAssignment[this.#topic] ?? []
-      this.#pause(consumer, this.#assigned) // before anything is fetched: only what is asked for is read
+      this.#pause(consumer, this.#assigned) // before the first fetch, so that only wanted records are read
       this.#fetchWanted(consumer)
       resolve()
     })
@@ -113,11 +113,11 @@ export class RecordReader {
       this.#fail(payload.error)
       void this.#giveUp(consumer)
     })
-    // eachBatch is not called for a fetch without a record: markers and aborted ones.
+    // eachBatch is not called for a fetch that contains only markers or aborted records.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       if (payload.batchSize === 0) this.#take(consumer, payload.partition, [], payload.lastOffset)
     })
-    const timer = setTimeout(() => reject(new Error('joining a group took too long')), JOIN_LIMIT_MS)
+    const timer = setTimeout(() => reject(new Error('joining the group timed out')), JOIN_LIMIT_MS)
     try {
       await consumer.connect()
       await consumer.subscribe({ topic: this.#topic, fromBeginning: true })
@@ -139,7 +139,7 @@ export class RecordReader {
     }
   }
 
-  /** The next read starts anew. */
+  /** Discards the consumer; the next read starts a new one. */
   async #giveUp(consumer: Consumer | undefined): Promise<void> {
     if (consumer === this.#consumer) {
       this.#consumer = undefined
@@ -156,8 +156,8 @@ export class RecordReader {
   }
 
   /**
-   * Answers with what was fetched of a partition, unless that is from before what is wanted. What nobody waits for any
-   * more is not fetched again: it stays unresolved, so kafkajs would go round in it.
+   * Resolves a read with the fetched messages of its partition, unless they are all before the wanted offset. A partition
+   * that is not wanted (any more) is paused, because kafkajs would fetch its unresolved batch again and again.
    */
   #take(consumer: Consumer, partition: number, messages: readonly KafkaMessage[], lastOffset: string): void {
     const wanted = this.#wanted.get(partition)

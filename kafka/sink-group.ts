@@ -3,17 +3,17 @@ import { optionalText, type Setting } from '../platform/env.ts'
 const PREFIX = 'firehose-sink-'
 
 /**
- * The setting that names the sinks' consumer group. Its default follows the topic: sinks of two topics in one group would
- * take each other's partitions.
+ * The setting for the consumer group of the sinks. The default contains the topic name: sinks of two topics in one group
+ * would take partitions from each other.
  */
 export const groupSetting: Setting<string | undefined> = {
   ...optionalText(
-    'Consumer group: all sinks of a topic share it, and sinks of another topic must have another one',
+    'Consumer group, shared by all sinks of a topic; sinks of another topic must use a different one',
   ),
   defaultText: `${PREFIX}<KAFKA_TOPIC>`,
 }
 
-/** The group of the sinks that read `topic`: the one that is named, else the topic's own. */
+/** The group of the sinks that read `topic`: the configured one, or the default. */
 export function sinkGroupId(topic: string, named?: string): string {
   return named ?? PREFIX + topic
 }

@@ -1,23 +1,23 @@
 import type { Admin } from 'kafkajs'
 import { pastOpenTransactions } from './patches.ts'
 
-/** What Kafka holds of a partition. */
+/** The offset range of a partition. */
 export interface Watermarks {
   /** The first retained offset. */
   low: bigint
-  /** The last stable offset: up to here (exclusive) it may be read. Below `high` while a transaction is open. */
+  /** The last stable offset: records before it can be read. Less than `high` while a transaction is open. */
   lastStable: bigint
   /** The high watermark: the offset after the last record. */
   high: bigint
 }
 
 /**
- * Asks for the ends of each partition. kafkajs calls the last stable offset "high".
+ * Fetches the offset range of each partition. The admin of kafkajs calls the last stable offset "high".
  *
- * @throws kafkajs' errors; one of the type UNKNOWN_TOPIC_OR_PARTITION when there is no such topic
+ * @throws kafkajs errors; of type UNKNOWN_TOPIC_OR_PARTITION if the topic does not exist
  */
 export async function fetchTopicEnds(admin: Admin, topic: string): Promise<Map<number, Watermarks>> {
-  // In this order: what is appended in between must not seem to be held back.
+  // The high watermark is fetched first, so that records appended in between do not look like an open transaction.
   const ends = await pastOpenTransactions(async () => await admin.fetchTopicOffsets(topic))
   const high = new Map(ends.map((end) => [end.partition, BigInt(end.high)]))
   const readable = await admin.fetchTopicOffsets(topic)

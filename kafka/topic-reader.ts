@@ -4,25 +4,25 @@ import { toGroupLook } from './group-description.ts'
 import type { GroupLook } from './group-members.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
 
-/** How to reach Kafka: kafkajs' own settings, without its log. */
+/** The connection settings of kafkajs. */
 export type KafkaAccess = Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'>
 
 export interface PartitionEnds extends Watermarks {
   partition: number
 }
 
-/** What to read of a partition: from `low` to before `high`. */
+/** The offsets to read of a partition: `[low, high)`. */
 export type ReadRange = Pick<PartitionEnds, 'partition' | 'low' | 'high'>
 
 export interface TopicRecord {
   partition: number
   offset: bigint
   value: Buffer | null
-  /** Milliseconds since 1970, as Kafka has it. */
+  /** The record's timestamp in Kafka, milliseconds since 1970. */
   timestampMs: number
 }
 
-/** A range of a partition that could not be read in time. */
+/** A range `[from, to)` that could not be read in time. */
 export interface Unread {
   partition: number
   from: bigint
@@ -34,11 +34,11 @@ const SESSION_TIMEOUT_MS = 60_000
 const HEARTBEAT_MS = 3_000
 
 export interface ReadOptions {
-  /** Takes some records of one partition; nothing more is read until it is done. */
+  /** Called with records of one partition. Nothing more is read until the promise resolves. */
   onRecords: (records: TopicRecord[]) => Promise<void>
-  /** Ends the reading when nothing comes for so long: a transaction that stays open holds back what follows it. */
+  /** Reading stops after this time without progress: an open transaction holds back everything after it. */
   stuckMs: number
-  /** Ends the reading. */
+  /** Aborts reading. */
   signal?: AbortSignal
 }
 
@@ -47,8 +47,9 @@ function connect(access: KafkaAccess): Kafka {
 }
 
 /**
- * Asks for the cluster's id and the ends of each partition.
- * @throws the topic does not exist; Kafka cannot be reached
+ * Fetches the cluster id and the offset range of each partition.
+ *
+ * @throws the topic does not exist, or Kafka is unreachable
  */
 export async function describeTopic(
   access: KafkaAccess,
@@ -57,7 +58,7 @@ export async function describeTopic(
   const admin = connect(access).admin()
   await admin.connect()
   try {
-    // Asked first: some clusters create a topic that is named in another request.
+    // Listed first: some clusters create a topic when another request names it.
     if (!(await admin.listTopics()).includes(topic)) throw new Error(`Kafka has no topic "${topic}".`)
     const [{ clusterId }, ends] = await Promise.all([admin.describeCluster(), fetchTopicEnds(admin, topic)])
     const partitions = [...ends].map(([partition, watermarks]) => ({ partition, ...watermarks }))
@@ -67,7 +68,7 @@ export async function describeTopic(
   }
 }
 
-/** @throws Kafka cannot be reached; it refuses to describe the group */
+/** @throws Kafka is unreachable, or refuses to describe the group */
 export async function describeGroup(access: KafkaAccess, groupId: string): Promise<GroupLook> {
   const admin = connect(access).admin()
   await admin.connect()
@@ -79,11 +80,11 @@ export async function describeGroup(access: KafkaAccess, groupId: string): Promi
 }
 
 /**
- * Reads every committed record of the topic from `low` to before `high`, each once, in the order of its partition.
- * A consumer group of its own is made for it, commits nothing and is deleted afterwards.
+ * Reads every committed record in the given ranges once, in order within each partition. Creates a consumer group that
+ * commits nothing, and deletes it afterwards.
  *
  * @returns the ranges that were not read
- * @throws what `onRecords` throws; the signal's reason; Kafka's errors that do not pass
+ * @throws errors of `onRecords`, the reason of the signal, and permanent Kafka errors
  */
 export async function readTopic(
   access: KafkaAccess,
@@ -118,7 +119,7 @@ class Reading {
   readonly #topic: string
   readonly #options: ReadOptions
   readonly #ends: Map<number, bigint>
-  /** The next offset of each partition that is not yet read to its end. */
+  /** The next offset of each partition that has not been read to its end. */
   readonly #positions: Map<number, bigint>
   readonly #finished = Promise.withResolvers<void>()
   #lastProgressMs = performance.now()
@@ -138,7 +139,7 @@ class Reading {
 
   async run(consumer: Consumer): Promise<Unread[]> {
     const { stuckMs, signal } = this.#options
-    // The group commits nothing: after a rejoin it goes on from here.
+    // The group has no committed offsets, so seek after each join.
     consumer.on(consumer.events.GROUP_JOIN, () => {
       for (const [partition, offset] of this.#positions) {
         consumer.seek({ topic: this.#topic, partition, offset: offset.toString() })
@@ -147,7 +148,7 @@ class Reading {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart) this.#finished.reject(payload.error)
     })
-    // Unlike eachBatch, this event also comes for a fetch that held only markers or aborted records.
+    // Unlike eachBatch, this event is also emitted for a fetch that contains only markers or aborted records.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       this.#advance(payload.partition, BigInt(payload.lastOffset) + 1n)
       if (!this.#positions.has(payload.partition)) {
@@ -179,17 +180,17 @@ class Reading {
     const records: TopicRecord[] = []
     for (const { offset, value, timestamp } of messages) {
       const at = BigInt(offset)
-      // A fetch that was under way during a rejoin may bring what was read.
+      // A fetch that was in flight during a rejoin may return records that were already read.
       if (at >= from && at < to)
         records.push({ partition, offset: at, value, timestampMs: Number(timestamp) })
     }
     this.#busy = true
-    // A slow comparison must not cost the membership. A failed heartbeat is repeated by kafkajs after the batch.
+    // Keeps the membership if onRecords is slow. kafkajs repeats a failed heartbeat after the batch.
     const heartbeat = setInterval(() => void payload.heartbeat().catch(() => {}), HEARTBEAT_MS)
     try {
       if (records.length > 0) await this.#options.onRecords(records)
     } catch (error) {
-      // kafkajs would call again with the same records; the caller is to know at once.
+      // If this threw, kafkajs would retry the batch; report the error to the caller instead.
       this.#finished.reject(error)
       return
     } finally {
@@ -210,14 +211,14 @@ class Reading {
   }
 }
 
-/** A group that stays behind does no harm: Kafka forgets empty ones. */
+/** Best effort: Kafka also removes empty groups itself. */
 async function deleteGroup(kafka: Kafka, groupId: string): Promise<void> {
   const admin = kafka.admin()
   try {
     await admin.connect()
     await admin.deleteGroups([groupId])
   } catch {
-    // As said.
+    // See above.
   } finally {
     await admin.disconnect()
   }

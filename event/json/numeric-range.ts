@@ -1,21 +1,21 @@
-/** Range of PostgreSQL's numeric, the type of a number in jsonb (set_var_from_str, make_result in numeric.c). */
+/** The range of PostgreSQL's numeric, the type of numbers in jsonb (set_var_from_str, make_result in numeric.c). */
 
 /** NUMERIC_DSCALE_MAX: digits after the point, counting trailing zeros. */
 const MAX_SCALE = 16_383
-/** NUMERIC_WEIGHT_MAX is 32,767 in base 10,000: the power of ten of the first digit that is not zero. */
+/** The largest power of ten of the first nonzero digit: NUMERIC_WEIGHT_MAX is 32,767 in base 10,000. */
 const MAX_WEIGHT = 4 * 32_767 + 3
-/** PG_INT32_MAX / 2: the parser refuses a larger exponent before it looks at the digits. */
+/** PG_INT32_MAX / 2: the parser rejects a larger exponent before it reads the digits. */
 const MAX_EXPONENT = 1_073_741_823
 
-/** No number this short can be out of range, unless it has an exponent. */
+/** A number of at most this length without an exponent is always in range. */
 export const ALWAYS_IN_RANGE_LENGTH = MAX_SCALE
 
-/** Whether numeric holds the number token `[start, end)`, whose grammar is known to be RFC 8259's. */
+/** Whether numeric can hold the number token `[start, end)`, which must be valid by RFC 8259. */
 export function numericHolds(buf: Buffer, start: number, end: number): boolean {
   let pos = buf[start] === 0x2d ? start + 1 : start
   let integerDigits = 0
   let fractionDigits = 0
-  let firstDigit = -1 // index, among all digits, of the first that is not zero
+  let firstDigit = -1 // index of the first nonzero digit among all digits
   let inFraction = false
   for (; pos < end; pos++) {
     const c = buf[pos]!

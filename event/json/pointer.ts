@@ -1,8 +1,8 @@
-/** RFC 6901 pointers to places in JSON text. For answers about faults only: it reads the text once more. */
+/** RFC 6901 pointers to positions in JSON text. Used only to report faults: it scans the text a second time. */
 import { decodeString } from './scan-result.ts'
 import { skipSpace } from './tokens.ts'
 
-/** One `/name` or `/0` of a pointer. */
+/** One reference token of a pointer with its slash: `/name` or `/0`. */
 export function pointerSegment(name: string | number): string {
   return typeof name === 'number' ? `/${name}` : `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
@@ -11,15 +11,15 @@ interface Level {
   isObject: boolean
   /** Index of the current item of an array. */
   index: number
-  /** The current name of an object with its quotes: `[nameStart, nameEnd)`. */
+  /** The current member name of an object with its quotes: `[nameStart, nameEnd)`. */
   nameStart: number
   nameEnd: number
 }
 
 /**
- * The pointers of `offsets` (ascending bytes) in the text that begins at `start` and was found to be JSON: each names
- * the innermost value, or member by its name, in which the offset lies. Stops early, after at least one, once the
- * pointers together pass `budget` characters: a long name around many faults must not make a huge answer.
+ * Returns a pointer for each of the ascending byte `offsets` in valid JSON text: to the innermost value that contains the
+ * offset, or to the member if the offset is in its name. Stops early, after at least one pointer, once they have more than
+ * `budget` characters in total: a long name around many faults must not lead to a huge response.
  */
 export function pointersAt(
   buf: Buffer,
@@ -65,7 +65,7 @@ function segment(buf: Buffer, level: Level): string {
   return pointerSegment(decodeString(buf, level.nameStart + 1, level.nameEnd - 1, true))
 }
 
-/** The end of the string, number, word or punctuation mark at `pos`. */
+/** The end of the string, number, literal or punctuation character at `pos`. */
 function endOfToken(buf: Buffer, pos: number, end: number): number {
   const c = buf[pos]!
   if (c === 0x22) {
@@ -78,7 +78,7 @@ function endOfToken(buf: Buffer, pos: number, end: number): number {
   return at === pos ? pos + 1 : at
 }
 
-/** A byte of a number or of true, false, null. */
+/** Whether a number, `true`, `false` or `null` can contain the byte. */
 function isWordByte(c: number): boolean {
   return (
     (c >= 0x30 && c <= 0x39) ||

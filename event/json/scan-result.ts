@@ -1,4 +1,4 @@
-/** The result of a scan (scan.ts): whether the text is JSON, whether jsonb can hold it, and where its parts are. */
+/** The result of a scan (scan.ts): whether the text is JSON, whether jsonb can hold it, and the positions of its parts. */
 import { MAX_FAULTS } from '../limits.ts'
 
 export const KIND_OBJECT = 1
@@ -9,12 +9,12 @@ export const KIND_TRUE = 5
 export const KIND_FALSE = 6
 export const KIND_NULL = 7
 
-/** What jsonb refuses although it is JSON. */
+/** Valid JSON that jsonb cannot hold. */
 export type JsonbFaultKind = 'nul_escape' | 'lone_surrogate' | 'number_out_of_range' | 'too_deep'
 
-/** `offset`: of the escape's backslash, of the number's first byte, or of the bracket that goes too deep. */
 export interface JsonbFault {
   kind: JsonbFaultKind
+  /** Offset of the backslash, of the number, or of the bracket that exceeds the depth. */
   offset: number
 }
 
@@ -26,40 +26,39 @@ const FIRST_MEMBERS = 16
 const MEMBERS_KEPT = 1_024
 
 /**
- * Made once and used for many scans: a scan is synchronous, so one per module is enough. All offsets are bytes in the
- * buffer that was scanned.
+ * Reusable: a scan is synchronous, so one instance per module is enough. All offsets are bytes in the scanned buffer.
  */
 export class JsonScan {
-  /** One of KIND_*: the scanned value. */
+  /** Kind of the scanned value, one of KIND_*. */
   kind = 0
-  /** The value without the spaces around it: `[start, end)`. */
+  /** The value without surrounding white space: `[start, end)`. */
   start = 0
   end = 0
-  /** Members of the value when it is an object, in the order of the text; repeated names stay repeated. */
+  /** Number of members if the value is an object. Members are in text order, including repeated names. */
   memberCount = 0
   /**
-   * By ascending offset; past MAX_DEPTH only `too_deep` itself. At most MAX_FAULTS for each member (or for a value that
-   * is no object), so that none of one member can crowd out those of the next.
+   * In ascending order of offset. Below MAX_DEPTH only `too_deep` itself is reported. At most MAX_FAULTS for each member
+   * (or for a value that is not an object), so that the faults of one member do not displace those of the next.
    */
   faults: JsonbFault[] = []
   #faultsOfMember = 0
-  /** Set when the text is not JSON: the first byte that cannot stand there (its end when it is cut short), and why. */
+  /** Set if the text is not JSON: why, and the offset of the first invalid byte (the end of a truncated text). */
   error: 'not_utf8' | 'not_json' | undefined = undefined
   errorOffset = -1
   errorReason = ''
-  /** Written by scanString, for its caller: whether that string had an escape. */
+  /** Set by scanString(): whether the string contains an escape. */
   escaped = false
-  /** Name start, name end, value start, value end, kind and flags: for each member. */
+  /** For each member: name start, name end, value start, value end, kind and flags. */
   #slices = new Int32Array(STRIDE * FIRST_MEMBERS)
 
-  /** The name of member `i` between its quotes, still escaped: `[nameStart(i), nameEnd(i))`. */
+  /** The name of member `i` without its quotes, still escaped: `[nameStart(i), nameEnd(i))`. */
   nameStart(i: number): number {
     return this.#slices[i * STRIDE]!
   }
   nameEnd(i: number): number {
     return this.#slices[i * STRIDE + 1]!
   }
-  /** The value of member `i`, a string with its quotes: `[valueStart(i), valueEnd(i))`. */
+  /** The value of member `i`, including the quotes of a string: `[valueStart(i), valueEnd(i))`. */
   valueStart(i: number): number {
     return this.#slices[i * STRIDE + 2]!
   }
@@ -86,7 +85,7 @@ export class JsonScan {
     return decodeString(buf, this.valueStart(i) + 1, this.valueEnd(i) - 1, this.valueIsEscaped(i))
   }
 
-  /** For the scanner: forgets the last scan. */
+  /** For the scanner: clears the previous result. */
   reset(): void {
     this.memberCount = 0
     this.kind = 0
@@ -97,7 +96,7 @@ export class JsonScan {
     if (this.#slices.length > STRIDE * MEMBERS_KEPT) this.#slices = new Int32Array(STRIDE * FIRST_MEMBERS)
   }
 
-  /** For the scanner: a member begins, its name is known. */
+  /** For the scanner: starts a member with its name. */
   beginMember(nameStart: number, nameEnd: number, escaped: boolean): void {
     const at = this.memberCount * STRIDE
     if (at === this.#slices.length) this.#grow()
@@ -107,7 +106,7 @@ export class JsonScan {
     this.#faultsOfMember = 0
   }
 
-  /** For the scanner: the member's value was read. */
+  /** For the scanner: completes a member with its value. */
   endMember(kind: number, valueStart: number, valueEnd: number, escaped: boolean): void {
     const at = this.memberCount * STRIDE
     this.#slices[at + 2] = valueStart
@@ -116,12 +115,12 @@ export class JsonScan {
     this.memberCount++
   }
 
-  /** For the scanner: jsonb cannot hold what stands at `offset`. */
+  /** For the scanner: jsonb cannot hold the token at `offset`. */
   addFault(kind: JsonbFaultKind, offset: number): void {
     if (this.#faultsOfMember++ < MAX_FAULTS) this.faults.push({ kind, offset })
   }
 
-  /** For the scanner: the text is not JSON. Returns -1, which is "no offset" to the callers. */
+  /** For the scanner: the text is not JSON. Returns -1, which its callers return in place of an offset. */
   fail(offset: number, reason: string, error: 'not_utf8' | 'not_json' = 'not_json'): -1 {
     this.error = error
     this.errorOffset = offset
@@ -136,7 +135,7 @@ export class JsonScan {
   }
 }
 
-/** The text between the quotes of a JSON string; without `escaped` it is taken as it stands. */
+/** Decodes the text between the quotes of a JSON string, which has no escapes unless `escaped` is set. */
 export function decodeString(buf: Buffer, start: number, end: number, escaped: boolean): string {
   const text = buf.toString('utf8', start, end)
   if (!escaped) return text

@@ -1,9 +1,9 @@
 /**
- * One pass over JSON text: is it valid (RFC 8259), can PostgreSQL's jsonb hold it, and where do the members of the
- * top-level object begin and end. No value is built and nothing recurses, so depth costs memory, never the stack.
+ * One pass over JSON text finds out whether it is valid (RFC 8259), whether PostgreSQL's jsonb can hold it, and where the
+ * members of the top-level object begin and end. No values are built. Nesting uses memory instead of the call stack.
  *
- * Three outcomes: `false` (not JSON: `scan.error`, `errorOffset`, `errorReason`), `true` with `scan.faults` (JSON that
- * jsonb cannot hold), `true` without (jsonb takes the text, and each member that holds an object or array too).
+ * There are three results: `false` (not JSON, see `scan.error`, `errorOffset` and `errorReason`), `true` with entries in
+ * `scan.faults` (JSON that jsonb cannot hold), and `true` without (jsonb can hold the text and each of its members).
  */
 import {
   type JsonScan,
@@ -22,7 +22,7 @@ import { invalidUtf8Offset } from './utf8.ts'
 const ENDED = 'the text ends too early'
 const OPEN_CONTAINERS = new Uint8Array(256)
 
-/** Scans `[start, end)` as one whole text: valid UTF-8, one value, nothing else but white space. */
+/** Scans `[start, end)` as a complete text: valid UTF-8 with one value and optional white space around it. */
 export function scanText(buf: Buffer, start: number, end: number, scan: JsonScan): boolean {
   const whole = start === 0 && end === buf.length
   const invalid = invalidUtf8Offset(whole ? buf : buf.subarray(start, end))
@@ -36,8 +36,8 @@ export function scanText(buf: Buffer, start: number, end: number, scan: JsonScan
 }
 
 /**
- * Scans the one value that begins at or after `start`, and stops behind it (`scan.end`). The caller has checked that
- * the bytes are UTF-8, and judges what follows.
+ * Scans the value that begins at or after `start`, and stops after it (`scan.end`). The bytes must be valid UTF-8; the
+ * caller checks what follows the value.
  */
 export function scanValue(buf: Buffer, start: number, end: number, scan: JsonScan): boolean {
   scan.reset()
@@ -50,7 +50,7 @@ export function scanValue(buf: Buffer, start: number, end: number, scan: JsonSca
   let kind = 0
 
   for (;;) {
-    // A value begins at pos.
+    // Expect a value at pos.
     if (pos >= end) return refuse(scan, end, ENDED)
     const c = buf[pos]!
     if (depth === 1) memberValue = pos
@@ -76,7 +76,7 @@ export function scanValue(buf: Buffer, start: number, end: number, scan: JsonSca
     }
     if (pos < 0) return false
 
-    // Behind a value, or behind an opening bracket: what closes here, and does another value follow?
+    // After a value or an opening bracket: close containers until another value follows.
     let escaped = kind === KIND_STRING && scan.escaped
     for (;;) {
       if (!opened) {
@@ -113,7 +113,7 @@ export function scanValue(buf: Buffer, start: number, end: number, scan: JsonSca
   }
 }
 
-/** A member's name, the colon, and the white space behind it. */
+/** Scans a member name and its colon. Returns the offset of the value, or -1 if it is not JSON. */
 function scanName(buf: Buffer, pos: number, end: number, scan: JsonScan, depth: number): number {
   if (pos >= end) return scan.fail(end, ENDED)
   if (buf[pos] !== 0x22) return scan.fail(pos, 'expected a name in double quotes')

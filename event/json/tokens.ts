@@ -1,21 +1,21 @@
 /**
- * The tokens of JSON text, for scan.ts. Each function gets the offset of a token and returns the offset after it,
- * or -1 when it is not JSON (the scan then knows where and why).
+ * The tokens of JSON text, for scan.ts. Each function takes the offset of a token and returns the offset after it, or -1
+ * if it is not JSON; position and reason are then in `scan`.
  */
 import type { JsonScan } from './scan-result.ts'
 import { ALWAYS_IN_RANGE_LENGTH, numericHolds } from './numeric-range.ts'
 
-/** Bytes that end a run of plain characters in a string: quote, backslash, control characters. */
+/** 1 for the bytes that end a run of plain characters in a string: quote, backslash, control characters. */
 const STRING_STOP = new Uint8Array(256)
 STRING_STOP.fill(1, 0, 0x20)
 STRING_STOP[0x22] = 1
 STRING_STOP[0x5c] = 1
 
-/** 1 for `"` `\` `/` `b` `f` `n` `r` `t`: what may follow a backslash alone. */
+/** 1 for the characters of two-character escapes: `"` `\` `/` `b` `f` `n` `r` `t`. */
 const SHORT_ESCAPE = new Uint8Array(256)
 for (const c of Buffer.from('"\\/bfnrt')) SHORT_ESCAPE[c] = 1
 
-/** Offset of the first byte from `pos` on that is no white space (RFC 8259 section 2), or `end`. */
+/** Offset of the first byte at or after `pos` that is not white space (RFC 8259 section 2), or `end`. */
 export function skipSpace(buf: Buffer, pos: number, end: number): number {
   while (pos < end) {
     const c = buf[pos]!
@@ -25,7 +25,7 @@ export function skipSpace(buf: Buffer, pos: number, end: number): number {
   return pos
 }
 
-/** `pos` is that of the opening quote. Sets `scan.escaped`. jsonb's faults are reported when `report` is true. */
+/** Scans the string whose opening quote is at `pos`, and sets `scan.escaped`. Adds jsonb faults if `report` is true. */
 export function scanString(buf: Buffer, pos: number, end: number, scan: JsonScan, report: boolean): number {
   pos++
   while (pos < end && STRING_STOP[buf[pos]!] === 0) pos++
@@ -33,7 +33,7 @@ export function scanString(buf: Buffer, pos: number, end: number, scan: JsonScan
   return pos < end && buf[pos] === 0x22 ? pos + 1 : scanStringFrom(buf, pos, end, scan, report)
 }
 
-/** The rest of a string, from a byte on that is not plain. */
+/** Scans the rest of a string from the first byte that is not plain. */
 function scanStringFrom(buf: Buffer, pos: number, end: number, scan: JsonScan, report: boolean): number {
   for (;;) {
     while (pos < end && STRING_STOP[buf[pos]!] === 0) pos++
@@ -46,7 +46,7 @@ function scanStringFrom(buf: Buffer, pos: number, end: number, scan: JsonScan, r
   }
 }
 
-/** `pos` is that of the backslash. An escaped surrogate pair is read whole. */
+/** Scans the escape whose backslash is at `pos`, or both escapes of a surrogate pair. */
 function scanEscape(buf: Buffer, pos: number, end: number, scan: JsonScan, report: boolean): number {
   if (pos + 1 >= end) return scan.fail(end, 'the text ends inside a string')
   const c = buf[pos + 1]!
@@ -56,7 +56,7 @@ function scanEscape(buf: Buffer, pos: number, end: number, scan: JsonScan, repor
   if (unit < 0) return scan.fail(pos, '\\u must be followed by four hexadecimal digits')
   if (unit === 0 && report) scan.addFault('nul_escape', pos)
   if (unit < 0xd800 || unit > 0xdfff) return pos + 6
-  // json_lex_string in jsonapi.c: a high surrogate must be followed at once by a low one, in escapes both.
+  // As json_lex_string in jsonapi.c: an escaped high surrogate must be followed directly by an escaped low one.
   if (unit < 0xdc00) {
     const next = codeUnit(buf, pos + 6, end)
     if (next >= 0xdc00 && next <= 0xdfff) return pos + 12
@@ -65,7 +65,7 @@ function scanEscape(buf: Buffer, pos: number, end: number, scan: JsonScan, repor
   return pos + 6
 }
 
-/** The code unit of the `\uXXXX` at `pos`, or -1 when there is none. */
+/** The code unit of the `\uXXXX` at `pos`, or -1 if there is none. */
 function codeUnit(buf: Buffer, pos: number, end: number): number {
   if (pos + 6 > end || buf[pos] !== 0x5c || buf[pos + 1] !== 0x75) return -1
   let unit = 0
@@ -79,18 +79,18 @@ function codeUnit(buf: Buffer, pos: number, end: number): number {
   return unit
 }
 
-/** What each byte is worth as a decimal digit; NO_DIGIT when it is none. */
+/** The value of each byte as a decimal digit, or NO_DIGIT. */
 export const NO_DIGIT = 100
 export const DIGIT_VALUE = new Uint8Array(256).fill(NO_DIGIT)
 for (let digit = 0; digit < 10; digit++) DIGIT_VALUE[0x30 + digit] = digit
 
-/** Offset of the first byte from `pos` on that is no decimal digit, or `end`. */
+/** Offset of the first byte at or after `pos` that is not a decimal digit, or `end`. */
 export function skipDigits(buf: Buffer, pos: number, end: number): number {
   while (pos < end && DIGIT_VALUE[buf[pos]!] !== NO_DIGIT) pos++
   return pos
 }
 
-/** `pos` is that of a minus sign or a digit. What follows the number is the caller's to judge: `01` ends after `0`. */
+/** Scans the number at `pos`, a minus sign or digit. The caller checks what follows: of `01` this scans the `0`. */
 export function scanNumber(buf: Buffer, pos: number, end: number, scan: JsonScan, report: boolean): number {
   const start = pos
   if (buf[pos] === 0x2d) pos++
@@ -121,7 +121,7 @@ const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
 
-/** `true`, `false` or `null`, whichever begins with the byte at `pos`. */
+/** Scans `true`, `false` or `null`. */
 export function scanWord(buf: Buffer, pos: number, end: number, scan: JsonScan): number {
   const c = buf[pos]
   const word = c === 0x74 ? TRUE : c === 0x66 ? FALSE : c === 0x6e ? NULL : undefined

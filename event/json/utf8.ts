@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Offset of the first sequence that is not UTF-8 (RFC 3629), or -1. Fast when there is none. */
+/** Offset of the first sequence that is not UTF-8 (RFC 3629), or -1. Fast for valid UTF-8. */
 export function invalidUtf8Offset(buf: Buffer): number {
   if (isUtf8(buf)) return -1
   let at = 0
@@ -11,7 +11,7 @@ export function invalidUtf8Offset(buf: Buffer): number {
   }
 }
 
-/** Length of the sequence at `at` by the table of RFC 3629 section 4, or 0 when it is not valid there. */
+/** Length of the sequence at `at` by the table of RFC 3629 section 4, or 0 if it is invalid. */
 function sequenceLength(buf: Buffer, at: number): number {
   const lead = buf[at] ?? 0xff
   if (lead < 0x80) return 1

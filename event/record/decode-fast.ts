@@ -1,9 +1,9 @@
 /**
- * The fast path of decode.ts: a record as our own API writes it (encode.ts) is told by its bytes and cut
- * up where they always stand. Its metadata are not looked into: PostgreSQL reads them anyway, and what it refuses is
- * decoded again by the general decoder, which then says why (readAgain() in decode.ts).
+ * The fast path of decode.ts: recognizes a record written by the API (encode.ts) from its bytes, and finds the fields at
+ * their known positions. It does not parse the metadata. PostgreSQL parses them anyway, and if it refuses them, the
+ * general decoder reads the record again to find out why (readAgain() in decode.ts).
  *
- * Without this file everything works the same, slower.
+ * This is only an optimization: the general decoder reads these records the same way.
  */
 import { isUtf8 } from 'node:buffer'
 import { isSafeInteger, isUuid, UUID_BYTES } from '../canonical-bytes.ts'
@@ -24,10 +24,10 @@ const AFTER_RECEIVED = Buffer.from('","metadata":')
 
 const DATE_LENGTH = 10
 const TIMESTAMP_LENGTH = 27
-/** So many digits make no number that is not exact. */
+/** Any integer with this many digits is exact as a JavaScript number. */
 const EXACT_DIGITS = 15
 
-/** The row of a canonical record; undefined for every other one, which may be as good. Pure. */
+/** The row of a canonical record. Undefined for any other record, which may be valid in another form. Pure. */
 export function decodeCanonical(value: Buffer): EventRow | undefined {
   const end = value.length - 1
   if (!matches(value, 0, HEAD)) return undefined
@@ -51,8 +51,8 @@ export function decodeCanonical(value: Buffer): EventRow | undefined {
 }
 
 /**
- * A row that is cut out of its record when it is written. Until then, and with a large fetch that is long for the
- * garbage collector, it is this one object and not eight.
+ * A row whose fields are read from the record when it is written. Until then, which is long for the garbage collector
+ * after a large fetch, it takes one object instead of eight.
  */
 class CanonicalRow implements EventRow {
   readonly #value: Buffer
@@ -94,7 +94,7 @@ function matches(value: Buffer, start: number, text: Buffer): boolean {
   return true
 }
 
-/** PostgreSQL would take deeper ones than we do. */
+/** Whether the metadata may exceed MAX_DEPTH, which PostgreSQL does not check. May be true for metadata that do not. */
 function mayBeDeep(value: Buffer, start: number, end: number): boolean {
   if (end - start <= 2 * MAX_DEPTH) return false
   let opening = 0
@@ -102,7 +102,7 @@ function mayBeDeep(value: Buffer, start: number, end: number): boolean {
   return opening > MAX_DEPTH
 }
 
-/** The offset behind a canonical integer of at most EXACT_DIGITS; -1 when it is another one. */
+/** The offset after a canonical integer of at most EXACT_DIGITS digits, or -1 if there is none. */
 function integerEnd(value: Buffer, start: number): number {
   const first = value[start] === 0x2d ? start + 1 : start
   const pos = skipDigits(value, first, value.length)
@@ -116,12 +116,12 @@ function integerAt(value: Buffer, start: number, end: number): number {
   return isNegative ? -number : number
 }
 
-/** The date of the record before is mostly that of this one, too: it is read once. */
-class Dates {
+/** Caches the last date, because consecutive records usually have the same one. */
+class DateCache {
   readonly #text = Buffer.alloc(DATE_LENGTH)
   #micros = Number.NaN
 
-  /** Microseconds from 2000 to the beginning of the date at `start`; NaN when it is none. */
+  /** Microseconds from 2000-01-01 to the start of the date at `start`; NaN if it is invalid. */
   micros(value: Buffer, start: number): number {
     if (!matches(value, start, this.#text)) this.#read(value.subarray(start, start + DATE_LENGTH))
     return this.#micros
@@ -134,15 +134,15 @@ class Dates {
   }
 }
 
-const dates = new Dates()
-const receivedDates = new Dates()
+const dates = new DateCache()
+const receivedDates = new DateCache()
 
-function isTime(value: Buffer, start: number, known: Dates): boolean {
+function isTime(value: Buffer, start: number, known: DateCache): boolean {
   return Number.isSafeInteger(microsAt(value, start, known))
 }
 
-/** `YYYY-MM-DDTHH:MM:SS.ffffffZ` as microseconds since 2000; NaN, or not exact, when it is another text or far away. */
-function microsAt(value: Buffer, start: number, known: Dates): number {
+/** `YYYY-MM-DDTHH:MM:SS.ffffffZ` as microseconds since 2000. NaN if invalid; not a safe integer if too far away. */
+function microsAt(value: Buffer, start: number, known: DateCache): number {
   const hasShape =
     value[start + 10] === 0x54 &&
     value[start + 13] === 0x3a &&
@@ -157,7 +157,7 @@ function microsAt(value: Buffer, start: number, known: Dates): number {
   return known.micros(value, start) + ofDay * 1_000_000 + digitsAt(value, start + 20, 6)
 }
 
-/** NaN when one of them is none. */
+/** Decimal digits as a number; NaN if any of them is not a digit. */
 function digitsAt(value: Buffer, start: number, count: number): number {
   let number = 0
   for (let i = start; i < start + count; i++) {

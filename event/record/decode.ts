@@ -18,7 +18,7 @@ import { toPostgresMicros } from '../timestamp.ts'
 import { decodeCanonical } from './decode-fast.ts'
 import type { DeadLetter, Decoded, DecodedRow, EventRow, KafkaRecord, TopicIdentity } from './decoded.ts'
 
-/** RFC 9562 section 5.5 wants a namespace: a fixed random UUID that stands for "a Firehose record by its coordinates". */
+/** The namespace (RFC 9562 section 5.5) of event ids derived from record coordinates: a fixed random UUID. */
 export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 /** 2000-01-01T00:00:00Z, the epoch of PostgreSQL's timestamptz, in milliseconds since 1970. */
 const POSTGRES_EPOCH_MS = 946_684_800_000n
@@ -26,10 +26,10 @@ const END_OF_YEAR_9999_MS = 253_402_300_800_000
 
 const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
 
-/** Made once: a scan is synchronous. */
+/** Shared, because scans are synchronous. */
 const scan = new JsonScan()
 
-/** Reads records: those that are rows, and those that cannot be. */
+/** Decodes records into rows and dead letters. */
 export function decodeRecords(
   records: readonly KafkaRecord[],
   identity: TopicIdentity,
@@ -49,9 +49,10 @@ export function decodeRecords(
 }
 
 /**
- * Reads in full, once, what decodeCanonical() has only cut up, when PostgreSQL has refused a row of it.
+ * Decodes records again with the general decoder if they were read by decodeCanonical(). Used after PostgreSQL has
+ * refused a row, and only once for each record.
  *
- * @returns the rows, and those that are none; undefined when all of them are
+ * @returns the remaining rows and the dead letters; undefined if all rows are valid
  */
 export function readAgain(
   decoded: readonly DecodedRow[],
@@ -65,23 +66,23 @@ export function readAgain(
       dead.push(again.dead)
       continue
     }
-    each.isUnread = undefined // wherever else it is listed, too
+    each.isUnread = undefined // in place, because other lists share the object
     rows.push(each)
   }
   return dead.length > 0 ? { rows, dead } : undefined
 }
 
 /**
- * Reads a record of any producer: one JSON object with the fields of an event in any order; unknown fields are
- * ignored, a missing event_id becomes the UUIDv5 of the record's coordinates, a missing received_at the record's own
- * timestamp. Pure; never throws.
+ * Decodes a record of any producer: a JSON object with the fields of an event in any order. Unknown fields are ignored.
+ * A missing event_id becomes the UUIDv5 of the record's coordinates, a missing received_at the record's own timestamp.
+ * Pure; never throws.
  */
 export function decodeRecord(record: KafkaRecord, identity: TopicIdentity): Decoded {
   const { value } = record
   if (value === null) return undecodable(record, 'The record has no value')
   if (!scanText(value, 0, value.length, scan)) {
-    const what = scan.error === 'not_utf8' ? 'not UTF-8' : 'not JSON'
-    return undecodable(record, `The value is ${what} at byte ${scan.errorOffset}: ${scan.errorReason}`)
+    const problem = scan.error === 'not_utf8' ? 'not UTF-8' : 'not JSON'
+    return undecodable(record, `The value is ${problem} at byte ${scan.errorOffset}: ${scan.errorReason}`)
   }
   if (scan.kind !== KIND_OBJECT) return undecodable(record, 'The value is not a JSON object')
   return decodeMembers(record, value, identity)
@@ -92,7 +93,8 @@ function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdenti
   for (let member = 0; member < scan.memberCount; member++) {
     const field = fieldOf(value, scan, member)
     if (field === FIELD_UNKNOWN) continue
-    if (memberOf[field] !== undefined) return undecodable(record, `${FIELD_NAMES[field]} is there twice`)
+    if (memberOf[field] !== undefined)
+      return undecodable(record, `${FIELD_NAMES[field]} appears more than once`)
     memberOf[field] = member
   }
 
@@ -114,7 +116,7 @@ function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdenti
   if (receivedAt === undefined) {
     const fault =
       receivedMember === undefined
-        ? "the record's own time is out of range"
+        ? "the record's own timestamp is out of range"
         : 'received_at is not an RFC 3339 date-time'
     return undecodable(record, fault, eventId)
   }
@@ -145,14 +147,14 @@ function readMicros(canonical: string | undefined): bigint | undefined {
   return canonical === undefined ? undefined : toPostgresMicros(canonical)
 }
 
-/** The record's own time; undefined when it is none (a producer that took nanoseconds for milliseconds). */
+/** The record's own timestamp, or undefined if it is out of range, for example nanoseconds instead of milliseconds. */
 function recordTime(record: KafkaRecord): bigint | undefined {
-  const timestampMs = Math.max(0, record.timestampMs) // -1 is "none" (KIP-32)
+  const timestampMs = Math.max(0, record.timestampMs) // -1 means no timestamp (KIP-32)
   if (!(timestampMs < END_OF_YEAR_9999_MS)) return undefined
   return (BigInt(timestampMs) - POSTGRES_EPOCH_MS) * 1_000n
 }
 
-/** The same record read again gets the same id. */
+/** An id derived from the record's coordinates: the same each time the record is read. */
 function coordinateId(record: KafkaRecord, identity: TopicIdentity): string {
   const name = `${identity.clusterId}/${identity.topic}/${record.partition}/${record.offset}`
   return uuidV5(name, RECORD_NAMESPACE)

@@ -1,8 +1,8 @@
 /**
- * The fast path from a scanned event to its record: where the fields stand in the body as they go into the record, they
- * are known by their bytes and copied, and no string is made of any of them.
+ * The fast path from a scanned event to its record: fields that already have their canonical form in the body are
+ * recognized from their bytes and copied without creating strings.
  *
- * Without this file everything works the same, slower.
+ * This is only an optimization: validate.ts and encode.ts produce the same records.
  */
 import { isSafeInteger, isUtcTimestamp, isUuid, SECONDS_BYTES, UUID_BYTES } from '../canonical-bytes.ts'
 import { type JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
@@ -12,22 +12,22 @@ import type { CanonicalEvent } from '../types.ts'
 const BEFORE_ID = Buffer.from('{"event_id":"')
 const BEFORE_USER = Buffer.from('","user_id":')
 const BEFORE_TIME = Buffer.from(',"timestamp":"')
-/** Behind the second. */
+/** Completes a timestamp after its seconds or its fraction. */
 const REST_OF_TIME = Buffer.from('.000000Z')
 
-/** An event as the places of its fields in the body, which must not change while it is used. */
+/** An event as the positions of its fields in the body, which must not change while the event is in use. */
 export class EventSlices implements CanonicalEvent {
   readonly #body: Buffer
   readonly #id: number
   readonly #user: number
   readonly #userEnd: number
-  /** The timestamp, `Z` and quotes not counted. */
+  /** The timestamp without `Z` and quotes. */
   readonly #time: number
   readonly #timeEnd: number
   readonly #metadata: number
   readonly #metadataEnd: number
 
-  /** The four fields are the members of the scanned object with these numbers. */
+  /** The last four parameters are member indexes of the scanned object. */
   constructor(body: Buffer, scan: JsonScan, id: number, user: number, time: number, metadata: number) {
     this.#body = body
     this.#id = scan.valueStart(id) + 1
@@ -53,15 +53,15 @@ export class EventSlices implements CanonicalEvent {
     return this.#body.subarray(this.#metadata, this.#metadataEnd)
   }
 
-  /** What user_id and metadata take in the record. */
+  /** Length of user_id and metadata in the record. */
   get variableBytes(): number {
     return this.#userEnd - this.#user + this.#metadataEnd - this.#metadata
   }
 
   /**
-   * Writes the record that begins at `start`, and returns the offset behind it.
+   * Writes the record at `start` and returns the offset after it.
    *
-   * @param beforeMetadata what stands between timestamp and metadata
+   * @param beforeMetadata the bytes between timestamp and metadata
    */
   writeRecord(record: Buffer, start: number, beforeMetadata: Buffer): number {
     const body = this.#body
@@ -83,7 +83,7 @@ export class EventSlices implements CanonicalEvent {
   }
 }
 
-/** The event in `scan`, or undefined when any of its fields is in another form than the usual one, or wrong. */
+/** The event in `scan`, or undefined if any of its fields is invalid or not in the expected form. */
 export function sliceEvent(body: Buffer, scan: JsonScan): EventSlices | undefined {
   if (scan.memberCount !== 4 || scan.faults.length > 0) return undefined
   let id = -1
@@ -97,18 +97,18 @@ export function sliceEvent(body: Buffer, scan: JsonScan): EventSlices | undefine
     else if (field === FIELD_TIMESTAMP) time = i
     else if (field === FIELD_METADATA) metadata = i
   }
-  // Four members that are four fields: none is missing, repeated or unknown.
+  // Four members for four fields: none is missing, repeated or unknown.
   if (id < 0 || user < 0 || time < 0 || metadata < 0) return undefined
-  // What is told by its bytes can be of one kind only.
-  const isUsual =
+  // The byte checks imply the kind of the value; only metadata needs a check.
+  const isCanonical =
     isUuid(body, scan.valueStart(id) + 1, scan.valueEnd(id) - 1) &&
     isSafeInteger(body, scan.valueStart(user), scan.valueEnd(user)) &&
     isUtcTimestamp(body, scan.valueStart(time) + 1, scan.valueEnd(time) - 1) &&
     scan.valueKind(metadata) === KIND_OBJECT
-  return isUsual ? new EventSlices(body, scan, id, user, time, metadata) : undefined
+  return isCanonical ? new EventSlices(body, scan, id, user, time, metadata) : undefined
 }
 
-/** For a few bytes this is faster than Buffer's own. Returns the offset behind the copy. */
+/** Copies a few bytes faster than Buffer.copy(). Returns the offset after the copy. */
 function copy(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
   for (let i = start; i < end; i++) to[at++] = from[i]!
   return at

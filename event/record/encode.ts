@@ -1,22 +1,23 @@
-/** The canonical bytes of a record's value: what the API sends to Kafka and the sink recognises without a parse. */
+/** The canonical form of a record value: written by the API, and recognized by the sink without parsing. */
 import { UUID_BYTES } from '../canonical-bytes.ts'
 import type { CanonicalEvent } from '../types.ts'
 import { EventSlices } from './encode-fast.ts'
 import type { Records } from './records.ts'
 
-/** What stands around the fields whose length differs: user_id and metadata. */
+/** Length of a record without user_id and metadata, the fields of variable length. */
 const FIXED_BYTES =
   '{"event_id":"00000000-0000-7000-8000-000000000000","user_id":,"timestamp":"2026-01-01T00:00:00.000000Z","received_at":"2026-01-01T00:00:00.000000Z","metadata":}'
     .length
-/** The id with its quotes: `[ID_START, ID_END)`. */
+/** Position of the id with its quotes: `[ID_START, ID_END)`. */
 const ID_START = '{"event_id":'.length
 const ID_END = ID_START + UUID_BYTES + 2
 
 /**
- * A record for each event, in their order:
- * `{"event_id":…,"user_id":…,"timestamp":…,"received_at":…,"metadata":…}`, without spaces between the members; the
- * metadata is copied byte for byte. `receivedAtText` is that of receivedAt(). The result shares no memory with the
- * request's body.
+ * Encodes events, in their order, as
+ * `{"event_id":…,"user_id":…,"timestamp":…,"received_at":…,"metadata":…}` without white space between the members. The
+ * metadata are copied byte for byte. The result shares no memory with the request body.
+ *
+ * @param receivedAtText the result of receivedAt()
  */
 export function encodeRecords(events: readonly CanonicalEvent[], receivedAtText: string): Records {
   let size = events.length * FIXED_BYTES
@@ -34,12 +35,12 @@ export function encodeRecords(events: readonly CanonicalEvent[], receivedAtText:
   return { bytes, ends }
 }
 
-/** The record of one event. */
+/** Encodes one event; see encodeRecords(). */
 export function encodeRecord(event: CanonicalEvent, receivedAtText: string): Buffer {
   return encodeRecords([event], receivedAtText).bytes
 }
 
-/** The ids in records of ours, as JSON between the brackets of an array. */
+/** The ids in records made by encodeRecords(), as JSON array elements without the brackets. */
 export function eventIdsJson({ bytes, ends }: Records): string {
   const idBytes = ID_END - ID_START
   const json = Buffer.allocUnsafe(ends.length * (idBytes + 1))
@@ -58,7 +59,7 @@ function variableBytes(event: CanonicalEvent): number {
   return event.userId.length + event.metadata.length
 }
 
-/** Returns the offset behind the record, which begins at `start`. */
+/** Writes the record at `start` and returns the offset after it. */
 function writeRecord(event: CanonicalEvent, bytes: Buffer, start: number, beforeMetadata: Buffer): number {
   const { eventId, userId, timestamp, metadata } = event
   const head = `{"event_id":"${eventId}","user_id":${userId},"timestamp":"${timestamp}`
@@ -72,7 +73,7 @@ function writeRecord(event: CanonicalEvent, bytes: Buffer, start: number, before
 let lastMillisecond = -1
 let lastText = ''
 
-/** `epochMilliseconds` in canonical form. Most events of a busy server share their millisecond with the one before. */
+/** The canonical timestamp text of `epochMilliseconds`. Cached: on a busy server, many events share a millisecond. */
 export function receivedAt(epochMilliseconds: number): string {
   if (epochMilliseconds !== lastMillisecond) {
     lastMillisecond = epochMilliseconds

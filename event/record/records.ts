@@ -1,16 +1,16 @@
 /**
- * The records of one request, one behind the other in one allocation: they share one fate. They have no memory in
- * common with the request's body.
+ * The records of one request, concatenated in one buffer. They are accepted or refused together, and share no memory with
+ * the request body.
  */
 export interface Records {
   readonly bytes: Buffer
-  /** Where each record ends and the next one begins; the last is the length of `bytes`. */
+  /** The end offset of each record, which is the start of the next one. */
   readonly ends: readonly number[]
 }
 
 export const NO_RECORDS: Records = { bytes: Buffer.alloc(0), ends: [] }
 
-/** Each record as a view. */
+/** Each record as a view of the buffer. */
 export function eachRecord({ bytes, ends }: Records): Buffer[] {
   return ends.map((end, n) => bytes.subarray(n === 0 ? 0 : ends[n - 1], end))
 }

@@ -3,14 +3,13 @@ import { topicsOf } from '../group-description.ts'
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 
-/** kafkajs' own name: all members of a group must have one in common, those of earlier versions too. */
+/** The name that kafkajs uses: all members of a group, including older versions, must share an assigner. */
 const NAME = 'RoundRobinAssigner'
 const VERSION = 0
 
 /**
- * How the group's leader shares out partitions: round robin, as kafkajs does it, but only among those members that
- * subscribe to the topic. kafkajs' own gives the leader's topics to all members alike: half of the partitions would be
- * with a member that never reads them.
+ * Assigns partitions round robin, as kafkajs does, but only to members that subscribe to the topic. The assigner of
+ * kafkajs distributes the leader's topics to all members, also to those that do not read them.
  */
 export const subscribersOnly: PartitionAssigner = ({ cluster }) => ({
   name: NAME,
@@ -26,7 +25,7 @@ export const subscribersOnly: PartitionAssigner = ({ cluster }) => ({
       const subscribers = subscriptions
         .filter((subscription) => subscription.topics.includes(topic))
         .map(({ memberId }) => memberId)
-      for (const [memberId, share] of shareOut(subscribers, partitions))
+      for (const [memberId, share] of distribute(subscribers, partitions))
         assignments.set(memberId, { ...assignments.get(memberId), [topic]: share })
     }
     return [...assignments].map(([memberId, assignment]) => ({
@@ -45,15 +44,18 @@ export const subscribersOnly: PartitionAssigner = ({ cluster }) => ({
 })
 
 /**
- * Round robin in the order of the members' names: each partition to one member, shares that differ by one at most, and
- * the same for every leader. Who gets nothing is left out. Pure.
+ * Distributes partitions round robin over the sorted member ids. Each partition goes to one member, shares differ by at
+ * most one, and every leader gets the same result. Members without partitions are not in the result. Pure.
  */
-export function shareOut(memberIds: readonly string[], partitions: readonly number[]): Map<string, number[]> {
+export function distribute(
+  memberIds: readonly string[],
+  partitions: readonly number[],
+): Map<string, number[]> {
   const shares = new Map<string, number[]>()
   const sorted = memberIds.toSorted()
   for (const [index, partition] of partitions.toSorted((a, b) => a - b).entries()) {
     const memberId = sorted[index % sorted.length]
-    if (memberId === undefined) break // nobody subscribes to it
+    if (memberId === undefined) break // no members
     const share = shares.get(memberId)
     if (share === undefined) shares.set(memberId, [partition])
     else share.push(partition)

@@ -3,66 +3,66 @@ import { causeChain, kafkaErrorType } from '../errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
 
-const LOOK_AFTER_MS = 10_000
-const LOOK_AGAIN_MS = 1_000
-/** How long a sink that wants to join waits for a rebalance of others to end. */
+const POLL_MS = 10_000
+/** Interval while the state of the group is unknown. */
+const RETRY_MS = 1_000
+/** How long a sink waits for a rebalance to end before it joins. */
 const SETTLE_LIMIT_MS = 5_000
 const SETTLE_STEP_MS = 250
 const FORBIDDEN = 'GROUP_AUTHORIZATION_FAILED'
 
-/** What /health says of the group; null before it was seen. */
+/** The consumer group as reported by /health; null until the group has been described. */
 export interface GroupStatus {
   id: string
   /** Partitions of the topic that no member of the group reads. */
   unread_partitions: number[] | null
-  /** What other members of the group read. */
+  /** Other topics that members of the group read. */
   other_topics: string[] | null
 }
 
-/** The group as Kafka describes it now, and the topic's partitions as the client knows them. */
+/** Describes the group, and returns the partitions of the topic that the client knows. */
 export type LookAtGroup = () => Promise<{ group: GroupLook; partitions: readonly number[] }>
 
-/** The group belongs to another topic, so this sink is no member of it. */
+/** The group is used for another topic, so this sink must not be a member of it. */
 export class OtherTopicError extends Error {
-  /** For classifyError(): only a person can give one of the two another group. */
+  /** For classifyError(): an operator must change one of the two groups. */
   readonly needsPerson = true
 
   constructor(groupId: string, { others }: Pick<GroupJudgement, 'others'>) {
     super(
-      `consumer group "${groupId}" has a member that reads another topic, ${nameReaders(others)}, and two topics in one ` +
-        'group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
+      `consumer group "${groupId}" has a member that reads another topic, ${nameReaders(others)}; consumers of different ` +
+        'topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
     )
     this.name = 'OtherTopicError'
   }
 }
 
-/** Kafka does not let us into the group: so it is after an upgrade whose default names another group than the ACLs do. */
+/** Access to the group is denied, for example after an upgrade that changed the default group but not the ACLs. */
 class ForbiddenGroupError extends Error {
-  /** As above. */
   readonly needsPerson = true
 
   constructor(groupId: string, cause: unknown) {
     super(
-      `Kafka does not let this user into consumer group "${groupId}" (${FORBIDDEN}): grant Read on it, or set ` +
-        'KAFKA_GROUP_ID to a group that it may read',
+      `Kafka denies this user access to consumer group "${groupId}" (${FORBIDDEN}): grant Read on the group, or set ` +
+        'KAFKA_GROUP_ID to a group that the user may read',
       { cause },
     )
     this.name = 'ForbiddenGroupError'
   }
 }
 
-/** The error in words that name the group and what to do, if it is about the group; else as it is. */
+/** Returns an error that names the group and the remedy if `error` concerns the group; otherwise `error` itself. */
 export function explainFailure(error: Error, groupId: string): Error {
   if (kafkaErrorType(error) === FORBIDDEN) return new ForbiddenGroupError(groupId, error)
-  // kafkajs keeps to itself why: Kafka may be starting, or not tell it to this user.
+  // kafkajs does not report the reason: Kafka may be starting, or the user may lack the permission.
   if (!causeChain(error).some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound')) return error
-  const ofGroup = `Kafka names no coordinator of consumer group "${groupId}"`
-  return new Error(`${ofGroup}: if that lasts, grant Read on the group to this user`, { cause: error })
+  const problem = `Kafka names no coordinator of consumer group "${groupId}"`
+  return new Error(`${problem}: if this persists, grant this user Read on the group`, { cause: error })
 }
 
 /**
- * Looks at the consumer group before the sink joins it and while it is a member. Owns what was last seen of it. While the
- * group shares out its partitions Kafka tells nothing, and what was seen before stays.
+ * Checks the consumer group before the sink joins it, and while the sink is a member. Keeps the last known state: during
+ * a rebalance Kafka reports neither topics nor partitions.
  */
 export class GroupWatch {
   readonly #groupId: string
@@ -72,7 +72,7 @@ export class GroupWatch {
   #wasSeen = false
   #wasRefused = false
   #timer: NodeJS.Timeout | undefined
-  /** Changes with each join, so that a look at an earlier one decides nothing. */
+  /** Changes with each join, so that the result of an earlier description is ignored. */
   #membership: object | undefined
 
   constructor(groupId: string, topic: string, logger: Logger) {
@@ -91,10 +91,10 @@ export class GroupWatch {
   }
 
   /**
-   * To be awaited before the sink joins, so that it disturbs no group of another topic.
+   * Await this before joining, so that the sink does not disturb the group of another topic.
    *
    * @throws {OtherTopicError} a member reads another topic
-   * @throws kafkajs' error when Kafka does not answer
+   * @throws a kafkajs error if Kafka does not answer
    */
   async beforeJoin(look: LookAtGroup): Promise<void> {
     const endMs = performance.now() + SETTLE_LIMIT_MS
@@ -106,7 +106,7 @@ export class GroupWatch {
         this.#show(judged)
         throw new OtherTopicError(this.#groupId, judged)
       }
-      // What a join can show is seen after it, too.
+      // If the rebalance takes longer, join: afterJoin() makes the same check.
       if (judged !== undefined || performance.now() > endMs) return
       await sleep(SETTLE_STEP_MS)
     }
@@ -115,15 +115,15 @@ export class GroupWatch {
   /**
    * Watches the group until stop() or the next join.
    *
-   * @param leaderId the member that shares out the partitions
-   * @param onOtherLeader called once, if at all: the leader reads another topic, so the group is that topic's
+   * @param leaderId the member that assigns the partitions
+   * @param onOtherLeader called at most once, if the leader reads another topic: the group belongs to that topic
    */
   afterJoin(look: LookAtGroup, leaderId: string, onOtherLeader: (error: OtherTopicError) => void): void {
     this.stop()
     const membership = {}
     this.#membership = membership
     const lookNow = async (): Promise<void> => {
-      const found = await this.#look(look).catch(() => undefined) // Kafka's outages show by themselves
+      const found = await this.#look(look).catch(() => undefined) // outages of Kafka are reported elsewhere
       if (this.#membership !== membership) return
       const seen = found === 'not allowed' ? undefined : found
       const judged = seen && judgeGroup(seen.group, this.#topic, seen.partitions)
@@ -135,7 +135,7 @@ export class GroupWatch {
         return
       }
       const isKnown = judged !== undefined || found === 'not allowed'
-      this.#timer = setTimeout(() => void lookNow(), isKnown ? LOOK_AFTER_MS : LOOK_AGAIN_MS).unref()
+      this.#timer = setTimeout(() => void lookNow(), isKnown ? POLL_MS : RETRY_MS).unref()
     }
     void lookNow()
   }
@@ -145,7 +145,7 @@ export class GroupWatch {
     clearTimeout(this.#timer)
   }
 
-  /** Whoever may join may describe the group; where a broker refuses that all the same, the sink works without it. */
+  /** The right to join normally includes the right to describe. If a broker refuses it, the sink works without. */
   async #look(look: LookAtGroup): Promise<Awaited<ReturnType<LookAtGroup>> | 'not allowed'> {
     try {
       const found = await look()
@@ -156,7 +156,7 @@ export class GroupWatch {
       if (!this.#wasRefused)
         this.#logger.warn(
           { group: this.#groupId, error: String(error) },
-          'the consumer group cannot be described, so partitions that nobody reads are not noticed: grant Describe on it',
+          'the consumer group cannot be described, so unread partitions are not detected: grant Describe on the group',
         )
       this.#wasRefused = true
       return 'not allowed'
@@ -164,23 +164,22 @@ export class GroupWatch {
   }
 
   #show(judged: GroupJudgement): void {
-    const before = newsOf(this.#seen)
+    const before = summaryOf(this.#seen)
     this.#seen = judged
     this.#wasSeen = true
-    if (newsOf(judged) === before) return
+    if (summaryOf(judged) === before) return
     const { unreadPartitions, others } = judged
     const facts = { group: this.#groupId, unread_partitions: unreadPartitions, others }
     if (others.length > 0)
-      this.#logger.warn(facts, 'the consumer group has members that read another topic: separate the groups')
+      this.#logger.warn(facts, 'the consumer group has members that read another topic: use separate groups')
     else if (unreadPartitions.length > 0)
       this.#logger.warn(facts, 'no member of the consumer group reads these partitions')
-    else
-      this.#logger.info(facts, 'each partition is read by a member of the consumer group, and no other topic')
+    else this.#logger.info(facts, 'the consumer group reads every partition of the topic, and no other topic')
   }
 }
 
-/** Who reads another topic, and from where, may change with each rebalance: that is no news. */
-function newsOf({ unreadPartitions, others }: GroupJudgement): string {
+/** The state without client ids and hosts, which may change with every rebalance and are not worth a log line. */
+function summaryOf({ unreadPartitions, others }: GroupJudgement): string {
   return JSON.stringify([unreadPartitions, others.map(({ topic }) => topic)])
 }
 

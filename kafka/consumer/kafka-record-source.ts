@@ -25,27 +25,27 @@ export interface ConsumerOptions {
   connection: KafkaConnection
   topic: string
   groupId: string
-  /** A dead worker's partitions wait this long. */
+  /** How long the partitions of a failed worker wait for a new owner. */
   sessionTimeoutMs: number
-  /** A fetch waits for this many bytes, at most maxWaitMs: larger batches for less work per event. */
+  /** A fetch waits for this many bytes, up to maxWaitMs: larger batches take less work per event. */
   minBytes: number
   maxWaitMs: number
-  /** I7: of one fetch, so of what the sink holds of one broker. */
+  /** I7: limit of one fetch, and therefore of the data held for one broker. */
   maxBytes: number
 }
 
-/** Kafka's own committed offset is a hint for lag tools: it may be late by this much. */
+/** The offset committed to Kafka is only a hint for monitoring tools, and may lag by this much. */
 const HINT_INTERVAL_MS = 1_000
 const LAST_HINT_LIMIT_MS = 1_000
 const LEAVE_LIMIT_MS = 3_000
-/** Of a consumer that failed, and of one that must not join. */
+/** Backoff after a consumer failed, or must not join the group. */
 const REJOIN: Backoff = { firstMs: 100, lastMs: 5_000 }
-/** All partitions of a fetch are handed over at once, for one transaction; more than these wait for the next one. */
+/** Partitions of a fetch that are delivered together, for one transaction; further ones wait for the next. */
 const CONCURRENT_PARTITIONS = 64
 
 /**
- * The kafkajs consumer behind RecordSource. kafkajs' own restart after a crash is switched off: the one way back from
- * any failure is a new consumer, made here.
+ * Implements RecordSource with a kafkajs consumer. The restart of kafkajs after a crash is disabled: any failure is
+ * handled by creating a new consumer.
  */
 export class KafkaRecordSource implements RecordSource {
   readonly #options: ConsumerOptions
@@ -56,7 +56,7 @@ export class KafkaRecordSource implements RecordSource {
   #hints = new Map<number, bigint>()
   #commitHints: (() => Promise<void>) | undefined
   #stopping = false
-  /** Consumers that failed since a batch was stored. */
+  /** Consumers that failed since the last batch was stored. */
   #failures = 0
   #stopped: () => void = () => {}
 
@@ -66,7 +66,7 @@ export class KafkaRecordSource implements RecordSource {
     this.#group = new GroupWatch(options.groupId, options.topic, logger)
   }
 
-  /** What was last seen of the group. */
+  /** The last known state of the consumer group. */
   get group(): GroupStatus {
     return this.#group.status
   }
@@ -87,11 +87,11 @@ export class KafkaRecordSource implements RecordSource {
         listener.assigned(this.#assigned)
         this.#group.afterJoin(look, payload.leaderId, otherLeader.resolve)
       })
-      // From here on kafkajs throws at a pause or a seek; a crash is told only after it has disconnected.
+      // From now on pause() and seek() of kafkajs throw. CRASH is emitted only after it has disconnected.
       consumer.on(consumer.events.STOP, () => {
         if (this.#consumer === consumer) this.#consumer = undefined
       })
-      // eachBatch is not called for a fetch without a record.
+      // eachBatch is not called for a fetch without records.
       consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
         if (payload.batchSize === 0 && payload.firstOffset !== null) listener.empty(toEmptyRange(payload))
       })
@@ -163,11 +163,11 @@ export class KafkaRecordSource implements RecordSource {
       maxBytes: this.#options.maxBytes,
       maxBytesPerPartition: Math.min(1024 * 1024, this.#options.maxBytes),
       allowAutoTopicCreation: false,
-      metadataMaxAge: 10_000, // added partitions are found this late
+      metadataMaxAge: 10_000, // delay until added partitions are found
       retry: { retries: 3, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
       partitionAssigners: [
         (config) => {
-          cluster = config.cluster // it knows the topic's partitions, as kafkajs itself does
+          cluster = config.cluster // the only access to the partitions known to kafkajs
           return subscribersOnly(config)
         },
       ],
@@ -180,7 +180,7 @@ export class KafkaRecordSource implements RecordSource {
     return { consumer, look }
   }
 
-  /** kafkajs must never see an error of ours: it would crash the consumer. What is thrown here is its own. */
+  /** Only rethrows errors of kafkajs: any other error would crash the consumer. */
   async #eachBatch(payload: EachBatchPayload, listener: SourceListener): Promise<void> {
     if (payload.isStale()) return // fetched before a seek
     let lostMembership: unknown
@@ -201,7 +201,7 @@ export class KafkaRecordSource implements RecordSource {
       void taken.stored.then((isStored) => {
         if (isStored) this.#hint(payload, taken.to)
       })
-      // A rebalance waits for the write: else the next owner would meet it at the fence.
+      // Let a rebalance wait for the write, or the next owner of the partition would conflict with it at the fence.
       await payload.heartbeat().catch((error: unknown) => (lostMembership = error))
       if (lostMembership !== undefined) await taken.stored
     } finally {
@@ -225,7 +225,7 @@ export class KafkaRecordSource implements RecordSource {
       try {
         await payload.commitOffsetsIfNecessary({ topics: [{ topic: this.#options.topic, partitions }] })
       } catch (error) {
-        // Not a database error, and nothing depends on it.
+        // Harmless: nothing depends on the hint.
         this.#logger.debug({ error: String(error) }, 'the offset hint was not committed')
       }
     }
@@ -235,8 +235,8 @@ export class KafkaRecordSource implements RecordSource {
 }
 
 /**
- * After a fetch that Kafka refused because it does not know the topic, kafkajs just goes on where it was, should the
- * topic be there again, without a join. Its events tell: such a fetch has a start and no end.
+ * Detects failed fetches: they have a FETCH_START event, but no FETCH event. If Kafka refuses a fetch because the topic
+ * does not exist, and the topic is then created again, kafkajs continues at its old offset without rejoining the group.
  */
 function watchFetches(consumer: Consumer, listener: SourceListener): void {
   const running = new Set<number>()
@@ -276,7 +276,7 @@ function toEmptyRange(payload: ConsumerEndBatchProcessEvent['payload']): EmptyRa
 /** A repeated header keeps its last value. */
 function flatHeaders(headers: IHeaders): Record<string, Buffer> {
   if (headers === NO_HEADERS) return NO_HEADERS
-  const flat: Record<string, Buffer> = Object.create(null) // any name may come, "__proto__" too
+  const flat: Record<string, Buffer> = Object.create(null) // header names may be anything, even "__proto__"
   for (const [name, value] of Object.entries(headers)) {
     const last = Array.isArray(value) ? value.at(-1) : value
     if (last !== undefined && last !== null) flat[name] = Buffer.from(last)
@@ -284,7 +284,7 @@ function flatHeaders(headers: IHeaders): Record<string, Buffer> {
   return flat
 }
 
-/** Without it the group would wait out our session. Not for ever: Kafka may be gone. */
+/** Leaves the group, which would otherwise wait for the session timeout. Limited in time, as Kafka may be down. */
 async function leave(consumer: Consumer): Promise<void> {
   await Promise.race([consumer.disconnect().catch(() => {}), sleep(LEAVE_LIMIT_MS)])
 }

@@ -5,8 +5,8 @@ import { fetchTopicEnds } from '../topic-ends.ts'
 import type { TopicDescription, TopicInspector } from '../../sink-worker/record-source.ts'
 
 /**
- * Looks at the topic through a connection of its own, opened for each look: a standing one would double what kafkajs
- * costs when idle.
+ * Describes the topic through a connection that is opened for each call: a permanent one would double the CPU time that
+ * kafkajs takes when idle.
  */
 export class KafkaTopicInspector implements TopicInspector {
   readonly #kafka: Kafka
@@ -46,7 +46,7 @@ export class KafkaTopicInspector implements TopicInspector {
     })
   }
 
-  /** Of each partition, the first offset whose record has this time or a later one; its end when there is none. */
+  /** For each partition, the first offset whose record has this timestamp or a later one, or the end if there is none. */
   async offsetsAt(timeMs: number): Promise<Map<number, bigint>> {
     return await this.#withAdmin(async (admin) => {
       const offsets = await admin.fetchTopicOffsetsByTimestamp(this.#topic.name, timeMs)

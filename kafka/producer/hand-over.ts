@@ -1,23 +1,23 @@
 import type { Message } from 'kafkajs'
 import { eachRecord, type Records } from '../../event/record/records.ts'
 
-/** The records of one send, as they are handed to kafkajs. */
+/** The records of one send, in the form passed to kafkajs. */
 interface Handed {
   messages: Message[]
-  /** Whether the request has come so far that they may be in Kafka from now on. */
+  /** True once the records are part of a produce request that may have been sent. */
   mayBeWritten: () => boolean
-  /** Nothing of them may be written any more. */
+  /** After this call the records must not be written. */
   end: () => void
 }
 
-/** A way of getting records into a produce request of kafkajs. */
+/** Passes records to kafkajs for a produce request. */
 export type HandOver = (partition: number, requests: readonly Records[]) => Handed
 
-/** The plain way: kafkajs encodes them. */
+/** The simple implementation: kafkajs encodes the records. */
 export const asMessages: HandOver = (partition, requests) => {
   let isEncoded = false
   const messages: Message[] = requests.flatMap(eachRecord).map((value) => ({ value, partition }))
-  // kafkajs reads this when it encodes the request, which is after it has found the broker and connected to it.
+  // kafkajs reads this property when it encodes the request, after it has found the broker and connected to it.
   Object.defineProperty(messages[0] ?? {}, 'headers', {
     enumerable: true,
     get: () => {

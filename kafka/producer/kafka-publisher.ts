@@ -9,24 +9,24 @@ import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
 import type { Records } from '../../event/record/records.ts'
 
-/** The broker answers within this or with REQUEST_TIMED_OUT; below the client's own limit for a request (6 s). */
+/** After this time the broker answers REQUEST_TIMED_OUT. Less than the client's request timeout of 6 s. */
 const BROKER_TIMEOUT_MS = 5_000
-/** Sends learn of moved leaders from their errors; this is for leaders whose host has gone silent. */
+/** Finds new leaders if the host of the old one no longer responds; otherwise the error of a send reports the move. */
 const METADATA_MAX_AGE_MS = 5_000
-/** After this long without a word from Kafka, a question about readiness asks it. */
+/** After this time without a response from Kafka, ready() starts a check. */
 const STALE_MS = 5_000
 const RETRY: Backoff = { firstMs: 200, lastMs: 2_000 }
 const CLOSE_LIMIT_MS = 2_000
 const LOWER_LIMITS = 'lower BATCH_MAX_BYTES, MAX_BODY_BYTES and MAX_EVENT_BYTES'
-/** kafkajs drops a message for a partition that it does not know, and its answer lacks it. */
+/** kafkajs drops a message for an unknown partition, which is then missing in its result. */
 const NO_PARTITION = -1
 
 /**
- * Sends to Kafka through kafkajs, one topic-partition per send: with several, kafkajs can report success for records
- * that it lost (notes in its issue #1303).
+ * Sends to Kafka through kafkajs, to one topic-partition per send: with several, kafkajs can report success for records
+ * that were lost (see its issue #1303).
  *
- * Whether Kafka can be reached is found out by a short-lived admin connection: at the start, after failed sends, and
- * until it answers again. One that stayed open would cost as much CPU when idle as the producer itself.
+ * A short-lived admin connection checks whether Kafka is reachable: at the start, after failed sends, and repeatedly until
+ * it answers. A permanent connection would take as much CPU time when idle as the producer itself.
  */
 export class KafkaPublisher implements Publisher {
   readonly #kafka: Kafka
@@ -46,7 +46,7 @@ export class KafkaPublisher implements Publisher {
   #retryTimer: NodeJS.Timeout | undefined
   #closed = false
   #knownMetadata: PartitionMetadata[] | undefined
-  /** When a failure of each code was logged. */
+  /** Time of the last log line for each error code. */
   readonly #failuresLogged = new Map<string, number>()
 
   constructor(kafka: Kafka, topic: TopicConfig, logger: Logger, handOver: HandOver = asMessages) {
@@ -59,7 +59,7 @@ export class KafkaPublisher implements Publisher {
       allowAutoTopicCreation: false,
       idempotent: false,
       metadataMaxAge: METADATA_MAX_AGE_MS,
-      // One attempt per send: what a later attempt of kafkajs throws would hide what happened to the first.
+      // One attempt per send: the error of a retry by kafkajs would hide the outcome of the first attempt.
       retry: { retries: 0 },
       createPartitioner: this.#partitioner(),
     })
@@ -74,7 +74,7 @@ export class KafkaPublisher implements Publisher {
     return this.#reachable ? this.#health.available() : []
   }
 
-  /** Whether sends can be expected to work now; asks Kafka in the background when it has been silent. */
+  /** Whether sends are expected to succeed. Starts a check in the background if Kafka has not responded for a while. */
   ready(): { ok: true } | { ok: false; reason: string } {
     if (!this.#reachable) return { ok: false, reason: this.#reason }
     if (performance.now() - this.#lastContact > STALE_MS) void this.#checkKafka()
@@ -108,12 +108,12 @@ export class KafkaPublisher implements Publisher {
     this.#reason = 'shutting down'
     clearTimeout(this.#retryTimer)
     this.#health.close()
-    // A broker that hangs would keep kafkajs waiting for its answers.
+    // kafkajs waits for pending responses, which may never come from a broker that hangs.
     const limit = new Promise((resolve) => setTimeout(resolve, CLOSE_LIMIT_MS).unref())
     await Promise.race([this.#producer.disconnect(), limit])
   }
 
-  /** Hands on the partition that each message names, and reads the metadata that kafkajs has just now. */
+  /** Returns the partition set in each message, and learns the partition metadata that kafkajs currently has. */
   #partitioner(): ICustomPartitioner {
     return () =>
       ({ message, partitionMetadata }) => {
@@ -125,19 +125,19 @@ export class KafkaPublisher implements Publisher {
       }
   }
 
-  /** One question at a time, whoever asks. Goes on asking until Kafka answers. */
+  /** Checks whether Kafka is reachable, with one check at a time. After a failure the check is repeated until it succeeds. */
   #checkKafka(): Promise<boolean> {
-    this.#check ??= this.#askKafka().finally(() => {
+    this.#check ??= this.#runCheck().finally(() => {
       this.#check = undefined
     })
     return this.#check
   }
 
-  async #askKafka(): Promise<boolean> {
+  async #runCheck(): Promise<boolean> {
     if (this.#closed) return false
-    const askedAt = performance.now()
+    const startedAt = performance.now()
     try {
-      const partitions = await this.#reach()
+      const partitions = await this.#fetchPartitions()
       const leaders = partitions.filter((partition) => partition.leader >= 0)
       if (leaders.length === 0) throw new Error(`no partition of topic ${this.#topic.name} has a leader`)
       if (this.#closed) return false
@@ -145,14 +145,14 @@ export class KafkaPublisher implements Publisher {
       this.#nowReachable(partitions)
       return true
     } catch (error) {
-      // The question may have gone to a broker that is down while others take records.
-      if (this.#reachable && this.#lastContact > askedAt) return true
+      // The check may have used a broker that is down while others accept records.
+      if (this.#reachable && this.#lastContact > startedAt) return true
       this.#nowUnreachable(error)
       return false
     }
   }
 
-  async #reach(): Promise<PartitionMetadata[]> {
+  async #fetchPartitions(): Promise<PartitionMetadata[]> {
     if (!this.#topicSeen && (await createTopicIfMissing(this.#kafka, this.#topic))) {
       this.#logger.info({ topic: this.#topic.name, partitions: this.#topic.partitions }, 'topic created')
     }
@@ -165,18 +165,20 @@ export class KafkaPublisher implements Publisher {
       this.#producerConnected = true
       return topics[0]?.partitions ?? []
     } finally {
-      // Not awaited: with a broker that hangs it may take as long as the requests before it.
+      // Not awaited: if the broker hangs, it may take as long as the pending requests.
       admin.disconnect().catch(() => {})
     }
   }
 
-  /** One a second of each code: in an outage there is one for every partition, and again for every retry. */
+  /** Logs one failure per second and code: in an outage every partition and every retry fails. */
   #logFailure(partition: number, { code, message, retryable, tooLarge }: PublishError): void {
     const now = performance.now()
     if (now - (this.#failuresLogged.get(code) ?? Number.NEGATIVE_INFINITY) < 1_000) return
     this.#failuresLogged.set(code, now)
-    const mend = tooLarge ? `: raise max.message.bytes of topic ${this.#topic.name}, or ${LOWER_LIMITS}` : ''
-    this.#logger.warn({ partition, code, retryable }, `send to Kafka failed: ${message}${mend}`)
+    const remedy = tooLarge
+      ? `: raise max.message.bytes of topic ${this.#topic.name}, or ${LOWER_LIMITS}`
+      : ''
+    this.#logger.warn({ partition, code, retryable }, `send to Kafka failed: ${message}${remedy}`)
   }
 
   #nowReachable(partitions: PartitionMetadata[]): void {
@@ -193,8 +195,8 @@ export class KafkaPublisher implements Publisher {
     if (this.#closed) return
     const deleted = this.#topicSeen && kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION'
     const reason = deleted
-      ? `topic ${this.#topic.name} is gone: it was deleted, and is not made again because its records are lost`
-      : `Kafka is out of reach: ${rootMessage(error)}`
+      ? `topic ${this.#topic.name} was deleted and its records are lost; it is not created again automatically`
+      : `Kafka is unreachable: ${rootMessage(error)}`
     if (this.#reachable || this.#reason !== reason) {
       this.#logger[deleted ? 'error' : 'warn']({ topic: this.#topic.name }, reason)
     }
@@ -207,7 +209,7 @@ export class KafkaPublisher implements Publisher {
   }
 }
 
-/** I1: kafkajs resolves with an empty answer for a partition that it does not know. */
+/** I1: checks the produce response, because kafkajs resolves with an empty one for an unknown partition. */
 function checkAnswer(
   answer: RecordMetadata[],
   topic: string,

@@ -3,8 +3,8 @@ import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 const SUSPENSION: Backoff = { firstMs: 250, lastMs: 5_000 }
 
 /**
- * Which partitions are worth a send: those with a leader, less those whose last send failed, for a while that grows
- * with their failures. So the healthy ones carry on alone.
+ * Tracks which partitions are available: those with a leader, except the ones that are suspended after a failed send. The
+ * suspension grows with consecutive failures, so that healthy partitions take over.
  */
 export class PartitionHealth {
   readonly #onChange: () => void
@@ -23,7 +23,7 @@ export class PartitionHealth {
     return this.#available
   }
 
-  /** Takes over what Kafka says; a partition without a leader has -1. */
+  /** Updates the partitions from Kafka's metadata; the leader is -1 if there is none. */
   learn(partitions: readonly { partitionId: number; leader: number | null }[]): void {
     const withLeader = partitions
       .filter((partition) => partition.leader !== null && partition.leader >= 0)
@@ -34,7 +34,7 @@ export class PartitionHealth {
     if (same) return
     this.#withLeader = withLeader
     this.#update()
-    // Not within the call: it may come from inside a send.
+    // Not synchronously: the caller may be in the middle of a send.
     queueMicrotask(this.#onChange)
   }
 
@@ -51,7 +51,7 @@ export class PartitionHealth {
     if (this.#suspendedUntil.delete(partition)) this.#update()
   }
 
-  /** All get a new start: Kafka as a whole was away. */
+  /** Clears all failures, after an outage of Kafka as a whole. */
   forgive(): void {
     this.#failures.clear()
     this.#suspendedUntil.clear()

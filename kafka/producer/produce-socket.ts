@@ -1,12 +1,13 @@
 /**
- * A shorter way into kafkajs' produce requests. Its encoder takes 7 to 10 us a record and cannot be exchanged. So it is
- * given one small record, a placeholder, and the socket that it is given as well (`socketFactory`) puts our own record batch
- * where it finds the placeholder. All else stays with kafkajs: connections, leaders, SASL, answers, timeouts.
+ * Puts record batches of our own into kafkajs' produce requests, because its encoder takes 7 to 10 us per record and
+ * cannot be replaced. kafkajs gets a single small record, the placeholder. Its socket, which we also provide
+ * (`socketFactory`), replaces the placeholder's batch with our own when the request is written. Everything else is left to
+ * kafkajs: connections, leaders, SASL, responses, timeouts.
  *
  *     handOver(records) -> placeholder -> kafkajs encodes: | length | ... | length | batch of the placeholder |
  *                                  socket.write():  | length'| ... | length'| batch of the records |
  *
- * A placeholder that is not known, or not any more, must never reach Kafka: the connection is ended instead.
+ * A placeholder that is not, or no longer, registered must never reach Kafka: the connection is closed instead.
  */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -18,10 +19,10 @@ import type { Records } from '../../event/record/records.ts'
 const KEEP_ALIVE_MS = 60_000
 /** https://kafka.apache.org/protocol#The_Messages_Produce */
 const PRODUCE = 0
-/** Versions whose request has no tagged fields; kafkajs knows up to 7. */
+/** Request versions without tagged fields; kafkajs supports up to 7. */
 const VERSIONS = { first: 3, last: 7 }
 const PLACEHOLDER_BYTES = 16
-/** In a request, behind its length: api key, version, correlation id. */
+/** Offsets in a request: length, api key, version, correlation id, client id. */
 const API_KEY_AT = 4
 const VERSION_AT = 6
 const CLIENT_ID_AT = 12
@@ -35,20 +36,20 @@ export class ProduceSockets {
   readonly #waiting = new Map<string, Waiting>()
   #placeholders = 0
 
-  /** For the configuration of kafkajs. */
+  /** The `socketFactory` option of kafkajs. */
   readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
-    // kafkajs hands on `true` as well, against its types.
+    // Contrary to its types, kafkajs may pass `true`.
     const options = typeof ssl === 'object' ? ssl : {}
     const socket = ssl
       ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...options }, onConnect)
       : connect({ host, port }, onConnect)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    socket.setNoDelay(true) // a request is written whole: there is nothing to wait for
+    socket.setNoDelay(true) // requests are written whole, so there is nothing to wait for
     this.#replacePlaceholders(socket)
     return socket
   }
 
-  /** For the publisher. */
+  /** The HandOver for KafkaPublisher. */
   readonly handOver: HandOver = (partition, requests) => {
     this.#placeholders += 1
     const placeholder = String(this.#placeholders).padStart(PLACEHOLDER_BYTES, '0')
@@ -61,47 +62,52 @@ export class ProduceSockets {
     }
   }
 
-  /** kafkajs writes a request at a time, as one buffer. */
+  /** Wraps socket.write(). kafkajs writes each request as one buffer. */
   #replacePlaceholders(socket: Socket): void {
     const write = socket.write.bind(socket)
     socket.write = (request: Uint8Array | string): boolean => {
       if (!Buffer.isBuffer(request) || !isProduce(request)) return write(request)
       try {
-        const [head, batch] = this.#exchange(request)
-        // Together: each alone would be a packet of its own.
+        const [head, batch] = this.#replace(request)
+        // Corked, so that the two parts are not sent in separate packets.
         socket.cork()
         write(head)
         const isDrained = write(batch)
         socket.uncork()
         return isDrained
       } catch (error) {
-        // kafkajs writes from timers, too, where nobody would catch it. This fails all sends of the connection.
+        // kafkajs also writes from timers, where an exception would be uncaught. This fails all sends of the connection.
         socket.destroy(error as Error)
         return false
       }
     }
   }
 
-  /** The two parts of the request with the batch. @throws {ProduceRequestError} */
-  #exchange(request: Buffer): [head: Buffer, batch: Buffer] {
+  /**
+   * Returns the request with the placeholder replaced, in two parts.
+   *
+   * @throws {ProduceRequestError} the request does not contain a registered placeholder
+   */
+  #replace(request: Buffer): [head: Buffer, batch: Buffer] {
     const at = recordSetAt(request)
     if (at === undefined) {
       const version = request.readInt16BE(VERSION_AT)
-      throw new ProduceRequestError(`kafkajs wrote a produce request (version ${version}) of another form`)
+      throw new ProduceRequestError(`unexpected form of a produce request (version ${version})`)
     }
-    // Behind a record's value stands one byte, the number of its headers.
+    // The last byte, after the value of the record, is the number of headers.
     const placeholder = request.toString('latin1', request.length - 1 - PLACEHOLDER_BYTES, request.length - 1)
     const waiting = this.#waiting.get(placeholder)
-    if (waiting === undefined) throw new ProduceRequestError('the send of a produce request has ended before')
+    if (waiting === undefined)
+      throw new ProduceRequestError('unknown or expired placeholder in a produce request')
     const batch = encodeRecordBatch(waiting.requests, Date.now())
-    request.writeInt32BE(at + batch.length, 0) // this length does not count itself
+    request.writeInt32BE(at + batch.length, 0) // the length does not include its own four bytes
     request.writeInt32BE(batch.length, at)
     waiting.mayBeWritten = true
     return [request.subarray(0, at + 4), batch]
   }
 }
 
-/** Such a request must not go out. */
+/** A produce request that must not be sent. */
 class ProduceRequestError extends Error {
   readonly code = 'PRODUCE_REQUEST'
 }
@@ -111,14 +117,14 @@ function isProduce(request: Buffer): boolean {
 }
 
 /**
- * Where the length of the record set stands in a produce request of one topic-partition and one record, with which it
- * ends; undefined when it is no such request.
+ * The offset of the length of the record set in a produce request that has one topic-partition and ends with one record;
+ * undefined for any other request.
  */
 function recordSetAt(request: Buffer): number | undefined {
   const version = request.readInt16BE(VERSION_AT)
   if (version < VERSIONS.first || version > VERSIONS.last) return undefined
   let at = afterString(request, CLIENT_ID_AT)
-  at = afterString(request, at) // the transaction's id
+  at = afterString(request, at) // transactional id
   at += 2 + 4 // acks, timeout
   if (request.readInt32BE(at) !== 1) return undefined // topics
   at = afterString(request, at + 4)
@@ -129,7 +135,7 @@ function recordSetAt(request: Buffer): number | undefined {
   return request.length > batch + HEADER_BYTES && request.readInt32BE(batch + COUNT_AT) === 1 ? at : undefined
 }
 
-/** A string of two bytes' length; -1 is none. */
+/** The offset after a nullable string: int16 length, -1 for null, and the text. */
 function afterString(request: Buffer, at: number): number {
   return at + 2 + Math.max(0, request.readInt16BE(at))
 }

@@ -1,7 +1,7 @@
 import { causeChain } from '../errors.ts'
 import { PublishError } from '../../producer-api/delivery/publisher.ts'
 
-/** The broker, or the topic's settings, will not take these bytes however often they come. */
+/** Errors for which sending the same bytes again cannot succeed. */
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 const PERMANENT = new Set([
   ...TOO_LARGE,
@@ -16,7 +16,7 @@ const PERMANENT = new Set([
   'SASL_AUTHENTICATION_FAILED',
 ])
 
-/** The broker answers these to a produce request only, and only before it appends anything. */
+/** Errors that the broker returns only for produce requests, and only before it appends anything. */
 const NOTHING_WRITTEN = new Set([
   ...TOO_LARGE,
   'CORRUPT_MESSAGE',
@@ -29,18 +29,18 @@ const NOTHING_WRITTEN = new Set([
   'UNSUPPORTED_FOR_MESSAGE_FORMAT',
   'CLUSTER_AUTHORIZATION_FAILED',
 ])
-/** The same, but a metadata request that follows a failed send can answer them too. */
+/** The same, but these may also come from a metadata request that follows a failed send. */
 const NOTHING_WRITTEN_IF_DIRECT = new Set(['INVALID_TOPIC_EXCEPTION', 'TOPIC_AUTHORIZATION_FAILED'])
 
 /**
- * What a failed `send` of kafkajs means.
+ * Classifies an error of kafkajs' `send`.
  *
- * Its own `retriable` is no help: it says false for every error that it has given up on. And the error that it throws
- * need not be the one of the send: after a lost connection it reconnects first, and throws that failure instead. So
- * only what is sure counts: records that never came into a request were never written, and some answers of the broker say
- * that nothing was appended. All else may have been written.
+ * Its `retriable` property does not help: it is false for every error after the last retry. The error may also be a
+ * different one than that of the send: after a lost connection kafkajs reconnects, and throws the error of that. So the
+ * records count as not written only if this is certain: they were never part of a request, or the broker returned an
+ * error that implies it. In all other cases they may have been written.
  *
- * @param mayBeWritten whether the records came as far as a produce request that may have gone out (hand-over.ts)
+ * @param mayBeWritten whether the records were part of a produce request that may have been sent (hand-over.ts)
  */
 export function classifySendError(error: unknown, mayBeWritten: boolean): PublishError {
   if (error instanceof PublishError) return error

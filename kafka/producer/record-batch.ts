@@ -2,23 +2,23 @@
 
 import type { Records } from '../../event/record/records.ts'
 
-/** From the base offset to the number of records. */
+/** The header, from the base offset to the record count. */
 export const HEADER_BYTES = 61
-/** Where the number of records stands. */
+/** Offset of the record count. */
 export const COUNT_AT = 57
-/** Base offset and length: what the length does not count. */
+/** Base offset and batch length, which the batch length does not include. */
 const PREFIX_BYTES = 12
-/** Where the bytes begin that the checksum covers: the attributes. */
+/** Offset of the attributes, the first bytes covered by the checksum. */
 const CHECKED_FROM = 21
 const MAGIC = 2
 const NO_PRODUCER = -1n
-/** Most that stands around the value of a record without key and headers. */
+/** Maximum overhead of a record without key and headers. */
 const AROUND_VALUE_BYTES = 5 + 1 + 1 + 5 + 1 + 5 + 1
 
 /**
- * Records without key and headers, all of the same time.
+ * Encodes records without key and headers, all with the same timestamp.
  *
- * @param requests at least one record
+ * @param requests must contain at least one record
  * @param timestampMs milliseconds since 1970
  */
 export function encodeRecordBatch(requests: readonly Records[], timestampMs: number): Buffer {
@@ -39,22 +39,22 @@ export function encodeRecordBatch(requests: readonly Records[], timestampMs: num
 }
 
 function writeHeader(batch: Buffer, end: number, count: number, time: bigint): void {
-  batch.writeBigInt64BE(0n, 0) // base offset: the broker gives it
+  batch.writeBigInt64BE(0n, 0) // base offset, assigned by the broker
   batch.writeInt32BE(end - PREFIX_BYTES, 8)
-  batch.writeInt32BE(-1, 12) // the leader's epoch: the broker writes it
+  batch.writeInt32BE(-1, 12) // partition leader epoch, set by the broker
   batch[16] = MAGIC
-  batch.writeInt16BE(0, CHECKED_FROM) // attributes: no compression, the time is the producer's
-  batch.writeInt32BE(count - 1, 23) // offset of the last record
-  batch.writeBigInt64BE(time, 27)
-  batch.writeBigInt64BE(time, 35)
+  batch.writeInt16BE(0, CHECKED_FROM) // attributes: no compression, CreateTime
+  batch.writeInt32BE(count - 1, 23) // last offset delta
+  batch.writeBigInt64BE(time, 27) // base timestamp
+  batch.writeBigInt64BE(time, 35) // maximum timestamp
   batch.writeBigInt64BE(NO_PRODUCER, 43)
-  batch.writeInt16BE(-1, 51) // the producer's epoch
-  batch.writeInt32BE(-1, 53) // sequence
+  batch.writeInt16BE(-1, 51) // producer epoch
+  batch.writeInt32BE(-1, 53) // base sequence
   batch.writeInt32BE(count, COUNT_AT)
   batch.writeUInt32BE(crc32c(batch, CHECKED_FROM, end), 17)
 }
 
-/** The value is `[start, end)` of `bytes`. Returns the offset after the record. */
+/** Writes a record with the value `[start, end)` of `bytes`. Returns the offset after it. */
 function writeRecord(
   batch: Buffer,
   at: number,
@@ -67,23 +67,23 @@ function writeRecord(
   const length = 1 + 1 + varIntBytes(offset) + 1 + varIntBytes(valueBytes) + valueBytes + 1
   at = writeVarInt(batch, at, length)
   batch[at++] = 0 // attributes
-  batch[at++] = 0 // time after the first record's
+  batch[at++] = 0 // timestamp delta
   at = writeVarInt(batch, at, offset)
-  batch[at++] = 1 // length of the key: -1, there is none
+  batch[at++] = 1 // key length -1: no key
   at = writeVarInt(batch, at, valueBytes)
   at += bytes.copy(batch, at, start, end)
-  batch[at++] = 0 // headers
+  batch[at++] = 0 // header count
   return at
 }
 
-/** Bytes of a number, zero or more, as a signed varint. */
+/** Length of a nonnegative number as a signed varint. */
 function varIntBytes(value: number): number {
   let bytes = 1
   for (let rest = value >>> 6; rest > 0; rest >>>= 7) bytes += 1
   return bytes
 }
 
-/** Signed (zigzag) varint, https://protobuf.dev/programming-guides/encoding, of a number from 0 to 2^30. */
+/** Writes a number from 0 to 2^30 as a signed (zigzag) varint, https://protobuf.dev/programming-guides/encoding. */
 function writeVarInt(batch: Buffer, start: number, value: number): number {
   let at = start
   let rest = value << 1
@@ -92,14 +92,12 @@ function writeVarInt(batch: Buffer, start: number, value: number): number {
   return at
 }
 
-/** Sixteen tables of 256: what a byte does to the checksum that is followed by none to fifteen others. */
+/** Sixteen tables of 256: table n is the effect on the checksum of a byte that is followed by n others. */
 const TABLE = 256
 const TABLES = crcTables(16 * TABLE)
 
 /**
- * CRC-32C (RFC 3720, appendix B.4), sixteen bytes at a time: an eighth of a byte-wise loop's time.
- *
- * @param start of the bytes, `end` is after them
+ * CRC-32C (RFC 3720, appendix B.4) of `[start, end)`. Slicing by sixteen takes an eighth of the time of a bytewise loop.
  */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -116,7 +114,7 @@ export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   return ~crc >>> 0
 }
 
-/** What four bytes do to the checksum that are followed by `others`. */
+/** The effect on the checksum of four bytes that are followed by `others` more in the same block. */
 function ofWord(word: number, others: number): number {
   const table = others * TABLE
   return (

@@ -198,10 +198,10 @@ test('I9: the topic deleted under load: 202 or 503, never anything else; not mad
   })
   await until('load', () => (answers.get('202 ') ?? 0) > 100)
   await admin.deleteTopics({ topics: ['events'] })
-  await until('the loss is told', async () => /topic events is gone/.test(await readiness()))
+  await until('the loss is reported', async () => /topic events was deleted/.test(await readiness()))
   await pipeline.backend.kafka.stop()
   await pipeline.backend.kafka.start()
-  await until('the loss is told', async () => /topic events is gone/.test(await readiness()))
+  await until('the loss is reported', async () => /topic events was deleted/.test(await readiness()))
   stop.abort()
   await Promise.all(clients)
   const allowed = ['202 ', '503 /problems/not-accepted', '503 /problems/outcome-unknown']

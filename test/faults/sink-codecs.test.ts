@@ -39,9 +39,7 @@ for (const name of ['lz4', 'snappy']) {
     await createTopic(bootstrapServers, 1, [{ name: 'compression.type', value: name }])
     await send(...numbers(0, 100).map((n) => record(n)))
     sink.spawn()
-    await pausedFor(
-      new RegExp(`a batch of another producer is compressed with ${name}, .*let it use zstd`, 'i'),
-    )
+    await pausedFor(new RegExp(`a batch of another producer is compressed with ${name}, .*use zstd`, 'i'))
     assert.equal(await pipeline.countEvents(), 0)
     const [row] = await pipeline.query('SELECT next_offset FROM sink_offsets')
     assert.deepEqual(row, { next_offset: '0' })
@@ -56,7 +54,7 @@ test('I7: a batch that inflates without end pauses the sink, in bounded memory, 
     await producer.send({ topic: 'events', messages: [bomb], compression: kafkajs.CompressionTypes.GZIP })
   })
   sink.spawn()
-  await pausedFor(/a batch of another producer inflates to more than 67108864 bytes/)
+  await pausedFor(/a batch of another producer decompresses to more than 67108864 bytes/)
   const nowMiB = rssMiB(sink.pid ?? 0)
   t.diagnostic(`RSS of the sink ${nowMiB.toFixed(0)} MiB`)
   assert.ok(nowMiB < 250, `${nowMiB} MiB`)

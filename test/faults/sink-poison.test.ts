@@ -107,8 +107,8 @@ const POISON: [string | Buffer | null, RegExp][] = [
   [time('9999-12-31T23:59:59-00:01'), BAD_TIME],
   [time('infinity'), BAD_TIME],
   [withField('received_at', '"2026-13-01T00:00:00Z"'), BAD_RECEIVED],
-  [record(1).replace('{', '{"user_id":1,'), /^user_id is there twice$/],
-  [record(1).replace('{', '{"m\\u0065tadata":{},'), /^metadata is there twice$/],
+  [record(1).replace('{', '{"user_id":1,'), /^user_id appears more than once$/],
+  [record(1).replace('{', '{"m\\u0065tadata":{},'), /^metadata appears more than once$/],
   [metadata(`{"${SECRET}":"\\u0000"}`), NO_JSONB],
   [metadata(`{"${SECRET}\\u0000":1}`), NO_JSONB],
   [metadata(`{"${SECRET}":"\\ud800"}`), NO_JSONB],
@@ -167,7 +167,7 @@ test('I6: headers of any number, size, name and kind, keys and times are no reas
     [
       ...headers.map(() => 'The value is not JSON'),
       'The record has no value',
-      "the record's own time is out of range",
+      "the record's own timestamp is out of range",
     ],
   )
   assert.equal(Object.keys(dead[0]?.headers ?? {}).length, 10_000)

@@ -135,7 +135,7 @@ test('a field that is there twice is a dead letter, however it is written', () =
     const escaped = name.replace('e', '\\u0065')
     for (const again of [name, escaped]) {
       const { message } = deadOf(`${objectOf(FIELDS).slice(0, -1)},"${again}":${text}}`)
-      assert.equal(message, `${name} is there twice`)
+      assert.equal(message, `${name} appears more than once`)
     }
   }
 })
@@ -280,5 +280,5 @@ test('a record whose own time is out of range (nanoseconds for milliseconds) is 
   const record = { partition: 0, offset: 1n, timestampMs: 1.7e18, value, headers: {} }
   const decoded = decodeRecord(record, { clusterId: 'c', topic: 'events' })
   assert.ok(!decoded.ok)
-  assert.equal(decoded.dead.message, "the record's own time is out of range")
+  assert.equal(decoded.dead.message, "the record's own timestamp is out of range")
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import kafkajs, { type Cluster, type GroupMember, type Logger, PartitionAssigners } from 'kafkajs'
-import { shareOut, subscribersOnly } from '../../../../kafka/consumer/assigner.ts'
+import { distribute, subscribersOnly } from '../../../../kafka/consumer/assigner.ts'
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 
@@ -13,7 +13,7 @@ test('each partition goes to one member, shares differ by one at most, whatever 
   fc.assert(
     fc.property(names, partitionCount, fc.infiniteStream(fc.nat()), (members, count, random) => {
       const partitions = range(count)
-      const shares = shareOut(members, partitions)
+      const shares = distribute(members, partitions)
       const given = [...shares.values()].flat()
       assert.deepEqual(
         given.toSorted((a, b) => a - b),
@@ -22,7 +22,7 @@ test('each partition goes to one member, shares differ by one at most, whatever 
       const sizes = members.map((member) => shares.get(member)?.length ?? 0)
       assert.ok(members.length === 0 || Math.max(...sizes) - Math.min(...sizes) <= 1)
       const shuffled = members.toSorted(() => (random.next().value % 3) - 1)
-      assert.deepEqual(shareOut(shuffled, partitions.toReversed()), shares)
+      assert.deepEqual(distribute(shuffled, partitions.toReversed()), shares)
     }),
   )
 })

@@ -54,8 +54,8 @@ test('a group with a member of another topic is not joined: it waits for a perso
   assert.ok(error instanceof OtherTopicError)
   assert.equal(
     error.message,
-    'consumer group "the-group" has a member that reads another topic, "orders" (a-client at 10.0.0.1), and two ' +
-      'topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
+    'consumer group "the-group" has a member that reads another topic, "orders" (a-client at 10.0.0.1); consumers ' +
+      'of different topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
   )
   assert.equal(classifyError(error), 'halt')
   const { unread_partitions, other_topics } = watch.status
@@ -77,11 +77,11 @@ test('a group that may not be described is joined all the same; an outage is not
 
 test('a group that may not be joined waits for a person, who is told which and what to do; other errors stay', () => {
   const error = explainFailure(refusal(), 'the-group')
-  assert.match(error.message, /into consumer group "the-group" .*: grant Read on it, or set KAFKA_GROUP_ID/)
+  assert.match(error.message, /access to consumer group "the-group" .*: grant Read on the group, or set KAFKA_GROUP_ID/)
   assert.equal(classifyError(error), 'halt')
   const unnamed = Object.assign(new Error('x'), { name: 'KafkaJSGroupCoordinatorNotFound' })
   const explained = explainFailure(new Error('y', { cause: unnamed }), 'the-group')
-  assert.match(explained.message, /no coordinator of consumer group "the-group": if that lasts, grant Read/)
+  assert.match(explained.message, /no coordinator of consumer group "the-group": if this persists, grant this user Read/)
   assert.equal(classifyError(explained), 'outage', 'it may pass by itself')
   const other = new Error('connection reset')
   assert.equal(explainFailure(other, 'the-group'), other)

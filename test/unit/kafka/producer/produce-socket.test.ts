@@ -89,16 +89,24 @@ test('a placeholder whose send has ended never goes out: the connection ends ins
   const sockets = new ProduceSockets()
   const { messages, mayBeWritten, end } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
   end()
-  await refuses(sockets, await requestOf(7, 'firehose', messages), /has ended before/)
+  await refuses(sockets, await requestOf(7, 'firehose', messages), /unknown or expired placeholder/)
   assert.equal(mayBeWritten(), false)
 })
 
 test('nor does a produce request of another form: two records, or a placeholder of nobody', async () => {
   const sockets = new ProduceSockets()
   const { messages } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
-  await refuses(sockets, await requestOf(7, 'firehose', [...messages, ...messages]), /of another form/)
-  await refuses(sockets, await requestOf(7, 'firehose', [{ value: Buffer.alloc(16) }]), /has ended before/)
-  await refuses(sockets, await requestOf(7, 'firehose', [{ value: null }]), /has ended before|another form/)
+  await refuses(sockets, await requestOf(7, 'firehose', [...messages, ...messages]), /unexpected form/)
+  await refuses(
+    sockets,
+    await requestOf(7, 'firehose', [{ value: Buffer.alloc(16) }]),
+    /unknown or expired placeholder/,
+  )
+  await refuses(
+    sockets,
+    await requestOf(7, 'firehose', [{ value: null }]),
+    /expired placeholder|unexpected form/,
+  )
   const newer = await requestOf(7, 'firehose', messages)
   newer.writeInt16BE(9, 6)
   await refuses(sockets, newer, /version 9/)
