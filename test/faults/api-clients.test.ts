@@ -70,7 +70,7 @@ async function othersAreServed<T>(attack: Promise<T>): Promise<T> {
   }
 }
 
-test('I7: 1,000 clients that send their headers or bodies drop by drop get 408 in time; others get 202; memory is given back', async (t) => {
+test('I7: 1,000 clients that send headers or bodies very slowly get 408 in time; others get 202; memory is released', async (t) => {
   const restMiB = rss()
   const started = performance.now()
   const slow = await Promise.all(
@@ -103,7 +103,7 @@ test('I7: 1,000 clients that send their headers or bodies drop by drop get 408 i
   assert.ok(rss() < restMiB + NOISE_MIB)
 })
 
-test('I7: clients that never read their answers are cut off; others get 202; memory is bounded', async (t) => {
+test('I7: clients that never read their responses are disconnected; others get 202; memory is bounded', async (t) => {
   const restMiB = rss()
   const cutBefore = await metricOf(api, 'firehose_api_connections_cut_total')
   const watch = watchRss(api.pid ?? 0)
@@ -144,7 +144,7 @@ test('I7: clients that never read their answers are cut off; others get 202; mem
   assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
 })
 
-test('I7: of 2,000 pipelined events no more than 100 are taken at once; all get 202, in order, once Kafka takes them', async () => {
+test('I7: of 2,000 pipelined events at most 100 are handled at once; all get 202, in order, once Kafka accepts them', async () => {
   const patient = await pipeline.startApi()
   const ids = range(0, 2_000).map(idOf)
   const requests = ids.map((id) => httpRequest('/event', EVENT.replace('{', `{"event_id":"${id}",`)))
@@ -170,7 +170,7 @@ function openFiles(of = api): number {
   return readdirSync(`/proc/${of.pid}/fd`).length
 }
 
-test(`I7: ${MANY} connections at once, each sends one event: all get 202`, async (t) => {
+test(`I7: ${MANY} connections at once, each sending one event: all get 202`, async (t) => {
   // The limits as shipped: to open so many connections may take seconds.
   const busy = await pipeline.startApi()
   const pid = busy.pid ?? 0
@@ -190,7 +190,7 @@ test(`I7: ${MANY} connections at once, each sends one event: all get 202`, async
   await busy.stop(20_000)
 })
 
-test('I7: 2,000 uploads reset in mid-body, 2,000 clients gone before their 202: nothing stays in the buffer', async () => {
+test('I7: after 2,000 uploads reset in mid-body and 2,000 clients disconnected before their 202, the buffer is empty', async () => {
   const aborted = async () =>
     (((await api.health())?.total_rejected ?? {}) as Record<string, number>).aborted ?? 0
   const abortedBefore = await aborted()
@@ -216,7 +216,7 @@ test('I7: 2,000 uploads reset in mid-body, 2,000 clients gone before their 202: 
   assert.ok((await aborted()) > abortedBefore, 'no upload was seen to be aborted')
 })
 
-test('I7: gzip bombs are 413 or 400, other codings 415; what they inflate to takes no memory', async (t) => {
+test('I7: gzip bombs get 413 or 400, other encodings 415; decompressed data takes no memory', async (t) => {
   const zip = { 'Content-Encoding': 'gzip' }
   const gigabyte = gzipSync(Buffer.alloc(64 * 1024 * 1024))
   // 64 MiB sixteen times over: gzip members follow one another.
@@ -245,7 +245,7 @@ test('I7: gzip bombs are 413 or 400, other codings 415; what they inflate to tak
   assert.ok(peak < restMiB + 80 + 2 * NOISE_MIB, `${peak} MiB`)
 })
 
-test('I8: SIGTERM during slow uploads: 503 for those that end in time, and the API ends within seconds', async () => {
+test('I8: SIGTERM during slow uploads: 503 for those that finish in time, and the API exits within seconds', async () => {
   const dying = await pipeline.startApi({ REQUEST_TIMEOUT_MS: '60000' })
   const uploads = await Promise.all(
     Array.from({ length: 51 }, () =>

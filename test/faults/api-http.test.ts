@@ -24,7 +24,7 @@ const HEAD = 'POST /event HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`
 const statusesIn = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1])
 
-test('431 for an endless URL, headers without end and headers without number; the connection ends', async () => {
+test('431 for an endless URL, endless headers and too many headers; the connection is closed', async () => {
   const floods = [
     `GET /${'a'.repeat(1_000_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
     `GET /livez HTTP/1.1\r\nHost: x\r\n${'X: y\r\n'.repeat(100_000)}\r\n`,
@@ -42,7 +42,7 @@ test('431 for an endless URL, headers without end and headers without number; th
   assert.equal(rawProblem(quiet.received()).status, 431)
 })
 
-test('a body of chunks without end is 413 at the limit, or 408', async () => {
+test('an endless chunked body gets 413 at the limit, or 408', async () => {
   const { socket, received } = await sent(api.url, CHUNKED)
   const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`
   const flood = setInterval(() => socket.writable && socket.write(chunk.repeat(4)), 5).unref()
@@ -56,7 +56,7 @@ test('a body of chunks without end is 413 at the limit, or 408', async () => {
   assert.equal(rawProblem(tiny.received()).status, 408)
 })
 
-test('a wrong Content-Length: too long is 408, too short leaves what follows as nonsense that is never a request of its own', async () => {
+test('a Content-Length that is too long gets 408; after one that is too short, the rest is never handled as a request', async () => {
   const long = await sent(api.url, `${HEAD}Content-Length: ${EVENT.length + 1}\r\n\r\n${EVENT}`)
   await closed(long.socket)
   assert.equal(rawProblem(long.received()).status, 408)
@@ -70,7 +70,7 @@ test('a wrong Content-Length: too long is 408, too short leaves what follows as 
   }
 })
 
-test('smuggled requests are never answered: one 400, and the connection ends', async () => {
+test('smuggled requests are never answered: one 400, and the connection is closed', async () => {
   const inner = 'GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n'
   const hidden = `0\r\n\r\n${inner}`
   const length = `Content-Length: ${hidden.length}\r\n`
@@ -98,7 +98,7 @@ test('smuggled requests are never answered: one 400, and the connection ends', a
   }
 })
 
-test('a connection lives on after a refusal whose short body is dropped, and the next request is read as sent', async () => {
+test('after a refusal a short body is discarded, the connection stays open, and the next request is read correctly', async () => {
   const refusals: [string, string][] = [
     ['404', `POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: ${EVENT.length}\r\n\r\n${EVENT}`],
     ['405', `PUT /event HTTP/1.1\r\nHost: x\r\nContent-Length: ${EVENT.length}\r\n\r\n${EVENT}`],
@@ -125,7 +125,7 @@ test('a connection lives on after a refusal whose short body is dropped, and the
   assert.deepEqual(statusesIn(received()), [...refusals.flatMap(([status]) => [status, '202']), '413'])
 })
 
-test('Expect: 100-continue that is refused ends the connection: what follows may be the body, or a new request', async () => {
+test('a refused request with Expect: 100-continue closes the connection, because the next bytes are ambiguous', async () => {
   const request = `POST /event HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 60\r\n\r\n`
   const { socket, received } = await sent(api.url, request)
   await until('the refusal', () => statusesIn(received()).length === 1)

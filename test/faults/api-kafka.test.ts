@@ -87,7 +87,7 @@ async function recordsOf(id: string): Promise<number> {
   return found
 }
 
-test('I1: Kafka answers 600 ms late: the client gets its 202 so much later', async () => {
+test('I1: Kafka answers 600 ms late: the client gets its 202 with that delay', async () => {
   delayBy(300)
   const start = performance.now()
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => post(event(n))))
@@ -96,7 +96,7 @@ test('I1: Kafka answers 600 ms late: the client gets its 202 so much later', asy
   delayBy(0)
 })
 
-test('I2: Kafka answers after the deadline: 503 unknown with the id in time; the client repeats: 202, stored once', async () => {
+test('I2: Kafka answers after the deadline: 503 unknown with the id in time; after a retry 202, stored once', async () => {
   delayBy(DEADLINE_MS)
   const start = performance.now()
   const problem = await problemOf(await post(event(100)), 503, 'outcome-unknown')
@@ -108,7 +108,7 @@ test('I2: Kafka answers after the deadline: 503 unknown with the id in time; the
   assert.deepEqual(await copiesOf(100), { inKafka: 2, stored: 1 })
 })
 
-test('I2: the answer to a Produce is lost with its connection: the client gets 202, the event is stored once', async () => {
+test('I2: a produce response is lost with its connection: the client gets 202, and the event is stored once', async () => {
   const held = proxy.holdAt('before_produce_answer', AbortSignal.timeout(10_000))
   const answer = post(event(101))
   const link = await held
@@ -118,7 +118,7 @@ test('I2: the answer to a Produce is lost with its connection: the client gets 2
   assert.deepEqual(await copiesOf(101), { inKafka: 2, stored: 1 })
 })
 
-test('I2: a connection to Kafka that goes silent: 503 unknown, and 202 again when it is cut', async () => {
+test('I2: a connection to Kafka goes silent: 503 unknown, and 202 again after it is closed', async () => {
   const held = proxy.holdAt('before_produce_answer', AbortSignal.timeout(10_000))
   const answer = await post(event(102))
   await problemOf(answer, 503, 'outcome-unknown')
@@ -129,7 +129,7 @@ test('I2: a connection to Kafka that goes silent: 503 unknown, and 202 again whe
   assert.equal((await copiesOf(102)).stored, 1)
 })
 
-test('I6: the topic takes less than the API sends: 413 for what is too large alone, 202 for all else, no endless retries', async () => {
+test('I6: the limit of the topic is below that of the API: 413 for an event that is too large, 202 for others, no endless retries', async () => {
   await limitMessages('20000')
   const sendsBefore = await metricOf(api, 'firehose_api_kafka_sends_total')
   const small = Array.from({ length: 200 }, (_, n) => post(event(200 + n, 1_000)))
@@ -184,7 +184,7 @@ test('I1: one of two log directories of the broker fails: 503 not_accepted while
   assert.deepEqual(await copiesOf(600), { inKafka: 1, stored: 1 })
 })
 
-test('I9: the topic deleted under load: 202 or 503, never anything else; not made again over a restart of Kafka', async (t) => {
+test('I9: the topic is deleted under load: 202 or 503, nothing else; it is not created again, even after a restart of Kafka', async (t) => {
   const answers = new Map<string, number>()
   const stop = new AbortController()
   t.after(() => stop.abort())

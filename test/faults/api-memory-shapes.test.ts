@@ -158,7 +158,7 @@ const attacks: Attack[] = [
 ]
 
 for (const { name, connections, isKafkaFrozen = false, run } of attacks) {
-  test(`I7: ${name}: memory stays within the budget, and others are answered`, async (t) => {
+  test(`I7: ${name}: memory stays within the budget, and other clients get responses`, async (t) => {
     const api = await pipeline.startApi({ BUFFER_MAX_BYTES: String(BUFFER_MIB * MIB), LOG_LEVEL: 'warn' })
     await hammer(api.url, 20, [good], (asked) => asked < 1_000) // warm
     const restMiB = rssMiB(api.pid ?? 0)

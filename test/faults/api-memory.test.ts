@@ -68,7 +68,7 @@ async function assertCountsAgree(): Promise<void> {
   )
 }
 
-test(`I7: Kafka frozen, 1,000 clients push large bodies: 503s, bounded memory, recovery; ${ROUNDS} rounds grow nothing; the totals agree all along`, async (t) => {
+test(`I7: Kafka frozen while 1,000 clients send large bodies: 503, bounded memory, recovery; no growth over ${ROUNDS} rounds; the totals always agree`, async (t) => {
   const restMiB = rss()
   const peaks: number[] = []
   const rests: number[] = []
@@ -101,7 +101,7 @@ test(`I7: Kafka frozen, 1,000 clients push large bodies: 503s, bounded memory, r
   assert.equal(in_flight, 0)
 })
 
-test('I7: a full buffer answers 503 with Retry-After at once, for as long as it is full', async (t) => {
+test('I7: while the buffer is full, requests get 503 with Retry-After at once', async (t) => {
   const patient = await pipeline.startApi({
     BUFFER_MAX_BYTES: String(4 * MIB),
     DELIVERY_TIMEOUT_MS: '19000',
@@ -147,7 +147,7 @@ test('I7: a full buffer answers 503 with Retry-After at once, for as long as it 
   await patient.stop(20_000)
 })
 
-test('I7: a long while of refusals (400, 404, 413, 415, 422) grows nothing', async (t) => {
+test('I7: memory does not grow over many refused requests (400, 404, 413, 415, 422)', async (t) => {
   const short = [
     httpRequest('/event', '{"user_id":'),
     httpRequest('/nowhere', '{}'),

@@ -31,7 +31,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I2: sendEvent() through a kill of the API, with every tenth answer lost', async (t) => {
+test('I2: sendEvent() while the API is killed and every tenth response is lost', async (t) => {
   const { bodies, failures } = recordRequests(t, { loseEvery: 10 })
   const resolved: string[] = []
   const callers = Array.from({ length: CALLERS }, async (_, caller) => {
@@ -69,7 +69,7 @@ test('I2: sendEvent() through a kill of the API, with every tenth answer lost', 
   assert.ok(verdict.records > resolved.length, 'Kafka holds some of them twice')
 })
 
-test('sendEvent() stops at once when the API refuses the event, and says why', async (t) => {
+test('sendEvent() fails at once with the reason if the API refuses the event', async (t) => {
   const { bodies } = recordRequests(t)
   await assert.rejects(sendEvent(api.url, { user_id: 'me', metadata: {} }), /422 .*"\/user_id"/)
   assert.equal(bodies.length, 1)

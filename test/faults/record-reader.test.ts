@@ -31,7 +31,7 @@ after(async () => {
   await pipeline.close()
 })
 
-test('I6: Kafka was away at the first value: the next one is read', async () => {
+test('I6: after Kafka was down for the first read, the next one succeeds', async () => {
   await kafka.stop()
   await assert.rejects(valueAt(0, 0n))
   await kafka.start()
@@ -42,7 +42,7 @@ test('I6: Kafka was away at the first value: the next one is read', async () => 
   assert.equal(await readInTheEnd(1), 'b')
 })
 
-test('I6: Kafka could not be asked about the topic once: the next letter asks anew', async (t) => {
+test('I6: after describing the topic failed once, it is described again for the next dead letter', async (t) => {
   const topic = { name: 'events', partitions: 2, replicationFactor: 1, retentionMs: -1 }
   const values = new LargeValues(connection, topic, logger)
   t.after(async () => await values.close())
@@ -57,7 +57,7 @@ test('I6: Kafka could not be asked about the topic once: the next letter asks an
   await until('it is read', async () => (await values.fetch(key)).ok)
 })
 
-test('I6: a read that cannot begin leaves nothing behind for the next one, nor a group', async () => {
+test('I6: a read that fails to start does not affect the next one, and leaves no group', async () => {
   const before = await groups()
   await assert.rejects(valueAt(0, -3n), /negative/)
   assert.equal(await valueAt(1, 0n), 'b')
@@ -68,7 +68,7 @@ test('I6: a read that cannot begin leaves nothing behind for the next one, nor a
   )
 })
 
-test('I6: what came too late is not fetched again and again', async () => {
+test('I6: a record that arrives after the timeout is not fetched again and again', async () => {
   await assert.rejects(valueAt(0, 1n), /partition 0 was not delivered within 15 s/)
   let fetches = 0
   const ignore = onFetched(({ partition, messages }) => {

@@ -33,7 +33,7 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
     name: "the check of Kafka's acknowledgement",
     patch: 'ack-check.patch',
     file: 'test/integration/http-contract.test.ts',
-    title: 'I1: records that kafkajs drops without a word are not taken for sent, with placeholders',
+    title: 'I1: records that kafkajs drops silently are not reported as accepted, with placeholders',
   },
   {
     name: 'the breaker',

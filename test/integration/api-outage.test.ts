@@ -48,7 +48,7 @@ async function unavailable(response: Response, outcome: string, ids: string[]): 
   return problem
 }
 
-test('the topic is made as configured: partitions, retention, never compacted', async () => {
+test('the topic is created as configured: partitions, retention, not compacted', async () => {
   const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
   await admin.connect()
   try {
@@ -71,7 +71,7 @@ test('the topic is made as configured: partitions, retention, never compacted', 
   }
 })
 
-test('Kafka down: 503 not_accepted with the ids at the deadline; back: 202 without a restart', async () => {
+test('Kafka down: 503 not_accepted with the ids at the deadline; Kafka up: 202 without a restart', async () => {
   await pipeline.backend.kafka.kill()
   await unavailable(await post(1), 'not_accepted', [idOf(1)])
   await unavailable(await post(2, '/events'), 'not_accepted', [idOf(2), idOf(3)])
@@ -82,7 +82,7 @@ test('Kafka down: 503 not_accepted with the ids at the deadline; back: 202 witho
   assert.equal((await post(4)).status, 202)
 })
 
-test('I8: what waits for Kafka when SIGTERM comes is accepted when Kafka is back in time', async () => {
+test('I8: events waiting for Kafka at SIGTERM are accepted if Kafka is back in time', async () => {
   const patient = await pipeline.startApi({ DELIVERY_TIMEOUT_MS: '60000', SHUTDOWN_TIMEOUT_MS: '70000' })
   await pipeline.backend.kafka.kill()
   const loaded = load({ url: patient.url, rate: 60, connections: 100, seconds: 1, timeoutMs: 60_000 })
@@ -98,7 +98,7 @@ test('I8: what waits for Kafka when SIGTERM comes is accepted when Kafka is back
   await ready()
 })
 
-test('Kafka frozen: 503 unknown with the ids for what it was sent; thawed: 202', async () => {
+test('Kafka frozen: 503 unknown with the ids for events that were sent; unfrozen: 202', async () => {
   await pipeline.backend.kafka.freeze()
   await unavailable(await post(5, '/events'), 'unknown', [idOf(5), idOf(6)])
   await pipeline.backend.kafka.thaw()
@@ -106,7 +106,7 @@ test('Kafka frozen: 503 unknown with the ids for what it was sent; thawed: 202',
   await ready()
 })
 
-test('I7: a full buffer refuses at once and says so; its bytes come back', async () => {
+test('I7: a full buffer refuses at once with the reason; its memory is released later', async () => {
   await pipeline.backend.kafka.freeze()
   const answers = await Promise.all(Array.from({ length: 400 }, (_, n) => post(100 + n)))
   const refused = []
@@ -121,7 +121,7 @@ test('I7: a full buffer refuses at once and says so; its bytes come back', async
   await ready()
 })
 
-test('Kafka down at the start: the API listens, is not ready, and becomes ready by itself', async () => {
+test('Kafka down at the start: the API listens, is not ready, and becomes ready without a restart', async () => {
   assert.equal(await api.stop(10_000), false)
   await pipeline.backend.kafka.stop()
   api.spawn()
@@ -133,7 +133,7 @@ test('Kafka down at the start: the API listens, is not ready, and becomes ready 
   assert.equal((await post(9)).status, 202)
 })
 
-test('I8: SIGTERM under load answers all that was taken and ends with 0 in seconds', async () => {
+test('I8: SIGTERM under load: all accepted requests are answered, and the API exits with 0 within seconds', async () => {
   const stopLoad = new AbortController()
   const acceptedBefore = Number((await api.health())?.total_accepted)
   const running = load({ url: api.url, rate: 2_000, connections: 50, seconds: 30, signal: stopLoad.signal })
@@ -151,7 +151,7 @@ test('I8: SIGTERM under load answers all that was taken and ends with 0 in secon
   await api.start()
 })
 
-test('I8: a second signal ends a drain that hangs', async () => {
+test('I8: a second signal ends a hanging drain', async () => {
   await pipeline.backend.kafka.freeze()
   const answer = post(10).catch(() => undefined)
   await until('the event', async () => (await api.health())?.queue_size === 1)
@@ -167,7 +167,7 @@ test('I8: a second signal ends a drain that hangs', async () => {
   await api.start()
 })
 
-test('I9: a topic that is deleted is not made again; the API says so until somebody makes it', async () => {
+test('I9: a deleted topic is not created again; the API reports it until the topic exists', async () => {
   assert.equal((await post(11)).status, 202)
   const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
   await admin.connect()

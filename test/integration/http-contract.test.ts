@@ -36,7 +36,7 @@ const event = (change: Record<string, unknown> = {}): string =>
 const post = (path: string, body: string | Buffer, headers: Record<string, string> = JSON_TYPE) =>
   fetch(api.url + path, { method: 'POST', body, headers })
 
-test('POST /event answers 202 with the id: the one that was sent, in lower case, or a new UUIDv7', async () => {
+test('POST /event answers 202 with the id: the one sent, in lowercase, or a new UUIDv7', async () => {
   const made = await post('/event', event())
   assert.equal(made.status, 202)
   assert.equal(made.headers.get('content-type'), 'application/json')
@@ -51,7 +51,7 @@ test('POST /event answers 202 with the id: the one that was sent, in lower case,
 })
 
 for (const way of ['with placeholders', 'as messages']) {
-  test(`I1: records that kafkajs drops without a word are not taken for sent, ${way}`, async () => {
+  test(`I1: records that kafkajs drops silently are not reported as accepted, ${way}`, async () => {
     const connection = { brokers: [pipeline.backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
     const logger = createLogger('test', 'silent')
     const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
@@ -77,13 +77,13 @@ for (const way of ['with placeholders', 'as messages']) {
   })
 }
 
-test('POST /event takes what sendBeacon sends, and UTF-8 by any of its names', async () => {
+test('POST /event accepts the content types of sendBeacon, and any name of UTF-8', async () => {
   for (const type of ['text/plain;charset=UTF-8', 'Application/JSON; charset="utf-8"', 'text/plain']) {
     assert.equal((await post('/event', event(), { 'Content-Type': type })).status, 202, type)
   }
 })
 
-test('POST /events takes an array or lines, and answers the ids in the order sent', async () => {
+test('POST /events accepts an array or lines, and returns the ids in the order sent', async () => {
   const ids = [1, 2, 3].map((n) => `00000000-0000-7000-8000-00000000000${n}`)
   const events = ids.map((event_id) => event({ event_id }))
   const expected = { status: 'accepted', count: 3, event_ids: ids }
@@ -97,7 +97,7 @@ test('POST /events takes an array or lines, and answers the ids in the order sen
   assert.equal(((await most.json()) as { count: number }).count, 1_000)
 })
 
-test('422 lists all faults at once with pointers; in a batch they begin with the index', async () => {
+test('422 lists all faults with pointers, which begin with the index in a batch', async () => {
   const fault = '{"user_id":1.0,"timestamp":"2025-02-30T00:00:00Z","metadata":{"a":["\\u0000"]},"extra":1}'
   const one = await problemOf(await post('/event', fault), 422, 'invalid-event')
   assert.deepEqual(
@@ -116,7 +116,7 @@ test('422 lists all faults at once with pointers; in a batch they begin with the
   }
 })
 
-test('400 for what is not JSON or not UTF-8', async () => {
+test('400 for a body that is not JSON or not UTF-8', async () => {
   for (const body of ['', '{', 'user_id=1', `${event()} x`]) {
     await problemOf(await post('/event', body), 400, 'not-json')
   }
@@ -124,7 +124,7 @@ test('400 for what is not JSON or not UTF-8', async () => {
   await problemOf(await post('/events', Buffer.from('["\xff"]', 'latin1')), 400, 'not-utf8')
 })
 
-test('413 over each limit: the body, one event, the encoded batch', async () => {
+test('413 above each limit: the body, one event, the encoded batch', async () => {
   const padded = (bytes: number): string => event({ metadata: { pad: 'x'.repeat(bytes) } })
   await problemOf(await post('/event', 'x'.repeat(70_000)), 413, 'too-large')
   await problemOf(await post('/event', padded(65_536)), 413, 'too-large')
@@ -137,7 +137,7 @@ test('413 over each limit: the body, one event, the encoded batch', async () => 
   assert.equal((await post('/events', `[${Array(1_000).fill(padded(700)).join(',')}]`)).status, 202)
 })
 
-test('415 for other types and charsets, naming what is taken', async () => {
+test('415 for other types and charsets, with the accepted ones', async () => {
   const types = [
     'application/x-www-form-urlencoded',
     'application/json; charset=iso-8859-1',
@@ -153,7 +153,7 @@ test('415 for other types and charsets, naming what is taken', async () => {
   await problemOf(plain, 415, 'unsupported-media-type')
 })
 
-test('gzip bodies are inflated within the limits; other encodings are 415', async () => {
+test('gzip bodies are decompressed within the limits; other encodings get 415', async () => {
   const zip = { ...JSON_TYPE, 'Content-Encoding': 'gzip' }
   assert.equal((await post('/event', gzipSync(event()), zip)).status, 202)
   assert.equal((await post('/events', gzipSync(`[${event()}]`), zip)).status, 202)
@@ -164,7 +164,7 @@ test('gzip bodies are inflated within the limits; other encodings are 415', asyn
   await problemOf(other, 415, 'unsupported-media-type')
 })
 
-test('404 and 405 with Allow; HEAD and OPTIONS as they should be', async () => {
+test('404, and 405 with Allow; HEAD and OPTIONS work', async () => {
   await problemOf(await fetch(`${api.url}/nowhere`), 404, 'not-found')
   await problemOf(await fetch(`${api.url}/problems/%E0%A4%A`), 404, 'not-found')
   const wrong = await fetch(`${api.url}/event`)
@@ -179,7 +179,7 @@ test('404 and 405 with Allow; HEAD and OPTIONS as they should be', async () => {
   assert.equal(options.headers.get('allow'), 'GET, HEAD, OPTIONS')
 })
 
-test('X-Request-Id is taken when it is sane, else made', async () => {
+test('a valid X-Request-Id is used; otherwise one is generated', async () => {
   const withId = (id: string) => fetch(`${api.url}/livez`, { headers: { 'X-Request-Id': id } })
   assert.equal((await withId('order-7:a/b=')).headers.get('x-request-id'), 'order-7:a/b=')
   for (const id of ['two words', 'x'.repeat(129), '"quoted"']) {
@@ -187,7 +187,7 @@ test('X-Request-Id is taken when it is sane, else made', async () => {
   }
 })
 
-test('CORS for the listed origins alone, preflight included', async () => {
+test('CORS for the listed origins only, including preflight requests', async () => {
   const preflight = (origin: string) =>
     fetch(`${api.url}/event`, {
       method: 'OPTIONS',
@@ -209,7 +209,7 @@ test('CORS for the listed origins alone, preflight included', async () => {
   await problemOf(refused, 400, 'not-json')
 })
 
-test('/docs is a page whose files are all served from here; / leads to it', async () => {
+test('/docs is a page without external resources; / redirects to it', async () => {
   const root = await fetch(`${api.url}/`, { redirect: 'manual' })
   assert.deepEqual([root.status, root.headers.get('location')], [302, '/docs'])
   const page = await (await fetch(`${api.url}/docs`)).text()
@@ -229,7 +229,7 @@ test('/docs is a page whose files are all served from here; / leads to it', asyn
   }
 })
 
-test('livez, readyz, health and metrics tell the same story', async () => {
+test('livez, readyz, health and metrics are consistent', async () => {
   assert.equal((await fetch(`${api.url}/livez`)).status, 200)
   assert.equal((await fetch(`${api.url}/readyz`)).status, 200)
   await post('/event', event())
@@ -255,7 +255,7 @@ test('livez, readyz, health and metrics tell the same story', async () => {
   assert.match(metrics, /^firehose_api_accept_latency_seconds_bucket\{le="\+Inf"\} \d+$/m)
 })
 
-test('what is in Kafka is the canonical record, the metadata byte for byte', async () => {
+test('records in Kafka have the canonical form, with the metadata byte for byte', async () => {
   const ids = ['00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-0000000000a2']
   const metadata = '{ "big": 12345678901234567890, "z":1e400 ,"ä":"\\u00e4"}'
   const body = (id?: string) =>

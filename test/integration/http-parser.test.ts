@@ -35,7 +35,7 @@ async function refused(request: string, status: number, kind: string): Promise<P
   return answer.problem
 }
 
-test('400 for what is not HTTP', async () => {
+test('400 for a request that is not HTTP', async () => {
   await refused('nonsense\r\n\r\n', 400, 'bad-request')
   await refused('FOO /event HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad-request')
   await refused('GET /livez HTTP/1.1\r\nHost: x\r\nBroken header\r\n\r\n', 400, 'bad-request')
@@ -43,7 +43,7 @@ test('400 for what is not HTTP', async () => {
   await refused(`${HEAD}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`, 400, 'bad-request')
 })
 
-test('400 without a Host header, which HTTP/1.1 demands', async () => {
+test('400 without a Host header, which HTTP/1.1 requires', async () => {
   const answer = rawProblem(
     await rawExchange(api.url, ['GET /livez HTTP/1.1\r\n\r\n'], (text) => text.endsWith('}')),
   )
@@ -51,7 +51,7 @@ test('400 without a Host header, which HTTP/1.1 demands', async () => {
   assert.equal(answer.problem.type, '/problems/bad-request')
 })
 
-test('431 for headers past 16 KiB', async () => {
+test('431 for headers of more than 16 KiB', async () => {
   await refused(
     `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(17_000)}\r\n\r\n`,
     431,
@@ -59,7 +59,7 @@ test('431 for headers past 16 KiB', async () => {
   )
 })
 
-test('431 for more than 100 headers, on each path; the last of 100 counts', async () => {
+test('431 for more than 100 headers on every path; 100 headers are all read', async () => {
   const headers = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: ${n}\r\n`).join('')
   const end = `Content-Length: ${EVENT.length}\r\n\r\n${EVENT}`
   const exchange = async (request: string) =>
@@ -73,7 +73,7 @@ test('431 for more than 100 headers, on each path; the last of 100 counts', asyn
   }
 })
 
-test('408 for headers or a body that do not come in time', async () => {
+test('408 for headers or a body that do not arrive in time', async () => {
   await Promise.all([
     refused('POST /event HTTP/1.1\r\nHost: x\r\n', 408, 'request-timeout'),
     refused(`${HEAD}Content-Length: 100\r\n\r\n{`, 408, 'request-timeout'),
@@ -95,7 +95,7 @@ test('an idle connection outlives the request timeout', async () => {
   socket.destroy()
 })
 
-test('a body in chunks is a body like any other', async () => {
+test('a chunked body is accepted', async () => {
   const chunks = [EVENT.slice(0, 7), EVENT.slice(7, 8), EVENT.slice(8)]
   const body = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('')
   const request = `${HEAD}Transfer-Encoding: chunked\r\n\r\n${body}0\r\n\r\n`
@@ -111,7 +111,7 @@ test('pipelined requests are answered in order', async () => {
   assert.deepEqual(statuses, ['202', '400', '202', '200'])
 })
 
-test('nonsense behind a good request is not answered in its place', async () => {
+test('malformed data after a valid request does not get a response in its place', async () => {
   const answer = await rawExchange(api.url, [`${WHOLE}nonsense\r\n\r\n`]).catch(() => '')
   assert.doesNotMatch(answer, /HTTP\/1\.1 4/)
 })
@@ -122,14 +122,14 @@ test('an unknown expectation is ignored, as HTTP allows', async () => {
   assert.match(answer, /HTTP\/1\.1 202 /)
 })
 
-test('the refusal of a body that is too long reaches a client that is still sending it', async () => {
+test('a client that is still sending a body that is too long receives the refusal', async () => {
   const long = 'x'.repeat(3_000_000)
   const answer = await rawExchange(api.url, [`${HEAD}Content-Length: ${long.length}\r\n\r\n`, long])
   assert.equal(rawProblem(answer).status, 413)
   assert.match(answer, /connection: close/i)
 })
 
-test('clients that go away leave nothing behind', async () => {
+test('clients that disconnect leave nothing in the buffer', async () => {
   for (let i = 0; i < 50; i++) {
     const socket = await connected()
     socket.write(i % 2 === 0 ? WHOLE : `${HEAD}Content-Length: 60000\r\n\r\n{"user_id":1`)
@@ -143,7 +143,7 @@ test('clients that go away leave nothing behind', async () => {
   })
 })
 
-test('1,000 idle connections do no harm', async () => {
+test('1,000 idle connections do not disturb other requests', async () => {
   const sockets = await Promise.all(Array.from({ length: 1_000 }, connected))
   const answered = sockets.map((socket) => once(socket, 'data'))
   for (const socket of sockets) socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')

@@ -99,7 +99,7 @@ function sample(arbitrary: fc.Arbitrary<string>, numRuns: number): Buffer[] {
   return fc.sample(arbitrary, { seed, numRuns }).map((text) => Buffer.from(text))
 }
 
-test('a JSON text is accepted exactly when jsonb takes it', async () => {
+test('a JSON text is accepted exactly if jsonb accepts it', async () => {
   const tally = await agree(sample(jsonText, 6_000))
   // The test is worth something only if each outcome is frequent.
   assert.ok((tally[''] ?? 0) > 1_000, JSON.stringify(tally))
@@ -108,24 +108,24 @@ test('a JSON text is accepted exactly when jsonb takes it', async () => {
   assert.ok((tally['lone_surrogate'] ?? 0) > 20, JSON.stringify(tally))
 })
 
-test('so are texts that are nearly JSON', async () => {
+test('texts that are nearly JSON are accepted exactly if jsonb accepts them', async () => {
   await agree(sample(nearly(jsonText), 6_000))
   await agree(sample(nearly(objectText), 2_000))
   await agree(sample(nearly(stringText), 3_000))
   await agree(sample(nearly(numberText), 3_000))
 })
 
-test("so are numbers at the ends of numeric's range", async () => {
+test("numbers at the ends of numeric's range are accepted exactly if jsonb accepts them", async () => {
   await agree(sample(numberText, 6_000))
   await agree(sample(longNumberText, 100))
 })
 
-test('so are bytes that are no UTF-8', async () => {
+test('bytes that are not UTF-8 are refused, as PostgreSQL does', async () => {
   const tally = await agree(fc.sample(spoiledBytes(jsonText), { seed, numRuns: 4_000 }))
   assert.ok((tally['not_utf8'] ?? 0) > 1_000, JSON.stringify(tally))
 })
 
-test('jsonb takes what is nested as deep as the limit allows', async () => {
+test('jsonb accepts nesting up to the depth limit', async () => {
   const nested = Buffer.from(`${'[{"a":'.repeat(MAX_DEPTH / 2)}1${'}]'.repeat(MAX_DEPTH / 2)}`)
   assert.deepEqual(await agree([nested]), { '': 1 })
 })
@@ -147,7 +147,7 @@ function refusedByContract(text: string, micros: bigint): boolean {
   return leapSecondOrMidnight || outOfYears
 }
 
-test('a timestamp means what timestamptz reads in it', async () => {
+test('a timestamp is read as timestamptz reads it', async () => {
   const texts = fc.sample(dateTimeText, { seed, numRuns: 10_000 })
   const sql =
     'SELECT pg_temp.try_timestamp(t) AS sent FROM unnest($1::text[]) WITH ORDINALITY AS u(t, n) ORDER BY n'
@@ -166,7 +166,7 @@ test('a timestamp means what timestamptz reads in it', async () => {
   assert.ok(both > 3_000, `only ${both} texts were taken by both`)
 })
 
-test('the canonical form is what PostgreSQL prints', async () => {
+test('PostgreSQL prints timestamps in the canonical form', async () => {
   const canonical = fc
     .sample(dateTimeText, { seed, numRuns: 5_000 })
     .map(canonicalTimestamp)

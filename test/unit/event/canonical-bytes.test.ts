@@ -38,7 +38,7 @@ function agree(look: Look, texts: fc.Arbitrary<string>, expected: (text: string)
   assert.ok(Math.min(...seen) > 500, `${seen[1]} usual, ${seen[0]} others`)
 }
 
-test('a UUID in lower case, and nothing else', () => {
+test('a lowercase UUID, and nothing else', () => {
   agree(isUuid, nearly(fc.uuid()), (text) => canonicalUuid(text) === text)
   const id = '0198c0de-7a5b-7000-8000-0123456789ab'
   assert.ok(told(isUuid, id))
@@ -47,7 +47,7 @@ test('a UUID in lower case, and nothing else', () => {
   }
 })
 
-test('an integer of up to 18 digits as it is printed, and nothing else', () => {
+test('a canonical integer of up to 18 digits, and nothing else', () => {
   const digits = fc.stringMatching(/^-?[0-9]{0,20}$/)
   const usual = (text: string): boolean => canonicalUserId(text) === text && /^-?\d{1,18}$/.test(text)
   agree(isSafeInteger, nearly(digits), usual)
@@ -61,7 +61,7 @@ test('an integer of up to 18 digits as it is printed, and nothing else', () => {
 
 const FORM = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$/
 
-test('a real time in UTC with up to six digits of the second, and nothing else', () => {
+test('a valid UTC timestamp with up to six fractional digits, and nothing else', () => {
   const usual = (text: string): boolean =>
     FORM.test(text) && canonicalTimestamp(text) !== undefined && !text.includes('-02-29')
   const inUtc = dateTimeText.map((text) => text.replace(/([+-]\d\d:\d\d)?$/, 'Z'))

@@ -7,7 +7,7 @@ import { numberText } from '../../arbitrary/json-text.ts'
 const MAX = 2n ** 63n - 1n
 const MIN = -(2n ** 63n)
 
-test('user_id is any integer of int8', () => {
+test('user_id is any integer within int8', () => {
   const integers = fc.oneof(
     fc.bigInt({ min: MIN - 20n, max: MIN + 20n }),
     fc.bigInt({ min: MAX - 20n, max: MAX + 20n }),
@@ -22,7 +22,7 @@ test('user_id is any integer of int8', () => {
   )
 })
 
-test('user_id has no fraction, no exponent and one zero', () => {
+test('user_id has no fraction, exponent or leading zero, and -0 becomes 0', () => {
   fc.assert(
     fc.property(numberText, (token) => {
       const isInteger = /^-?(0|[1-9][0-9]*)$/.test(token)
@@ -37,7 +37,7 @@ test('user_id has no fraction, no exponent and one zero', () => {
   }
 })
 
-test('a UUID may be in any case and of any version, but only in the usual form', () => {
+test('a UUID may have any case and version, but only the hyphenated form', () => {
   fc.assert(
     fc.property(fc.uuid(), fc.infiniteStream(fc.boolean()), (uuid, upper) => {
       const mixed = uuid.replace(/./g, (c) => (upper.next().value === true ? c.toUpperCase() : c))

@@ -9,7 +9,7 @@ const LAST = Date.parse('9999-12-31T23:59:59.999Z')
 const MILLENNIUM = BigInt(Date.parse('2000-01-01T00:00:00Z'))
 const instants = fc.integer({ min: FIRST, max: LAST })
 
-test('takes RFC 3339, with the offset optional', () => {
+test('RFC 3339 timestamps are accepted, with or without an offset', () => {
   const cases: [text: string, canonical: string][] = [
     ['2025-01-31T12:00:00Z', '2025-01-31T12:00:00.000000Z'],
     ['2025-01-31t12:00:00z', '2025-01-31T12:00:00.000000Z'],
@@ -25,7 +25,7 @@ test('takes RFC 3339, with the offset optional', () => {
   for (const [text, canonical] of cases) assert.equal(canonicalTimestamp(text), canonical, text)
 })
 
-test('refuses everything else', () => {
+test('everything that is not RFC 3339 is refused', () => {
   const cases = [
     '',
     'now',
@@ -72,7 +72,7 @@ test('refuses everything else', () => {
   for (const text of cases) assert.equal(canonicalTimestamp(text), undefined, text)
 })
 
-test('agrees with Date on every instant, at any offset', () => {
+test('timestamps agree with Date at every instant and offset', () => {
   fc.assert(
     fc.property(instants, fc.integer({ min: -1439, max: 1439 }), (ms, minutes) => {
       const sign = minutes < 0 ? '-' : '+'
@@ -88,7 +88,7 @@ test('agrees with Date on every instant, at any offset', () => {
   )
 })
 
-test('a canonical text stays as it is, and what we accept becomes one', () => {
+test('a canonical timestamp stays unchanged, and every accepted one becomes canonical', () => {
   fc.assert(
     fc.property(dateTimeText, (text) => {
       const canonical = canonicalTimestamp(text)
@@ -103,7 +103,7 @@ test('a canonical text stays as it is, and what we accept becomes one', () => {
   )
 })
 
-test('toPostgresMicros counts microseconds from 2000 on', () => {
+test('toPostgresMicros() counts microseconds since 2000', () => {
   assert.equal(toPostgresMicros('2000-01-01T00:00:00.000000Z'), 0n)
   assert.equal(toPostgresMicros('1999-12-31T23:59:59.999999Z'), -1n)
   fc.assert(

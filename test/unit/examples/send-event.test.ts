@@ -11,7 +11,7 @@ type SendEvent = (
 const snippet = new URL('../../../examples/send-event.mjs', import.meta.url).href
 const { sendEvent }: { sendEvent: SendEvent } = await import(snippet)
 
-test('sendEvent() waits longer and longer with jitter, and as long as Retry-After asks in any case', async (t) => {
+test('sendEvent() backs off exponentially with jitter, and waits at least as long as Retry-After', async (t) => {
   const status = (code: number, headers = {}) => new Response('', { status: code, headers })
   const script = [
     () => Promise.reject(new TypeError('fetch failed')),
@@ -35,7 +35,7 @@ test('sendEvent() waits longer and longer with jitter, and as long as Retry-Afte
   assert.equal(new Set(bodies).size, 1)
 })
 
-test('sendEvent() never waits over 30 s by itself, and gives up after maxAttempts', async (t) => {
+test('the backoff of sendEvent() is at most 30 s, and it gives up after maxAttempts', async (t) => {
   t.mock.method(globalThis, 'fetch', async () => new Response('', { status: 503 }))
   const waits = recordWaits(t)
   const sent = sendEvent('http://api.example', { user_id: 1, metadata: {} }, { maxAttempts: 12 })
@@ -48,7 +48,7 @@ test('sendEvent() never waits over 30 s by itself, and gives up after maxAttempt
   assert.equal(new Set(waits.slice(-4)).size, 4, 'no two clients wait the same time')
 })
 
-test('sendEvent() keeps an id that it is given, and stops at once at any answer that will not change', async (t) => {
+test('sendEvent() keeps a given id, and fails at once on a permanent error', async (t) => {
   for (const status of [200, 400, 404, 413, 415, 422]) {
     const fetched = t.mock.method(globalThis, 'fetch', async () => new Response('why', { status }))
     const sent = sendEvent('http://api.example', { event_id: 'mine', user_id: 1, metadata: {} })

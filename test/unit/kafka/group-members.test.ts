@@ -23,7 +23,7 @@ test('a partition is read only by a member that subscribes to the topic', () => 
   assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'orders', [0])?.unreadPartitions, [])
 })
 
-test('one that reads the topic among others is a reader of it, and of the others', () => {
+test('a member that subscribes to several topics reads all of them', () => {
   const members = [member(['audit', 'events'], { events: ALL })]
   assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'events', ALL), {
     unreadPartitions: [],
@@ -31,7 +31,7 @@ test('one that reads the topic among others is a reader of it, and of the others
   })
 })
 
-test('nothing is known while partitions are shared out; without members nobody reads', () => {
+test('nothing is known during a rebalance; without members every partition is unread', () => {
   const members = [member([], {})]
   for (const state of ['PreparingRebalance', 'CompletingRebalance'])
     assert.equal(judgeGroup({ state, members }, 'events', ALL), undefined)
@@ -41,12 +41,12 @@ test('nothing is known while partitions are shared out; without members nobody r
   }
 })
 
-test('topics named like what every object has are topics', () => {
+test('a topic may have the name of an object property', () => {
   const judged = judgeGroup({ state: 'Stable', members: [member(['events'], {})] }, 'constructor', [0])
   assert.deepEqual(judged?.unreadPartitions, [0])
 })
 
-test('what nobody reads and what someone reads are all partitions', () => {
+test('every partition is either read or unread', () => {
   const topics = fc.subarray(['events', 'orders'])
   const some = fc.subarray(ALL)
   fc.assert(
@@ -63,14 +63,14 @@ test('what nobody reads and what someone reads are all partitions', () => {
   )
 })
 
-test('partitions are all named, in ranges', () => {
+test('partitions are named completely, as ranges', () => {
   assert.equal(namePartitions([3]), 'partition 3')
   assert.equal(namePartitions([0, 2]), 'partitions 0 and 2')
   assert.equal(namePartitions([0, 1, 2, 5, 7, 8]), 'partitions 0-2, 5, 7 and 8')
   assert.equal(namePartitions([0, 1, 2, 3]), 'partitions 0-3')
 })
 
-test('of many other readers the first are named', () => {
+test('only the first of many other readers are named', () => {
   const others = ['a', 'b', 'c', 'd', 'e'].map((topic) => ({ topic, clientId: 'c', host: 'h' }))
   assert.equal(nameReaders(others.slice(0, 1)), '"a" (c at h)')
   const odd = nameReaders([{ topic: 'a', clientId: `\u001b[2J${'x'.repeat(1_000)}`, host: 'h' }])
@@ -78,7 +78,7 @@ test('of many other readers the first are named', () => {
   assert.equal(nameReaders(others), '"a" (c at h), "b" (c at h), "c" (c at h) and 2 more')
 })
 
-test('what cannot be decoded of a member is nothing; a group that is not there is dead', () => {
+test('member data that cannot be decoded are empty; a group that does not exist is dead', () => {
   const junk = Buffer.from([0])
   const { members } = toGroupLook({
     groupId: 'g',
@@ -95,7 +95,7 @@ test('what cannot be decoded of a member is nothing; a group that is not there i
   assert.deepEqual(toGroupLook(undefined), { state: 'Dead', members: [] })
 })
 
-test('the group follows the topic unless it is named', () => {
+test('the default group follows the topic', () => {
   assert.equal(sinkGroupId('events'), 'firehose-sink-events')
   assert.equal(sinkGroupId('orders', 'mine'), 'mine')
 })

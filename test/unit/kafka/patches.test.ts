@@ -6,7 +6,7 @@ import { marker, transactional } from '../../support/fetched.ts'
 /* What a real broker shows of the mends is in test/faults/sink-transactions.test.ts. */
 
 for (const version of [0, 1]) {
-  test(`I2: an abort marker of version ${version} ends what is left out: the producer's next transaction counts`, () => {
+  test(`I2: after an abort marker of version ${version} the producer's next transaction is delivered`, () => {
     const messages = [
       transactional(0, '7'),
       marker(1, '7', 'abort', version),

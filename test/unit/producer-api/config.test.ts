@@ -15,7 +15,7 @@ function problemsOf(env: NodeJS.ProcessEnv): string[] {
   return []
 }
 
-test('the defaults are a whole configuration', () => {
+test('the defaults are a complete configuration', () => {
   const config = readApiConfig({})
   assert.equal(config.host, '127.0.0.1')
   assert.equal(config.port, 8000)
@@ -28,7 +28,7 @@ test('the defaults are a whole configuration', () => {
   assert.ok(config.shutdownTimeoutMs > config.batcher.deliveryTimeoutMs)
 })
 
-test('every mistake is named at once', () => {
+test('all mistakes are reported at once', () => {
   const problems = problemsOf({ PORT: '80000', LINGER_MS: 'soon', LOG_LEVEL: 'loud', KAFKA_SSL: 'perhaps' })
   assert.deepEqual(
     problems.map((problem) => problem.split(' ')[0]),
@@ -36,7 +36,7 @@ test('every mistake is named at once', () => {
   )
 })
 
-test('what only several settings together can show', () => {
+test('invalid combinations of settings are reported', () => {
   const table: [NodeJS.ProcessEnv, RegExp][] = [
     [{ LINGER_MS: '200', DELIVERY_TIMEOUT_MS: '200' }, /^LINGER_MS /],
     [{ SHUTDOWN_TIMEOUT_MS: '10000' }, /^SHUTDOWN_TIMEOUT_MS /],
@@ -55,13 +55,13 @@ test('what only several settings together can show', () => {
   assert.equal(problemsOf({ KAFKA_TOPIC: 'no spaces', CORS_ORIGINS: 'nonsense' }).length, 2)
 })
 
-test('origins are a list, or all', () => {
+test('CORS_ORIGINS is a list of origins, or *', () => {
   assert.equal(readApiConfig({ CORS_ORIGINS: '*' }).corsOrigins, '*')
   const { corsOrigins } = readApiConfig({ CORS_ORIGINS: 'https://a.example, http://localhost:3000' })
   assert.deepEqual(corsOrigins, ['https://a.example', 'http://localhost:3000'])
 })
 
-test('--help lists every setting; a bad one ends the program with 78 before it listens', () => {
+test('--help lists every setting; an invalid one exits with 78 before the API listens', () => {
   const run = (args: string[], env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, ['producer-api/main.ts', ...args], {
       env: { PATH: process.env.PATH, ...env },
@@ -77,7 +77,7 @@ test('--help lists every setting; a bad one ends the program with 78 before it l
   assert.doesNotMatch(bad.stderr + bad.stdout, /hunter2|\bat .*\.ts:/)
 })
 
-test('a port in use is one sentence', async () => {
+test('a port in use is reported in one sentence', async () => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -98,7 +98,7 @@ test('a port in use is one sentence', async () => {
   )
 })
 
-test('every mistake is named at once, also those that only several settings show', () => {
+test('all mistakes are reported at once, including invalid combinations', () => {
   const env = { PORT: 'x', KAFKA_BOOTSTRAP_SERVERS: 'nowhere', LINGER_MS: '500', DELIVERY_TIMEOUT_MS: '200' }
   const read = (): unknown => readApiConfig(env)
   assert.throws(read, (error: Error) => {

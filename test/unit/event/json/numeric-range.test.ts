@@ -9,7 +9,7 @@ function holds(token: string): boolean {
   return numericHolds(buf, 1, buf.length - 1)
 }
 
-test("the ends of numeric's range, as PostgreSQL has them (test/integration/jsonb-oracle.test.ts)", () => {
+test('the limits of numeric are those of PostgreSQL (test/integration/jsonb-oracle.test.ts)', () => {
   const inside = [
     '0',
     '-1',

@@ -22,7 +22,7 @@ function written(value: Json, at: number, pointer: string, found: [number, strin
   return text + (isArray ? ']' : '\t}')
 }
 
-test('names each value of a text', () => {
+test('pointersAt() names every value of a text', () => {
   const names = fc.oneof(fc.constantFrom('a', '', '/', '~', '~1', 'a/b~c', '"', '\\', 'é', '0'), fc.string())
   const value: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
     value: fc.oneof(
@@ -44,7 +44,7 @@ test('names each value of a text', () => {
   )
 })
 
-test('names the member when the offset is in its name, and the value when it is inside a string', () => {
+test('pointersAt() names the member for an offset in its name, and the value for an offset in a string', () => {
   const text = '{"a":1,"b\\u0000/":["x\\u0000\\u0000"],"c":[[]]}'
   const offsets = [
     text.indexOf('\\u'),
@@ -56,7 +56,7 @@ test('names the member when the offset is in its name, and the value when it is 
   assert.deepEqual(pointers, ['/b\u0000~1', '/b\u0000~1/0', '/b\u0000~1/0', '/c/0'])
 })
 
-test('stops once the pointers have used up their budget', () => {
+test('pointersAt() stops when the budget is used up', () => {
   const text = `{"${'n'.repeat(100)}":[1,2,3,4,5]}`
   const offsets = [1, 2, 3, 4, 5].map((n) => text.indexOf(String(n)))
   assert.equal(pointersAt(Buffer.from(text), 0, text.length, offsets, 250).length, 3)
@@ -66,7 +66,7 @@ test('stops once the pointers have used up their budget', () => {
   assert.equal(pointersAt(Buffer.from(oneString), 0, oneString.length, inside, 250).length, 3)
 })
 
-test('escapes ~ and / (RFC 6901 section 3)', () => {
+test('pointerSegment() escapes ~ and / (RFC 6901 section 3)', () => {
   assert.equal(pointerSegment('~/a~1'), '/~0~1a~01')
   assert.equal(pointerSegment(3), '/3')
 })

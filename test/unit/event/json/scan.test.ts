@@ -29,7 +29,7 @@ function parses(text: string): boolean {
   }
 }
 
-test('accepts what JSON.parse accepts, whatever jsonb thinks of it', () => {
+test('the scan accepts what JSON.parse accepts, even if jsonb does not', () => {
   fc.assert(
     fc.property(fc.oneof(jsonText, nearly(jsonText), fc.string()), (text) => {
       const valid = Buffer.from(text).toString() // lone surrogates have become U+FFFD
@@ -39,7 +39,7 @@ test('accepts what JSON.parse accepts, whatever jsonb thinks of it', () => {
   )
 })
 
-test('treats every ASCII character in every place as JSON.parse does', () => {
+test('the scan treats every ASCII character in every position as JSON.parse does', () => {
   for (let code = 0; code < 128; code++) {
     const c = String.fromCharCode(code)
     for (const text of [
@@ -59,7 +59,7 @@ test('treats every ASCII character in every place as JSON.parse does', () => {
   }
 })
 
-test('says where a text stops being JSON, and why', () => {
+test('the scan reports where and why a text is not JSON', () => {
   const cases: [text: string, offset: number, reason: string][] = [
     ['', 0, 'the text ends too early'],
     [' ', 1, 'the text ends too early'],
@@ -96,7 +96,7 @@ test('says where a text stops being JSON, and why', () => {
   }
 })
 
-test('tells bytes that are not UTF-8 from text that is not JSON', () => {
+test('the scan distinguishes invalid UTF-8 from invalid JSON', () => {
   const buf = Buffer.from([0x22, 0xc3, 0xa9, 0xc3, 0x22])
   assert.equal(scanText(buf, 0, buf.length, scan), false)
   assert.deepEqual([scan.error, scan.errorOffset], ['not_utf8', 3])
@@ -104,7 +104,7 @@ test('tells bytes that are not UTF-8 from text that is not JSON', () => {
   assert.equal(scan.errorOffset, 3)
 })
 
-test('reports what jsonb cannot hold with kind and offset, and goes on', () => {
+test('the scan reports what jsonb cannot hold with kind and offset, and continues', () => {
   const text =
     '{"a\\u0000":"\\ud800 \\udc00\\ud83d\\ude00","b":[1e131072,0e-16384,1e131071],"\\udfff":"\\u0000"}'
   assert.equal(scanned(text), true)
@@ -127,7 +127,7 @@ test('reports what jsonb cannot hold with kind and offset, and goes on', () => {
   assert.deepEqual(scan.faults, [], 'a new scan forgets the faults')
 })
 
-test(`lists at most ${MAX_FAULTS} faults of a member, whatever the others have`, () => {
+test(`the scan lists at most ${MAX_FAULTS} faults per member, regardless of other members`, () => {
   const many = `[${'"\\u0000",'.repeat(MAX_FAULTS)}"\\u0000"]`
   assert.equal(scanned(many), true)
   assert.equal(scan.faults.length, MAX_FAULTS)
@@ -136,7 +136,7 @@ test(`lists at most ${MAX_FAULTS} faults of a member, whatever the others have`,
   assert.equal(scan.faults.at(-1)?.kind, 'number_out_of_range')
 })
 
-test(`allows ${MAX_DEPTH} levels, and reports the bracket that goes deeper but nothing below it`, () => {
+test(`the scan allows ${MAX_DEPTH} levels; it reports the bracket that exceeds them, but nothing inside it`, () => {
   assert.equal(scanned('['.repeat(MAX_DEPTH) + ']'.repeat(MAX_DEPTH)), true)
   assert.deepEqual(scan.faults, [])
   const below = `${'['.repeat(MAX_DEPTH)}["\\u0000",[1e131072]],{}${']'.repeat(MAX_DEPTH)}`
@@ -147,7 +147,7 @@ test(`allows ${MAX_DEPTH} levels, and reports the bracket that goes deeper but n
   ])
 })
 
-test('ten megabytes of brackets are no danger', () => {
+test('ten megabytes of brackets do not overflow the stack', () => {
   const open = Buffer.alloc(10_000_000, '[')
   assert.equal(scanText(open, 0, open.length, scan), false)
   assert.equal(scan.errorOffset, open.length)
@@ -157,7 +157,7 @@ test('ten megabytes of brackets are no danger', () => {
   assert.equal(scanText(objects, 0, objects.length, scan), true)
 })
 
-test('the slices of an object are its members, in the order of the text', () => {
+test('the slices of an object are its members in text order', () => {
   fc.assert(
     fc.property(objectText, (text) => {
       fc.pre(parses(text))
@@ -175,7 +175,7 @@ test('the slices of an object are its members, in the order of the text', () => 
   )
 })
 
-test('names its kinds, keeps repeated names, and many members', () => {
+test('the scan sets the kinds, and keeps repeated names and many members', () => {
   assert.ok(scanned(' {"a":[{"x":1}] ,"b": {"y":[]},"a":null, "c":"\\n","d":-0 } '))
   const kinds = [0, 1, 2, 3, 4].map((i) => scan.valueKind(i))
   assert.deepEqual(kinds, [KIND_ARRAY, KIND_OBJECT, KIND_NULL, KIND_STRING, KIND_NUMBER])
@@ -191,7 +191,7 @@ test('names its kinds, keeps repeated names, and many members', () => {
   assert.equal(scan.memberCount, 0, 'only members of the outermost value count')
 })
 
-test('never reads outside of its window', () => {
+test('the scan never reads outside its range', () => {
   fc.assert(
     fc.property(nearly(jsonText), fc.nat(), fc.nat(), (text, a, b) => {
       const buf = Buffer.from(text)
@@ -207,7 +207,7 @@ test('never reads outside of its window', () => {
   )
 })
 
-test('scanValue stops behind the value', () => {
+test('scanValue() stops after the value', () => {
   const buf = Buffer.from(' {"a":1} ,x')
   assert.ok(scanValue(buf, 0, buf.length, scan))
   assert.deepEqual([scan.start, scan.end], [1, 8])

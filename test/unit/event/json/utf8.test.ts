@@ -15,7 +15,7 @@ function decodes(bytes: Buffer): boolean {
   }
 }
 
-test('is the length of the longest valid prefix, and -1 when all is valid', () => {
+test('invalidUtf8Offset() is the length of the longest valid prefix, or -1 for valid UTF-8', () => {
   const bytes = fc.oneof(
     spoiledBytes(fc.string({ unit: 'binary' })),
     fc.uint8Array().map((array) => Buffer.from(array)),

@@ -72,7 +72,7 @@ const canonicalEvent: fc.Arbitrary<CanonicalEvent> = fc.record({
   metadata: metadataText.map((text) => Buffer.from(text)),
 })
 
-test('what the API encodes, the sink decodes, the metadata byte for byte', () => {
+test('the sink decodes what the API encodes, with the metadata byte for byte', () => {
   fc.assert(
     fc.property(canonicalEvent, timestampText, (event, receivedAt) => {
       assert.deepEqual(rowOf(encodeRecord(event, receivedAt)), {
@@ -87,7 +87,7 @@ test('what the API encodes, the sink decodes, the metadata byte for byte', () =>
   )
 })
 
-test('fields come in any order, with white space, escaped names and others between them', () => {
+test('fields may have any order, white space, escaped names and unknown fields between them', () => {
   const member = fc.oneof(
     fc.constantFrom('"a":1', '"":null', '"event_id ":"x"', '"EVENT_ID":7', '"metadat":{}'),
     fc.constantFrom('"z":"\\u0000"', '"z":1e999999', '"z":"\\ud800"', '"z":{"user_id":9}'),
@@ -114,7 +114,7 @@ test('fields come in any order, with white space, escaped names and others betwe
   fc.assert(fc.property(members, (text) => assert.deepEqual(rowOf(text), expected)))
 })
 
-test('values come in any form that the API would take', () => {
+test('values may have any form that the API accepts', () => {
   const row = rowOf(
     objectOf({
       ...FIELDS,
@@ -130,7 +130,7 @@ test('values come in any form that the API would take', () => {
   assert.equal(row.metadata.toString(), '{ "big" : 12345678901234567890.50 , "a":1, "a":2 }')
 })
 
-test('a field that is there twice is a dead letter, however it is written', () => {
+test('a repeated field is a dead letter, however its name is written', () => {
   for (const [name, text] of Object.entries(FIELDS)) {
     const escaped = name.replace('e', '\\u0065')
     for (const again of [name, escaped]) {
@@ -162,7 +162,7 @@ test('a record without event_id gets the UUIDv5 of its coordinates', () => {
   assert.equal(deadOf(objectOf({ ...FIELDS, event_id: undefined, user_id: 'null' })).eventId, eventId)
 })
 
-test('a record without received_at was received at its own time', () => {
+test('a record without received_at gets its own timestamp', () => {
   const text = objectOf({ ...FIELDS, received_at: undefined })
   assert.equal(
     rowOf(text, { timestampMs: 1_700_000_000_123 }).receivedAt,
@@ -171,7 +171,7 @@ test('a record without received_at was received at its own time', () => {
   assert.equal(rowOf(text, { timestampMs: -1 }).receivedAt, micros('1970-01-01T00:00:00.000000Z')) // Kafka's "none"
 })
 
-test('user_id is int8', () => {
+test('user_id is an integer within int8', () => {
   for (const text of ['9223372036854775807', '-9223372036854775808', '0', '-1']) {
     assert.equal(rowOf(objectOf({ ...FIELDS, user_id: text })).userId, BigInt(text))
   }
@@ -194,7 +194,7 @@ test('user_id is int8', () => {
   }
 })
 
-test('a dead letter names the field that is wrong, and the event_id if it could be read', () => {
+test('a dead letter names the invalid field, and the event_id if it is valid', () => {
   const times = ['"2023-02-29T00:00:00Z"', '"2024-01-01"', '"2024-01-01T00:00:60Z"', '""', '1', 'null']
   const wrong: [field: string, texts: string[], message: string, eventId?: string][] = [
     ['event_id', ['null', '""', '7', `"{${ID}}"`, `"${ID}0"`, `"${ID}\\u0000"`], 'event_id is not a UUID'],
@@ -234,7 +234,7 @@ test('metadata that jsonb cannot hold is a dead letter', () => {
   assert.equal(rowOf(around).metadata.toString(), FIELDS.metadata)
 })
 
-test('a value that is no JSON object is a dead letter', () => {
+test('a value that is not a JSON object is a dead letter', () => {
   const whole = Buffer.from(objectOf(FIELDS))
   assert.equal(deadOf(null).message, 'The record has no value')
   assert.match(deadOf('').message, /^The value is not JSON at byte 0: /)
@@ -250,7 +250,7 @@ test('a value that is no JSON object is a dead letter', () => {
   deadOf(Buffer.concat([whole, whole]))
 })
 
-test('decoding never throws, and a row is always one that the encoder can write', () => {
+test('decoding never throws, and every row can be encoded', () => {
   const bytes = fc.oneof(
     nearly(canonicalEvent.map((event) => encodeRecord(event, '2024-01-01T00:00:00.000000Z').toString())).map(
       (text) => Buffer.from(text),
@@ -275,7 +275,7 @@ test('decoding never throws, and a row is always one that the encoder can write'
   )
 })
 
-test('a record whose own time is out of range (nanoseconds for milliseconds) is a dead letter, not a crash', () => {
+test('a record whose own timestamp is out of range (nanoseconds instead of milliseconds) is a dead letter', () => {
   const value = Buffer.from('{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}')
   const record = { partition: 0, offset: 1n, timestampMs: 1.7e18, value, headers: {} }
   const decoded = decodeRecord(record, { clusterId: 'c', topic: 'events' })

@@ -30,7 +30,7 @@ function ways(text: string): { fast: string | undefined; general: string | undef
   }
 }
 
-test('an event that the fast path takes has the same record as by the general way', () => {
+test('the fast path produces the same record as the general path', () => {
   let [taken, left] = [0, 0]
   fc.assert(
     fc.property(fc.oneof(eventText, nearly(eventText), nearly(fc.constant(USUAL))), (text) => {
@@ -44,7 +44,7 @@ test('an event that the fast path takes has the same record as by the general wa
   assert.ok(Math.min(taken, left) > 500, `${taken} taken, ${left} left`)
 })
 
-test('the fast path takes the usual forms, in any order', () => {
+test('the fast path accepts fields in their usual form, in any order', () => {
   const time = (text: string): string => USUAL.replace('00Z', `00${text}`)
   const reversed = `{"metadata":{},"timestamp":"2025-01-31T12:00:00.5Z", "user_id" : 7 ,"event_id":"${ID}"}`
   for (const text of [USUAL, time('.000001Z'), time('.250Z'), time('.1Z'), reversed]) {
@@ -54,7 +54,7 @@ test('the fast path takes the usual forms, in any order', () => {
   }
 })
 
-test('the fast path leaves what is wrong or only unusual', () => {
+test('the fast path declines invalid and unusual fields', () => {
   const others = [
     USUAL.replace(ID, ID.toUpperCase()),
     USUAL.replace(`"event_id":"${ID}",`, ''),
@@ -73,7 +73,7 @@ test('the fast path leaves what is wrong or only unusual', () => {
   for (const text of others) assert.equal(ways(text).fast, undefined, text)
 })
 
-test('records of both ways stand one behind the other, and share nothing with the body', () => {
+test('records of both paths are concatenated, and share no memory with the body', () => {
   const ids = ['a', 'b', 'c', 'd'].map((end) => ID.slice(0, -1) + end)
   const unusual = USUAL.replace('12:00:00Z', '12:00:00+01:00')
   const texts = [USUAL, unusual, USUAL.replace('é', 'ö'), USUAL].map((text, n) => text.replace(ID, ids[n]!))

@@ -11,7 +11,7 @@ import { eventText } from '../../../arbitrary/event-text.ts'
 const RECEIVED_AT = '2025-01-31T12:00:01.250000Z'
 const options = { newId: () => '0198c0de-7a5b-7000-8000-000000000000' }
 
-test('writes the canonical form byte for byte', () => {
+test('encodeRecord() writes the canonical form byte for byte', () => {
   const event = {
     eventId: '0198c0de-7a5b-7000-8000-0123456789ab',
     userId: '-7',
@@ -24,7 +24,7 @@ test('writes the canonical form byte for byte', () => {
   )
 })
 
-test('every accepted event becomes a JSON object with the five fields, in order, that jsonb can hold', () => {
+test('every accepted event is encoded as a JSON object with the five fields in order, which jsonb can hold', () => {
   const scan = new JsonScan()
   fc.assert(
     fc.property(eventText, (text) => {
@@ -53,7 +53,7 @@ test('every accepted event becomes a JSON object with the five fields, in order,
   )
 })
 
-test('receivedAt is canonical for every millisecond', () => {
+test('receivedAt() is canonical for every millisecond', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: Date.parse('9999-12-31T23:59:59.999Z') }), (ms) => {
       assert.ok(isCanonicalTimestamp(receivedAt(ms)))

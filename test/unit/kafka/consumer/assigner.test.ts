@@ -9,7 +9,7 @@ const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 8 })
 const partitionCount = fc.integer({ min: 0, max: 40 })
 
-test('each partition goes to one member, shares differ by one at most, whatever the order of the members', () => {
+test('each partition goes to one member and shares differ by at most one, in any order of the members', () => {
   fc.assert(
     fc.property(names, partitionCount, fc.infiniteStream(fc.nat()), (members, count, random) => {
       const partitions = range(count)
@@ -27,7 +27,7 @@ test('each partition goes to one member, shares differ by one at most, whatever 
   )
 })
 
-test('only subscribers are given partitions of a topic, and all of them are given', async () => {
+test('all partitions of a topic are assigned, and only to subscribers', async () => {
   const subscriptions = fc.uniqueArray(
     fc.record({
       memberId: fc.string({ minLength: 1, maxLength: 8 }),
@@ -49,7 +49,7 @@ test('only subscribers are given partitions of a topic, and all of them are give
   )
 })
 
-test("where all members subscribe to the topic it is kafkajs' own assignment, under its name", async () => {
+test('if all members subscribe to the topic, name and assignment are those of kafkajs', async () => {
   const members = ['c', 'a', 'b'].map((memberId) => toMember({ memberId, topics: ['events'] }))
   const theirs = PartitionAssigners.roundRobin(configOf(7))
   const ours = subscribersOnly(configOf(7))
@@ -61,7 +61,7 @@ test("where all members subscribe to the topic it is kafkajs' own assignment, un
   )
 })
 
-test('a member whose subscription cannot be read is given nothing', async () => {
+test('a member whose subscription cannot be decoded gets no partitions', async () => {
   const members = [
     toMember({ memberId: 'a', topics: ['events'] }),
     { memberId: 'b', memberMetadata: Buffer.from([0, 1, 0, 0, 0, 9]) },

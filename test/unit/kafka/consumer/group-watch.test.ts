@@ -39,14 +39,14 @@ function watchOf(): GroupWatch {
 const refusal = (): Error =>
   Object.assign(new Error('Not authorized'), { type: 'GROUP_AUTHORIZATION_FAILED' })
 
-test('a group without members, or with members of the same topic, may be joined; nothing is said of it before', async () => {
+test('a group without members, or with members of the same topic, may be joined; its status is unknown before', async () => {
   const watch = watchOf()
   await watch.beforeJoin(looks({ state: 'Dead', members: [] }))
   await watch.beforeJoin(looks(stable(member('a', 'events', PARTITIONS))))
   assert.deepEqual(watch.status, { id: 'the-group', unread_partitions: null, other_topics: null })
 })
 
-test('a group with a member of another topic is not joined: it waits for a person, and is shown', async () => {
+test('a group with a member of another topic is not joined; the error needs an operator, and the status shows it', async () => {
   const watch = watchOf()
   const error = await watch
     .beforeJoin(looks(stable(member('a', 'orders', [0]))))
@@ -62,32 +62,38 @@ test('a group with a member of another topic is not joined: it waits for a perso
   assert.deepEqual([unread_partitions, other_topics], [PARTITIONS, ['orders']])
 })
 
-test('a rebalance tells nothing: its end is waited for', async () => {
+test('beforeJoin() waits for the end of a rebalance', async () => {
   const look = looks(rebalance, stable(member('a', 'orders')))
   await assert.rejects(watchOf().beforeJoin(look), OtherTopicError)
   assert.equal(look.count(), 2)
 })
 
-test('a group that may not be described is joined all the same; an outage is not passed over', async () => {
+test('a group that may not be described is joined anyway, but not during an outage', async () => {
   const watch = watchOf()
   await watch.beforeJoin(looks(refusal()))
   assert.equal(watch.status.unread_partitions, null)
   await assert.rejects(watch.beforeJoin(looks(new Error('connection reset'))), /connection reset/)
 })
 
-test('a group that may not be joined waits for a person, who is told which and what to do; other errors stay', () => {
+test('an error of a group that may not be joined names the group and the remedy; other errors are unchanged', () => {
   const error = explainFailure(refusal(), 'the-group')
-  assert.match(error.message, /access to consumer group "the-group" .*: grant Read on the group, or set KAFKA_GROUP_ID/)
+  assert.match(
+    error.message,
+    /access to consumer group "the-group" .*: grant Read on the group, or set KAFKA_GROUP_ID/,
+  )
   assert.equal(classifyError(error), 'halt')
   const unnamed = Object.assign(new Error('x'), { name: 'KafkaJSGroupCoordinatorNotFound' })
   const explained = explainFailure(new Error('y', { cause: unnamed }), 'the-group')
-  assert.match(explained.message, /no coordinator of consumer group "the-group": if this persists, grant this user Read/)
+  assert.match(
+    explained.message,
+    /no coordinator of consumer group "the-group": if this persists, grant this user Read/,
+  )
   assert.equal(classifyError(explained), 'outage', 'it may pass by itself')
   const other = new Error('connection reset')
   assert.equal(explainFailure(other, 'the-group'), other)
 })
 
-test('while it is a member, what was seen last stays through rebalances and failures', async () => {
+test('the last known status is kept during rebalances and failures', async () => {
   const watch = watchOf()
   const look = looks(stable(member('a', 'events', [0, 2])), rebalance, new Error('gone'))
   watch.afterJoin(look, 'a', assert.fail)
@@ -98,7 +104,7 @@ test('while it is a member, what was seen last stays through rebalances and fail
   assert.deepEqual(watch.status, { id: 'the-group', unread_partitions: [1], other_topics: [] })
 })
 
-test("the leader's topic decides who stays", async () => {
+test('the topic of the leader decides which members stay', async () => {
   const watch = watchOf()
   const mixed = stable(member('a', 'events', PARTITIONS), member('b', 'orders'))
   watch.afterJoin(looks(mixed), 'a', assert.fail)
@@ -110,7 +116,7 @@ test("the leader's topic decides who stays", async () => {
   watch.stop()
 })
 
-test('a look at an earlier membership decides nothing', async () => {
+test('a description requested in an earlier membership is ignored', async () => {
   const watch = watchOf()
   const answer = Promise.withResolvers<Awaited<ReturnType<LookAtGroup>>>()
   watch.afterJoin(async () => await answer.promise, 'b', assert.fail)

@@ -66,7 +66,7 @@ function timeless(request: Buffer, batchBytes: number): Buffer {
 }
 
 for (const version of [3, 4, 5, 6, 7]) {
-  test(`a placeholder is exchanged for its batch in a request of kafkajs, version ${version}`, async () => {
+  test(`the placeholder in a kafkajs request of version ${version} is replaced with its batch`, async () => {
     const sockets = new ProduceSockets()
     const requests = [
       recordsOf(Buffer.from('{"a":1}'), Buffer.alloc(1_000, 'b')),
@@ -85,7 +85,7 @@ for (const version of [3, 4, 5, 6, 7]) {
   })
 }
 
-test('a placeholder whose send has ended never goes out: the connection ends instead', async () => {
+test('a placeholder whose send has ended is never sent: the connection is closed instead', async () => {
   const sockets = new ProduceSockets()
   const { messages, mayBeWritten, end } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
   end()
@@ -93,7 +93,7 @@ test('a placeholder whose send has ended never goes out: the connection ends ins
   assert.equal(mayBeWritten(), false)
 })
 
-test('nor does a produce request of another form: two records, or a placeholder of nobody', async () => {
+test('an unexpected produce request is never sent: two records, or an unknown placeholder', async () => {
   const sockets = new ProduceSockets()
   const { messages } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
   await refuses(sockets, await requestOf(7, 'firehose', [...messages, ...messages]), /unexpected form/)
@@ -122,7 +122,7 @@ async function refuses(sockets: ProduceSockets, request: Buffer, reason: RegExp)
   assert.equal((await received).length, 0)
 }
 
-test('what is no produce request passes as it is', async () => {
+test('other requests are sent unchanged', async () => {
   const { socket, received } = await connection(new ProduceSockets())
   const metadata = Buffer.from('0000000b000300060000000100016100', 'hex')
   socket.write(metadata)
@@ -139,7 +139,7 @@ for (const [host, servername] of [
   ['localhost', 'localhost'],
   ['127.0.0.1', false],
 ] as const) {
-  test(`TLS to ${host}: the certificate is checked, and placeholders are exchanged`, async () => {
+  test(`TLS to ${host}: the certificate is checked, and placeholders are replaced`, async () => {
     const tlsServer = createTlsServer({ key: pem('key'), cert: pem('certificate') })
     tlsServer.listen(0, host)
     await once(tlsServer, 'listening')

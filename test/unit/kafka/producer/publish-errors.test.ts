@@ -33,7 +33,7 @@ const facts = ({ code, retryable, mayHaveWritten, tooLarge }: PublishError) => (
   tooLarge,
 })
 
-test('an error before the records came into a request has written nothing', () => {
+test('an error before the records are part of a request means that nothing was written', () => {
   const refused = make('KafkaJSConnectionError', 'Connection error', { code: 'ECONNREFUSED' })
   assert.deepEqual(facts(classifySendError(exhausted(refused), false)), {
     code: 'ECONNREFUSED',
@@ -43,12 +43,12 @@ test('an error before the records came into a request has written nothing', () =
   })
 })
 
-test('the same error after they did may hide the loss of a request that was sent', () => {
+test('the same error afterwards may hide the loss of a request that was sent', () => {
   const refused = make('KafkaJSConnectionError', 'Connection error', { code: 'ECONNREFUSED' })
   assert.equal(classifySendError(exhausted(refused), true).mayHaveWritten, true)
 })
 
-test('what the broker says about a produce request', () => {
+test('errors of the broker for a produce request are classified', () => {
   // Kafka's code, its name, whether it helps to retry, whether records may have been written.
   const table: [number, string, boolean, boolean][] = [
     [-1, 'UNKNOWN', true, true],
@@ -79,7 +79,7 @@ test('what the broker says about a produce request', () => {
   }
 })
 
-test('a refusal of authorization is sure only when it answers the produce request itself', () => {
+test('an authorization error is certain only as the response to the produce request itself', () => {
   const denied = createErrorFromCode(29)
   assert.deepEqual(facts(classifySendError(denied, true)), {
     code: 'TOPIC_AUTHORIZATION_FAILED',
@@ -91,7 +91,7 @@ test('a refusal of authorization is sure only when it answers the produce reques
   assert.equal(classifySendError(wrapped(denied), false).mayHaveWritten, false)
 })
 
-test('lost and silent connections may have written; wrong credentials are not tried again', () => {
+test('after a lost or silent connection records may be written; wrong credentials are not retried', () => {
   const closed = make('KafkaJSConnectionClosedError', 'Closed connection', { host: 'h', port: 1 })
   assert.deepEqual(facts(classifySendError(exhausted(closed), true)), {
     code: 'KafkaJSConnectionClosedError',
@@ -105,7 +105,7 @@ test('lost and silent connections may have written; wrong credentials are not tr
   assert.equal(classifySendError(wrapped(credentials), false).retryable, false)
 })
 
-test('anything else that is thrown is a failure that may have written', () => {
+test('after any other error the records may be written', () => {
   for (const thrown of [new TypeError('oops'), 'oops', undefined, null, 7, { message: 'oops' }]) {
     const error = classifySendError(thrown, true)
     assert.ok(error instanceof PublishError)
@@ -115,7 +115,7 @@ test('anything else that is thrown is a failure that may have written', () => {
   assert.equal(classifySendError(known, true), known)
 })
 
-test('the chain of causes is followed to its end, and a circle has one', () => {
+test('the chain of causes is followed to its end, even if it is circular', () => {
   const error = exhausted(createErrorFromCode(3))
   assert.equal(kafkaErrorType(error), 'UNKNOWN_TOPIC_OR_PARTITION')
   assert.equal(rootMessage(error), 'This server does not host this topic-partition')

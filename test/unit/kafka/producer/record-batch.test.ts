@@ -13,7 +13,7 @@ const decodeBatch = require('kafkajs/src/protocol/recordBatch/v0/decoder') as (d
   records: { offset: string; key: null; value: Buffer; headers: object; timestamp: string }[]
 }>
 
-test('the checksum is CRC-32C: vectors of RFC 3720, B.4', () => {
+test('the checksum is CRC-32C: test vectors of RFC 3720, B.4', () => {
   const of = (bytes: Uint8Array): string => crc32c(bytes, 0, bytes.length).toString(16)
   assert.equal(of(new Uint8Array(32)), '8a9136aa')
   assert.equal(of(new Uint8Array(32).fill(0xff)), '62a8ab43')
@@ -22,7 +22,7 @@ test('the checksum is CRC-32C: vectors of RFC 3720, B.4', () => {
   assert.equal(crc32c(Buffer.from('xx123456789x'), 2, 11).toString(16), 'e3069283')
 })
 
-test('a batch is read by kafkajs as the records that went in', async () => {
+test('kafkajs decodes a batch to the encoded records', async () => {
   const values = fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 300 })
   const splits = fc.array(fc.nat({ max: 300 }), { maxLength: 3 })
   const time = fc.integer({ min: 0, max: 4_102_444_800_000 })
@@ -50,7 +50,7 @@ test('a batch is read by kafkajs as the records that went in', async () => {
   )
 })
 
-test('lengths of one to four bytes as varints', async () => {
+test('varints of one to four bytes', async () => {
   for (const length of [0, 63, 64, 8_191, 8_192, 1_048_575, 1_048_576]) {
     const { records } = await decodeBatch(
       new Decoder(encodeRecordBatch([recordsOf(Buffer.alloc(length, 7))], 0)),

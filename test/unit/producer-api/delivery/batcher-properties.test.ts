@@ -44,7 +44,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-test('I1, I7: whatever happens, every entry is answered once and truly, and the bytes stay bounded', async () => {
+test('I1, I7: in every case each entry gets one correct outcome, and the bytes stay bounded', async () => {
   const run = async (steps: Step[], drainAt: number): Promise<void> => {
     const { clock, publisher, batcher, entries, add } = setup()
     let drained: Promise<void> | undefined
@@ -98,7 +98,7 @@ function check(entry: Sent, now: number): void {
   if (outcome === 'timeout') assert.ok(now - entry.addedAt >= OPTIONS.deliveryTimeoutMs, 'given up too early')
 }
 
-test('an entry is sent soon when a partition is free, whichever timers were missed', async () => {
+test('an entry is sent soon if a partition is free, even if timers are late', async () => {
   const run = async (gaps: { ms: number; fire: boolean }[]): Promise<void> => {
     const { clock, publisher, add } = setup()
     for (const gap of gaps) {

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { setImmediate as macrotask } from 'node:timers/promises'
 import { outcomeOf, setup } from '../../../support/fake-delivery.ts'
 
-test('entries of one linger go in one send, and are answered when Kafka has them', async () => {
+test('entries of one linger are sent together, and answered when Kafka has them', async () => {
   const { clock, publisher, batcher, add } = setup()
   const entries = [add(), add(2), add()]
   clock.advance(4)
@@ -19,7 +19,7 @@ test('entries of one linger go in one send, and are answered when Kafka has them
   assert.equal(clock.timers.size, 0, 'a timer runs although nothing waits')
 })
 
-test('an entry that comes when the linger is over but its timer has not fired sends the batch', () => {
+test('an entry that arrives after the linger, but before its timer fires, sends the batch', () => {
   const { clock, publisher, add } = setup()
   add()
   clock.advance(6, false)
@@ -44,7 +44,7 @@ test('while no partition is free the open batch grows, and full ones wait in ord
   assert.deepEqual(publisher.sends, [[0], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [11, 12]])
 })
 
-test('a batch never grows past its limits; a larger entry goes alone', () => {
+test('a batch never exceeds its limits; a larger entry is sent alone', () => {
   const { clock, publisher, add } = setup()
   add(1, 1_000)
   add(3, 2_000)
@@ -53,7 +53,7 @@ test('a batch never grows past its limits; a larger entry goes alone', () => {
   assert.deepEqual(publisher.sends, [[0], [1], [2]])
 })
 
-test('a full buffer refuses at once; bytes count until the send settles', async () => {
+test('a full buffer refuses at once; bytes are counted until the send is settled', async () => {
   const { clock, publisher, batcher, add } = setup({ maxBufferBytes: 40_000 })
   const [first, second] = [add(), add()]
   const third = add()
@@ -76,7 +76,7 @@ test('a full buffer refuses at once; bytes count until the send settles', async 
   assert.equal(batcher.queuedBytes, 0)
 })
 
-test('an entry whose deadline passes leaves its batch, and the others go', async () => {
+test('an entry whose deadline passes is removed from its batch, and the others are sent', async () => {
   const { clock, publisher, batcher, add } = setup()
   publisher.available = []
   const first = add()
@@ -94,7 +94,7 @@ test('an entry whose deadline passes leaves its batch, and the others go', async
   assert.equal(batcher.queuedBytes, 0)
 })
 
-test('the deadline of an entry holds when the ones before it were answered early', async () => {
+test('the deadline of an entry is kept if earlier entries were answered early', async () => {
   const { clock, publisher, add } = setup()
   add()
   clock.advance(500)
@@ -109,7 +109,7 @@ test('the deadline of an entry holds when the ones before it were answered early
   assert.equal(outcomeOf(second), 'unknown')
 })
 
-test('a batch that is too large is halved until single entries remain', async () => {
+test('a batch that is too large is split until single entries remain', async () => {
   const { clock, publisher, add } = setup()
   const entries = [add(), add(), add()]
   clock.advance(5)
@@ -122,7 +122,7 @@ test('a batch that is too large is halved until single entries remain', async ()
   assert.deepEqual(entries.map(outcomeOf), ['accepted', 'accepted', 'too_large_for_kafka'])
 })
 
-test('a refused connection until the deadline is not_accepted, a lost answer unknown', async () => {
+test('refused connections until the deadline are not_accepted, a lost response is unknown', async () => {
   for (const [ending, expected] of [
     ['refused', 'timeout'],
     ['timeout', 'unknown'],
@@ -141,7 +141,7 @@ test('a refused connection until the deadline is not_accepted, a lost answer unk
   }
 })
 
-test('drain takes nothing more, does not linger, and resolves when all is answered', async () => {
+test('drain() accepts nothing more, does not linger, and resolves when everything is answered', async () => {
   const { clock, publisher, batcher, add } = setup()
   const entry = add()
   let drained = false

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { BodyBuffer } from '../../../../producer-api/http/body-buffer.ts'
 import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
 
-test('I7: however a body is cut up, it is what was sent, takes at most twice its length, and is given back', () => {
+test('I7: however a body is split, it is read correctly, takes at most twice its length, and is released', () => {
   const cut = fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 200 })
   fc.assert(
     fc.property(cut, fc.nat(100), (pieces, spare) => {
@@ -27,7 +27,7 @@ test('I7: however a body is cut up, it is what was sent, takes at most twice its
   )
 })
 
-test('a chunk that finds no room in the budget is refused, and what came before stays', () => {
+test('a chunk that does not fit in the budget is refused, and earlier chunks are kept', () => {
   const budget = new MemoryBudget(10)
   const body = new BodyBuffer(100, budget)
   assert.equal(body.append(Buffer.from('12345')), true)

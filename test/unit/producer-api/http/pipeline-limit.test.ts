@@ -84,14 +84,14 @@ for (const [name, request, count] of [
   })
 }
 
-test('I7: more short requests at once than are held end the connection, and what was held is not handled', async (t) => {
+test('I7: more short requests than can be held close the connection, and those held are not handled', async (t) => {
   const { url, counts } = await slowServer(t)
   const { socket } = await sent(url, SHORT.repeat(2_000))
   await closed(socket)
   assert.deepEqual(counts, { cut: 1, handled: 100 })
 })
 
-test('I7: the requests that wait on all connections together are bounded, too', async (t) => {
+test('I7: the requests waiting on all connections together are bounded', async (t) => {
   const { url, counts } = await slowServer(t, new MemoryBudget(40 * 500 * SHORT_WAITING_BYTES))
   const clients = await Promise.all(
     Array.from({ length: 45 }, async () => await sent(url, SHORT.repeat(600))),
@@ -109,7 +109,7 @@ test('I7: the requests that wait on all connections together are bounded, too', 
   })
 })
 
-test('I8: an answer that ends its connection comes behind those of the requests before and after it', async (t) => {
+test('I8: a response that closes its connection is sent after those of the requests before and after it', async (t) => {
   const { url, taken, counts, endIdle } = await slowServer(t)
   const { socket, received } = await sent(url, SHORT.repeat(150))
   await until('the first', () => counts.handled === 100)
@@ -130,7 +130,7 @@ test('I8: an answer that ends its connection comes behind those of the requests 
   assert.match(received(), /\r\n149;$/)
 })
 
-test('I7: of requests that are no POST, whose answers may be long, one is handled at once; the order stays', async (t) => {
+test('I7: other requests than POST, whose responses may be long, are handled one at a time and in order', async (t) => {
   const { url, taken, counts } = await slowServer(t)
   const { socket, received } = await sent(url, SHORT + SHORT.replace('POST', 'GET').repeat(3) + SHORT)
   let answered = 0
@@ -154,7 +154,7 @@ function inTinyChunks(body: string): string {
 }
 
 for (const isRead of [true, false]) {
-  test(`a body that is cut off while its request waits is ${isRead ? 'read whole' : 'dropped when nobody reads it'}`, async (t) => {
+  test(`a partial body of a waiting request is ${isRead ? 'read in full' : 'discarded if the handler does not read it'}`, async (t) => {
     const pending = new MemoryBudget(1_000_000)
     const { url, taken, bodies } = await slowServer(t, pending, isRead)
     // More than what Node keeps of a body that nobody reads; the first part is within the 64 KiB that it reads at once.
@@ -181,7 +181,7 @@ for (const isRead of [true, false]) {
   })
 }
 
-test('I7: compressed bodies, whose answers may be longer than they are, are handled one at a time', async (t) => {
+test('I7: compressed bodies, whose responses may be larger than the body, are handled one at a time', async (t) => {
   const { url, taken, counts } = await slowServer(t)
   const compressed = SHORT.replace('Host', 'Content-Encoding: gzip\r\nHost')
   const { socket, received } = await sent(url, compressed.repeat(3))

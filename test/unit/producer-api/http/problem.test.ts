@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PROBLEMS, problem } from '../../../../producer-api/http/problem.ts'
 
-test('a problem has the members of RFC 9457, type as a relative reference', () => {
+test('a problem has the members of RFC 9457, with a relative reference as type', () => {
   assert.deepEqual(
     problem('invalid-event', 'Two faults.', { errors: [{ pointer: '/user_id', detail: 'x' }] }),
     {
@@ -15,7 +15,7 @@ test('a problem has the members of RFC 9457, type as a relative reference', () =
   )
 })
 
-test('the two answers 503 say what became of the events', () => {
+test('both 503 problems state the outcome of the events', () => {
   const refused = problem('not-accepted', 'Full.', { eventIds: ['a'] })
   const unknown = problem('outcome-unknown', 'Late.', { eventIds: ['a'] })
   assert.deepEqual([refused.outcome, unknown.outcome], ['not_accepted', 'unknown'])
@@ -24,7 +24,7 @@ test('the two answers 503 say what became of the events', () => {
   assert.equal('outcome' in problem('too-large', ''), false)
 })
 
-test('names are fit for a URL, statuses are errors', () => {
+test('problem names are valid in a URL, and statuses are errors', () => {
   for (const [name, { status, title }] of Object.entries(PROBLEMS)) {
     assert.match(name, /^[a-z0-9-]+$/)
     assert.ok(status >= 400 && status < 600)

@@ -54,7 +54,7 @@ async function open(head: string): Promise<{ socket: Socket; received: () => str
 
 const problemOf = (read: ReadBody | undefined): string => (read?.kind === 'refused' ? read.problem : '')
 
-test('a body is what was sent, up to the limit, in one piece or chunks', async () => {
+test('a body up to the limit is read correctly, with Content-Length or in chunks', async () => {
   for (const length of [0, 1, LIMIT]) {
     const body = Buffer.alloc(length, 'a')
     assert.deepEqual(Buffer.from(await (await post(body)).arrayBuffer()), body)
@@ -66,7 +66,7 @@ test('a body is what was sent, up to the limit, in one piece or chunks', async (
   assert.equal(budget.usedBytes, 0)
 })
 
-test('a length over the limit is refused before the body comes, and the connection ends', async () => {
+test('a Content-Length above the limit is refused before the body arrives, and the connection is closed', async () => {
   const { socket, received } = await open(`Content-Length: ${LIMIT + 1}`)
   await until('the answer', () => received().includes('at most 1000 bytes'))
   assert.match(received(), /Connection: close/i)
@@ -75,7 +75,7 @@ test('a length over the limit is refused before the body comes, and the connecti
   assert.equal(problemOf(results[0]), 'too-large')
 })
 
-test('chunks over the limit are refused, and the client that goes on sending gets the answer', async () => {
+test('chunks above the limit are refused, and a client that continues sending gets the response', async () => {
   const { socket, received } = await open('Transfer-Encoding: chunked')
   const chunk = `${(600).toString(16)}\r\n${'a'.repeat(600)}\r\n`
   for (let i = 0; i < 5; i++) socket.write(chunk)
@@ -87,7 +87,7 @@ test('chunks over the limit are refused, and the client that goes on sending get
   assert.equal(budget.usedBytes, 0)
 })
 
-test('a client that never ends its refused body is cut off', async () => {
+test('a client that never ends its refused body is disconnected', async () => {
   const { socket, received } = await open(`Content-Length: ${1024 ** 3}`)
   await until('the answer', () => received().includes('at most 1000 bytes'))
   const closed = once(socket, 'close')
@@ -99,7 +99,7 @@ test('a client that never ends its refused body is cut off', async () => {
   assert.ok(socket.bytesWritten < 64 * 1024 * 1024)
 })
 
-test('gzip is inflated; what it inflates to is bounded', async () => {
+test('gzip is decompressed, up to a limit', async () => {
   const body = Buffer.from('{"a":1}')
   const answer = await post(gzipSync(body), { 'Content-Encoding': 'gzip' })
   assert.equal(await answer.text(), '{"a":1}')
@@ -112,7 +112,7 @@ test('gzip is inflated; what it inflates to is bounded', async () => {
   assert.equal(budget.usedBytes, 0)
 })
 
-test('what is not gzip, or not all of it, is refused', async () => {
+test('invalid and truncated gzip is refused', async () => {
   const zipped = gzipSync(Buffer.from('{"a":1}'))
   const damaged = Buffer.from(zipped)
   damaged.writeUInt8(damaged.readUInt8(damaged.length - 6) ^ 0xff, damaged.length - 6)
@@ -122,7 +122,7 @@ test('what is not gzip, or not all of it, is refused', async () => {
   }
 })
 
-test('other encodings are refused and the one that works is named', async () => {
+test('other encodings are refused with the supported one', async () => {
   await post('x', { 'Content-Encoding': 'br' })
   await post('x', { 'Content-Encoding': 'gzip, gzip' })
   for (const read of results) {
@@ -132,7 +132,7 @@ test('other encodings are refused and the one that works is named', async () => 
   assert.equal(await (await post('x', { 'Content-Encoding': 'identity' })).text(), 'x')
 })
 
-test('a client that goes away settles the read and gives its bytes back', async () => {
+test('if the client disconnects, the read is settled and its memory released', async () => {
   const { socket } = await open('Content-Length: 900')
   socket.write('a'.repeat(500))
   await until('some bytes', () => budget.usedBytes === 500)
@@ -142,7 +142,7 @@ test('a client that goes away settles the read and gives its bytes back', async 
   assert.equal(budget.usedBytes, 0)
 })
 
-test('I7: bodies that are read at once share a bound', async () => {
+test('I7: bodies that are read at the same time share a limit', async () => {
   budget = new MemoryBudget(1_500)
   const first = await open('Content-Length: 1000')
   first.socket.write('a'.repeat(999))
@@ -156,7 +156,7 @@ test('I7: bodies that are read at once share a bound', async () => {
   assert.equal(budget.usedBytes, 0)
 })
 
-test('a client that waits for 100 Continue gets it, or its refusal at once', async () => {
+test('a client that waits for 100 Continue gets it, or is refused at once', async () => {
   const welcome = await open('Content-Length: 3\r\nExpect: 100-continue')
   await until('the go-ahead', () => welcome.received().startsWith('HTTP/1.1 100 Continue'))
   welcome.socket.write('abc')

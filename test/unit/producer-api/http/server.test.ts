@@ -7,7 +7,7 @@ import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
 import { closed, sent } from '../../../support/clients.ts'
 import { until } from '../../../support/until.ts'
 
-test('I7: past MAX_CONNECTIONS a connection ends at once and is counted; one that ends makes room', async (t) => {
+test('I7: above MAX_CONNECTIONS a connection is closed at once and counted; a closed one makes room', async (t) => {
   let refused = 0
   const { server } = createHttpServer((_request, response) => response.end('well'), {
     requestTimeoutMs: 30_000,

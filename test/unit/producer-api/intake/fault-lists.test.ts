@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { FaultLists } from '../../../../producer-api/intake/fault-lists.ts'
 import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
 
-test('I7: lists of faults share a budget until their answers are sent; past it there is none', () => {
+test('I7: fault lists share a budget until their responses are sent; without room there is no list', () => {
   const budget = new MemoryBudget(1_000)
   const lists = new FaultLists(budget)
   const response = (): ServerResponse => new EventEmitter() as ServerResponse

@@ -45,7 +45,7 @@ function detail(parsed: ParsedEvents, status: number): string {
 }
 
 describe('one event', () => {
-  test('becomes canonical, its metadata verbatim', () => {
+  test('becomes canonical, with the metadata verbatim', () => {
     const text = `{"metadata" : {"a": [1.0,\n1e400]} ,"user\\u005fid":-0, "event_id":"${ID.toUpperCase()}","timestamp":"2025-01-31T12:00:00\\u002b01:00"} `
     assert.deepEqual(events(one(text)), [
       {
@@ -57,13 +57,13 @@ describe('one event', () => {
     ])
   })
 
-  test('gets an id when it has none', () => {
+  test('gets an id if it has none', () => {
     assert.deepEqual(events(one(GOOD)), [
       { eventId: MADE_ID, userId: '1', timestamp: '2025-01-31T12:00:00.000000Z', metadata: '{"a": 1 }' },
     ])
   })
 
-  test('is refused with all its faults, in the order of the text, missing fields last', () => {
+  test('is refused with all its faults, in text order and with missing fields last', () => {
     const text = `{"x/y~":1,"user_id":"1","x/y~":2,"metadata":{"a":["\\u0000",{"\\ud800":1e131072}]},"event_id":null,"received_at":"","user_id":1}`
     const parsed = one(text)
     assert.deepEqual(pointers(parsed), [
@@ -82,7 +82,7 @@ describe('one event', () => {
       assert.match(error.detail, /^\S[^\n]* must [^\n]*\.$|is not a field/)
   })
 
-  test('knows its fields by their whole names', () => {
+  test('is refused with unknown fields whose names resemble known ones', () => {
     for (const name of ['user_ix', 'user', 'user_id_', 'timestamP', 'metabase', 'event_if', 'xvent_id', '']) {
       assert.deepEqual(pointers(one(GOOD.replace('{', `{"${name}":1,`))), [`/${name}`])
     }
@@ -100,7 +100,7 @@ describe('one event', () => {
     assert.ok(!latin1.ok && latin1.problem === 'not-utf8')
   })
 
-  test('over the size limit is a 413, spaces around it not counted', () => {
+  test('above the size limit is a 413; white space around it does not count', () => {
     const sized = (bytes: number) => GOOD.replace('1 }', `1,"b":"${'x'.repeat(bytes - GOOD.length - 6)}"}`)
     assert.equal(sized(1_000).length, 1_000)
     assert.ok(one(`  ${sized(MAX_EVENT_BYTES)}  `).ok)
@@ -111,7 +111,7 @@ describe('one event', () => {
     )
   })
 
-  test(`lists at most ${MAX_FAULTS} faults, and no long name many times`, () => {
+  test(`has at most ${MAX_FAULTS} listed faults, and a long name is not repeated many times`, () => {
     const nul = '"\\u0000",'.repeat(150)
     assert.equal(pointers(one(GOOD.replace('1 }', `[${nul}1]}`))).length, MAX_FAULTS)
     const unknown = Array.from({ length: 300 }, (_, i) => `"k${i}":1`).join(',')
@@ -120,7 +120,7 @@ describe('one event', () => {
     assert.ok(long.length < 70_000, `${long.length}`)
   })
 
-  test('I7: long names of many events do not make a long answer', () => {
+  test('I7: long names in many events do not lead to a large response', () => {
     const bad = `{"${'n'.repeat(8_000)}":1}`
     const parsed = array(`[${Array(100).fill(bad).join(',')}]`)
     assert.equal(pointers(parsed).length, 8, 'two names of 8,000 characters, and three missing fields each')
@@ -139,7 +139,7 @@ describe('one event', () => {
 })
 
 describe('a batch', () => {
-  test('keeps the order; two events may have one id', () => {
+  test('keeps the order; two events may have the same id', () => {
     const withId = GOOD.replace('{', `{"event_id":"${ID}",`)
     const expected = [...events(one(withId)), ...events(one(GOOD)), ...events(one(withId))]
     assert.deepEqual(events(array(` [${withId} ,\n${GOOD},${withId}] `)), expected)
@@ -147,7 +147,7 @@ describe('a batch', () => {
     assert.deepEqual(events(lines(`\n${withId}\n${GOOD} \n${withId}\n`)), expected)
   })
 
-  test('begins its pointers with the index; blank lines have none', () => {
+  test('has pointers that begin with the index, which does not count blank lines', () => {
     const bad = GOOD.replace('1,', '"1",')
     assert.deepEqual(pointers(array(`[${GOOD},${bad},7,${bad}]`)), ['/1/user_id', '/2', '/3/user_id'])
     assert.deepEqual(pointers(lines(`${GOOD}\r\n\r\n${bad}\n\n7\n${bad}`)), [
@@ -167,7 +167,7 @@ describe('a batch', () => {
     }
   })
 
-  test('is an array, or lines that are events', () => {
+  test('is an array of events, or lines of events', () => {
     assert.deepEqual(pointers(array(GOOD)), [''])
     assert.deepEqual(pointers(lines(`[${GOOD}]`)), ['/0'])
     assert.equal(detail(array(''), 400), 'Byte 0: the text ends too early.')
@@ -183,7 +183,7 @@ describe('a batch', () => {
     )
   })
 
-  test('is not JSON as a whole when its end is not, whatever came before', () => {
+  test('is not JSON as a whole if its end is not', () => {
     const over = Array.from({ length: MAX_BATCH_EVENTS + 1 }, () => '{}').join(',')
     for (const text of ['[{},', '[{}', '[{}}', `[${GOOD}]]`, '[{},]', '[,{}]', '[', `[${over}`])
       detail(array(text), 400)
@@ -191,7 +191,7 @@ describe('a batch', () => {
     assert.equal(detail(tooLarge, 400), `Byte ${GOOD.length + 3}: expected a name in double quotes.`)
   })
 
-  test('with an event over the size limit is a 413 that names it', () => {
+  test('with an event above the size limit is a 413 that names it', () => {
     const body = Buffer.from(`[{},${GOOD}]`)
     assert.match(
       detail(parseEventArray(body, { ...options, maxEventBytes: 20 }), 413),
@@ -207,7 +207,7 @@ describe('a batch', () => {
   })
 })
 
-test('an event is accepted or has faults, and a batch is what its events are one by one', () => {
+test('an event is either accepted or has faults, and a batch has the results of its events', () => {
   let accepted = 0
   let refused = 0
   fc.assert(

@@ -29,7 +29,7 @@ function at(path: string): Json {
   return value
 }
 
-test('every reference leads somewhere', () => {
+test('every reference can be resolved', () => {
   let count = 0
   for (const [, object] of objects(document, '')) {
     if (typeof object['$ref'] !== 'string') continue
@@ -39,7 +39,7 @@ test('every reference leads somewhere', () => {
   assert.ok(count > 20)
 })
 
-test('every example fits its schema', () => {
+test('every example is valid by its schema', () => {
   const ajv = new Ajv2020({ strict: false })
   formats.default.default(ajv)
   ajv.addSchema({ $id: 'doc', ...Object(document) })
@@ -67,7 +67,7 @@ function textExample(path: string, type: string): Buffer {
   return Buffer.from(value)
 }
 
-test('"try it" works: the prefilled bodies are accepted', () => {
+test('the bodies prefilled by "Try it out" are accepted', () => {
   const event = Buffer.from(JSON.stringify(exampleOf('event', 'application/json')))
   assert.ok(parseEvent(event, options).ok)
   assert.ok(!event.includes('event_id'), 'a second try would otherwise be a duplicate')
@@ -76,7 +76,7 @@ test('"try it" works: the prefilled bodies are accepted', () => {
   assert.ok(parseEventLines(textExample('events', 'application/x-ndjson'), options).ok)
 })
 
-test('every kind of problem is described, under its status', () => {
+test('every problem type is described under its status', () => {
   const described = new Set<string>()
   for (const [path, object] of objects(at('/components/responses'), '')) {
     const match = /^\/([^/]+)\/content\/.*\/examples\/([^/]+)\/value$/.exec(path)
