@@ -1,7 +1,7 @@
-/** Bytes that are nearly UTF-8. */
+/** Generators for bytes that are nearly UTF-8. */
 import * as fc from 'fast-check'
 
-/** What goes wrong in UTF-8: strays, overlong forms, surrogates, code points past U+10FFFF, and their valid neighbours. */
+/** Invalid UTF-8 (stray bytes, overlong forms, surrogates, code points above U+10FFFF) and valid sequences next to it. */
 const SEQUENCES = [
   '80',
   'bf',
@@ -31,13 +31,13 @@ const SEQUENCES = [
   .concat(['f48fbfbf', 'f4908080', 'f5808080', 'f8888080', 'fe', 'ff', 'f09f9880', '00'])
   .map((hex) => Buffer.from(hex, 'hex'))
 
-/** The text's bytes with one of these put in, or one byte replaced. */
+/** The bytes of a text with one of these inserted or one byte replaced. */
 export function spoiledBytes(text: fc.Arbitrary<string>): fc.Arbitrary<Buffer> {
   return fc
     .tuple(text, fc.constantFrom(...SEQUENCES), fc.nat(), fc.boolean())
     .map(([valid, sequence, where, replace]) => {
       const bytes = Buffer.from(valid)
-      // Rather inside than outside of strings: a quote is where they begin.
+      // Preferably inside strings, that is, after a quote.
       const quote = bytes.indexOf(0x22)
       const at = quote >= 0 && where % 3 > 0 ? quote + 1 : where % (bytes.length + 1)
       return Buffer.concat([bytes.subarray(0, at), sequence, bytes.subarray(replace ? at + 1 : at)])

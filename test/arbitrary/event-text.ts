@@ -1,9 +1,9 @@
-/** Texts of events, right and nearly right, and the fields they are made of. */
+/** Generators for texts of valid and nearly valid events, and for their fields. */
 import * as fc from 'fast-check'
 import { jsonText, numberText, objectText, space } from './json-text.ts'
 import { dateTimeText } from './timestamp-text.ts'
 
-/** `usual` nine times out of ten. */
+/** Generates `usual` nine times out of ten. */
 const mostly = (usual: fc.Arbitrary<string>, ...others: fc.Arbitrary<string>[]): fc.Arbitrary<string> =>
   fc.oneof({ weight: 9 * others.length, arbitrary: usual }, ...others)
 
@@ -36,7 +36,7 @@ const member = (name: string, value: fc.Arbitrary<string>): fc.Arbitrary<string>
 
 const extra = fc.tuple(fc.constantFrom('color', 'a/b~', 'received_at', 'user_id', 'metadata', ''), jsonText)
 
-/** Members in any order, one missing or one too many now and then; not always JSON. */
+/** Members in any order, sometimes with one missing or one extra; not always JSON. */
 export const eventText: fc.Arbitrary<string> = fc
   .tuple(
     member('user_id', userId),

@@ -1,5 +1,5 @@
 /**
- * JSON texts for properties: what people send, what they never send, and what is nearly JSON. Faults are rare enough
+ * Generators for JSON texts: common, unusual and nearly valid ones. Faults are rare enough
  * that about half of the texts are valid.
  */
 import * as fc from 'fast-check'
@@ -43,10 +43,10 @@ const integerPart = weighted([5, fc.nat().map(String)], [3, fc.constantFrom('0',
 const fraction = weighted([2, none], [1, join(fc.constant('.'), digits)])
 const exponent = weighted([2, none], [1, join(fc.constantFrom('e', 'E', 'e+', 'E-', 'e-'), exponentDigits)])
 
-/** Number tokens, often at the ends of PostgreSQL's numeric. */
+/** Number tokens, often at the limits of PostgreSQL's numeric. */
 export const numberText = join(fc.constantFrom('', '', '-'), integerPart, fraction, exponent)
 
-/** The same with thousands of digits: slow, so for a few cases only. */
+/** The same with thousands of digits: slow, so used only for a few cases. */
 export const longNumberText = fc
   .tuple(
     fc.constantFrom('', '-'),
@@ -61,7 +61,7 @@ export const longNumberText = fc
     return `${sign}0.${part === 'fraction' ? long : `${long.slice(1).replaceAll('7', '0')}7`}${exp}`
   })
 
-/** Pieces of strings, without the quotes: all escapes, surrogates paired and not, all kinds of characters. */
+/** Parts of strings without quotes: all escapes, paired and lone surrogates, all kinds of characters. */
 const stringPiece = weighted(
   [20, fc.string({ maxLength: 5 }).map((text) => JSON.stringify(text).slice(1, -1))],
   [5, fc.string({ unit: 'binary', maxLength: 3 }).map((text) => JSON.stringify(text).slice(1, -1))],
@@ -129,7 +129,7 @@ const stringBody = (wrong: number): fc.Arbitrary<string> =>
     .array(weighted([40, stringPiece], [wrong, wrongPiece]), { maxLength: 3 })
     .map((pieces) => pieces.join(''))
 
-/** String tokens with their quotes; a few are no JSON, or hold what jsonb refuses. */
+/** String tokens with quotes; a few are not JSON, or are refused by jsonb. */
 export const stringText = stringBody(1).map((body) => `"${body}"`)
 
 const scalar = weighted(
@@ -147,7 +147,7 @@ const list = (open: string, item: fc.Arbitrary<string>, close: string): fc.Arbit
     fc.constant(close),
   )
 
-/** JSON texts, names sometimes repeated. */
+/** JSON texts, sometimes with repeated names. */
 export const jsonText: fc.Arbitrary<string> = fc.letrec<{ value: string; array: string; object: string }>(
   (tie) => ({
     value: fc.oneof({ depthSize: 'small', withCrossShrink: true }, scalar, tie('array'), tie('object')),
@@ -156,14 +156,14 @@ export const jsonText: fc.Arbitrary<string> = fc.letrec<{ value: string; array: 
   }),
 ).value
 
-/** A JSON object, at top level. */
+/** A top-level JSON object. */
 export const objectText: fc.Arbitrary<string> = list(
   '{',
   join(key, space, fc.constant(':'), space, jsonText),
   '}',
 )
 
-/** Texts one or two small mistakes away from another: a byte lost, doubled, put in, or swapped with the next. */
+/** A text with one or two small mistakes: a byte removed, doubled, inserted, or swapped with the next. */
 export const nearly = (text: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc
     .tuple(

@@ -1,4 +1,4 @@
-/** Texts in the form of RFC 3339, and beyond the values that it or we allow. */
+/** Generators for timestamps in the form of RFC 3339, including values out of range. */
 import * as fc from 'fast-check'
 
 const two = (n: number): string => String(n).padStart(2, '0')
@@ -38,7 +38,7 @@ const offset = fc.oneof(
     .map(([sign, hours, minutes]) => `${sign}${two(hours)}:${two(minutes)}`),
 )
 
-/** `YYYY-MM-DDTHH:MM:SS[.f][offset]`: the form is right, the values often are not. */
+/** `YYYY-MM-DDTHH:MM:SS[.f][offset]`: valid form, often with invalid values. */
 export const dateTimeText: fc.Arbitrary<string> = fc
   .tuple(year, month, day, fc.constantFrom('T', 'T', 'T', 't'), hour, sixty, sixty, fraction, offset)
   .map(

@@ -13,11 +13,11 @@ import { idOf } from '../support/records.ts'
 import { range } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 
-/* Clients that mean harm, or are broken, while others go on. What one of them sends wrongly: api-http.test.ts. */
+/* Malicious or broken clients while other clients are served. For malformed requests see api-http.test.ts. */
 
 const REQUEST_TIMEOUT_MS = 2_000
 const MANY = 10_000
-/** What garbage and fragmentation may add to the API's memory without anything being kept. */
+/** Tolerated growth of the API's memory by garbage and fragmentation. */
 const NOISE_MIB = 60
 
 let pipeline: Pipeline
@@ -27,7 +27,7 @@ before(async () => {
   pipeline = await Pipeline.start()
   const limits = { REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS), DELIVERY_TIMEOUT_MS: '3000' }
   api = await pipeline.startApi(limits)
-  await load({ url: api.url, rate: 1_000, connections: 50, seconds: 2 }) // warm
+  await load({ url: api.url, rate: 1_000, connections: 50, seconds: 2 }) // warm up
 })
 after(async () => {
   await pipeline?.close()
@@ -41,7 +41,7 @@ const post = (path: string, body: string | Buffer, headers: Record<string, strin
   fetch(api.url + path, { method: 'POST', body, headers: { ...JSON_TYPE, ...headers } })
 const rss = () => rssMiB(api.pid ?? 0)
 
-/** Others are served while `attack` goes on. */
+/** Checks that other clients are served during `attack`. */
 async function othersAreServed<T>(attack: Promise<T>): Promise<T> {
   const stop = new AbortController()
   let served = 0
@@ -87,10 +87,10 @@ test('I7: 1,000 clients that send headers or bodies very slowly get 408 in time;
   }, 200)
   t.after(() => clearInterval(drops))
   await othersAreServed(Promise.all(slow.map(({ socket }) => closed(socket))))
-  // The timeouts are checked once in each of them; the rest is for a slow machine.
+  // Timeouts are checked once per interval; the margin is for slow machines.
   const tookMs = performance.now() - started
   assert.ok(tookMs < 2 * REQUEST_TIMEOUT_MS + 15_000, `${tookMs} ms`)
-  // A drop that meets a closed connection takes the answer with it.
+  // If data reaches a closed connection, the reset discards the response.
   const answers = slow.map(({ received }) => received()).filter((answer) => answer !== '')
   for (const answer of answers) {
     const { status, problem } = rawProblem(answer)
@@ -108,21 +108,21 @@ test('I7: clients that never read their responses are disconnected; others get 2
   const cutBefore = await metricOf(api, 'firehose_api_connections_cut_total')
   const watch = watchRss(api.pid ?? 0)
   const flood = async (): Promise<void> => {
-    // Two thousand long answers for 90 KB of requests.
+    // Two thousand large responses for 90 KB of requests.
     const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
     for (const { socket } of deaf) {
       socket.pause()
       socket.write('GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_000))
     }
     await until('the end of each', () => {
-      // A paused socket notices its end when it writes.
+      // A paused socket detects the close only when it writes.
       for (const { socket } of deaf)
         if (socket.writable) socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
       return deaf.every(({ socket }) => socket.closed)
     })
   }
   await othersAreServed(flood())
-  // One whose requests came in pieces is held back instead, until its time is over.
+  // Reading stops for a client whose requests come in several reads, until it times out.
   const cut = (await metricOf(api, 'firehose_api_connections_cut_total')) - cutBefore
   assert.ok(cut > 10, `${cut} of 20`)
   const silence = async (): Promise<void> => {
@@ -130,7 +130,7 @@ test('I7: clients that never read their responses are disconnected; others get 2
     const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
     for (const { socket } of deaf) {
       socket.pause()
-      // As many as may be unanswered, all in one read.
+      // The maximum of unanswered requests, all in one read.
       socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(600))
     }
     await until('20 connections', () => openFiles() >= opened + 20)
@@ -140,7 +140,7 @@ test('I7: clients that never read their responses are disconnected; others get 2
   await othersAreServed(silence())
   const peak = watch.stop()
   t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB`)
-  // Without the limit it was 1,400 MiB.
+  // It was 1,400 MiB without the limit.
   assert.ok(peak < restMiB + 2 * NOISE_MIB, `${peak} MiB`)
 })
 
@@ -165,13 +165,13 @@ test('I7: of 2,000 pipelined events at most 100 are handled at once; all get 202
   await patient.stop(20_000)
 })
 
-/** Files and connections that the API has open. */
+/** Open file descriptors of the API. */
 function openFiles(of = api): number {
   return readdirSync(`/proc/${of.pid}/fd`).length
 }
 
 test(`I7: ${MANY} connections at once, each sending one event: all get 202`, async (t) => {
-  // The limits as shipped: to open so many connections may take seconds.
+  // With the default limits, because opening so many connections may take seconds.
   const busy = await pipeline.startApi()
   const pid = busy.pid ?? 0
   const restMiB = rssMiB(pid)
@@ -182,7 +182,7 @@ test(`I7: ${MANY} connections at once, each sending one event: all get 202`, asy
   clearInterval(watch)
   t.diagnostic(`p99 ${result.p99_ms.toFixed(0)} ms, sent again ${JSON.stringify(result.retries)}`)
   t.diagnostic(`RSS ${restMiB.toFixed(0)} to ${rssMiB(pid).toFixed(0)} MiB`)
-  // A few may be between two looks, or connect again.
+  // A few connections may have been missed between two samples, or reconnect.
   assert.ok(open > MANY * 0.95, `${open} were open at once`)
   assert.deepEqual(result.errors, {})
   assert.equal(result.acked, MANY)
@@ -213,13 +213,13 @@ test('I7: after 2,000 uploads reset in mid-body and 2,000 clients disconnected b
     const health = await api.health()
     return health?.queue_bytes === 0 && health.in_flight === 0
   })
-  assert.ok((await aborted()) > abortedBefore, 'no upload was seen to be aborted')
+  assert.ok((await aborted()) > abortedBefore, 'no upload was counted as aborted')
 })
 
 test('I7: gzip bombs get 413 or 400, other encodings 415; decompressed data takes no memory', async (t) => {
   const zip = { 'Content-Encoding': 'gzip' }
   const gigabyte = gzipSync(Buffer.alloc(64 * 1024 * 1024))
-  // 64 MiB sixteen times over: gzip members follow one another.
+  // Sixteen times 64 MiB, as concatenated gzip members.
   const bomb = Buffer.concat(Array.from({ length: 15 }, () => gigabyte))
   assert.ok(bomb.length < 1024 * 1024)
   const restMiB = rss()
@@ -230,7 +230,7 @@ test('I7: gzip bombs get 413 or 400, other encodings 415; decompressed data take
       for (const answer of answers) await problemOf(answer, 413, 'too-large')
     }
     await problemOf(await post('/event', gzipSync(gzipSync(EVENT)), zip), 400, 'not-utf8')
-    // Ten gigabytes of zeros are ten megabytes of gzip: too long before they are inflated.
+    // Ten gigabytes of zeros are ten megabytes of gzip: too large even before decompression.
     const endless = Array.from({ length: 160 }, () => gigabyte)
     await problemOf(await post('/events', Buffer.concat(endless), zip), 413, 'too-large')
     for (const coding of ['deflate', 'br', 'zstd', 'gzip, gzip', 'x-gzip', 'compress']) {
@@ -241,7 +241,7 @@ test('I7: gzip bombs get 413 or 400, other encodings 415; decompressed data take
   await othersAreServed(attack())
   const peak = watch.stop()
   t.diagnostic(`RSS ${restMiB.toFixed(0)}, at most ${peak.toFixed(0)} MiB, after ${rss().toFixed(0)} MiB`)
-  // 40 at once, each with its body (1 MiB) and what was inflated of it before the limit (1 MiB).
+  // 40 at once, each with its body (1 MiB) and decompressed data up to the limit (1 MiB).
   assert.ok(peak < restMiB + 80 + 2 * NOISE_MIB, `${peak} MiB`)
 })
 

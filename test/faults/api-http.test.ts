@@ -6,7 +6,7 @@ import { closed, httpRequest, sent } from '../support/clients.ts'
 import { rawExchange, rawProblem } from '../support/http.ts'
 import { until } from '../support/until.ts'
 
-/* Requests whose bytes lie about where they end. The plain cases: test/integration/http-parser.test.ts. */
+/* Requests with a wrong or ambiguous end. For simple cases see test/integration/http-parser.test.ts. */
 
 let pipeline: Pipeline
 let api: NodeService
@@ -34,7 +34,7 @@ test('431 for an endless URL, endless headers and too many headers; the connecti
   for (const flood of floods) {
     const { socket, received } = await sent(api.url, flood)
     await closed(socket)
-    // The rest of the flood may meet a closed connection, which takes the answer with it.
+    // If the rest of the data reaches a closed connection, the reset discards the response.
     if (received() !== '') assert.equal(rawProblem(received()).status, 431)
   }
   const quiet = await sent(api.url, `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(17_000)}\r\n\r\n`)
@@ -107,14 +107,14 @@ test('after a refusal a short body is discarded, the connection stays open, and 
     ['400', httpRequest('/event', '{')],
     ['422', httpRequest('/event', '{}')],
   ]
-  // The last one is long: it ends the connection.
+  // The last body is long, so the connection is closed.
   const requests = [
     ...refusals.flatMap(([, request]) => [request, httpRequest('/event', EVENT)]),
     httpRequest('/event', 'x'.repeat(67_000)),
   ]
   const { socket, received } = await sent(api.url, '')
   for (const [index, request] of requests.entries()) {
-    // Headers first, the body when the answer may be out already: the harder order.
+    // Headers first, and the body when the response may have been sent already: the more difficult order.
     const bodyAt = request.indexOf('\r\n\r\n') + 4
     socket.write(request.slice(0, bodyAt))
     await new Promise((resolve) => setImmediate(resolve))
@@ -129,7 +129,7 @@ test('a refused request with Expect: 100-continue closes the connection, because
   const request = `POST /event HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 60\r\n\r\n`
   const { socket, received } = await sent(api.url, request)
   await until('the refusal', () => statusesIn(received()).length === 1)
-  // A client that keeps its body to itself and goes on: the API must not take this for the body and answer the rest.
+  // A client that does not send the body but a new request: the API must not read the request as the body.
   socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3))
   await closed(socket)
   assert.deepEqual(statusesIn(received()), ['415'])

@@ -15,7 +15,7 @@ import { metricOf } from '../support/metrics.ts'
 import { idOf, kafkaClient } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
-/* Kafka misbehaves towards the API, through a proxy between them. Kafka down, frozen: test/integration/api-outage.test.ts. */
+/* Faults of Kafka, produced by a proxy between it and the API. For outages see test/integration/api-outage.test.ts. */
 
 const DEADLINE_MS = 2_000
 const place = mkdtempSync(join(tmpdir(), 'firehose-log-dir-'))
@@ -65,7 +65,7 @@ const readiness = async (): Promise<string> => {
 const ready = () => until('readiness', async () => (await readiness()) === 'ok')
 const emptied = () => until('an empty buffer', async () => (await api.health())?.queue_bytes === 0)
 
-/** How often Kafka has the event, and how often the table. The sink has read all of it by then. */
+/** How often the event is in Kafka and in the table, after the sink has caught up. */
 async function copiesOf(n: number): Promise<{ inKafka: number; stored: number }> {
   await until('the sink has caught up', async () => await pipeline.isCaughtUp())
   const sink = await pipeline.query<{ stored: string }>(
@@ -75,7 +75,7 @@ async function copiesOf(n: number): Promise<{ inKafka: number; stored: number }>
   return { inKafka: await recordsOf(idOf(n)), stored: Number(sink[0]?.stored) }
 }
 
-/** Records of the topic that hold this id. */
+/** Number of records in the topic with this id. */
 async function recordsOf(id: string): Promise<number> {
   const access = { brokers: [pipeline.backend.kafka.bootstrapServers] }
   const { partitions } = await describeTopic(access, 'events')
@@ -92,7 +92,7 @@ test('I1: Kafka answers 600 ms late: the client gets its 202 with that delay', a
   const start = performance.now()
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => post(event(n))))
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([202]))
-  assert.ok(performance.now() - start >= 600, 'the delay was not felt')
+  assert.ok(performance.now() - start >= 600, 'there was no delay')
   delayBy(0)
 })
 
@@ -160,14 +160,14 @@ test('I1: one of two log directories of the broker fails: 503 not_accepted while
   renameSync(secondLogDir, `${secondLogDir}.away`)
   writeFileSync(secondLogDir, '')
   await pipeline.backend.kafka.start()
-  // Until the API has asked again, it goes on with the partitions that it knows, and some of them have their leader.
+  // Until its next check, the API uses the partitions that it knows, and some of them have a leader.
   await until('the reason', async () => /There is no leader for this topic-partition/.test(await readiness()))
   const refused = await post(event(600))
   assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
   assert.equal((await problemOf(refused, 503, 'not-accepted')).outcome, 'not_accepted')
   assert.equal((await fetch(`${api.url}/livez`)).status, 200)
 
-  // Another topic of the same cluster has its leader: its API does not care.
+  // An API for another topic of the cluster, which has a leader, is not affected.
   const healthy = await until('a topic with a leader', async () => await firstWithLeader(others))
   const other = await pipeline.startApi({ KAFKA_TOPIC: healthy })
   assert.equal((await post(event(601), other)).status, 202)
@@ -175,7 +175,7 @@ test('I1: one of two log directories of the broker fails: 503 not_accepted while
 
   await pipeline.backend.kafka.stop()
   rmSync(secondLogDir)
-  // The broker may have made the newest topics again in the directory that was left, and takes none twice.
+  // The broker may have created the newest topics again in the other directory, and rejects duplicates.
   for (const name of others) rmSync(`${secondLogDir}.away/${name}-0`, { recursive: true, force: true })
   renameSync(`${secondLogDir}.away`, secondLogDir)
   await pipeline.backend.kafka.start()

@@ -10,15 +10,15 @@ import { hammer, httpRequest, sent } from '../support/clients.ts'
 import { rssMiB, watchRss } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
-/* I7: the API's memory follows from the bytes that clients send, not from how they cut them up; others are answered. */
+/* I7: the API's memory depends on the bytes that clients send, not on how they are split; other clients are served. */
 
 const MIB = 1024 * 1024
 const BUFFER_MIB = 32
-/** What the idle connections of so many clients take, as the README says of MAX_CONNECTIONS. */
+/** Memory of the idle connections of the clients, as documented for MAX_CONNECTIONS in the README. */
 const connectionsMiB = (count: number): number => (count * 12) / 1024
 /**
- * The buffer, as much again for requests that are being read, and garbage not yet collected or pages not yet given
- * back: 64 MiB of it is V8's usual patience with memory outside of its heap.
+ * The buffer, the same amount for requests being read, and garbage not yet collected or pages not yet returned:
+ * V8 collects external memory only after about 64 MiB.
  */
 const BOUND_MIB = 2 * BUFFER_MIB + 80
 
@@ -33,7 +33,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-/** HTTP's chunks, each of one byte. */
+/** An HTTP body with chunks of one byte. */
 function tinyChunks(body: Buffer): Buffer {
   const chunks = Buffer.alloc(body.length * 6, '1\r\n \r\n')
   for (const [n, byte] of body.entries()) chunks[6 * n + 3] = byte
@@ -48,14 +48,14 @@ const chunked = (path: string, ...more: string[]): string =>
   head(path, 'Transfer-Encoding: chunked\r\n', ...more)
 const spaces = (length: number): Buffer => Buffer.alloc(length, ' ')
 
-/** Writes, and waits until the kernel has it or the connection is gone. */
+/** Writes, and waits until the data is passed to the kernel or the connection is closed. */
 async function push(socket: Socket, data: string | Buffer): Promise<void> {
   if (socket.writable && !socket.write(data)) {
     await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {})
   }
 }
 
-/** Each client sends its parts, one after the other; all stay connected. */
+/** Each client sends its parts in sequence; all stay connected. */
 async function clients(url: string, count: number, ...parts: (string | Buffer)[]): Promise<Socket[]> {
   const client = async (): Promise<Socket> => {
     const { socket } = await sent(url, '')
@@ -68,7 +68,7 @@ async function clients(url: string, count: number, ...parts: (string | Buffer)[]
 interface Attack {
   name: string
   connections: number
-  /** While Kafka stands still, so that requests wait. */
+  /** Run while Kafka is frozen, so that requests wait. */
   isKafkaFrozen?: boolean
   run: (url: string) => Promise<Socket[]>
 }
@@ -160,7 +160,7 @@ const attacks: Attack[] = [
 for (const { name, connections, isKafkaFrozen = false, run } of attacks) {
   test(`I7: ${name}: memory stays within the budget, and other clients get responses`, async (t) => {
     const api = await pipeline.startApi({ BUFFER_MAX_BYTES: String(BUFFER_MIB * MIB), LOG_LEVEL: 'warn' })
-    await hammer(api.url, 20, [good], (asked) => asked < 1_000) // warm
+    await hammer(api.url, 20, [good], (asked) => asked < 1_000) // warm up
     const restMiB = rssMiB(api.pid ?? 0)
     const watch = watchRss(api.pid ?? 0)
     const others = { isOn: true }
@@ -181,14 +181,14 @@ for (const { name, connections, isKafkaFrozen = false, run } of attacks) {
     assert.ok(peakMiB < restMiB + BOUND_MIB + connectionsMiB(connections), `${peakMiB} MiB`)
     const unexpected = Object.keys(counts).filter((key) => key !== '202' && key !== '503')
     assert.deepEqual(unexpected, [])
-    assert.ok((counts['202'] ?? 0) >= 1, 'nobody else was served')
-    await until('what is held to be given back', async () => (await api.health())?.queue_bytes === 0)
+    assert.ok((counts['202'] ?? 0) >= 1, 'no other client was served')
+    await until('an empty buffer after the attack', async () => (await api.health())?.queue_bytes === 0)
     assert.equal(await good202(api.url), true)
     await api.stop(20_000)
   })
 }
 
-/** Until the API has read what it was sent: it answers soon again, many times in a row. */
+/** Waits until the API has read everything: it responds quickly many times in a row. */
 async function digested(api: NodeService): Promise<void> {
   let soon = 0
   await until('an API that answers soon', async () => {

@@ -8,17 +8,16 @@ import { problemOf } from '../support/http.ts'
 import { rssMiB, watchRss } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
-/* I7: the API's memory is bounded in bytes, whoever pushes, and what was taken is given back. */
+/* I7: the API's memory is bounded in bytes under any load, and released afterwards. */
 
 const MIB = 1024 * 1024
 const BUFFER_MIB = 32
 /**
- * What the process may take above its state before: the buffer, as much again for bodies that are being read, and
- * garbage not yet collected or pages not yet given back (malloc's and V8's; 64 MiB of it is V8's usual patience with
- * memory outside of its heap).
+ * Tolerated growth of the process: the buffer, the same amount for bodies being read, and garbage not yet collected or
+ * pages not yet returned by malloc and V8, which collects external memory only after about 64 MiB.
  */
 const BOUND_MIB = 2 * BUFFER_MIB + 160
-/** What the rounds after the second may add: nothing but noise. */
+/** Tolerated growth after the second round. */
 const NOISE_MIB = 24
 const ROUNDS = 5
 const PUSH_MS = 2_000
@@ -34,7 +33,7 @@ before(async () => {
     DELIVERY_TIMEOUT_MS: '2000',
     LOG_LEVEL: 'warn',
   })
-  await hammer(api.url, 50, [small], (sent) => sent < 2_000) // warm
+  await hammer(api.url, 50, [small], (sent) => sent < 2_000) // warm up
 })
 after(async () => {
   await pipeline?.close()
@@ -56,10 +55,10 @@ interface Counts {
   in_flight: number
 }
 
-/** At every moment: received = accepted + rejected + in flight. */
+/** Checks that received = accepted + rejected + in flight. */
 async function assertCountsAgree(): Promise<void> {
   const health = (await api.health()) as Counts | undefined
-  if (health === undefined) return // too busy to answer within a second
+  if (health === undefined) return // too busy to respond within a second
   const rejected = Object.values(health.total_rejected).reduce((sum, count) => sum + count, 0)
   assert.equal(
     health.total_received,
@@ -129,7 +128,7 @@ test('I7: while the buffer is full, requests get 503 with Retry-After at once', 
   }
   const bare = await timed(202)
   await pipeline.backend.kafka.freeze()
-  // 4 MiB hold some 230 of these, their headers included.
+  // About 230 of these fit in 4 MiB, headers included.
   const waiting = Promise.all(Array.from({ length: 260 }, post))
   const isFull = async () => /full/.test(await (await fetch(`${patient.url}/readyz`)).text())
   await until('a full buffer', async () => Number((await patient.health())?.in_flight) > 220)
@@ -137,7 +136,7 @@ test('I7: while the buffer is full, requests get 503 with Retry-After at once', 
   const full = await timed(503)
   await pipeline.backend.kafka.thaw()
   const statuses = (await waiting).map(({ status }) => status)
-  assert.ok(statuses.filter((status) => status === 202).length > 220, 'what waited was not accepted')
+  assert.ok(statuses.filter((status) => status === 202).length > 220, 'waiting events were not accepted')
   const p99 = (sorted: number[]): number => sorted[Math.floor(sorted.length * 0.99)] ?? 0
   t.diagnostic(
     `p50 and p99: 202 ${bare[100]?.toFixed(1)}, ${p99(bare).toFixed(1)} ms; 503 ${full[100]?.toFixed(1)}, ${p99(full).toFixed(1)} ms`,
@@ -160,7 +159,7 @@ test('I7: memory does not grow over many refused requests (400, 404, 413, 415, 4
   const rests: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
     const answers = {
-      // So many that a few KiB kept of each stand out from noise.
+      // Enough requests that a leak of a few KiB each exceeds the noise.
       ...(await hammer(api.url, 50, short, (sent) => sent < 20_000)),
       ...(await hammer(api.url, 50, long, (sent) => sent < 500)),
     }
@@ -187,7 +186,7 @@ function report(t: TestContext, restMiB: number, peaks: number[], rests: number[
   )
 }
 
-/** The first two rounds bring the process to its size. */
+/** The process reaches its size in the first two rounds. */
 function assertNoGrowth(rests: number[]): void {
   const [, second = 0, ...later] = rests
   assert.ok(Math.min(...later) < second + NOISE_MIB, `grows: ${rests.join(', ')} MiB`)

@@ -5,7 +5,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from '../support/until.ts'
 
-/* I2, from the client's side: the code that the README gives to copy loses nothing and stores nothing twice. */
+/* I2 for the client: the example in the README loses no event and stores none twice. */
 
 type SendEvent = (
   apiUrl: string,
@@ -42,7 +42,7 @@ test('I2: sendEvent() while the API is killed and every tenth response is lost',
   const all = Promise.all(callers)
   await until('a third of the events is sent', () => resolved.length >= (CALLERS * EVENTS_EACH) / 3)
   const { kafka } = pipeline.backend
-  await kafka.freeze() // so that the kill finds requests under way
+  await kafka.freeze() // so that requests are in flight at the kill
   await until('requests wait', async () => Number((await api.health())?.in_flight) > 0)
   await api.kill()
   await kafka.thaw()
@@ -53,7 +53,7 @@ test('I2: sendEvent() while the API is killed and every tenth response is lost',
   assert.equal(resolved.length, CALLERS * EVENTS_EACH)
   for (const id of resolved) assert.match(id, UUID_V7)
   const sent = new Map(resolved.map((id) => [id, bodies.filter((body) => body.includes(id))]))
-  for (const [id, same] of sent) assert.equal(new Set(same).size, 1, `another body for ${id}`)
+  for (const [id, same] of sent) assert.equal(new Set(same).size, 1, `a different body for ${id}`)
   t.diagnostic(`${resolved.length} events took ${bodies.length} requests`)
   const cut = failures.filter((code) => code === 'UND_ERR_SOCKET' || code === 'ECONNRESET')
   assert.ok(cut.length > 0, `the kill came while requests were under way: ${failures.join(' ')}`)
@@ -76,7 +76,7 @@ test('sendEvent() fails at once with the reason if the API refuses the event', a
   await assert.rejects(sendEvent('not a URL', {}), { code: 'ERR_INVALID_URL' })
 })
 
-/** Records what fetch() posts from now on, and how it fails. Some answers are lost on their way if so asked. */
+/** Records the requests of fetch() and its failures. Optionally discards some of the responses. */
 function recordRequests(t: TestContext, { loseEvery = Infinity } = {}) {
   const bodies: string[] = []
   const failures: unknown[] = []

@@ -9,7 +9,7 @@ import { withProducer } from '../support/records.ts'
 import { createTopic, deleteTopic, withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
 
-/* I6: large values are read back from Kafka one by one: what fails once does not fail what comes after it. */
+/* I6: large values are read from Kafka one by one, and a failed read does not affect the next one. */
 
 const pipeline = await Pipeline.start()
 const { kafka } = pipeline.backend
@@ -85,7 +85,7 @@ async function valueAt(partition: number, offset: bigint): Promise<string | unde
   return (await reader.read(new Map([[partition, offset]]))).get(partition)?.value?.toString()
 }
 
-/** The broker has yet to load its groups after a start. */
+/** Retries, because the broker loads its groups after a start. */
 async function readInTheEnd(partition: number): Promise<string> {
   return await until('it is read', async () => await valueAt(partition, 0n).catch(() => undefined))
 }

@@ -9,7 +9,7 @@ import { idOf, kafkaClient } from '../support/records.ts'
 import { repeatSignals } from '../support/signals.ts'
 import { until } from '../support/until.ts'
 
-/* The API when Kafka is away, silent or without its topic, and at its own end. No test restarts the API to mend it. */
+/* The API while Kafka is down, frozen or without the topic, and at shutdown. It must recover without a restart. */
 
 const ENV = { DELIVERY_TIMEOUT_MS: '2000', BUFFER_MAX_BYTES: String(4 * 1024 * 1024) }
 let pipeline: Pipeline
@@ -146,7 +146,7 @@ test('I8: SIGTERM under load: all accepted requests are answered, and the API ex
   stopLoad.abort()
   const { acked, unknown } = await running
   const last = JSON.parse(api.lastLines().findLast((line) => line.includes('"stopped"')) ?? '{}')
-  assert.equal(last.accepted - acceptedBefore, acked, 'the API accepted events whose clients got no answer')
+  assert.equal(last.accepted - acceptedBefore, acked, 'the API accepted events whose clients got no response')
   assert.ok(unknown <= 50, `${unknown} requests without an answer`)
   await api.start()
 })

@@ -14,7 +14,7 @@ import { recordsOf } from '../support/records-of.ts'
 import { kafkaClient } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
-/* The HTTP contract on a real Kafka, request by request. What the HTTP parser refuses: http-parser.test.ts. */
+/* The HTTP contract with a real Kafka. For requests that the HTTP parser refuses see http-parser.test.ts. */
 
 let pipeline: Pipeline
 let api: NodeService
@@ -70,7 +70,7 @@ for (const way of ['with placeholders', 'as messages']) {
     try {
       await assert.rejects(publisher.publish(99, [records]), { code: 'UNEXPECTED_PRODUCE_RESPONSE' })
       await publisher.publish(3, [records])
-      assert.equal(ended, way === 'with placeholders' ? 2 : 0, 'what has ended is let go of')
+      assert.equal(ended, way === 'with placeholders' ? 2 : 0, 'ended sends are released')
     } finally {
       await publisher.close()
     }

@@ -7,7 +7,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { type Problem, rawExchange, rawProblem } from '../support/http.ts'
 import { until } from '../support/until.ts'
 
-/* What comes over a connection that no well-behaved client sends, and what the HTTP parser itself refuses. */
+/* Raw connections: unusual clients, and requests that the HTTP parser itself refuses. */
 
 let pipeline: Pipeline
 let api: NodeService
@@ -88,7 +88,7 @@ test('an idle connection outlives the request timeout', async () => {
     socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
     await until('the answer', () => answers.length === expected)
     assert.match(answers.at(-1) ?? '', /^HTTP\/1\.1 200 OK[^]*Keep-Alive: timeout=75/)
-    // The timeouts are checked once a second here.
+    // Timeouts are checked once per second in this test.
     const start = performance.now()
     await until('two checks', () => performance.now() > start + 2_200)
   }

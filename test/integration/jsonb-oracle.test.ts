@@ -1,6 +1,6 @@
 /**
- * PostgreSQL itself says whether our reading of JSON, numbers and timestamps is its own (invariant I4 rests on this:
- * what the API accepts, jsonb takes). Set FC_SEED to repeat a run.
+ * Compares the reading of JSON, numbers and timestamps with PostgreSQL as the oracle. I4 depends on it: jsonb must accept
+ * whatever the API accepts. Set FC_SEED to repeat a run.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -24,7 +24,7 @@ import { dateTimeText } from '../arbitrary/timestamp-text.ts'
 
 const seed = Number(process.env['FC_SEED'] ?? 20_250_131)
 
-/** '00000' when the bytes are UTF-8 and jsonb takes them, else the SQLSTATE. */
+/** '00000' if the bytes are UTF-8 and jsonb accepts them, otherwise the SQLSTATE. */
 const TRY_JSONB = `
 CREATE FUNCTION pg_temp.try_jsonb(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -34,7 +34,7 @@ EXCEPTION WHEN OTHERS THEN
   RETURN SQLSTATE;
 END $$`
 
-/** timestamptz_send, that is microseconds since 2000-01-01 in 8 bytes; NULL when PostgreSQL refuses the text. */
+/** timestamptz_send(): microseconds since 2000-01-01 in 8 bytes; NULL if PostgreSQL refuses the text. */
 const TRY_TIMESTAMP = `
 CREATE FUNCTION pg_temp.try_timestamp(t text) RETURNS bytea LANGUAGE plpgsql AS $$
 BEGIN
@@ -66,7 +66,7 @@ async function askJsonb(texts: Buffer[]): Promise<string[]> {
   return rows.map((row) => row.state)
 }
 
-/** SQLSTATEs for what is JSON and yet refused: 22P02 stands for syntax errors and for surrogates. */
+/** SQLSTATEs of refused JSON; 22P02 is used both for syntax errors and for surrogates. */
 const STATE_OF_FAULT: Record<JsonbFaultKind, string> = {
   nul_escape: '22P05',
   lone_surrogate: '22P02',
@@ -75,7 +75,7 @@ const STATE_OF_FAULT: Record<JsonbFaultKind, string> = {
 }
 const STATE_OF_ERROR = { not_utf8: '22021', not_json: '22P02' }
 
-/** Asserts that our scan and PostgreSQL agree on every text, and on why, where there is only one reason. */
+/** Asserts that the scan and PostgreSQL agree on every text, and on the reason if there is only one. */
 async function agree(texts: Buffer[]): Promise<Record<string, number>> {
   const scan = new JsonScan()
   const states = await askJsonb(texts)
@@ -101,7 +101,7 @@ function sample(arbitrary: fc.Arbitrary<string>, numRuns: number): Buffer[] {
 
 test('a JSON text is accepted exactly if jsonb accepts it', async () => {
   const tally = await agree(sample(jsonText, 6_000))
-  // The test is worth something only if each outcome is frequent.
+  // The test is meaningful only if each outcome is frequent.
   assert.ok((tally[''] ?? 0) > 1_000, JSON.stringify(tally))
   assert.ok((tally['not_json'] ?? 0) > 100, JSON.stringify(tally))
   assert.ok((tally['number_out_of_range'] ?? 0) > 100, JSON.stringify(tally))
@@ -130,17 +130,17 @@ test('jsonb accepts nesting up to the depth limit', async () => {
   assert.deepEqual(await agree([nested]), { '': 1 })
 })
 
-/** The text with digits past the microsecond cut: PostgreSQL would round. */
+/** The text with digits after the microseconds removed, because PostgreSQL would round. */
 const cut = (text: string): string => text.replace(/(\.\d{6})\d+/, '$1')
 
-/** Why PostgreSQL refuses a timestamp that we take: in UTC it is one of 0001 to 9999. */
+/** Whether there is a known reason why PostgreSQL refuses a timestamp that we accept: its UTC year is 0001 to 9999. */
 function refusedByPostgres(text: string): boolean {
-  const yearZero = text.startsWith('0000') // PostgreSQL has no year 0: its 1 BC
+  const yearZero = text.startsWith('0000') // PostgreSQL has no year 0, only 1 BC
   const farOffset = /[+-](1[6-9]|2[0-3]):\d\d$/.test(text) // MAX_TZDISP_HOUR is 15
   return yearZero || farOffset
 }
 
-/** Why we refuse a timestamp that PostgreSQL takes. */
+/** Whether there is a known reason why we refuse a timestamp that PostgreSQL accepts. */
 function refusedByContract(text: string, micros: bigint): boolean {
   const leapSecondOrMidnight = /[Tt]..:..:60|[Tt]24:/.test(text)
   const outOfYears = micros < -63_082_281_600_000_000n || micros >= 252_455_616_000_000_000n

@@ -8,16 +8,16 @@ import { dateTimeText } from '../../arbitrary/timestamp-text.ts'
 
 type Look = (buf: Buffer, start: number, end: number) => boolean
 
-/** What the look says of the text, which stands between others of its kind. */
+/** The result of the check for a text surrounded by other bytes of its kind. */
 function told(look: Look, text: string): boolean {
   const around = text.slice(-3)
   const buf = Buffer.from(around + text + around, 'latin1')
   return look(buf, around.length, buf.length - around.length)
 }
 
-/** Bytes at the ends of all ranges that are looked at, and just outside. */
+/** Bytes at the limits of all ranges that are checked, and just outside. */
 const EDGES = '/09:`afg@AFGTtZz-+.\u0000\u00ff\u00b0'.split('')
-/** The text, or with one byte put in, exchanged or left out. */
+/** The text, unchanged or with one byte inserted, replaced or removed. */
 const nearly = (text: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc
     .tuple(text, fc.nat(), fc.constantFrom('', ...EDGES), fc.constantFrom(0, 0, 1, 1, 1, 2))
@@ -26,7 +26,7 @@ const nearly = (text: fc.Arbitrary<string>): fc.Arbitrary<string> =>
       return left === 2 ? valid : valid.slice(0, at) + edge + valid.slice(at + left)
     })
 
-/** Checks that a look says `expected` of these texts, and that it has seen both kinds often. */
+/** Asserts that the check agrees with `expected`, and that both results are frequent. */
 function agree(look: Look, texts: fc.Arbitrary<string>, expected: (text: string) => boolean): void {
   const seen = [0, 0]
   const property = fc.property(texts, (text) => {

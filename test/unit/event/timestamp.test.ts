@@ -97,7 +97,7 @@ test('a canonical timestamp stays unchanged, and every accepted one becomes cano
       assert.match(canonical, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
       assert.equal(canonicalTimestamp(canonical), canonical)
       const fraction = /\.(\d+)/.exec(text)?.[1] ?? ''
-      assert.equal(canonical.slice(20, 26), fraction.slice(0, 6).padEnd(6, '0'), 'cut, not rounded')
+      assert.equal(canonical.slice(20, 26), fraction.slice(0, 6).padEnd(6, '0'), 'truncated, not rounded')
     }),
     { numRuns: 3_000 },
   )

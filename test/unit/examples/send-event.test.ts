@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 
-/* When the client's code tries again, and how long it waits. Against the real API: client-snippet.test.ts. */
+/* Retries and backoff of the example client. For tests against the API see client-snippet.test.ts. */
 
 type SendEvent = (
   apiUrl: string,
@@ -57,10 +57,10 @@ test('sendEvent() keeps a given id, and fails at once on a permanent error', asy
   }
 })
 
-/** A request that hangs until its time limit; refused after 5 s without one. */
+/** A request that hangs until its timeout; rejects after 5 s if there is none. */
 function noAnswer({ signal }: RequestInit): Promise<Response> {
   return new Promise((resolve, reject) => {
-    // An interval, for setTimeout() is not the real one here.
+    // An interval, because setTimeout() is mocked here.
     const limit = setInterval(() => {
       clearInterval(limit)
       resolve(new Response('no time limit', { status: 400 }))
@@ -72,7 +72,7 @@ function noAnswer({ signal }: RequestInit): Promise<Response> {
   })
 }
 
-/** The waits that setTimeout() is asked for from now on; they take no time. */
+/** Mocks setTimeout() to record the delays and call back at once. */
 function recordWaits(t: TestContext): number[] {
   const waits: number[] = []
   const { setImmediate } = globalThis

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { hideAborted } from '../../../kafka/patches.ts'
 import { marker, transactional } from '../../support/fetched.ts'
 
-/* What a real broker shows of the mends is in test/faults/sink-transactions.test.ts. */
+/* For tests of the patches against a real broker see test/faults/sink-transactions.test.ts. */
 
 for (const version of [0, 1]) {
   test(`I2: after an abort marker of version ${version} the producer's next transaction is delivered`, () => {

@@ -1,5 +1,5 @@
 /**
- * The JSON Schema files, the examples and the validator say the same, except for the rules that a schema cannot
+ * The JSON Schema files, the examples and the validator agree, except for the rules that a schema cannot
  * express (beyondSchema).
  */
 import assert from 'node:assert/strict'
@@ -60,16 +60,16 @@ test('the examples in the schemas are valid, and records of the API match the re
   for (const example of recordSchema.examples) assert.ok(isRecord(example))
 })
 
-/** Whether a fault is one that the schema cannot see: see its description. */
+/** Whether a fault is one that the schema cannot express; see its description. */
 function beyondSchema(text: string, pointer: string, repeated: Set<string>): boolean {
-  // Of a repeated name only the last value is left once the text was parsed.
+  // After parsing, only the last value of a repeated name is left.
   if (repeated.has(pointer)) return true
-  // What jsonb cannot hold.
+  // Values that jsonb cannot hold.
   if (pointer.startsWith('/metadata/')) return true
-  // A parser has made 1.0, 1e3 and 2^63 ordinary numbers by then.
+  // After parsing, 1.0, 1e3 and 2^63 are ordinary numbers.
   const hidden = /[.eE]|\d{19}/.test(/"user_id"\s*:\s*(-?[0-9.eE+-]+)/.exec(text)?.[1] ?? '')
   if (pointer === '/user_id') return hidden
-  // Days of the month, and years once in UTC.
+  // Days of the month, and years in UTC.
   return (
     pointer === '/timestamp' &&
     /"timestamp"\s*:"(\d{4}-(02|04|06|09|11)-(29|30|31)|0000|0001-01-01|9999-12-31)/.test(text)
@@ -84,7 +84,7 @@ test('validator and schema agree on events that are nearly valid', () => {
       if (!parsed.ok && parsed.status !== 422) return
       const fits = isEvent(JSON.parse(text))
       if (parsed.ok) {
-        assert.ok(fits, `the schema refuses what the validator takes: ${JSON.stringify(isEvent.errors)}`)
+        assert.ok(fits, `the schema refuses what the validator accepts: ${JSON.stringify(isEvent.errors)}`)
         seen.both++
       } else if (fits) {
         const twice = parsed.errors.filter((error) => error.detail.endsWith('must appear only once.'))

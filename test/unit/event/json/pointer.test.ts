@@ -5,7 +5,7 @@ import { pointersAt, pointerSegment } from '../../../../event/json/pointer.ts'
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 
-/** The text of `value`, and the byte offset and pointer of every scalar in it, written without the code under test. */
+/** The text of `value`, and the byte offset and pointer of each scalar in it, without using the code under test. */
 function written(value: Json, at: number, pointer: string, found: [number, string][]): string {
   if (value === null || typeof value !== 'object') {
     found.push([at, pointer])

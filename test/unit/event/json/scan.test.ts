@@ -32,7 +32,7 @@ function parses(text: string): boolean {
 test('the scan accepts what JSON.parse accepts, even if jsonb does not', () => {
   fc.assert(
     fc.property(fc.oneof(jsonText, nearly(jsonText), fc.string()), (text) => {
-      const valid = Buffer.from(text).toString() // lone surrogates have become U+FFFD
+      const valid = Buffer.from(text).toString() // lone surrogates become U+FFFD
       assert.equal(scanned(valid), parses(valid), scan.errorReason)
     }),
     { numRuns: 2_000 },
@@ -124,7 +124,7 @@ test('the scan reports what jsonb cannot hold with kind and offset, and continue
     'the second high surrogate has its low one',
   )
   assert.equal(scanned('{}'), true)
-  assert.deepEqual(scan.faults, [], 'a new scan forgets the faults')
+  assert.deepEqual(scan.faults, [], 'a new scan clears the faults')
 })
 
 test(`the scan lists at most ${MAX_FAULTS} faults per member, regardless of other members`, () => {

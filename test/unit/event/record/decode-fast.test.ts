@@ -24,12 +24,12 @@ const userId = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
   fc.constantFrom('0', '-1', '999999999999999', '1000000000000000', '-999999999999999'),
 )
-/** As our API writes them; the metadata may be what it would refuse. */
+/** Records as written by the API, except that the metadata may be invalid. */
 const recordText = fc
   .record({ eventId: uuid, userId, timestamp, metadata: objectText })
   .map(({ metadata, ...event }) => encodeRecord({ ...event, metadata: Buffer.from(metadata) }, RECEIVED))
 
-/** In each field, and in the bytes that PostgreSQL gets. */
+/** Compares each field, and the bytes sent to PostgreSQL. */
 function assertSame(row: EventRow, other: EventRow): void {
   assert.deepEqual(fieldsOf(row), fieldsOf(other))
   assert.deepEqual([...encodeCopy([row])], [...encodeCopy([other])])
@@ -53,7 +53,7 @@ test('the fast path decodes a record of the API to the same row as the general d
       const { row: expected } = general
       const isShort = expected.userId > -(10n ** 15n) && expected.userId < 10n ** 15n
       const isNear = Number.isSafeInteger(Number(expected.timestamp))
-      assert.equal(row !== undefined, isShort && isNear, 'only these go the general way')
+      assert.equal(row !== undefined, isShort && isNear, 'only these are left to the general decoder')
       if (row !== undefined) assertSame(row, general.row)
     }),
   )
@@ -72,7 +72,7 @@ test('property: the fast path and the general decoder agree on every row, unless
       if (row === undefined) return
       const general = decodeRecord(recordOf(value), IDENTITY)
       if (general.ok && general.row.metadata.equals(row.metadata)) assertSame(row, general.row)
-      // Else PostgreSQL refuses the metadata: they are no one object, or one that jsonb does not take.
+      // Otherwise PostgreSQL refuses the metadata: they are not a single object, or jsonb cannot hold them.
       else assert.throws(() => assertOneObject(row.metadata))
     }),
     { numRuns: 2_000 },
@@ -125,7 +125,7 @@ test('rows of the fast path are decoded again after PostgreSQL has refused one',
     again?.rows.map(({ record, row }) => [record, row]),
     [[good, first.rows[0]?.row]],
   )
-  assert.equal(readAgain(again?.rows ?? [], IDENTITY), undefined, 'once is enough')
+  assert.equal(readAgain(again?.rows ?? [], IDENTITY), undefined, 'rows are decoded again only once')
 })
 
 test('metadata that may be nested too deep are left to the general decoder, which dead-letters them; long ones are not', () => {

@@ -14,7 +14,7 @@ import { dateTimeText } from '../../../arbitrary/timestamp-text.ts'
 
 const IDENTITY = { clusterId: 'cluster-1', topic: 'events' }
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'
-/** The four fields, as JSON text, so that a test may replace one. */
+/** The four fields as JSON text, so that a test can replace one. */
 const FIELDS = {
   event_id: `"${ID}"`,
   user_id: '42',
@@ -28,7 +28,7 @@ function recordOf(value: string | Buffer | null, more: Partial<KafkaRecord> = {}
   return { partition: 3, offset: 17n, timestampMs: 1_700_000_000_123, value: bytes, headers: {}, ...more }
 }
 
-/** An object of these members; `undefined` leaves one out. */
+/** An object with these members; `undefined` omits one. */
 function objectOf(members: Record<string, string | undefined>): string {
   const present = Object.entries(members).filter(([, text]) => text !== undefined)
   return `{${present.map(([name, text]) => `"${name}":${text}`).join(',')}}`
@@ -50,7 +50,7 @@ function deadOf(value: string | Buffer | null): DeadLetter {
   return decoded.dead
 }
 
-/** Microseconds since 2000-01-01 by JavaScript's own calendar. */
+/** Microseconds since 2000-01-01, computed with Date. */
 function micros(canonical: string): bigint {
   const ms = Date.parse(`${canonical.slice(0, 23)}Z`) - Date.UTC(2000, 0, 1)
   return BigInt(ms) * 1_000n + BigInt(canonical.slice(23, 26))
@@ -58,7 +58,7 @@ function micros(canonical: string): bigint {
 
 const scan = new JsonScan()
 
-/** Objects that jsonb takes as a member of an event. */
+/** Objects that jsonb can hold as a member of an event. */
 const metadataText = objectText.filter((text) => {
   const bytes = Buffer.from(`[${text}]`)
   return scanText(bytes, 0, bytes.length, scan) && scan.faults.length === 0
@@ -91,7 +91,7 @@ test('fields may have any order, white space, escaped names and unknown fields b
   const member = fc.oneof(
     fc.constantFrom('"a":1', '"":null', '"event_id ":"x"', '"EVENT_ID":7', '"metadat":{}'),
     fc.constantFrom('"z":"\\u0000"', '"z":1e999999', '"z":"\\ud800"', '"z":{"user_id":9}'),
-    fc.constant(`"z":${'['.repeat(5_000)}${']'.repeat(5_000)}`), // deeper than jsonb and than an event may be
+    fc.constant(`"z":${'['.repeat(5_000)}${']'.repeat(5_000)}`), // deeper than the limits of jsonb and of an event
   )
   const escape = (name: string): string =>
     `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}${name.slice(1)}`
@@ -158,7 +158,7 @@ test('a record without event_id gets the UUIDv5 of its coordinates', () => {
     idOf(recordOf(text), { ...IDENTITY, topic: 'other' }),
   ])
   assert.equal(ids.size, 5)
-  // The dead letter of such a record carries the id that its row would have had.
+  // The dead letter of such a record has the id that its row would have had.
   assert.equal(deadOf(objectOf({ ...FIELDS, event_id: undefined, user_id: 'null' })).eventId, eventId)
 })
 
@@ -168,7 +168,7 @@ test('a record without received_at gets its own timestamp', () => {
     rowOf(text, { timestampMs: 1_700_000_000_123 }).receivedAt,
     micros('2023-11-14T22:13:20.123000Z'),
   )
-  assert.equal(rowOf(text, { timestampMs: -1 }).receivedAt, micros('1970-01-01T00:00:00.000000Z')) // Kafka's "none"
+  assert.equal(rowOf(text, { timestampMs: -1 }).receivedAt, micros('1970-01-01T00:00:00.000000Z')) // no timestamp
 })
 
 test('user_id is an integer within int8', () => {
@@ -229,7 +229,7 @@ test('metadata that jsonb cannot hold is a dead letter', () => {
       new RegExp(`^metadata cannot be stored as jsonb at byte \\d+: ${fault}$`),
     )
   }
-  // A fault before or behind the metadata is not the metadata's.
+  // A fault before or after the metadata is not one of the metadata.
   const around = `{"x":"\\u0000",${objectOf(FIELDS).slice(1, -1)},"y":"\\u0000"}`
   assert.equal(rowOf(around).metadata.toString(), FIELDS.metadata)
 })

@@ -15,7 +15,7 @@ const USUAL = `{"event_id":"${ID}","user_id":-7,"timestamp":"2025-01-31T12:00:00
 
 const scan = new JsonScan()
 
-/** Both ways' records of the one event that the text may be; undefined where a way leaves it to others. */
+/** The record of an event on both paths; undefined on the path that declines it. */
 function ways(text: string): { fast: string | undefined; general: string | undefined } {
   const body = Buffer.from(text)
   if (!scanText(body, 0, body.length, scan)) return { fast: undefined, general: undefined }

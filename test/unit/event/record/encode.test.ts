@@ -35,7 +35,7 @@ test('every accepted event is encoded as a JSON object with the five fields in o
       const { eventId, userId, timestamp } = event
       const metadata = event.metadata.toString()
       const record = encodeRecord(event, RECEIVED_AT)
-      body.fill(0) // the record must not share the body's memory
+      body.fill(0) // the record must not share memory with the body
       assert.ok(scanText(record, 0, record.length, scan))
       assert.deepEqual(scan.faults, [])
       const members = [0, 1, 2, 3, 4].map((i) => [

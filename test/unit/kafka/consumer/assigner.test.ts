@@ -95,7 +95,7 @@ async function assignWith(
   )
 }
 
-/** What an assigner is made with: all that it asks of the cluster is how many partitions a topic has. */
+/** The configuration of an assigner, which only reads the partitions of topics from the cluster. */
 function configOf(partitions: number) {
   const findTopicPartitionMetadata = () => range(partitions).map((partitionId) => ({ partitionId }))
   return {

@@ -21,7 +21,7 @@ function member(memberId: string, topic: string, partitions: number[] = []): Gro
 const stable = (...members: GroupMember[]): GroupLook => ({ state: 'Stable', members })
 const rebalance: GroupLook = { state: 'PreparingRebalance', members: [member('a', '')] }
 
-/** Each look gives the next of these, and from then on the last one. */
+/** Each call returns the next of these, and finally the last one repeatedly. */
 function looks(...found: (GroupLook | Error)[]): LookAtGroup & { count: () => number } {
   let count = 0
   const look: LookAtGroup = async () => {
@@ -88,7 +88,7 @@ test('an error of a group that may not be joined names the group and the remedy;
     explained.message,
     /no coordinator of consumer group "the-group": if this persists, grant this user Read/,
   )
-  assert.equal(classifyError(explained), 'outage', 'it may pass by itself')
+  assert.equal(classifyError(explained), 'outage', 'it may be temporary')
   const other = new Error('connection reset')
   assert.equal(explainFailure(other, 'the-group'), other)
 })

@@ -25,7 +25,7 @@ after(() => {
   server.close()
 })
 
-/** A connection as kafkajs gets it, and what comes out at its other end until it is closed. */
+/** A connection as used by kafkajs, and the bytes received at its other end until it is closed. */
 async function connection(sockets: ProduceSockets): Promise<{ socket: Socket; received: Promise<Buffer> }> {
   const accepted = once(server, 'connection') as Promise<[Socket]>
   const { port } = server.address() as AddressInfo
@@ -36,7 +36,7 @@ async function connection(sockets: ProduceSockets): Promise<{ socket: Socket; re
   return { socket, received }
 }
 
-/** The bytes that kafkajs itself makes of a produce request. */
+/** A produce request as encoded by kafkajs. */
 async function requestOf(
   version: number,
   clientId: string | null,
@@ -49,7 +49,7 @@ async function requestOf(
   return (await encode({ correlationId: 9, clientId, request })).buffer
 }
 
-/** What must come out: kafkajs' request up to the record set, with the lengths that belong to the batch. */
+/** The expected bytes: the request of kafkajs up to the record set, with the lengths for the batch. */
 function expectedOf(request: Buffer, requests: readonly Records[]): Buffer {
   const batch = encodeRecordBatch(requests, 0)
   const placeholderBatchBytes = encodeRecordBatch([recordsOf(Buffer.alloc(16))], 0).length
@@ -59,7 +59,7 @@ function expectedOf(request: Buffer, requests: readonly Records[]): Buffer {
   return Buffer.concat([head, batch])
 }
 
-/** Without the batch's checksum and times. */
+/** The request without checksum and timestamps of the batch. */
 function timeless(request: Buffer, batchBytes: number): Buffer {
   const at = request.length - batchBytes
   return Buffer.concat([request.subarray(0, at + TIMED.from), request.subarray(at + TIMED.to)])
@@ -131,7 +131,7 @@ test('other requests are sent unchanged', async () => {
   assert.deepEqual(await received, Buffer.concat([metadata, Buffer.from('shrt')]))
 })
 
-/** Self-signed for localhost and 127.0.0.1, for tests alone. */
+/** Self-signed for localhost and 127.0.0.1; used only for tests. */
 const pem = (name: string): string =>
   readFileSync(new URL(`../../../support/tls/${name}.pem`, import.meta.url), 'utf8')
 

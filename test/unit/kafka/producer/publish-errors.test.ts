@@ -20,10 +20,10 @@ function make(name: string, ...parameters: unknown[]): Error {
   return new Class(...parameters)
 }
 
-/** What `send` rejects with after it has given up on a retryable error. */
+/** The error of `send` after the last retry of a retryable error. */
 const exhausted = (error: Error): Error =>
   make('KafkaJSNumberOfRetriesExceeded', error, { retryCount: 0, retryTime: 100 })
-/** What `send` rejects with when something in its error handling threw instead. */
+/** The error of `send` if its error handling throws. */
 const wrapped = (error: Error): Error => make('KafkaJSNonRetriableError', error, { cause: error })
 
 const facts = ({ code, retryable, mayHaveWritten, tooLarge }: PublishError) => ({
@@ -49,7 +49,7 @@ test('the same error afterwards may hide the loss of a request that was sent', (
 })
 
 test('errors of the broker for a produce request are classified', () => {
-  // Kafka's code, its name, whether it helps to retry, whether records may have been written.
+  // Error code and name, whether a retry may help, whether records may have been written.
   const table: [number, string, boolean, boolean][] = [
     [-1, 'UNKNOWN', true, true],
     [3, 'UNKNOWN_TOPIC_OR_PARTITION', true, true],

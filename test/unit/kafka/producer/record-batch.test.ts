@@ -29,11 +29,11 @@ test('kafkajs decodes a batch to the encoded records', async () => {
   await fc.assert(
     fc.asyncProperty(values, splits, time, async (bytes, ends, timestampMs) => {
       const records = bytes.map((value) => Buffer.from(value))
-      // The records of some requests; of none at all as well.
+      // The records of several requests, possibly none.
       const cuts = [0, ...ends.toSorted((a, b) => a - b), records.length]
       const requests = cuts.slice(1).map((end, n) => recordsOf(...records.slice(cuts[n], end)))
       const batch = encodeRecordBatch(requests, timestampMs)
-      // The offset and the length are read by kafkajs before its decoder is called.
+      // kafkajs reads offset and length before it calls its decoder.
       const read = await decodeBatch(new Decoder(batch))
       assert.equal(batch.readUInt32BE(17), crc32c(batch, 21, batch.length))
       assert.equal(read.lastOffsetDelta, records.length - 1)

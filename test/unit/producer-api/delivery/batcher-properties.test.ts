@@ -70,7 +70,7 @@ test('I1, I7: in every case each entry gets one correct outcome, and the bytes s
       const waiting = entries.filter((entry) => entry.answers === 0).flatMap((entry) => entry.records.ends)
       assert.equal(batcher.waitingEvents, waiting.length)
     }
-    // Nothing is left to wait for after the last deadline, but for sends that hang.
+    // After the last deadline there is nothing to wait for except hanging sends.
     clock.advance(OPTIONS.deliveryTimeoutMs)
     await macrotask()
     for (const send of publisher.inFlight) send.end('ack')
@@ -95,7 +95,8 @@ function check(entry: Sent, now: number): void {
   else if (outcome !== undefined) {
     assert.ok(!entry.acked && !entry.maybeWritten && !entry.inFlight, 'not_accepted, but it may be in Kafka')
   }
-  if (outcome === 'timeout') assert.ok(now - entry.addedAt >= OPTIONS.deliveryTimeoutMs, 'given up too early')
+  if (outcome === 'timeout')
+    assert.ok(now - entry.addedAt >= OPTIONS.deliveryTimeoutMs, 'timed out too early')
 }
 
 test('an entry is sent soon if a partition is free, even if timers are late', async () => {

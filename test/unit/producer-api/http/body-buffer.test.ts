@@ -12,7 +12,7 @@ test('I7: however a body is split, it is read correctly, takes at most twice its
       const budget = new MemoryBudget(Number.MAX_SAFE_INTEGER)
       const body = new BodyBuffer(whole.length + spare, budget)
       for (const piece of pieces) {
-        // In memory of its own, as from Node's parser.
+        // In separate memory, as from Node's parser.
         const chunk = Buffer.from(piece)
         assert.equal(body.append(chunk), true)
         assert.ok(budget.usedBytes <= 2 * body.length)
@@ -22,7 +22,7 @@ test('I7: however a body is split, it is read correctly, takes at most twice its
       assert.ok(bytes.buffer.byteLength <= Math.max(2 * whole.length, Buffer.poolSize))
       body.release()
       assert.equal(budget.usedBytes, 0)
-      assert.deepEqual(Buffer.from(bytes), whole, 'still there for who reads it')
+      assert.deepEqual(Buffer.from(bytes), whole, 'the view is still valid')
     }),
   )
 })

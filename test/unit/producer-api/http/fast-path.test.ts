@@ -12,7 +12,7 @@ const event = (n: number, user = '1'): string =>
   `{"event_id":"${ID}${n}","user_id":${user},"timestamp":"2025-01-31T12:00:00Z","metadata":{}}`
 const LINES = 'application/x-ndjson'
 
-/** What the client sees of each request, but for the time. The publisher refuses what has user 13. */
+/** The responses to each request without the times. The publisher refuses events of user 13. */
 async function answers(env: NodeJS.ProcessEnv, requests: [string, string, string][]): Promise<object[]> {
   const publisher = {
     connect: (onAvailable: () => void) => onAvailable(),
@@ -62,7 +62,7 @@ test('clients get the same responses from the fast path and from Koa', async () 
     ['/events', LINES, '{'],
   ]
   const fast = await answers({}, requests)
-  // With CORS all goes through Koa.
+  // With CORS all requests go through Koa.
   const koa = await answers({ CORS_ORIGINS: 'https://shop.example' }, requests)
   assert.deepEqual(fast, koa)
   assert.deepEqual(

@@ -9,7 +9,7 @@ import { isAlone } from '../../../../producer-api/http/pipeline-limit.ts'
 import { closed, httpRequest, sent } from '../../../support/clients.ts'
 import { until } from '../../../support/until.ts'
 
-/** A server that answers when it is told to; what it has not answered, and how often it has cut a client off. */
+/** A server that responds on demand, the pending responses, and the number of disconnected clients. */
 async function slowServer(t: TestContext, pending = new MemoryBudget(128 * 1024 * 1024), readsBodies = true) {
   const taken: ServerResponse[] = []
   const bodies: string[] = []
@@ -48,9 +48,9 @@ async function slowServer(t: TestContext, pending = new MemoryBudget(128 * 1024 
 }
 
 const SHORT = 'POST / HTTP/1.1\r\nHost: x\r\n\r\n'
-/** What one of them takes while it waits: 4 KiB, "/", and "Host" and "x" as strings of their own. */
+/** Bytes charged for a waiting request: 4 KiB, "/", and the strings "Host" and "x". */
 const SHORT_WAITING_BYTES = 4_096 + 1 + 4 + 1 + 2 * 56
-/** Half of what Node reads at once, so that a body is cut off wherever it is. */
+/** Half of what Node reads at once, so that a body is split at any position. */
 const LONG = httpRequest('/', 'x'.repeat(30_000))
 
 for (const [name, request, count] of [
@@ -124,7 +124,7 @@ test('I8: a response that closes its connection is sent after those of the reque
   })
   assert.equal(answered, 150)
   await until('the connection ends', () => {
-    endIdle() // as the service does when it drains
+    endIdle() // as the service does while draining
     return socket.destroyed || socket.readableEnded
   })
   assert.match(received(), /\r\n149;$/)
@@ -147,7 +147,7 @@ test('I7: other requests than POST, whose responses may be long, are handled one
   socket.destroy()
 })
 
-/** As a client sends it that ends a chunk after each byte; no POST, so that it waits for one that is handled. */
+/** A request with chunks of one byte. Not a POST, so that it waits for the one that is handled. */
 function inTinyChunks(body: string): string {
   const chunks = Array.from(body, (byte) => `1\r\n${byte}\r\n`).join('')
   return `PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`
@@ -157,7 +157,7 @@ for (const isRead of [true, false]) {
   test(`a partial body of a waiting request is ${isRead ? 'read in full' : 'discarded if the handler does not read it'}`, async (t) => {
     const pending = new MemoryBudget(1_000_000)
     const { url, taken, bodies } = await slowServer(t, pending, isRead)
-    // More than what Node keeps of a body that nobody reads; the first part is within the 64 KiB that it reads at once.
+    // More than Node buffers of an unread body; the first part is within the 64 KiB that it reads at once.
     const body = 'abcdefghij'.repeat(8_000)
     const request = inTinyChunks(body)
     const first = request.slice(0, 60_000)

@@ -22,7 +22,7 @@ const lines = (text: string): ParsedEvents => parseEventLines(Buffer.from(text),
 const nested = (levels: number): string => GOOD.replace('1 }', `${'['.repeat(levels)}${']'.repeat(levels)}}`)
 const many = (n: number): string[] => Array.from({ length: n }, () => GOOD)
 
-/** The events' fields, metadata as text. */
+/** The fields of the events, with metadata as text. */
 function events(parsed: ParsedEvents): object[] {
   assert.ok(parsed.ok, JSON.stringify(parsed))
   return parsed.events.map(({ eventId, userId, timestamp, metadata }) => ({

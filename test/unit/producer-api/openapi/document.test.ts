@@ -11,7 +11,7 @@ const options = { newId: () => '0198c0de-7a5b-7000-8000-000000000000' }
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 
-/** Every object in the document, with its path. */
+/** Every object in the document with its path. */
 function* objects(value: Json, path: string): Generator<[string, { [name: string]: Json }]> {
   if (value === null || typeof value !== 'object') return
   if (!Array.isArray(value)) yield [path, value]
