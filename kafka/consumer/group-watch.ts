@@ -21,7 +21,7 @@ export interface GroupStatus {
 }
 
 /** Describes the group, and returns the partitions of the topic that the client knows. */
-export type LookAtGroup = () => Promise<{ group: GroupLook; partitions: readonly number[] }>
+export type DescribeGroup = () => Promise<{ group: GroupLook; partitions: readonly number[] }>
 
 /** The group is used for another topic, so this sink must not be a member of it. */
 export class OtherTopicError extends Error {
@@ -68,9 +68,9 @@ export class GroupWatch {
   readonly #groupId: string
   readonly #topic: string
   readonly #logger: Logger
-  #seen: GroupJudgement = { unreadPartitions: [], others: [] }
-  #wasSeen = false
-  #wasRefused = false
+  #lastKnown: GroupJudgement = { unreadPartitions: [], others: [] }
+  #isKnown = false
+  #isDenied = false
   #timer: NodeJS.Timeout | undefined
   /** Changes with each join, so that the result of an earlier description is ignored. */
   #membership: object | undefined
@@ -82,11 +82,11 @@ export class GroupWatch {
   }
 
   get status(): GroupStatus {
-    const { unreadPartitions, others } = this.#seen
+    const { unreadPartitions, others } = this.#lastKnown
     return {
       id: this.#groupId,
-      unread_partitions: this.#wasSeen ? unreadPartitions : null,
-      other_topics: this.#wasSeen ? others.map(({ topic }) => topic) : null,
+      unread_partitions: this.#isKnown ? unreadPartitions : null,
+      other_topics: this.#isKnown ? others.map(({ topic }) => topic) : null,
     }
   }
 
@@ -96,14 +96,14 @@ export class GroupWatch {
    * @throws {OtherTopicError} a member reads another topic
    * @throws a kafkajs error if Kafka does not answer
    */
-  async beforeJoin(look: LookAtGroup): Promise<void> {
+  async beforeJoin(describe: DescribeGroup): Promise<void> {
     const endMs = performance.now() + SETTLE_LIMIT_MS
     for (;;) {
-      const found = await this.#look(look)
+      const found = await this.#describe(describe)
       if (found === 'not allowed') return
       const judged = judgeGroup(found.group, this.#topic, found.partitions)
       if (judged !== undefined && judged.others.length > 0) {
-        this.#show(judged)
+        this.#report(judged)
         throw new OtherTopicError(this.#groupId, judged)
       }
       // If the rebalance takes longer, join: afterJoin() makes the same check.
@@ -118,26 +118,30 @@ export class GroupWatch {
    * @param leaderId the member that assigns the partitions
    * @param onOtherLeader called at most once, if the leader reads another topic: the group belongs to that topic
    */
-  afterJoin(look: LookAtGroup, leaderId: string, onOtherLeader: (error: OtherTopicError) => void): void {
+  afterJoin(
+    describe: DescribeGroup,
+    leaderId: string,
+    onOtherLeader: (error: OtherTopicError) => void,
+  ): void {
     this.stop()
     const membership = {}
     this.#membership = membership
-    const lookNow = async (): Promise<void> => {
-      const found = await this.#look(look).catch(() => undefined) // outages of Kafka are reported elsewhere
+    const poll = async (): Promise<void> => {
+      const found = await this.#describe(describe).catch(() => undefined) // outages of Kafka are reported elsewhere
       if (this.#membership !== membership) return
       const seen = found === 'not allowed' ? undefined : found
       const judged = seen && judgeGroup(seen.group, this.#topic, seen.partitions)
-      if (judged !== undefined) this.#show(judged)
+      if (judged !== undefined) this.#report(judged)
       const leader = seen?.group.members.find(({ memberId }) => memberId === leaderId)
-      const isOthers = leader?.topics.some((topic) => topic !== this.#topic) ?? false
-      if (judged !== undefined && isOthers) {
+      const readsOtherTopic = leader?.topics.some((topic) => topic !== this.#topic) ?? false
+      if (judged !== undefined && readsOtherTopic) {
         onOtherLeader(new OtherTopicError(this.#groupId, judged))
         return
       }
-      const isKnown = judged !== undefined || found === 'not allowed'
-      this.#timer = setTimeout(() => void lookNow(), isKnown ? POLL_MS : RETRY_MS).unref()
+      const hasResult = judged !== undefined || found === 'not allowed'
+      this.#timer = setTimeout(() => void poll(), hasResult ? POLL_MS : RETRY_MS).unref()
     }
-    void lookNow()
+    void poll()
   }
 
   stop(): void {
@@ -146,35 +150,39 @@ export class GroupWatch {
   }
 
   /** The right to join normally includes the right to describe. If a broker refuses it, the sink works without. */
-  async #look(look: LookAtGroup): Promise<Awaited<ReturnType<LookAtGroup>> | 'not allowed'> {
+  async #describe(describe: DescribeGroup): Promise<Awaited<ReturnType<DescribeGroup>> | 'not allowed'> {
     try {
-      const found = await look()
-      this.#wasRefused = false
+      const found = await describe()
+      this.#isDenied = false
       return found
     } catch (error) {
       if (!isRefusal(error)) throw error
-      if (!this.#wasRefused)
+      if (!this.#isDenied)
         this.#logger.warn(
           { group: this.#groupId, error: String(error) },
           'the consumer group cannot be described, so unread partitions are not detected: grant Describe on the group',
         )
-      this.#wasRefused = true
+      this.#isDenied = true
       return 'not allowed'
     }
   }
 
-  #show(judged: GroupJudgement): void {
-    const before = summaryOf(this.#seen)
-    this.#seen = judged
-    this.#wasSeen = true
+  #report(judged: GroupJudgement): void {
+    const before = summaryOf(this.#lastKnown)
+    this.#lastKnown = judged
+    this.#isKnown = true
     if (summaryOf(judged) === before) return
     const { unreadPartitions, others } = judged
-    const facts = { group: this.#groupId, unread_partitions: unreadPartitions, others }
+    const details = { group: this.#groupId, unread_partitions: unreadPartitions, others }
     if (others.length > 0)
-      this.#logger.warn(facts, 'the consumer group has members that read another topic: use separate groups')
+      this.#logger.warn(
+        details,
+        'the consumer group has members that read another topic: use separate groups',
+      )
     else if (unreadPartitions.length > 0)
-      this.#logger.warn(facts, 'no member of the consumer group reads these partitions')
-    else this.#logger.info(facts, 'the consumer group reads every partition of the topic, and no other topic')
+      this.#logger.warn(details, 'no member of the consumer group reads these partitions')
+    else
+      this.#logger.info(details, 'the consumer group reads every partition of the topic, and no other topic')
   }
 }
 

@@ -10,7 +10,7 @@ import {
   explainFailure,
   type GroupStatus,
   GroupWatch,
-  type LookAtGroup,
+  type DescribeGroup,
   OtherTopicError,
 } from './group-watch.ts'
 import type {
@@ -76,7 +76,7 @@ export class KafkaRecordSource implements RecordSource {
       this.#stopped = resolve
     })
     for (; !this.#stopping; this.#failures++) {
-      const { consumer, look } = this.#createConsumer()
+      const { consumer, describeGroup } = this.#createConsumer()
       const otherLeader = Promise.withResolvers<OtherTopicError>()
       const crash = new Promise<Error>((resolve) => {
         consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error))
@@ -85,7 +85,7 @@ export class KafkaRecordSource implements RecordSource {
         this.#hints.clear()
         this.#assigned = (payload.memberAssignment[this.#options.topic] ?? []).toSorted((a, b) => a - b)
         listener.assigned(this.#assigned)
-        this.#group.afterJoin(look, payload.leaderId, otherLeader.resolve)
+        this.#group.afterJoin(describeGroup, payload.leaderId, otherLeader.resolve)
       })
       // From now on pause() and seek() of kafkajs throw. CRASH is emitted only after it has disconnected.
       consumer.on(consumer.events.STOP, () => {
@@ -103,7 +103,7 @@ export class KafkaRecordSource implements RecordSource {
       try {
         await consumer.connect()
         await consumer.subscribe({ topics: [this.#options.topic], fromBeginning: true })
-        await this.#group.beforeJoin(look)
+        await this.#group.beforeJoin(describeGroup)
         if (this.#stopping) throw new Error('stopping')
         this.#consumer = consumer
         await consumer.run({
@@ -150,7 +150,7 @@ export class KafkaRecordSource implements RecordSource {
     this.#stopped()
   }
 
-  #createConsumer(): { consumer: Consumer; look: LookAtGroup } {
+  #createConsumer(): { consumer: Consumer; describeGroup: DescribeGroup } {
     const kafka = createKafka(this.#options.connection, 'firehose-sink', this.#logger)
     let cluster: Cluster | undefined
     const consumer = kafka.consumer({
@@ -172,12 +172,12 @@ export class KafkaRecordSource implements RecordSource {
         },
       ],
     })
-    const look: LookAtGroup = async () => ({
+    const describeGroup: DescribeGroup = async () => ({
       group: toGroupLook(await consumer.describeGroup()),
       partitions:
         cluster?.findTopicPartitionMetadata(this.#options.topic).map(({ partitionId }) => partitionId) ?? [],
     })
-    return { consumer, look }
+    return { consumer, describeGroup }
   }
 
   /** Only rethrows errors of kafkajs: any other error would crash the consumer. */

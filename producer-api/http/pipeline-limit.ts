@@ -4,8 +4,8 @@ import { headBytes, type MemoryBudget } from '../memory-budget.ts'
 
 /**
  * Maximum number of POST requests of one connection that are handled at once. It bounds the responses held for a client
- * that does not read them (I7). A request whose response or body may be large, a GET or a compressed POST, is handled
- * alone.
+ * that does not read them (I7). Requests whose response may be much larger than themselves are handled one at a time:
+ * compressed bodies, and all methods except POST.
  */
 const MAX_AT_ONCE = 100
 

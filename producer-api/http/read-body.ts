@@ -115,7 +115,7 @@ async function inflate(body: Buffer, maxBytes: number, budget: MemoryBudget): Pr
       if (error === null) resolve({ kind: 'body', body: inflated })
       else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') resolve(tooLarge(maxBytes))
       else {
-        const detail = 'The body is not valid gzip, although Content-Encoding says so.'
+        const detail = 'Content-Encoding is gzip, but the body is not valid gzip.'
         resolve({ kind: 'refused', problem: 'bad-request', detail })
       }
     })

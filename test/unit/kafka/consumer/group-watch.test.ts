@@ -5,7 +5,7 @@ import { createLogger } from '../../../../platform/log.ts'
 import {
   explainFailure,
   GroupWatch,
-  type LookAtGroup,
+  type DescribeGroup,
   OtherTopicError,
 } from '../../../../kafka/consumer/group-watch.ts'
 import { classifyError } from '../../../../sink-worker/outage/sqlstate.ts'
@@ -22,9 +22,9 @@ const stable = (...members: GroupMember[]): GroupLook => ({ state: 'Stable', mem
 const rebalance: GroupLook = { state: 'PreparingRebalance', members: [member('a', '')] }
 
 /** Each call returns the next of these, and finally the last one repeatedly. */
-function looks(...found: (GroupLook | Error)[]): LookAtGroup & { count: () => number } {
+function looks(...found: (GroupLook | Error)[]): DescribeGroup & { count: () => number } {
   let count = 0
-  const look: LookAtGroup = async () => {
+  const look: DescribeGroup = async () => {
     const group = found[Math.min(count++, found.length - 1)] as GroupLook | Error
     if (group instanceof Error) throw group
     return { group, partitions: PARTITIONS }
@@ -118,7 +118,7 @@ test('the topic of the leader decides which members stay', async () => {
 
 test('a description requested in an earlier membership is ignored', async () => {
   const watch = watchOf()
-  const answer = Promise.withResolvers<Awaited<ReturnType<LookAtGroup>>>()
+  const answer = Promise.withResolvers<Awaited<ReturnType<DescribeGroup>>>()
   watch.afterJoin(async () => await answer.promise, 'b', assert.fail)
   watch.stop()
   answer.resolve({ group: stable(member('b', 'orders')), partitions: PARTITIONS })
