@@ -109,16 +109,16 @@ test('I7: clients that never read their responses are disconnected; others get 2
   const watch = watchRss(api.pid ?? 0)
   const flood = async (): Promise<void> => {
     // Two thousand large responses for 90 KB of requests.
-    const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
-    for (const { socket } of deaf) {
+    const nonReading = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
+    for (const { socket } of nonReading) {
       socket.pause()
       socket.write('GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_000))
     }
-    await until('the end of each', () => {
+    await until('all connections to be closed', () => {
       // A paused socket detects the close only when it writes.
-      for (const { socket } of deaf)
+      for (const { socket } of nonReading)
         if (socket.writable) socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
-      return deaf.every(({ socket }) => socket.closed)
+      return nonReading.every(({ socket }) => socket.closed)
     })
   }
   await othersAreServed(flood())
@@ -127,15 +127,15 @@ test('I7: clients that never read their responses are disconnected; others get 2
   assert.ok(cut > 10, `${cut} of 20`)
   const silence = async (): Promise<void> => {
     const opened = openFiles()
-    const deaf = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
-    for (const { socket } of deaf) {
+    const nonReading = await Promise.all(Array.from({ length: 20 }, () => sent(api.url, '')))
+    for (const { socket } of nonReading) {
       socket.pause()
       // The maximum of unanswered requests, all in one read.
       socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(600))
     }
     await until('20 connections', () => openFiles() >= opened + 20)
-    await until('the end of each', () => openFiles() < opened + 10)
-    for (const { socket } of deaf) socket.destroy()
+    await until('all connections to be closed', () => openFiles() < opened + 10)
+    for (const { socket } of nonReading) socket.destroy()
   }
   await othersAreServed(silence())
   const peak = watch.stop()
@@ -209,7 +209,7 @@ test('I7: after 2,000 uploads reset in mid-body and 2,000 clients disconnected b
     }
   }
   await othersAreServed(attack())
-  await until('an end of each', async () => {
+  await until('all requests to end', async () => {
     const health = await api.health()
     return health?.queue_bytes === 0 && health.in_flight === 0
   })

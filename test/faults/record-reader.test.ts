@@ -35,11 +35,11 @@ test('I6: after Kafka was down for the first read, the next one succeeds', async
   await kafka.stop()
   await assert.rejects(valueAt(0, 0n))
   await kafka.start()
-  assert.equal(await readInTheEnd(0), 'a')
+  assert.equal(await readEventually(0), 'a')
   await kafka.stop()
   await assert.rejects(valueAt(1, 0n))
   await kafka.start()
-  assert.equal(await readInTheEnd(1), 'b')
+  assert.equal(await readEventually(1), 'b')
 })
 
 test('I6: after describing the topic failed once, it is described again for the next dead letter', async (t) => {
@@ -86,7 +86,7 @@ async function valueAt(partition: number, offset: bigint): Promise<string | unde
 }
 
 /** Retries, because the broker loads its groups after a start. */
-async function readInTheEnd(partition: number): Promise<string> {
+async function readEventually(partition: number): Promise<string> {
   return await until('it is read', async () => await valueAt(partition, 0n).catch(() => undefined))
 }
 

@@ -136,7 +136,7 @@ test('clients that disconnect leave nothing in the buffer', async () => {
     await new Promise((resolve) => socket.write('', resolve))
     socket.destroy()
   }
-  await until('an end of each', async () => {
+  await until('all requests to end', async () => {
     const health = await api.health()
     const rejected = health?.total_rejected as { aborted?: number } | undefined
     return health?.queue_bytes === 0 && (rejected?.aborted ?? 0) >= 25

@@ -96,11 +96,14 @@ test('I7: the requests waiting on all connections together are bounded', async (
   const clients = await Promise.all(
     Array.from({ length: 45 }, async () => await sent(url, SHORT.repeat(600))),
   )
-  await until('some are cut off', () => counts.cut > 0)
-  await until('all are taken or cut off', () => counts.handled === 45 * 100 || counts.cut === 5)
+  await until('a client to be disconnected', () => counts.cut > 0)
+  await until(
+    'all requests to be handled or clients disconnected',
+    () => counts.handled === 45 * 100 || counts.cut === 5,
+  )
   assert.equal(counts.cut, 5) // 40 x 500 wait
   for (const { socket } of clients) socket.destroy()
-  await until('they are forgotten', async () => {
+  await until('their memory to be released', async () => {
     const { cut } = counts
     const { socket } = await sent(url, SHORT.repeat(600))
     await until('taken', () => counts.handled > 45 * 100 || counts.cut > cut)
