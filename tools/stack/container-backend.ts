@@ -93,7 +93,7 @@ async function runPostgres(port: number): Promise<ContainerService & PostgresBac
 /** Settings of a broker under the names by which the image takes them. */
 function settingsAsEnv(settings: Record<string, string>): Record<string, string> {
   const named = Object.entries(settings).map(([key, value]) => [
-    `KAFKA_${key.toUpperCase().replaceAll('../../proof', '_')}`,
+    `KAFKA_${key.toUpperCase().replaceAll('.', '_')}`,
     value,
   ])
   return Object.fromEntries(named)
