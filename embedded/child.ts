@@ -18,23 +18,23 @@ export interface ChildOptions {
   command: string
   args: string[]
   env: NodeJS.ProcessEnv
-  /** Both output streams are appended here by the child itself, so they outlive the launcher. */
+  /** The child itself appends both output streams here, so logging continues if the launcher dies. */
   logFile: string
   /** Holds pid and start time while the child runs, so that a later launcher can end it. */
   pidFile: string
   cwd?: string
-  /** Another user to run as; only root may ask for one. */
+  /** Another user to run as; requires root. */
   user?: { uid: number; gid: number } | undefined
 }
 
 export interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
-  /** Why the command could not be run at all. */
+  /** Set if the command could not be run at all. */
   error?: Error
 }
 
-/** One child process: started, watched, stopped, frozen. It may be started again after it has ended. */
+/** A child process that can be started, stopped, killed, frozen and, once it has ended, started again. */
 export class Child {
   readonly options: ChildOptions
   #process: ChildProcess | undefined
@@ -49,7 +49,7 @@ export class Child {
     return this.#process?.pid
   }
 
-  /** Resolves when the present run has ended. */
+  /** Resolves when the current run has ended. */
   get exited(): Promise<Exit> {
     return this.#exited
   }
@@ -62,7 +62,7 @@ export class Child {
     const log = openSync(logFile, 'a')
     this.#logStart = statSync(logFile).size
     try {
-      // A process group of its own: Ctrl-C in the terminal reaches the launcher alone, which stops in order.
+      // In its own process group, so that Ctrl-C in the terminal reaches only the launcher, which shuts down in order.
       const child = spawn(command, args, {
         env,
         ...(cwd && { cwd }),
@@ -87,7 +87,7 @@ export class Child {
   }
 
   /**
-   * Sends `by` and waits for the end; after `limitMs` SIGKILL. Does nothing when it is not running.
+   * Sends the signal and waits for the exit; sends SIGKILL after `limitMs`. Does nothing if it is not running.
    *
    * @returns whether SIGKILL was needed
    */
@@ -105,13 +105,13 @@ export class Child {
     return killed
   }
 
-  /** SIGKILL, and waits until the process has been reaped. */
+  /** Sends SIGKILL and waits until the process has been reaped. */
   async kill(): Promise<void> {
     if (this.pid) signal(this.pid, 'SIGKILL')
     await this.#exited
   }
 
-  /** SIGSTOP, and waits until it took effect. */
+  /** Sends SIGSTOP and waits until it has taken effect. */
   async freeze(): Promise<void> {
     const pid = this.pid
     if (!pid) throw new Error(`${this.options.name} is not running`)
@@ -124,8 +124,9 @@ export class Child {
   }
 
   /**
-   * Polls until `ready` says true. Throws when the child ends first, with the last lines of its log, or
-   * after `limitMs`.
+   * Polls until `ready` resolves to true.
+   *
+   * @throws if the child exits first (with the last lines of its log), or after `limitMs`
    */
   async waitUntil(ready: () => Promise<boolean>, limitMs: number): Promise<void> {
     const deadline = Date.now() + limitMs
@@ -141,19 +142,19 @@ export class Child {
     }
   }
 
-  /** The last lines that this run wrote to its log. */
+  /** The last lines that the current run wrote to the log. */
   lastLines(count = 15): string[] {
     return tail(this.options.logFile, this.#logStart).slice(-count)
   }
 }
 
-/** In words, for messages: "ended with exit code 1", "was ended by SIGKILL". */
+/** For messages: "exited with code 1", "was killed by SIGKILL". */
 export function describeExit(exit: Exit): string {
   if (exit.error) return `could not be run (${exit.error.message})`
-  return exit.signal ? `was ended by ${exit.signal}` : `ended with exit code ${exit.code}`
+  return exit.signal ? `was killed by ${exit.signal}` : `exited with code ${exit.code}`
 }
 
-/** Ends the process that a pid file names, if it still is the same one; true when there was one. */
+/** Ends the process named in a pid file if it is still the same process; true if there was one. */
 export async function endLeftover(pidFile: string, by: NodeJS.Signals, limitMs: number): Promise<boolean> {
   const id = readPidFile(pidFile)
   if (!id) return false
@@ -162,7 +163,7 @@ export async function endLeftover(pidFile: string, by: NodeJS.Signals, limitMs: 
   return true
 }
 
-/** The live process that a pid file names; undefined when it has ended or its pid belongs to another now. */
+/** The running process named in a pid file; undefined if it has exited or its pid has been reused. */
 export function readPidFile(pidFile: string): ProcessId | undefined {
   try {
     const [pid, started] = readFileSync(pidFile, 'utf8').split('\n')
@@ -173,7 +174,7 @@ export function readPidFile(pidFile: string): ProcessId | undefined {
   }
 }
 
-/** Writes down who a process is, for `readPidFile`. */
+/** Writes pid and start time of a process, for `readPidFile`. */
 export function writePidFile(pidFile: string, pid: number): void {
   const id = identify(pid)
   if (id) writeFileSync(pidFile, `${id.pid}\n${id.started}\n`)

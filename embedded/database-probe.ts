@@ -2,7 +2,7 @@ import { Client } from 'pg'
 
 const limitMs = 1_500
 
-/** Asks a database over and over on one connection, which is replaced when it broke. */
+/** Checks a database repeatedly over one connection, which is replaced if it breaks. */
 export class DatabaseProbe {
   readonly #url: string
   #client: Client | undefined
@@ -11,7 +11,7 @@ export class DatabaseProbe {
     this.#url = url
   }
 
-  /** Whether a query is answered within about a second; a frozen server accepts connections and says nothing. */
+  /** Whether a query is answered in time. Connecting is not enough: a frozen server still accepts connections. */
   async answers(): Promise<boolean> {
     try {
       this.#client ??= await this.#connect()
@@ -24,7 +24,7 @@ export class DatabaseProbe {
   }
 
   close(): void {
-    // A frozen server would never answer the good-bye.
+    // Not awaited: a frozen server never answers the termination.
     this.#client?.end().catch(() => {})
     this.#client = undefined
   }

@@ -2,16 +2,16 @@ import { randomBytes } from 'node:crypto'
 
 export interface BrokerPlace {
   port: number
-  /** Where it sends its clients, always on 127.0.0.1: its own port, or a proxy's. */
+  /** Port on 127.0.0.1 advertised to clients: the broker's own, or a proxy's. */
   advertisedPort: number
   controllerPort: number
-  /** Relative to the broker's working directory: log.dirs would take a comma in a path for a separator. */
+  /** Relative to the broker's working directory, because log.dirs treats a comma in a path as a separator. */
   dataDir: string
-  /** Where it listens for clients, if not on 127.0.0.1. */
+  /** Address to listen on for clients; 127.0.0.1 by default. */
   address?: string
 }
 
-/** Settings of one node that is broker and controller at once. */
+/** Settings for a single node that is both broker and controller. */
 export function serverSettings(place: BrokerPlace): Record<string, string> {
   const { port, advertisedPort, controllerPort, dataDir, address = '127.0.0.1' } = place
   return {
@@ -23,7 +23,7 @@ export function serverSettings(place: BrokerPlace): Record<string, string> {
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': dataDir,
     'auto.create.topics.enable': 'false',
-    // Kafka refuses what asks for more replicas than there are nodes.
+    // Kafka rejects a replication factor larger than the number of brokers.
     'default.replication.factor': '1',
     'offsets.topic.replication.factor': '1',
     'offsets.topic.num.partitions': '4',
@@ -32,26 +32,26 @@ export function serverSettings(place: BrokerPlace): Record<string, string> {
     'share.coordinator.state.topic.replication.factor': '1',
     'share.coordinator.state.topic.min.isr': '1',
     'group.initial.rebalance.delay.ms': '0',
-    // So that a dead worker's partitions need not wait for the default's 6 s, where short sessions are asked for.
+    // Allows session timeouts below the default minimum of 6 s, so that a dead worker's partitions move sooner.
     'group.min.session.timeout.ms': '1000',
     'num.network.threads': '1',
     'num.io.threads': '2',
-    // The default, 128 MB, would be taken from the heap.
+    // The default of 128 MB would be allocated from the heap.
     'log.cleaner.dedupe.buffer.size': '4194304',
-    // After kill -9 the broker waits for its own dead session to expire: 2 s instead of the default 9 s.
+    // After kill -9 the broker waits until its previous session expires: 2 s instead of the default 9 s.
     'broker.session.timeout.ms': '2000',
     'broker.heartbeat.interval.ms': '500',
   }
 }
 
-/** The same as server.properties. */
+/** The same settings in the format of server.properties. */
 export function serverProperties(place: BrokerPlace): string {
   return Object.entries(serverSettings(place))
     .map(([key, value]) => `${key}=${value}\n`)
     .join('')
 }
 
-/** How a broker's JVM runs. `fast` is for tests: it compiles less, so it starts sooner and runs slower. */
+/** JVM options for a broker. `fast` is for tests: less JIT compilation, so it starts sooner and runs slower. */
 export function jvmFlags(fast: boolean): string[] {
   return [
     '-Xms64m',
@@ -62,14 +62,14 @@ export function jvmFlags(fast: boolean): string[] {
   ]
 }
 
-/** meta.properties, which marks a log directory as formatted for one cluster. */
+/** Contents of meta.properties, which marks a log directory as formatted for a cluster. */
 export function metaProperties(clusterId: string): string {
   return `version=1\ncluster.id=${clusterId}\nnode.id=1\ndirectory.id=${newId()}\n`
 }
 
-/** A random id in Kafka's form: 16 bytes, base64url. */
+/** A random id in Kafka's format: 16 bytes, base64url. */
 export function newId(): string {
   const id = randomBytes(16).toString('base64url')
-  // Command lines would take a leading minus for an option.
+  // A leading minus would be parsed as a command-line option.
   return id.startsWith('-') ? newId() : id
 }

@@ -19,12 +19,12 @@ const version = '4.3.0'
 const log4jVersion = '2.25.3'
 const minJava = 17
 
-/** What is needed to run a broker on this machine. */
+/** Everything needed to run a broker on this machine. */
 export interface KafkaInstall {
   java: string
-  /** Changes with every Java build: an archive of classes only fits the one that wrote it. */
+  /** A class data sharing archive works only with the exact Java build that wrote it. */
   javaVersion: string
-  /** Cache folder with the jars and what was made from them. */
+  /** Cache directory with the jars and the files derived from them. */
   home: string
   jars: string[]
 }
@@ -34,23 +34,28 @@ const helpLine =
     ? 'brew install openjdk@17 maven'
     : 'apt-get install openjdk-17-jre-headless maven'
 
-/** Folder for downloads that every checkout of this user shares. */
+/** Download cache shared by all checkouts of this user. */
 export function cacheDir(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'firehose')
 }
 
-/** Finds Java and the jars; the first call on a machine has Maven download them. `say` gets progress lines. */
+/**
+ * Finds Java and the jars; on the first call on a machine, Maven downloads them.
+ *
+ * @param say receives progress messages
+ * @throws {UserError} if Java or Maven is missing or the download fails
+ */
 export async function installKafka(say: (line: string) => void, signal?: AbortSignal): Promise<KafkaInstall> {
   const java = findJava()
   const home = join(cacheDir(), `kafka-${version}`)
   if (!existsSync(home)) await download(home, java.path, say, signal)
   const libs = join(home, 'libs')
-  // Sorted, since an archive of classes is only valid for the same class path in the same order.
+  // Sorted, because a class data sharing archive is valid only for the same class path in the same order.
   const jars = readdirSync(libs).toSorted()
   return { java: java.path, javaVersion: java.version, home, jars: jars.map((jar) => join(libs, jar)) }
 }
 
-/** Where the archive of loaded classes for this Java lives (it saves half of each start). */
+/** The class data sharing archive for this Java build, which halves the start time. */
 export function archiveFile(install: KafkaInstall): string {
   return join(install.home, `classes-${install.javaVersion}.jsa`)
 }
@@ -90,17 +95,17 @@ async function download(
   }
   const parent = dirname(home)
   mkdirSync(parent, { recursive: true })
-  // All is made beside its place and renamed at the end: an interrupted download leaves no half cache.
+  // Built in a temporary directory and renamed at the end, so an interrupted download leaves no partial cache.
   const temp = mkdtempSync(`${home}.part-`)
   try {
     say(`Downloading Apache Kafka ${version} with Maven to ${home} (about 45 MB, once)`)
     await runMaven(temp, say, signal)
     format(temp, java)
-    say(`Apache Kafka ${version}: ${megabytes(join(temp, 'libs'))} MB in place`)
+    say(`Apache Kafka ${version} is installed (${megabytes(join(temp, 'libs'))} MB)`)
     try {
       renameSync(temp, home)
     } catch (error) {
-      // Another launcher has put the same files there meanwhile.
+      // Another launcher may have installed the same files in the meantime.
       if (!existsSync(home)) throw error
     }
   } finally {
@@ -132,13 +137,13 @@ function runMaven(dir: string, say: (line: string) => void, signal: AbortSignal 
     child.once('error', reject)
     child.once('close', (code) => {
       if (code === 0) return resolve()
-      const reason = errors[0]?.replace(/^\[ERROR\] /, '') ?? `mvn ended with exit code ${code}`
+      const reason = errors[0]?.replace(/^\[ERROR\] /, '') ?? `mvn exited with code ${code}`
       reject(new UserError(`Maven could not download Kafka: ${reason}`))
     })
   })
 }
 
-/** Formats an empty log directory once, for its bootstrap.checkpoint: a copy of it formats all later ones. */
+/** Formats an empty log directory once; later ones are formatted by copying its bootstrap.checkpoint. */
 function format(dir: string, java: string): void {
   writeFileSync(
     join(dir, 'server.properties'),
@@ -174,7 +179,7 @@ function pom(): string {
 `
 }
 
-// Without a binding SLF4J logs nothing at all, the failures of the broker included.
+// Without a binding, SLF4J logs nothing at all, not even the broker's errors.
 const log4j = `status=error
 appender.out.type=Console
 appender.out.name=out

@@ -4,9 +4,10 @@ const metadataKey = 3
 const metadataVersion = 1
 
 /**
- * Asks a broker for its metadata and says whether it lists itself and knows a controller: only then are
- * topics made and records taken. Spoken on the bare wire, since no client library is wanted for one request.
- * False on any failure, and after `limitMs`.
+ * Whether a broker is ready to create topics and accept records: its metadata lists a broker and a controller.
+ * Written against the wire protocol, because one request does not need a client library.
+ *
+ * @returns false on any error, and after `limitMs`
  */
 export function kafkaAnswers(port: number, limitMs = 1_000): Promise<boolean> {
   return new Promise((resolve) => {

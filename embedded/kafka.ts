@@ -17,28 +17,28 @@ import { kafkaAnswers } from './kafka-ready.ts'
 import { freePorts } from './ports.ts'
 
 export interface KafkaOptions {
-  /** Data, cluster id and configuration are kept here. */
+  /** Directory for data, cluster id and configuration. */
   dir: string
   port: number
-  /** Where it sends its clients, if not to its own port. */
+  /** Port advertised to clients, if not its own. */
   advertisedPort?: number
   controllerPort: number
-  /** A second log directory, which holds half of the partitions. */
+  /** A second log directory, which gets half of the partitions. */
   secondLogDir?: string
   logFile?: string
   pidFile?: string
-  /** Compile less: starts sooner, runs slower. For tests. */
+  /** For tests: less JIT compilation, so it starts sooner and runs slower. */
   fast?: boolean
-  /** Gets what is said while something takes long (the download). */
+  /** Receives progress messages (of the download). */
   onLog?: (line: string) => void
-  /** Ends a download. */
+  /** Cancels a download. */
   signal?: AbortSignal
 }
 
 const startLimitMs = 120_000
 const META_PROPERTIES = 'meta.properties'
 
-/** A real Apache Kafka of one node (KRaft) as a child process. */
+/** A single-node Apache Kafka (KRaft) as a child process. */
 export class EmbeddedKafka {
   readonly name = 'Kafka'
   readonly bootstrapServers: string
@@ -53,7 +53,7 @@ export class EmbeddedKafka {
     this.bootstrapServers = `127.0.0.1:${options.advertisedPort ?? options.port}`
   }
 
-  /** Resolves when the present run has ended. */
+  /** Resolves when the current run has ended. */
   get exited(): Promise<Exit> {
     return this.#child?.exited ?? Promise.resolve({ code: 0, signal: null })
   }
@@ -66,13 +66,13 @@ export class EmbeddedKafka {
     return this.#child?.lastLines() ?? []
   }
 
-  /** Finds or downloads what a broker needs. `start` does it too. */
+  /** Finds or downloads what a broker needs. `start` calls it too. */
   async install(): Promise<KafkaInstall> {
     this.#install ??= await installKafka(this.#options.onLog ?? (() => {}), this.#options.signal)
     return this.#install
   }
 
-  /** Starts on the data of the last run and waits until a request has been answered. */
+  /** Starts with the data of the previous run and waits until the broker is ready. */
   async start(): Promise<void> {
     const install = await this.install()
     const { dir, port, advertisedPort = port, controllerPort, secondLogDir } = this.#options
@@ -108,7 +108,7 @@ export class EmbeddedKafka {
     await child.waitUntil(() => kafkaAnswers(port), startLimitMs)
   }
 
-  /** Orderly end; SIGKILL after `limitMs`, then true. */
+  /** Shuts down cleanly; sends SIGKILL after `limitMs`. @returns whether SIGKILL was needed */
   async stop(limitMs = 10_000): Promise<boolean> {
     return (await this.#child?.stop('SIGTERM', limitMs)) ?? false
   }
@@ -129,7 +129,7 @@ export class EmbeddedKafka {
     const archive = archiveFile(install)
     return [
       ...jvmFlags(this.#options.fast ?? false),
-      // An archive that does not fit (another Java build, touched jars) is passed over by the JVM.
+      // The JVM ignores an archive that does not match (another Java build, changed jars).
       ...(existsSync(archive)
         ? [`-XX:SharedArchiveFile=${archive}`, '-Xlog:cds=off', '-Xlog:cds+dynamic=off']
         : []),
@@ -141,8 +141,8 @@ export class EmbeddedKafka {
 }
 
 /**
- * Runs a broker once for its archive of loaded classes, which halves the time of every later start. Takes
- * about 9 s and is done once per Java version; anything that goes wrong only means slower starts.
+ * Runs a broker once to create a class data sharing archive, which halves the time of every later start. Takes
+ * about 9 s, once per Java version. Errors are ignored: without the archive, starts are only slower.
  */
 export async function archiveClasses(
   install: KafkaInstall,
@@ -171,7 +171,7 @@ export async function archiveClasses(
   }
 }
 
-/** Formats the log directories if they are new. The first one's meta.properties comes last: it marks all as complete. */
+/** Formats new log directories. The first one's meta.properties is written last, because it marks all as complete. */
 function prepare(dir: string, install: KafkaInstall, secondLogDir?: string): void {
   const data = join(dir, 'data')
   if (existsSync(join(data, META_PROPERTIES))) return

@@ -8,7 +8,7 @@ import { UserError } from './user-error.ts'
 export const launchSettings = {
   PORT: integer(8000, 1, 65_535, 'Port of the API'),
   SINK_PORT: integer(8001, 1, 65_535, "Port of the sink's health and metrics"),
-  KAFKA_PORT: integer(19_092, 1, 65_534, 'Port of the embedded Kafka; its controller takes the next one'),
+  KAFKA_PORT: integer(19_092, 1, 65_534, 'Port of the embedded Kafka; its controller uses the next one'),
   PG_PORT: integer(15_432, 1, 65_535, 'Port of the embedded PostgreSQL'),
   FIREHOSE_DIR: dataDirSetting,
 }
@@ -23,7 +23,7 @@ export interface LaunchConfig {
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Reads the launcher's settings. Throws a ConfigError that names all mistakes. */
+/** Reads the launcher's settings. @throws {ConfigError} listing all invalid settings */
 export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
   const values = readSettings(launchSettings, env)
   return {
@@ -35,28 +35,31 @@ export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
   }
 }
 
-/** Throws a UserError that names the port in use and the variable that changes it. */
+/** @throws {UserError} naming the port in use and the variable that changes it */
 export async function checkPorts(config: LaunchConfig): Promise<void> {
   const ports: [port: number, use: string, variable: string][] = [
     [config.apiPort, 'the API', 'PORT'],
     [config.sinkPort, 'the sink', 'SINK_PORT'],
     [config.kafkaPort, 'Kafka', 'KAFKA_PORT'],
-    [config.kafkaPort + 1, "Kafka's controller", 'KAFKA_PORT (the controller takes the one after it)'],
+    [config.kafkaPort + 1, "Kafka's controller", 'KAFKA_PORT (the controller uses the next port)'],
     [config.postgresPort, 'PostgreSQL', 'PG_PORT'],
   ]
   const seen = new Set<number>()
   for (const [port, use, variable] of ports) {
     if (seen.has(port))
-      throw new UserError(`Port ${port} is given twice, again for ${use}: change ${variable}.`)
+      throw new UserError(`Port ${port} is used twice, the second time for ${use}: change ${variable}.`)
     seen.add(port)
     if (await isPortFree(port)) continue
-    throw new UserError(`Port ${port} for ${use} is in use: end what listens there, or set ${variable}.`)
+    throw new UserError(
+      `Port ${port} for ${use} is in use: stop the process that listens on it, or set ${variable}.`,
+    )
   }
 }
 
 /**
- * The environment of our services: the user's, with the addresses of the embedded Kafka and PostgreSQL. What
- * would send them elsewhere (PG*, TLS or SASL for Kafka) is left out; `ignored` names it.
+ * The environment for our services: the user's, with the addresses of the embedded Kafka and PostgreSQL.
+ *
+ * @returns `ignored` lists the variables left out because they point elsewhere (PG*, TLS or SASL for Kafka)
  */
 export function serviceEnv(
   env: NodeJS.ProcessEnv,
@@ -84,7 +87,7 @@ export function logFile(config: LaunchConfig, service: string): string {
   return join(config.dir, 'logs', `${service}.log`)
 }
 
-/** Who runs as a service, for a later launcher. */
+/** The pid file of a service, by which a later launcher finds its process. */
 export function pidFile(config: LaunchConfig, service: string): string {
   return join(config.dir, 'run', `${service}.pid`)
 }

@@ -4,10 +4,10 @@ import { readPidFile, writePidFile } from './child.ts'
 import { UserError } from './user-error.ts'
 
 /**
- * Takes the directory for this process, until the returned function is called. A lock whose owner has died
- * (kill -9, power loss) is taken over.
+ * Locks the directory for this process until the returned function is called. A lock whose owner has died
+ * (kill -9, power loss) is replaced.
  *
- * @throws {UserError} when another launcher runs on it
+ * @throws {UserError} if another launcher holds the lock
  */
 export function lockDirectory(dir: string): () => void {
   mkdirSync(dir, { recursive: true })
@@ -15,7 +15,7 @@ export function lockDirectory(dir: string): () => void {
   const own = `${lock}.${process.pid}`
   writePidFile(own, process.pid)
   try {
-    // A link appears together with its content and never replaces a file: of two launchers one gets it.
+    // link(2) is atomic and never replaces a file, so only one of two launchers succeeds.
     while (!tryLink(own, lock)) {
       const owner = readPidFile(lock)
       if (owner) throw alreadyRuns(dir, owner.pid)
@@ -29,17 +29,17 @@ export function lockDirectory(dir: string): () => void {
 
 function alreadyRuns(dir: string, pid: number): UserError {
   return new UserError(
-    `Firehose already runs on ${dir} (pid ${pid}): stop it with Ctrl-C or \`kill ${pid}\`, or choose another` +
+    `Firehose is already running in ${dir} (pid ${pid}): stop it with Ctrl-C or \`kill ${pid}\`, or choose another` +
       ' directory with FIREHOSE_DIR (and other ports).',
   )
 }
 
-/** Moves a dead owner's lock away; if another launcher replaced it just now, that one's is put back. */
+/** Moves a stale lock aside; puts it back if it turns out to be another launcher's new one. */
 function removeStale(lock: string, aside: string): void {
   try {
     renameSync(lock, aside)
   } catch {
-    return // another launcher was faster; the next attempt sees its lock
+    return // another launcher was first; the next attempt sees its lock
   }
   if (readPidFile(aside)) tryLink(aside, lock)
   rmSync(aside, { force: true })
@@ -51,7 +51,7 @@ function tryLink(from: string, to: string): boolean {
     return true
   } catch (error) {
     if (isExisting(error)) return false
-    // Some file systems (shared folders of virtual machines) know no links.
+    // Some file systems (shared folders of virtual machines) do not support hard links.
     if (readable(to)) return false
     renameSync(from, to)
     return true

@@ -12,11 +12,11 @@ import type { Screen } from '../platform/screen.ts'
 import { type Observation, watchStatus } from './status-line.ts'
 import { type Service, supervise } from './supervise.ts'
 
-/** All children are gone before this much time since the first signal has passed. */
+/** All children have exited within this time after the first signal. */
 const stopLimitMs = 9_000
 const maxLogBytes = 20_000_000
 
-/** Everything that `npm start` runs, from start to stop. */
+/** Starts, supervises and stops everything that `npm start` runs. */
 export class Launcher {
   readonly kafka: EmbeddedKafka
   readonly postgres: EmbeddedPostgres
@@ -69,7 +69,7 @@ export class Launcher {
     })
   }
 
-  /** Ends what an earlier launcher left, then starts all in the order of their needs. */
+  /** Ends processes left over from an earlier launcher, then starts all services in dependency order. */
   async start(): Promise<void> {
     await this.#endLeftovers()
     await checkPorts(this.#config)
@@ -85,7 +85,7 @@ export class Launcher {
     await this.#both(this.#begin(this.api, this.api.url), this.#begin(this.sink, this.sink.url))
   }
 
-  /** Keeps all running and the status line fresh until `stop`. Throws when a service cannot run at all. */
+  /** Restarts services that exit and updates the status line until `stop`. @throws if a service cannot run at all */
   async watch(): Promise<void> {
     const stopping = this.#stopping.signal
     const say = (line: string) => this.#screen.say(line)
@@ -108,27 +108,27 @@ export class Launcher {
     ])
   }
 
-  /** Stops all in reverse order; what does not end in time is killed. */
+  /** Stops all services in reverse order and kills those that do not exit in time. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#probe.close()
     const deadline = Date.now() + stopLimitMs
     const stop = async (service: Service, reserveMs: number) => {
       const limitMs = Math.max(500, deadline - Date.now() - reserveMs)
-      if (await service.stop(limitMs)) this.#screen.say(`${service.name} did not end in time and was killed`)
+      if (await service.stop(limitMs)) this.#screen.say(`${service.name} did not stop in time and was killed`)
     }
     await stop(this.api, 5_000)
     await stop(this.sink, 2_000)
     await Promise.all([stop(this.postgres, 0), stop(this.kafka, 0), this.#archive])
   }
 
-  /** SIGKILL to all. */
+  /** Sends SIGKILL to all services and waits until they have exited. */
   async kill(): Promise<void> {
     this.#stopping.abort()
     await Promise.all(this.#services().map((service) => service.kill()))
   }
 
-  /** SIGKILL to what still runs, without waiting: the last resort when this process ends by a fault. */
+  /** Sends SIGKILL to all that still run, without waiting: the last resort when this process crashes. */
   killNow(): void {
     for (const { pid } of this.#services()) if (pid) signal(pid, 'SIGKILL')
   }
@@ -146,7 +146,7 @@ export class Launcher {
     this.#screen.say(`  ${service.name.padEnd(11)} ${address.padEnd(24)} ${seconds} s`)
   }
 
-  /** Both are waited for also when one fails, so that nothing starts after the clean-up. */
+  /** Waits for both even if one fails, so that nothing is started after the clean-up. */
   async #both(...starts: Promise<void>[]): Promise<void> {
     for (const result of await Promise.allSettled(starts)) {
       if (result.status === 'rejected') throw result.reason
@@ -168,7 +168,7 @@ export class Launcher {
     await Promise.all([end('api', 'SIGTERM', 3_000), end('sink', 'SIGTERM', 3_000)])
     await Promise.all([end('postgres', 'SIGINT', 5_000), end('kafka', 'SIGTERM', 5_000)])
     if (ended.length > 0)
-      this.#screen.say(`Ended what an earlier start had left running: ${ended.join(', ')}`)
+      this.#screen.say(`Stopped processes left running by an earlier start: ${ended.join(', ')}`)
   }
 
   #rotateLogs(): void {

@@ -7,9 +7,9 @@ const startLimitMs = 60_000
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /**
- * Also in package.json and in the image. A young generation of 3 x 8 MiB instead of 3 x 16, and an old one that at most
- * doubles between two collections, keep a service at 5,000 requests/s below 200 MiB (else about 250), at no cost in CPU
- * that could be measured. kafkajs causes the warning.
+ * Also in package.json and in the Dockerfile. A young generation of 3 x 8 MiB instead of 3 x 16, and an old generation
+ * that at most doubles between two collections, keep a service below 200 MiB at 5,000 requests/s (otherwise about 250),
+ * without measurable CPU cost. kafkajs causes the disabled warning.
  */
 export const NODE_FLAGS = [
   '--disable-warning=TimeoutNegativeWarning',
@@ -17,7 +17,7 @@ export const NODE_FLAGS = [
   '--heap-growing-percent=100',
 ]
 
-/** One malloc arena is enough for what is one thread; compiled code kept on disk needs no compiler in memory (16 MiB). */
+/** One malloc arena is enough for a single thread. With code cached on disk, the compiler need not be in memory (16 MiB). */
 const MEMORY_ENV = {
   MALLOC_ARENA_MAX: '1',
   NODE_COMPILE_CACHE: join(tmpdir(), 'firehose-compile-cache'),
@@ -25,9 +25,9 @@ const MEMORY_ENV = {
 
 export interface NodeServiceOptions {
   name: string
-  /** Path of the program below the project's root. */
+  /** Path of the program relative to the project's root. */
   main: string
-  /** Where it serves /readyz and /health on 127.0.0.1. */
+  /** Port on 127.0.0.1 where it serves /readyz and /health. */
   port: number
   env: NodeJS.ProcessEnv
   logFile: string
@@ -58,7 +58,7 @@ export class NodeService {
     return this.#child.pid
   }
 
-  /** Resolves when the present run has ended. */
+  /** Resolves when the current run has ended. */
   get exited(): Promise<Exit> {
     return this.#child.exited
   }
@@ -72,13 +72,13 @@ export class NodeService {
     this.#child.start()
   }
 
-  /** Starts and waits until /readyz says yes. */
+  /** Starts and waits until /readyz answers 200. */
   async start(): Promise<void> {
     this.spawn()
     await this.#child.waitUntil(async () => (await this.#get('/readyz'))?.ok ?? false, startLimitMs)
   }
 
-  /** Orderly end; SIGKILL after `limitMs`, then true. */
+  /** Sends SIGTERM, then SIGKILL after `limitMs`. @returns whether SIGKILL was needed */
   stop(limitMs: number): Promise<boolean> {
     return this.#child.stop('SIGTERM', limitMs)
   }
@@ -87,7 +87,7 @@ export class NodeService {
     await this.#child.kill()
   }
 
-  /** Stands still (SIGSTOP) until thaw(). */
+  /** Suspends the process (SIGSTOP) until thaw(). */
   async freeze(): Promise<void> {
     await this.#child.freeze()
   }
@@ -96,7 +96,7 @@ export class NodeService {
     this.#child.thaw()
   }
 
-  /** The JSON of /health; undefined when it does not answer. */
+  /** The JSON of /health; undefined if the service does not answer. */
   async health(): Promise<Record<string, unknown> | undefined> {
     try {
       const response = await this.#get('/health')

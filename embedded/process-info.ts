@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Names one process for good: pids are reused, a pid together with its start time is not. */
+/** Identifies a process uniquely: a pid may be reused, but not together with the same start time. */
 export interface ProcessId {
   pid: number
   started: string
@@ -13,18 +13,18 @@ type State = 'running' | 'stopped'
 const linux = process.platform === 'linux'
 let bootId: string | undefined
 
-/** Identity of a live process; undefined when it is gone or only a zombie that nobody has reaped. */
+/** Identity of a running process; undefined if it has exited, even if it has not been reaped. */
 export function identify(pid: number): ProcessId | undefined {
   const seen = inspect(pid)
   return seen && { pid, started: seen.started }
 }
 
-/** Whether exactly this process, not a later one under the same pid, is still alive. */
+/** Whether exactly this process, and not a later one with the same pid, is still running. */
 export function isAlive(id: ProcessId): boolean {
   return inspect(id.pid)?.started === id.started
 }
 
-/** 'stopped' after SIGSTOP took effect, 'running' otherwise; undefined when there is no such process. */
+/** 'stopped' once SIGSTOP has taken effect, otherwise 'running'; undefined if there is no such process. */
 export function processState(pid: number): State | undefined {
   return inspect(pid)?.state
 }
@@ -36,7 +36,7 @@ export function childrenOf(pid: number): number[] {
       const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
       return list.split(' ').filter(Boolean).map(Number)
     } catch {
-      // Some kernels are built without that file: ask ps.
+      // Some kernels are built without this file: use ps.
     }
   }
   const rows = ps(['-A', '-o', 'pid=,ppid=']).split('\n')
@@ -52,12 +52,12 @@ export function rssMiB(pid: number): number {
   return (pages * 4_096) / 1024 / 1024
 }
 
-/** The command line of a process in one string, empty when it is gone. */
+/** The command line of a process as one string; empty if there is no such process. */
 export function commandOf(pid: number): string {
   return ps(['-ww', '-o', 'command=', '-p', String(pid)]).trim()
 }
 
-/** Sends a signal; false when there is no such process any more. */
+/** Sends a signal. @returns false if the process no longer exists */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, name)
@@ -67,12 +67,12 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-/** Ends a process that is not our child: the signal, then SIGKILL after `limitMs`. */
+/** Ends a process that is not our child: sends the signal, then SIGKILL after `limitMs`. */
 export async function endProcess(id: ProcessId, name: NodeJS.Signals, limitMs: number): Promise<void> {
   const deadline = Date.now() + limitMs
   if (!isAlive(id)) return
   signal(id.pid, name)
-  // A frozen process only sees the signal when it runs again.
+  // A stopped process handles the signal only when it continues.
   signal(id.pid, 'SIGCONT')
   while (isAlive(id)) {
     if (Date.now() > deadline) signal(id.pid, 'SIGKILL')
@@ -91,11 +91,11 @@ function inspectProc(pid: number): { started: string; state: State } | undefined
   } catch {
     return undefined
   }
-  // The second field is the program's name in brackets and may hold blanks: count from its end.
+  // The second field, the program's name in parentheses, may contain spaces: split after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const state = fields[0] ?? ''
   if ('ZX'.includes(state)) return undefined
-  // Start times are in ticks since boot, so they only compare within one boot.
+  // Start times are ticks since boot, so they are comparable only within one boot.
   bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   return { started: `${bootId}:${fields[19]}`, state: state === 'T' ? 'stopped' : 'running' }
 }

@@ -1,4 +1,4 @@
-// `npm start`: everything on this machine, from one command.
+// `npm start`: runs everything on this machine with one command.
 import { relative } from 'node:path'
 import { ConfigError } from '../platform/env.ts'
 import { type LaunchConfig, launchConfig, launchSettings } from './launch-settings.ts'
@@ -23,20 +23,20 @@ async function main(): Promise<number> {
     launcher = new Launcher(config, screen, process.env)
     process.on('exit', () => launcher?.killNow())
     const stopped = stopOnSignal(launcher)
-    screen.say(`Firehose, with its data in ${config.dir}`)
+    screen.say(`Firehose, data in ${config.dir}`)
     if (launcher.ignoredVariables.length > 0) {
       screen.say(
-        `Not used here: ${launcher.ignoredVariables.join(', ')} (for your own services: npm run api, sink)`,
+        `Ignored: ${launcher.ignoredVariables.join(', ')} (to use your own Kafka and PostgreSQL: npm run api, npm run sink)`,
       )
     }
     const run = launcher.start().then(() => {
       welcome(config, (Date.now() - begun) / 1000)
       return launcher?.watch()
     })
-    // Once stopping, the failures of what is being stopped say nothing.
+    // After a stop request, errors of the services being stopped do not matter.
     await Promise.race([run, stopped.begun])
     await stopped.ended()
-    // Something may have been between two steps of its start just then.
+    // A service may have been starting at that moment.
     await launcher.kill()
     await run.catch(() => {})
     await launcher.kill()
@@ -52,9 +52,9 @@ async function main(): Promise<number> {
 }
 
 interface Stopping {
-  /** Resolves at the first request to end. */
+  /** Resolves at the first stop request. */
   begun: Promise<void>
-  /** Resolves when all has stopped. */
+  /** Resolves when all services have stopped. */
   ended: () => Promise<void>
 }
 
@@ -64,7 +64,7 @@ function stopOnSignal(launcher: Launcher): Stopping {
     const stop = (): void => {
       const firstMs = Date.now()
       screen.live('')
-      screen.say('Stopping (again: at once)')
+      screen.say('Stopping (repeat to kill at once)')
       ended = launcher
         .stop()
         .then(() => screen.say(`Stopped in ${((Date.now() - firstMs) / 1000).toFixed(1)} s`))
@@ -84,7 +84,7 @@ Send an event:   curl -i http://127.0.0.1:${config.apiPort}/event -H 'content-ty
 See the rows:    npm run sql -- "select * from events order by received_at desc limit 5"
 Try the API:     http://127.0.0.1:${config.apiPort}/docs
 Logs:            ${logs}/*.log
-Ctrl-C stops all; the data stay.
+Ctrl-C stops everything; the data are kept.
 `)
 }
 
@@ -94,17 +94,17 @@ function explain(error: unknown): string[] {
   if (error instanceof UserError) return [error.message]
   return [
     error instanceof Error ? error.message : String(error),
-    'Could not start; see the log files for more.',
+    'Could not start; see the log files for details.',
   ]
 }
 
 function help(): void {
   screen.say(`Usage: npm start
 
-Runs Kafka, PostgreSQL, the API and the sink on this machine until Ctrl-C; the data stay.
-Needs Java 17 or later and, the first time, Maven. With Docker instead: docker compose up
+Runs Kafka, PostgreSQL, the API and the sink on this machine until Ctrl-C; the data are kept.
+Needs Java 17 or later and, the first time, Maven. To use Docker instead: docker compose up
 
-Settings (environment variables), beside those of the API and the sink:`)
+Settings (environment variables), in addition to those of the API and the sink:`)
   for (const [name, { doc, defaultText }] of Object.entries(launchSettings)) {
     screen.say(`  ${name.padEnd(13)} ${doc} (${defaultText})`)
   }

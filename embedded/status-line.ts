@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { namePartitions } from '../kafka/group-members.ts'
 
-/** What the services say of themselves in /health; undefined when they do not answer. */
+/** The services' /health; undefined if they do not answer. */
 export interface Observation {
   atMs: number
   api: Record<string, unknown> | undefined
@@ -9,17 +9,17 @@ export interface Observation {
   databaseAnswers: boolean
 }
 
-/** The figures of the live line. Rates are per second since the observation before; undefined when unknown. */
+/** The figures of the status line. Rates are per second since the previous observation; undefined if unknown. */
 interface Status {
   acceptedPerS: number | undefined
   storedPerS: number | undefined
   lag: number | undefined
   database: 'up' | 'down'
-  /** What keeps the sink from its work; empty when nothing does. */
+  /** Why the sink is not storing events; empty if it is. */
   trouble: string
 }
 
-/** Compares two observations (pure). A counter that went back means that its service was restarted. */
+/** Compares two observations (pure). A counter that decreased means that its service was restarted. */
 function statusOf(now: Observation, before: Observation | undefined): Status {
   const seconds = before ? (now.atMs - before.atMs) / 1000 : 0
   const rate = (end: unknown, start: unknown) => {
@@ -39,15 +39,15 @@ function figure(value: number | undefined): string {
   return value?.toLocaleString('en-US') ?? '-'
 }
 
-/** One line of text for people. */
+/** The status line. */
 function formatStatus({ acceptedPerS, storedPerS, lag, database, trouble }: Status): string {
   const figures = `accepted ${figure(acceptedPerS)}/s | lag ${figure(lag)} | stored ${figure(storedPerS)}/s`
   return `${figures} | database ${database}${trouble && ` | ${trouble}`}`
 }
 
 /**
- * Observes once a second until the signal aborts: every line for `live`, changes of the database and of the
- * sink's troubles for `say`.
+ * Observes once a second until the signal aborts: passes every status line to `live`, and changes in the state of
+ * the database or the sink to `say`.
  */
 export async function watchStatus(
   observe: () => Promise<Observation>,
@@ -74,7 +74,7 @@ function lagOf(sink: Record<string, unknown> | undefined): number | undefined {
   if (!Array.isArray(sink?.partitions)) return undefined
   let sum = 0
   for (const partition of sink.partitions as { lag?: unknown }[]) {
-    // Offsets are 64 bits wide and may come as text.
+    // Offsets are 64 bits wide and may be strings.
     sum += Number(partition.lag ?? 0)
   }
   return Number.isFinite(sum) ? sum : undefined
@@ -89,7 +89,7 @@ function groupTroubleOf(group: unknown): string {
 
 function troubleOf(sink: Record<string, unknown> | undefined): string {
   if (!sink) return 'sink does not answer'
-  // It starts with no partitions: nothing is wrong with that.
+  // A starting sink has no partitions yet; that is not a problem.
   if (sink.state === 'running' || sink.state === 'starting') return groupTroubleOf(sink.group)
   const reason = typeof sink.reason === 'string' && sink.reason ? `: ${sink.reason}` : ''
   return `sink ${String(sink.state)}${reason}`

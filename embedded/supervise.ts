@@ -1,19 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeExit, type Exit } from './child.ts'
 
-/** What the launcher starts and watches. */
+/** A process that the launcher starts and supervises. */
 export interface Service {
   readonly name: string
   readonly pid: number | undefined
   readonly exited: Promise<Exit>
   start(): Promise<void>
-  /** Orderly end; true when SIGKILL was needed after `limitMs`. */
+  /** Shuts down cleanly. @returns whether SIGKILL was needed after `limitMs` */
   stop(limitMs: number): Promise<boolean>
   kill(): Promise<void>
   lastLines(): string[]
 }
 
-/** A service with those that must run before it is started. */
+/** A service and its dependencies, which must be running before it is started. */
 export interface Supervised {
   service: Service
   needs: Service[]
@@ -21,14 +21,15 @@ export interface Supervised {
 
 const firstDelayMs = 500
 const maxDelayMs = 15_000
-/** After running this long a service counts as sound, and the next failure starts with the first delay. */
+/** After running this long a service counts as stable: the next restart uses the first delay again. */
 const soundMs = 30_000
-/** BSD's EX_CONFIG: started again it would say the same. */
+/** EX_CONFIG of sysexits(3): a restart would fail in the same way. */
 const configExitCode = 78
 
 /**
- * Starts a service again whenever it ends, with a growing delay and after those that it needs, until the
- * signal aborts. Throws when it ended because of its configuration.
+ * Restarts a service whenever it exits, with exponential delay and after its dependencies, until the signal aborts.
+ *
+ * @throws if it exited because of its configuration
  */
 export async function supervise(
   { service, needs }: Supervised,
@@ -44,7 +45,7 @@ export async function supervise(
     if (signal.aborted) return
     say(`${service.name} ${describeExit(exit)}; its last lines:`)
     for (const line of service.lastLines()) say(`    ${line}`)
-    if (exit.code === configExitCode) throw new Error(`${service.name} cannot run with its settings`)
+    if (exit.code === configExitCode) throw new Error(`${service.name} has invalid settings`)
     if (Date.now() - since > soundMs) delayMs = firstDelayMs
     delayMs = await restart(service, needs, up, delayMs, say, signal)
   }
@@ -60,7 +61,7 @@ async function restart(
 ): Promise<number> {
   let delayMs = startDelayMs
   for (;;) {
-    say(`Starting ${service.name} again in ${delayMs / 1000} s`)
+    say(`Restarting ${service.name} in ${delayMs / 1000} s`)
     await pause(delayMs, signal)
     delayMs = Math.min(delayMs * 2, maxDelayMs)
     while (!signal.aborted && needs.some((other) => !up.has(other))) await pause(100, signal)

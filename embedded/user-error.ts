@@ -1,4 +1,4 @@
-/** An error that the user can act on: its message is one plain sentence, printed without a stack. */
+/** An error that the user can act on: its message is one sentence, printed without a stack trace. */
 export class UserError extends Error {
   override name = 'UserError'
 }

@@ -40,7 +40,7 @@ for (const [name, way] of Object.entries(WAYS)) {
     if (way.losesOutput) return
     assert.equal(run.output().match(/Stopping/g)?.length, 1, run.output())
     assert.match(run.output(), /Stopped in [\d.]+ s/)
-    assert.doesNotMatch(run.output(), /did not end in time/)
+    assert.doesNotMatch(run.output(), /did not stop in time/)
   })
 }
 
