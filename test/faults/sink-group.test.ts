@@ -72,7 +72,7 @@ test('I2: a sink of another topic does not join the group, says why, and disturb
   assert.match(
     out,
     new RegExp(
-      `PROBLEM {2}500 records of partitions 0-11 not yet read, and no member of group ${group} reads there: .*"${topic}"`,
+      `PROBLEM {2}500 records of partitions 0-11 not yet read, and no member of group ${group} reads them: .*"${topic}"`,
     ),
   )
 

@@ -201,7 +201,7 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
     problems: [],
     // No sink ever ran here: that says nothing against what was stored.
     notes: [
-      'nobody reads: group firehose-sink-verify-test has no members, and 6 records of partition 2 not yet read wait for a sink (or set KAFKA_GROUP_ID to its group)',
+      "group firehose-sink-verify-test has no members: 6 records of partition 2 not yet read, waiting for a sink (or set KAFKA_GROUP_ID to the sinks' group)",
     ],
   })
   assert.deepEqual(await ownGroups(), [], 'its group is deleted')

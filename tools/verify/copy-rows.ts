@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import type { Client } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 
-/** One `write` per row would cost more than the row. */
+/** Rows are written in chunks, because a `write` per row would cost more than the row itself. */
 const COPY_CHARS = 64 * 1024
 
 /**
  * Copies items into a table.
- * @param line the item's columns in COPY's text format, without the line's end
+ * @param line formats an item's columns in COPY's text format, without the newline
  * @throws PostgreSQL's error
  */
 export async function copyRows<T>(
@@ -29,7 +29,7 @@ export async function copyRows<T>(
   await finished
 }
 
-/** A bytea in COPY's text format. Hex needs no escapes. */
+/** A bytea in COPY's text format, as hex, which needs no escaping. */
 export function copyBytes(value: Buffer | null): string {
   return value === null ? '\\N' : `\\\\x${value.toString('hex')}`
 }

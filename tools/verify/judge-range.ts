@@ -2,19 +2,19 @@ import { type Client, DatabaseError } from 'pg'
 import type { Finding, FindingKind } from './verdict.ts'
 import type { Judgement } from './verify-sql.ts'
 
-/** Records or lines that are compared at a time, which bounds memory here and in PostgreSQL. */
+/** Limits of one range: how much is compared at a time. They bound memory here and in PostgreSQL. */
 export interface RangeLimits {
   items: number
-  /** Of values; a range of large ones ends sooner. */
+  /** Total size of the values; a range of large values holds fewer items. */
   bytes: number
 }
 
 /**
- * One range is one transaction, whose end empties the range's tables.
+ * Judges one range in one transaction. The range's tables are emptied at commit.
  *
  * @param fill copies the range into its table
- * @param judge makes the verdicts; its plain form is tried first
- * @param keep counts the verdicts and keeps what is needed later
+ * @param judge computes the verdicts; its plain form is tried first
+ * @param keep counts the verdicts and saves what is needed later
  * @throws PostgreSQL's error
  */
 export async function judgeRange(
@@ -38,14 +38,14 @@ export async function judgeRange(
   await client.query('COMMIT')
 }
 
-/** The verdicts of a range, counted by a statement that returns rows of `verdict` and `count`. */
+/** Counts the verdicts of a range. @param sql returns rows of `verdict` and `count` */
 export async function countsOf(client: Client, sql: string): Promise<(verdict: string) => number> {
   const { rows } = await client.query<{ verdict: string; count: number }>(sql)
   const counts = new Map(rows.map(({ verdict, count }) => [verdict, count]))
   return (verdict) => counts.get(verdict) ?? 0
 }
 
-/** What a range's statement finds missing or different. At most a range's items, without their values. */
+/** The missing and different items of a range, without their values. */
 export async function findingsOf(
   client: Client,
   sql: string,
@@ -54,7 +54,7 @@ export async function findingsOf(
   return rows.map(({ kind, ...finding }) => ({ kind, finding }))
 }
 
-/** SQLSTATE class 22 is data that a cast refuses, 54001 JSON that is nested too deeply. */
+/** SQLSTATE class 22 (data exception) is data that a cast rejects, 54001 (statement_too_complex) JSON nested too deeply. */
 function isUnreadable(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '54001' || (error.code ?? '').startsWith('22'))
 }

@@ -2,26 +2,26 @@ import { type Fetched, markerType } from '../../kafka/patches.ts'
 
 const COMMIT = 1
 
-/** What was fetched of a producer's transaction that has not ended yet. */
+/** Records fetched so far of a producer's open transaction. */
 interface Running {
   shown: number
   hidden: number
 }
 
 interface PartitionCheck {
-  /** The next offset; what was fetched before is fetched again after a rejoin. */
+  /** The next offset to check: after a rejoin, earlier records are fetched again. */
   next: bigint
   /** By producer id. */
   running: Map<string, Running>
   wrong: number
-  /** Of the marker that ends the first wrong one. */
+  /** Offset of the marker that ends the first wrong transaction. */
   firstWrong: bigint | undefined
 }
 
 /**
- * Checks which records of transactions were left out as aborted, by another rule than the one that left them out
- * (kafka/patches.ts, which the sink shares, goes by the broker's list of aborted transactions): a producer has
- * one transaction at a time, so its next marker in the partition says what became of its records before it.
+ * Checks independently which transactional records were skipped as aborted. kafka/patches.ts, which the sink shares,
+ * uses the broker's list of aborted transactions. This check uses the control records instead: a producer has one
+ * transaction at a time, so its next marker in the partition commits or aborts all its records before it.
  */
 export class MarkerCheck {
   readonly #partitions = new Map<number, PartitionCheck>()
@@ -48,15 +48,15 @@ export class MarkerCheck {
     }
   }
 
-  /** One sentence for each partition where the two rules differ. */
+  /** One sentence for each partition where the two methods disagree. */
   problems(): string[] {
     return [...this.#partitions]
       .filter(([, { wrong }]) => wrong > 0)
       .toSorted(([a], [b]) => a - b)
       .map(
         ([partition, { wrong, firstWrong }]) =>
-          `partition ${partition}: ${wrong} transaction(s) were not read as their markers say, the first one ends at ` +
-          `offset ${firstWrong}: verify and the sink may take aborted records for committed, or leave out committed ones`,
+          `partition ${partition}: ${wrong} transaction(s) were read differently from their markers, the first one ends at ` +
+          `offset ${firstWrong}: verify and the sink may read aborted records, or skip committed ones`,
       )
   }
 }

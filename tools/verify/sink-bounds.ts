@@ -4,11 +4,11 @@ import type { ReadRange } from '../../kafka/topic-reader.ts'
 export interface SinkOffset {
   cluster_id: string
   partition: number
-  /** Decimal. */
+  /** A decimal string. */
   next_offset: string
 }
 
-/** Up to where the sink has read each partition (exclusive). */
+/** The end (exclusive) of what the sink has stored of each partition. */
 export function boundsOf(
   partitions: readonly ReadRange[],
   rows: readonly SinkOffset[],
@@ -19,9 +19,9 @@ export function boundsOf(
 }
 
 /**
- * What cannot be right about the sink's offsets (I9), one sentence each. Offsets and ends move while events flow: only
- * an offset that was asked `before` the topic's ends cannot be past its end, and only one that was asked `after` them
- * cannot be below its beginning.
+ * Impossible offsets of the sink (I9), one sentence each. Offsets and ends move while events flow: an offset is wrong
+ * past the end only if it was read `before` the topic's ends, and expired records are lost only if they lie below an
+ * offset that was read `after` them.
  */
 export function offsetProblems(
   partitions: readonly ReadRange[],
@@ -32,7 +32,7 @@ export function offsetProblems(
   const problems: string[] = []
   const [first, last] = [byPartition(before, clusterId), byPartition(after, clusterId)]
   if (first.size === 0 && before.length > 0) {
-    problems.push(`sink_offsets has this topic only under other clusters, not under ${clusterId}`)
+    problems.push(`sink_offsets has rows for this topic only under other clusters, not under ${clusterId}`)
   }
   for (const { partition, low, high } of partitions) {
     const [earlier = low, later = low] = [first.get(partition), last.get(partition)]
@@ -47,7 +47,7 @@ export function offsetProblems(
     }
   }
   for (const partition of first.keys()) {
-    problems.push(`partition ${partition} is stored, but Kafka does not know it`)
+    problems.push(`sink_offsets has partition ${partition}, but Kafka does not`)
   }
   return problems
 }

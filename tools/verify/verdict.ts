@@ -1,62 +1,62 @@
-/** An event that is not as it should be. */
+/** An event that is missing or different. */
 export interface Finding {
   event_id: string | null
-  /** Where its record is in Kafka; null when no record that was read holds it. */
+  /** Coordinates of its record in Kafka; null if it was in none of the records read. */
   partition: number | null
   offset: string | null
-  /** In words, or the names of the columns that differ. */
+  /** A description, or the names of the columns that differ. */
   why: string
 }
 
 export type FindingKind = 'missing' | 'different' | 'acked_missing' | 'acked_different'
 
-/** Counts are exact; lists hold the first 100 that were found. `records` = stored + duplicates + dead + missing + different. */
+/** Counts are exact; lists hold the first 100 findings. `records` = stored + duplicates + dead + missing + different. */
 export interface Verdict {
   /** Nothing is missing or different and there are no problems. */
   ok: boolean
-  /** Lines of the ack file, and what became of their ids. */
+  /** Lines of the ack file; the following fields count what became of their events. */
   acked: number
   acked_stored: number
   acked_dead: number
   acked_not_yet_read: number
-  /** Not found, but a part of the topic could not be read (held_back, problems): they may be there. */
+  /** Not found, but part of the topic could not be read (held_back, problems), so they may be there. */
   acked_not_judged: number
   acked_missing_count: number
   acked_missing: Finding[]
   acked_different_count: number
   acked_different: Finding[]
-  /** Records from the first retained one up to the sink's offsets. */
+  /** Records from the start of the log up to the sink's offsets. */
   records: number
-  /** Distinct ids that are stored with the content of each of their records. */
+  /** Distinct ids stored with the same content as all their records. */
   stored: number
   /** Further records of such ids. */
   duplicates: number
   dead: number
   missing_count: number
   missing: Finding[]
-  /** Of each partition with missing records, the offset of the first one: from there on they can be read again. */
+  /** The first missing record of each partition: rewinding the sink to this offset stores them. */
   missing_from: { partition: number; offset: string }[]
   different_count: number
   different: Finding[]
-  /** Records past the sink's offsets. */
+  /** Records at or past the sink's offsets. */
   not_yet_read: number
   /** The sinks' consumer group. */
   group: string
-  /** Partitions with such records that no member of the group reads. */
+  /** Partitions with records not yet read that are assigned to no member of the group. */
   unread_partitions: number[]
-  /** Records in all of these that are not yet read. */
+  /** Records not yet read in these partitions. */
   unread_count: number
-  /** What open transactions of other producers keep from being read, by the offsets from `from` to before `to`. */
+  /** Offset ranges (`to` is exclusive) held back by open transactions of other producers. */
   held_back: { partition: number; from: string; to: string }[]
-  /** Offsets in all of these. Few of them are markers, the others records. */
+  /** Number of offsets in these ranges. A few of them are markers, the others records. */
   held_back_count: number
-  /** What keeps the verdict from being whole: expired records, a recreated topic, ... One sentence each. */
+  /** Why the verdict is incomplete or bad: expired records, a recreated topic, ... One sentence each. */
   problems: string[]
-  /** What is worth knowing and no failure, one sentence each. */
+  /** Observations that are not failures, one sentence each. */
   notes: string[]
 }
 
-/** A verdict before anything was looked at. */
+/** The initial verdict: nothing checked yet. */
 export function emptyVerdict(group = ''): Verdict {
   return {
     ok: false,
@@ -91,7 +91,7 @@ export function emptyVerdict(group = ''): Verdict {
 
 const LIST_LIMIT = 100
 
-/** Counts a finding, and lists it if it is one of the first. */
+/** Counts a finding, and lists it if it is one of the first 100. */
 export function addFinding(verdict: Verdict, kind: FindingKind, finding: Finding): void {
   verdict[`${kind}_count`] += 1
   if (verdict[kind].length < LIST_LIMIT) verdict[kind].push(finding)

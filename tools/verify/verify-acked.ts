@@ -5,10 +5,10 @@ import type { VerifyContext } from './verify-context.ts'
 import * as sql from './verify-sql.ts'
 
 /**
- * Looks up the lines of an ack file. Those neither stored nor dead are put off: the topic, whose ends are asked
- * after the file was read, has records of all of them.
+ * Looks up the events of an ack file. Those neither stored nor dead-lettered are deferred until the topic has been read:
+ * its ends are queried after the file was read, so it has records of all of them.
  *
- * @throws as readAckFile; PostgreSQL's error
+ * @throws as readAckFile does; PostgreSQL's error
  */
 export async function lookUpAcked(
   context: VerifyContext,
@@ -28,13 +28,13 @@ export async function lookUpAcked(
   await judgeLines(context, range)
 }
 
-/** Judges what was put off, once the topic was read. @throws PostgreSQL's error */
+/** Judges the deferred events, once the topic has been read. @throws PostgreSQL's error */
 export async function judgePending(context: VerifyContext): Promise<void> {
   let line: string | null = '0'
   while (line !== null) line = await judgePendingAfter(context, line)
 }
 
-/** @returns the last line that was judged; null when none was left */
+/** @returns the last line that was judged; null if none was left */
 async function judgePendingAfter(context: VerifyContext, line: string): Promise<string | null> {
   const { client, clusterId, topic, limits } = context
   let last: string | null = null

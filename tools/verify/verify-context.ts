@@ -2,21 +2,21 @@ import type { Client } from 'pg'
 import type { RangeLimits } from './judge-range.ts'
 import type { Finding, FindingKind, Verdict } from './verdict.ts'
 
-/** What the parts of one comparison share. */
+/** State shared by the parts of one comparison. */
 export interface VerifyContext {
   readonly client: Client
   readonly clusterId: string
   readonly topic: string
   readonly limits: RangeLimits
   readonly verdict: Verdict
-  /** Records past the sink's offsets, by partition. */
+  /** Number of records past the sink's offsets, by partition. */
   readonly notYetRead: Map<number, number>
-  /** Acknowledged events that were neither stored nor dead when they were looked up first. */
+  /** Acknowledged events that were neither stored nor dead-lettered when they were first looked up. */
   pending: number
-  /** Whether a part of the topic could not be read: what is not found may be there. */
+  /** Whether part of the topic could not be read, so that events not found may still be there. */
   isIncomplete: boolean
-  /** Takes what is missing or different, as it is found. */
+  /** Called for each missing or different event. */
   add(kind: FindingKind, finding: Finding): void
-  /** Tells how far it is. */
+  /** Reports progress. */
   report(): void
 }

@@ -3,14 +3,14 @@ import { kafkaErrorType } from '../../kafka/errors.ts'
 import { sleep } from '../../platform/sleep.ts'
 import type { VerifyContext } from './verify-context.ts'
 
-/** How long a group may share out its partitions before nothing is said of it. */
+/** How long to wait for a rebalance to end. */
 const SETTLE_LIMIT_MS = 10_000
 const SETTLE_STEP_MS = 250
 
 /**
- * Whether someone reads the partitions that hold records not yet read. Where a group at work leaves one out, its records
- * are never stored unless someone acts: a problem. A group without members is a sink that is stopped or elsewhere, which
- * says nothing against what was stored: a note.
+ * Notes which partitions with unread records are assigned to no member of the group. If the group has members, these
+ * records are never stored unless someone acts: a problem. If it has none, the sink is stopped or in another group,
+ * which does not affect what is stored: a note.
  */
 export async function noteUnreadPartitions(
   { topic, verdict, notYetRead }: VerifyContext,
@@ -26,12 +26,14 @@ export async function noteUnreadPartitions(
   } catch (error) {
     signal?.throwIfAborted()
     const reason = kafkaErrorType(error) ?? (error as Error).message
-    verdict.notes.push(`who reads the rest cannot be told, for group ${group} cannot be described: ${reason}`)
+    verdict.notes.push(
+      `cannot tell who reads the rest, because group ${group} cannot be described: ${reason}`,
+    )
     return
   }
   const judged = judgeGroup(found, topic, waiting)
   if (judged === undefined) {
-    verdict.notes.push(`who reads the rest cannot be told: group ${group} is sharing out its partitions`)
+    verdict.notes.push(`cannot tell who reads the rest, because group ${group} is rebalancing`)
     return
   }
   const { unreadPartitions, others } = judged
@@ -42,18 +44,18 @@ export async function noteUnreadPartitions(
   const records = `${count === 1 ? '1 record' : `${count} records`} of ${namePartitions(unreadPartitions)} not yet read`
   if (found.members.length === 0) {
     verdict.notes.push(
-      `nobody reads: group ${group} has no members, and ${records} wait for a sink (or set KAFKA_GROUP_ID to its group)`,
+      `group ${group} has no members: ${records}, waiting for a sink (or set KAFKA_GROUP_ID to the sinks' group)`,
     )
     return
   }
   const remedy =
     others.length > 0
       ? `it has a member that reads another topic, ${nameReaders(others)}: give one of the two a KAFKA_GROUP_ID of its own`
-      : 'sinks find added partitions within half a minute; after that restart the members of the group'
-  verdict.problems.push(`${records}, and no member of group ${group} reads there: ${remedy}`)
+      : 'sinks find new partitions within half a minute; after that, restart the members of the group'
+  verdict.problems.push(`${records}, and no member of group ${group} reads them: ${remedy}`)
 }
 
-/** Of a group that shares out its partitions nothing is known: waits for the end of that. */
+/** Waits for the end of a rebalance, during which assignments are unknown. */
 async function lookSettled(look: () => Promise<GroupLook>, signal?: AbortSignal): Promise<GroupLook> {
   const endMs = performance.now() + SETTLE_LIMIT_MS
   for (;;) {

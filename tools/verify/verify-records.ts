@@ -7,17 +7,17 @@ import type { Verdict } from './verdict.ts'
 import type { VerifyContext } from './verify-context.ts'
 import * as sql from './verify-sql.ts'
 
-/** The record format's namespace for records without event_id, restated: a change of the sink's is to be found here. */
+/** The namespace of ids for records without event_id. Restated here, so that verify detects a change in the sink. */
 const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 const CANONICAL_START = Buffer.from('{"event_id":"')
 
-/** Compares records with the tables, in ranges: while PostgreSQL judges one, the next is gathered. */
+/** Compares records with the tables, in ranges: while PostgreSQL judges one, the next is collected. */
 export class RecordComparison {
   readonly #context: VerifyContext
   readonly #client: Client
   readonly #verdict: Verdict
   readonly #limits: RangeLimits
-  /** Per partition, up to where the sink has read (exclusive). */
+  /** By partition, the end (exclusive) of what the sink has stored. */
   readonly #bounds: ReadonlyMap<number, bigint>
   #range: TopicRecord[] = []
   #rangeBytes = 0
@@ -34,7 +34,7 @@ export class RecordComparison {
   /** @throws the failure of an earlier range */
   async take(records: readonly TopicRecord[]): Promise<void> {
     for (const record of records) {
-      // What the sink has yet to read is only counted, unless the ack file holds events that were not found so far.
+      // Records that the sink has yet to read are only counted, unless events of the ack file are still to be found.
       if (this.#isUnread(record)) {
         this.#verdict.not_yet_read += 1
         const { notYetRead } = this.#context
@@ -49,7 +49,7 @@ export class RecordComparison {
     else this.#context.report()
   }
 
-  /** Judges the last range. @throws as `take` */
+  /** Judges the last range. @throws as `take` does */
   async end(): Promise<void> {
     await this.#judge()
     await this.#judging
@@ -59,14 +59,14 @@ export class RecordComparison {
     this.#verdict.duplicates = matched - this.#verdict.stored
   }
 
-  /** Hands the range over as soon as PostgreSQL is done with the one before it. */
+  /** Starts judging the range as soon as PostgreSQL has finished the previous one. */
   async #judge(): Promise<void> {
     await this.#judging
     const range = this.#range
     this.#range = []
     this.#rangeBytes = 0
     this.#judging = this.#judgeRange(range)
-    this.#judging.catch(() => {}) // whoever waits for it next is told
+    this.#judging.catch(() => {}) // the next `await` of it throws
   }
 
   async #judgeRange(range: readonly TopicRecord[]): Promise<void> {
@@ -98,7 +98,7 @@ export class RecordComparison {
 
   #row(record: TopicRecord): string {
     const { partition, offset, value, timestampMs } = record
-    // The canonical form has its event_id first; only other forms may lack it.
+    // The canonical form starts with event_id; only other forms can lack it.
     const hasId = value?.subarray(0, CANONICAL_START.length).equals(CANONICAL_START) ?? true
     const { clusterId, topic } = this.#context
     const id = hasId ? '\\N' : uuidV5(`${clusterId}/${topic}/${partition}/${offset}`, RECORD_NAMESPACE)

@@ -1,25 +1,25 @@
 /*
- * The statements of verify. PostgreSQL itself reads the raw records here: nothing of the sink's decoder takes part.
- * Dead letters are looked up by coordinates first, and what is one is not read: it may be no JSON at all.
+ * The SQL of verify. PostgreSQL itself parses the raw records, independently of the sink's decoder. Dead letters are
+ * looked up by their coordinates first and are not parsed, because they may not be JSON at all.
  */
 
 /**
- * UTC for timestamps without an offset. JIT would compile each statement for longer than it runs, and Memoize would keep
- * rows that are not asked for again. A range fits into `temp_buffers`; `work_mem` is for the one sort at the end, which
- * goes on in files on disk.
+ * UTC for timestamps without an offset. JIT would take longer than the statements themselves, and Memoize would cache
+ * rows that are not looked up again. A range fits into `temp_buffers`; `work_mem` is for the one sort at the end, which
+ * spills to disk.
  */
 export const SESSION = `SET TIME ZONE 'UTC'; SET jit = off; SET enable_memoize = off; SET temp_buffers = '32MB'; SET work_mem = '64MB'`
 
 /**
  * The tables of a range are emptied by the COMMIT that ends it:
- * - verify_records: records. `coordinate_id` is what a record without event_id is stored under
+ * - verify_records: records. `coordinate_id` is the id under which a record without event_id is stored
  * - verify_verdicts: what became of each record
  * - verify_acked, verify_acked_verdicts: lines of the ack file, and what became of each
  *
- * These grow, on disk, and only by inserts:
- * - verify_matched: the ids that records were found stored under, 16 bytes each (one array a range)
- * - verify_pending: lines that were neither stored nor dead when they were first looked up
- * - verify_places: where a record with the id of such a line is that is missing, different or yet to be read
+ * These grow, on disk, and are only inserted into:
+ * - verify_matched: the ids of records found stored, 16 bytes each (one array per range)
+ * - verify_pending: lines that were neither stored nor dead-lettered when they were first looked up
+ * - verify_places: coordinates of missing, different or unread records with the id of such a line
  */
 export const TABLES = String.raw`
 CREATE TEMP TABLE verify_records (partition int, "offset" bigint, timestamp_ms bigint, is_unread boolean,
@@ -35,16 +35,16 @@ CREATE TEMP TABLE verify_places (event_id uuid, partition int, "offset" bigint, 
 CREATE INDEX ON verify_pending (event_id);
 CREATE INDEX ON verify_places (event_id);
 
--- The event's members of an object that jsonb refuses for the sake of a field that Firehose ignores: NUL, lone surrogates,
--- numbers past numeric. In metadata no row can hold them. Escaped backslashes go first, so that what looks like an
--- escape is one.
-CREATE FUNCTION pg_temp.mended(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+-- The event's fields from an object that jsonb rejects because of a field that Firehose ignores: NUL, lone surrogates,
+-- numbers out of range for numeric. (No row can hold these in metadata.) Escaped backslashes are replaced first, so
+-- that the rest of the pattern matches only real escapes.
+CREATE FUNCTION pg_temp.event_fields(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT jsonb_object_agg(key, value::text::jsonb) FROM json_each(regexp_replace(replace(body, '\\', '\u005c'),
     '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '', 'g')::json)
   WHERE key IN ('event_id', 'user_id', 'timestamp', 'received_at', 'metadata')
     AND pg_input_is_valid(value::text, 'jsonb')
 $$;
--- The object that a value holds, else null. Nesting past the stack's depth is an error, not invalid input.
+-- The JSON object in a value, or null. Nesting beyond the stack depth limit raises an error; it is not invalid input.
 CREATE FUNCTION pg_temp.as_object(value bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   body text;
@@ -54,7 +54,7 @@ BEGIN
   BEGIN
     object := body::jsonb;
   EXCEPTION WHEN data_exception THEN
-    IF pg_input_is_valid(body, 'json') AND body ~ '^\s*[{]' THEN object := pg_temp.mended(body); END IF;
+    IF pg_input_is_valid(body, 'json') AND body ~ '^\s*[{]' THEN object := pg_temp.event_fields(body); END IF;
   END;
   RETURN CASE WHEN jsonb_typeof(object) = 'object' THEN object END;
 EXCEPTION WHEN data_exception OR statement_too_complex THEN
@@ -68,7 +68,7 @@ CREATE FUNCTION pg_temp.as_bigint(value text) RETURNS bigint LANGUAGE plpgsql IM
 BEGIN
   RETURN CASE WHEN pg_input_is_valid(value, 'bigint') THEN value::bigint END;
 END $$;
--- PostgreSQL rounds digits past the microsecond, Firehose's contract cuts them.
+-- PostgreSQL rounds digits past the microsecond; Firehose truncates them.
 CREATE FUNCTION pg_temp.as_time(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN CASE WHEN pg_input_is_valid(value, 'timestamptz')
@@ -76,7 +76,7 @@ BEGIN
 END $$;
 `
 
-/** How the text of a record is read. */
+/** SQL expressions that parse the text of a record. */
 interface Reading {
   object(bytes: string): string
   uuid(text: string): string
@@ -84,7 +84,7 @@ interface Reading {
   time(text: string): string
 }
 
-/** For any record: what cannot be read is null. Takes three times as long as the casts. */
+/** For any record: invalid values become null. Takes three times as long as plain casts. */
 const CAREFUL: Reading = {
   object: (bytes) => `pg_temp.as_object(${bytes})`,
   uuid: (text) => `pg_temp.as_uuid(${text})`,
@@ -92,17 +92,17 @@ const CAREFUL: Reading = {
   time: (text) => `pg_temp.as_time(${text})`,
 }
 
-/** For records such as ours, which are nearly all: one that it cannot read fails the statement. */
+/** For valid records, which are nearly all: an invalid value fails the statement. */
 const PLAIN: Reading = {
   object: (bytes) => `convert_from(${bytes}, 'UTF8')::jsonb`,
   uuid: (text) => `(${text})::uuid`,
   bigint: (text) => `(${text})::bigint`,
-  // 27 characters hold no digits past the microsecond.
+  // A timestamp of at most 27 characters has no digits past the microsecond.
   time: (text) =>
     `CASE WHEN length(${text}) <= 27 THEN (${text})::timestamptz ELSE pg_temp.as_time(${text}) END`,
 }
 
-/** A statement in two forms: to be tried first, and for a range that the first cannot read. */
+/** A statement in two forms: `plain` is tried first, `careful` is for ranges with values that `plain` cannot parse. */
 export interface Judgement {
   plain: string
   careful: string
@@ -111,10 +111,10 @@ export interface Judgement {
 /**
  * Judges the records of verify_records ($1 cluster, $2 topic).
  *
- * A row that this very record made has its received_at: then the metadata must be the same to the last digit of each
- * number. Another record's row (this one is a duplicate) need only hold an equal value (1.0 and 1.00). record_image_eq compares
- * bytes, and spares most rows the rest. OFFSET 0 has each step done once a record; LIMIT 1 has each record looked up
- * by its key, where a plan that reads the whole table for each range would look cheaper.
+ * If received_at is equal, this record made the row, and the metadata must be identical, down to the last digit of each
+ * number. If it differs, the record is a duplicate, and an equal value is enough (1.0 and 1.00). record_image_eq
+ * compares bytes, which settles most rows. OFFSET 0 makes each step run once per record; LIMIT 1 forces an index lookup
+ * per record, because the planner would prefer to scan the whole table for each range.
  */
 export const JUDGE_RECORDS = inBothForms(
   (as) => `
@@ -169,7 +169,7 @@ CROSS JOIN LATERAL (
 ) c`,
 )
 
-/** Counts the range just judged. */
+/** Counts the verdicts of the current range. */
 export const COUNT_VERDICTS = `SELECT verdict, count(*)::int AS count FROM verify_verdicts GROUP BY verdict`
 export const FINDINGS = `
 SELECT verdict AS kind, event_id, partition, "offset"::text, why FROM verify_verdicts
@@ -180,14 +180,14 @@ export const KEEP_PLACES = `
 INSERT INTO verify_places SELECT v.event_id, v.partition, v."offset", v.verdict = 'unread' FROM verify_verdicts v
 CROSS JOIN LATERAL (SELECT FROM verify_pending WHERE event_id = v.event_id LIMIT 1) p
 WHERE v.verdict IN ('unread', 'missing', 'different')`
-/** One sort on disk at the end, instead of a key that grows with each range. */
+/** One external sort at the end, instead of an index that grows with each range. */
 export const COUNT_DISTINCT = `
 SELECT count(DISTINCT event_id) AS count FROM verify_matched, unnest(event_ids) AS event_id`
 
 /**
- * Judges the lines of verify_acked ($1 cluster, $2 topic, $3 whether a part of the topic could not be read). A dead letter past 1 MiB has no value to compare. With a record
- * yet to be read, a row that differs may be an earlier event's of the same id: what the sink will say of it is open;
- * so it is with a line of which no record was found while some could not be read.
+ * Judges the lines of verify_acked ($1 cluster, $2 topic, $3 whether part of the topic could not be read). A dead letter
+ * over 1 MiB has no value to compare. If the event's record is yet to be read, a different row may belong to an earlier
+ * event with the same id, so there is no verdict yet; likewise if no record was found and some could not be read.
  */
 export const JUDGE_ACKED = inBothForms(
   (as) => `
@@ -231,11 +231,11 @@ export const COUNT_ACKED = `SELECT verdict, count(*)::int AS count FROM verify_a
 export const ACKED_FINDINGS = `
 SELECT 'acked_' || verdict AS kind, event_id, partition, "offset"::text, why FROM verify_acked_verdicts
 WHERE verdict IN ('missing', 'different') ORDER BY line`
-/** Puts off the lines of the range that are neither stored nor dead. */
+/** Defers the lines of the range that are neither stored nor dead-lettered. */
 export const KEEP_PENDING = `
 INSERT INTO verify_pending SELECT line, pg_temp.as_uuid(event_id), event_id, value
 FROM verify_acked JOIN verify_acked_verdicts USING (line, event_id) WHERE verdict NOT IN ('stored', 'dead')`
-/** Takes up the next of them ($1 the last line taken, $2 how many) and tells the last line. */
+/** Takes the next deferred lines ($1 the last line taken, $2 how many) and returns the last line taken. */
 export const TAKE_PENDING = `
 WITH taken AS (
   INSERT INTO verify_acked SELECT line, text, value FROM verify_pending WHERE line > $1 ORDER BY line LIMIT $2
@@ -243,10 +243,10 @@ WITH taken AS (
 )
 SELECT max(line)::text AS last_line FROM taken`
 
-/** Offsets of this topic ($1), whatever the cluster. */
+/** The sink's offsets of this topic ($1), under any cluster. */
 export const SINK_OFFSETS = `SELECT cluster_id, partition, next_offset::text FROM sink_offsets WHERE topic = $1`
 
-/** Ids stored more than once, were the key lost: without a unique index on event_id alone nothing forbids it. */
+/** Whether a unique index on event_id alone exists; without one, an id could be stored twice. */
 export const HAS_UNIQUE_ID = `
 SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'event_id'
   WHERE i.indrelid = 'events'::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL

@@ -25,27 +25,27 @@ export interface VerifyOptions {
   /** `host:port`, comma-separated. */
   kafkaBootstrapServers: string
   topic: string
-  /** The sinks' consumer group, if not the topic's own. */
+  /** The sinks' consumer group, if not the default one of the topic. */
   groupId?: string
-  /** Events that were acknowledged, see ack-file.ts; `-` is standard input. */
+  /** File of acknowledged events, see ack-file.ts; `-` is standard input. */
   ackedFile?: string
-  /** Called for everything that is missing or different, as it is found. */
+  /** Called for each missing or different event. */
   onFinding?: (kind: FindingKind, finding: Finding) => void
   /** Called a few times a second. */
   onProgress?: (progress: VerifyProgress) => void
-  /** Ends the comparison; what it made in Kafka and PostgreSQL is removed. */
+  /** Cancels the comparison; what it created in Kafka and PostgreSQL is removed. */
   signal?: AbortSignal
-  /** TLS and SASL, as kafkajs takes them. */
+  /** TLS and SASL options of kafkajs. */
   kafkaAccess?: Omit<KafkaAccess, 'brokers'>
   /** Records compared at a time, which bounds memory; 20,000 by default. */
   rangeRecords?: number
-  /** Reading ends when Kafka delivers nothing for so long; 15,000 by default. */
+  /** Reading ends when Kafka delivers nothing for this long; 15,000 by default. */
   stuckMs?: number
 }
 
 export interface VerifyProgress {
   records: number
-  /** Offsets to read in all (some are transaction markers); 0 while the ack file is read, which comes first. */
+  /** Total of offsets to read (some are transaction markers); 0 while the ack file is read, which comes first. */
   records_total: number
   acked: number
 }
@@ -53,19 +53,20 @@ export interface VerifyProgress {
 const RANGE_RECORDS = 20_000
 const RANGE_BYTES = 16 * 1024 * 1024
 const STUCK_MS = 15_000
-/** Ids listed that are stored more than once. */
+/** Limit for the list of ids stored more than once. */
 const TWICE_LIMIT = 100
 
 /**
- * Compares what Kafka holds, and what was acknowledged, with what PostgreSQL holds. Changes nothing in either; may run
- * beside the services.
- * @throws the topic does not exist; Kafka or PostgreSQL cannot be reached; the signal's reason
+ * Compares the records in Kafka, and the acknowledged events, with the tables in PostgreSQL. Changes neither; may run
+ * while the services are running.
+ *
+ * @throws if the topic does not exist, or Kafka or PostgreSQL cannot be reached; the signal's reason
  */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
   const { signal } = options
   const client = new Client({ connectionString: options.databaseUrl, application_name: 'firehose-verify' })
-  client.on('error', () => {}) // the query that waits is rejected with it
-  // Ends the query under way, too.
+  client.on('error', () => {}) // the pending query is rejected with the same error
+  // This also cancels the current query.
   const stop = () => void client.end().catch(() => {})
   signal?.addEventListener('abort', stop)
   try {
@@ -107,8 +108,8 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
     },
   }
 
-  // The order matters while events flow. What was acknowledged is in the topic before its ends are asked, and what the
-  // offsets cover is committed before it is looked up.
+  // The order matters while events flow. Acknowledged events are in the topic before its ends are queried, and events
+  // below the offsets are committed before they are looked up.
   if (ackedFile !== undefined) await lookUpAcked(context, ackedFile, signal)
   const before = await sinkOffsets(client, topic)
   const { partitions } = await describeTopic(access, topic)
@@ -136,7 +137,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
   return { ...verdict, ok: isOk(verdict) }
 }
 
-/** What was not read up to the end of the log, and why. */
+/** Notes the ranges that could not be read, and why. */
 function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: readonly PartitionEnds[]): void {
   const { verdict } = context
   context.isIncomplete = true
@@ -144,14 +145,14 @@ function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: rea
   for (const { partition, from, to } of unread) {
     const range = `partition ${partition}: offsets ${from} to ${to - 1n}`
     if ((lastStable.get(partition) ?? to) > from) {
-      verdict.problems.push(`${range} were not delivered by Kafka in time: verify again`)
+      verdict.problems.push(`${range} were not delivered by Kafka in time: run verify again`)
       continue
     }
     verdict.held_back.push({ partition, from: `${from}`, to: `${to}` })
     verdict.held_back_count += Number(to - from)
     verdict.problems.push(
-      `${range} are held back by an open transaction of another producer and were not judged: end it in its ` +
-        'producer, or abort it (kafka-transactions.sh find-hanging, abort: "npm run doctor" spells it), then verify again',
+      `${range} are held back by an open transaction of another producer and were not checked: end it in its ` +
+        'producer, or abort it (kafka-transactions.sh find-hanging, abort; "npm run doctor" prints the commands), then run verify again',
     )
   }
 }
@@ -160,13 +161,13 @@ async function sinkOffsets(client: Client, topic: string): Promise<SinkOffset[]>
   return (await client.query<SinkOffset>(sql.SINK_OFFSETS, [topic])).rows
 }
 
-/** Without a unique index on event_id alone nothing forbids it. */
+/** Ids stored more than once. Looked for only without a unique index on event_id alone, which would prevent them. */
 async function storedTwice(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ is_unique: boolean }>(sql.HAS_UNIQUE_ID)
   if (rows[0]?.is_unique) return []
   const twice = await client.query<{ event_id: string }>(sql.STORED_TWICE, [TWICE_LIMIT])
   return [
-    'events has no unique index on event_id alone, so nothing keeps an id from being stored twice',
+    'events has no unique index on event_id alone, so an id can be stored twice',
     ...twice.rows.map(({ event_id }) => `${event_id} is stored more than once`),
   ]
 }

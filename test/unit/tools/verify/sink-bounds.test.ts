@@ -36,6 +36,6 @@ test('I9: offsets of another cluster, or of a partition that is gone, are named'
   assert.match(other ?? '', /only under other clusters, not under here/)
   const gone = [{ cluster_id: 'here', partition: 4, next_offset: '1' }]
   assert.deepEqual(offsetProblems(ends(0n, 1n), gone, gone, 'here'), [
-    'partition 4 is stored, but Kafka does not know it',
+    'sink_offsets has partition 4, but Kafka does not',
   ])
 })
