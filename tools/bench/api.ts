@@ -9,9 +9,9 @@ import { startStack, eventsInTopic } from './stack.ts'
 const BASELINE = 'bare node:http, reads the body and answers 202'
 
 /**
- * `POST /event` at saturation, CPU time of the server for each event: the whole measurement, and the same without Kafka.
+ * Server CPU time per event of `POST /event` at saturation, with and without Kafka.
  *
- * @throws an event was not accepted, or the topic does not hold what was
+ * @throws if an event was not accepted, or the topic does not hold all accepted events
  */
 export async function benchApi({ rounds, seconds, say }: Bench): Promise<Measurement[]> {
   const stack = await startStack()
@@ -37,7 +37,9 @@ export async function benchApi({ rounds, seconds, say }: Bench): Promise<Measure
         })
     const variants = { baseline: run(baseline, true), alone: run(alone), whole: run(whole) }
     const results = await inTurns(rounds, variants, (name, round, { cpuUs, perSecond }) => {
-      say(`api ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU an event, ${perSecond.toFixed(0)}/s`)
+      say(
+        `api ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU per event, ${perSecond.toFixed(0)}/s`,
+      )
     })
     const accepted = results.whole.reduce((sum, each) => sum + each.accepted, 0)
     const stored = await eventsInTopic(pipeline)
@@ -49,7 +51,7 @@ export async function benchApi({ rounds, seconds, say }: Bench): Promise<Measure
       const busy = quartiles(results[name].map((each) => each.busy)).median
       return `${Math.round(median).toLocaleString('en')}/s at ${Math.round(busy * 100)}% of a core`
     }
-    const facts = { baseline: BASELINE, unit: 'us of CPU an event' }
+    const facts = { baseline: BASELINE, unit: 'us of CPU per event' }
     return [
       measurementOf(
         {

@@ -13,7 +13,7 @@ const TOPIC = 'events'
 const LAST_WORDS_MS = 10_000
 
 /**
- * Makes the topic, as the sink does, and writes records into it as the API makes them: in the order of their ids, batches
+ * Creates the topic as the sink does and writes records as the API does: in the order of their ids, in batches that go
  * to the partitions in turn.
  */
 export async function writeBacklog(pipeline: Pipeline, records: number): Promise<void> {
@@ -40,7 +40,7 @@ export async function writeBacklog(pipeline: Pipeline, records: number): Promise
   }
 }
 
-/** What a record takes on average. */
+/** Average size of a record in bytes. */
 export function averageRecordBytes(): number {
   const run = openRun({ seed: 'backlog', startedAtMs: Date.now() })
   const sizes = Array.from({ length: 2_000 }, (_, n) => recordOf(eventOf(run, n).body, receivedAt(0)).length)

@@ -8,14 +8,14 @@ import { type Measurement, measurementOf } from './measurement.ts'
 import { CLIENTS, saturate, spanOf } from './saturate.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
-/** Lines that the baseline parses in a pass, and passes: about two seconds. */
+/** Lines that the baseline parses per pass, and number of passes: about two seconds. */
 const BASELINE_EVENTS = 20_000
 const BASELINE_PASSES = 20
 
 /**
- * `POST /events` with 100 events a request as NDJSON, CPU time of the server for each event.
+ * Server CPU time per event of `POST /events` with 100 events per request as NDJSON.
  *
- * @throws an event was not accepted, or the topic does not hold what was
+ * @throws if an event was not accepted, or the topic does not hold all accepted events
  */
 export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Measurement[]> {
   const { pipeline } = await startStack()
@@ -30,7 +30,7 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Measu
       })
     const baseline = async () => ({ cpuUs: await parseBaseline(), perSecond: 0, accepted: 0 })
     const results = await inTurns(rounds, { baseline, ours }, (name, round, { cpuUs }) => {
-      say(`batch ${round}/${rounds} ${name}: ${cpuUs.toFixed(2)} us of CPU an event`)
+      say(`batch ${round}/${rounds} ${name}: ${cpuUs.toFixed(2)} us of CPU per event`)
     })
     const accepted = results.ours.reduce((sum, each) => sum + each.accepted, 0)
     const stored = await eventsInTopic(pipeline)
@@ -41,7 +41,7 @@ export async function benchBatch({ rounds, seconds, say }: Bench): Promise<Measu
         {
           measurement: 'POST /events, 100 events of NDJSON',
           baseline: 'JSON.parse of the same lines',
-          unit: 'us of CPU an event',
+          unit: 'us of CPU per event',
           must: 3,
           aim: 1.5,
           notes: [

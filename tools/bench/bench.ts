@@ -1,11 +1,11 @@
-/** What every benchmark is given. */
+/** The arguments of every benchmark. */
 export interface Bench {
-  /** Times that ours and the baseline take turns. */
+  /** Number of times that ours and the baseline run alternately. */
   rounds: number
-  /** Length of a measured span. */
+  /** Length of the measured interval. */
   seconds: number
-  /** Of the backlog that the sink drains. */
+  /** Size of the backlog that the sink drains. */
   rows: number
-  /** Tells the user how far it is. */
+  /** Reports progress to the user. */
   say: (line: string) => void
 }

@@ -9,7 +9,7 @@ import { installTools, runProducerPerformance } from './producer-performance.ts'
 import { type Measurement, measurementOf } from './measurement.ts'
 import { startStack, eventsInTopic } from './stack.ts'
 
-/** The broker runs on the other one, see startStack(). */
+/** The broker runs on the other core, see startStack(). */
 const FEEDING_CORE = MEASURED_CORE
 const RATE = 5_000
 const CONNECTIONS = 256
@@ -17,8 +17,8 @@ const LINGER_MS = 5
 const IDLE_MS = 3_000
 
 /**
- * CPU time of the broker for each event at 5,000 events a second, against Apache's own producer. The broker has a core,
- * and whatever feeds it shares the other.
+ * Broker CPU time per event at 5,000 events/s, compared with Apache's own producer. The broker has one core to itself;
+ * everything that feeds it shares the other.
  */
 export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Measurement[]> {
   const tools = await installTools(say)
@@ -26,12 +26,12 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Meas
   const { pipeline, kafkaPid } = stack
   try {
     const api = await pinService(pipeline.startApi(), FEEDING_CORE)
-    pin(process.pid, FEEDING_CORE) // the load comes from this process
+    pin(process.pid, FEEDING_CORE) // this process generates the load
     const records = RATE * seconds
     const recordBytes = averageRecordBytes()
     let expected = 0
     let idleShare = 0
-    /** Net of what the broker uses when nothing comes: ProducerPerformance takes a while to start and to end. */
+    /** Net of the idle broker's CPU time, because ProducerPerformance takes a while to start and to exit. */
     const measured = async (work: () => Promise<unknown>): Promise<number> => {
       const [before, beganMs] = [cpuMs(kafkaPid), performance.now()]
       await work()
@@ -57,25 +57,25 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Meas
         const asked = { records, recordBytes, perSecond: RATE, lingerMs: LINGER_MS }
         await runProducerPerformance(tools, { bootstrapServers, topic, ...asked })
       })
-    for (const warmUp of [ours, baseline, ours, baseline]) await warmUp() // the broker's JVM compiles what it uses
+    for (const warmUp of [ours, baseline, ours, baseline]) await warmUp() // until the broker's JVM has compiled the hot code
     const before = cpuMs(kafkaPid)
     await delay(IDLE_MS)
     idleShare = (cpuMs(kafkaPid) - before) / IDLE_MS
     const results = await inTurns(rounds, { baseline, ours }, (name, round, cpuUs) => {
-      say(`broker ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU an event`)
+      say(`broker ${round}/${rounds} ${name}: ${cpuUs.toFixed(1)} us of CPU per event`)
     })
     const stored = await eventsInTopic(pipeline)
     if (stored !== expected) throw new Error(`the topic holds ${stored} records, ${expected} were sent`)
-    const eventsASend = await averageSend(api.url)
+    const eventsPerSend = await averageSend(api.url)
     return [
       measurementOf(
         {
           measurement: `broker, at ${RATE.toLocaleString('en')} events/s`,
           baseline: `ProducerPerformance, ${recordBytes} bytes, linger ${LINGER_MS} ms, acks=all`,
-          unit: 'us of CPU an event, broker',
+          unit: 'us of CPU per event, broker',
           must: 1.5,
           aim: 1.1,
-          notes: [`${eventsASend.toFixed(1)} events a send`, `${stored} records = ${expected} sent`],
+          notes: [`${eventsPerSend.toFixed(1)} events per send`, `${stored} records = ${expected} sent`],
         },
         results.ours,
         results.baseline,
@@ -87,7 +87,7 @@ export async function benchBroker({ rounds, seconds, say }: Bench): Promise<Meas
   }
 }
 
-/** Events of one send, by the API's own metrics. */
+/** Events per send, from the API's own metrics. */
 async function averageSend(url: string): Promise<number> {
   const value = await metricsOf(url)
   return value('firehose_api_kafka_events_total') / value('firehose_api_kafka_sends_total')

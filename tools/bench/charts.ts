@@ -4,10 +4,10 @@ import { type Chart, chartSvg, type Line } from './plot.ts'
 import type { Results } from './report.ts'
 
 /**
- * Writes the charts for which there are results: docs/bench-latency.svg and docs/bench-drain.svg.
+ * Writes the charts for which results exist: docs/bench-latency.svg and docs/bench-drain.svg.
  *
  * @returns their paths
- * @throws {UserError} there are results for none
+ * @throws {UserError} if there are no results for either
  */
 export function writeCharts(results: Results): string[] {
   const charts = {
@@ -35,9 +35,9 @@ function latencyChart(results: Results): Chart {
     points: results.latencies.map((each) => [each.rate, each[key]] as const),
   })
   return {
-    title: 'How long a 202 takes, and how long until the row is there',
+    title: 'Time to the 202, and time until the row is stored',
     about: describe(results, 'open loop, everything on one machine', 'npm run bench -- e2e'),
-    x: { label: 'requests a second', isLog: false },
+    x: { label: 'requests per second', isLog: false },
     y: { label: 'milliseconds', isLog: true },
     lines: [
       line('202, p50', 'blue', 'answerP50Ms'),
@@ -51,10 +51,10 @@ function latencyChart(results: Results): Chart {
 function drainChart(results: Results): Chart {
   const points = results.drains.map((each) => [each.rowsATransaction, each.rowsPerSecond] as const)
   return {
-    title: 'How fast one sink drains a backlog, by the size of its transactions',
+    title: 'Drain rate of one sink by transaction size',
     about: describe(results, 'FETCH_MAX_BYTES from 64 KiB to 16 MiB', 'npm run bench -- sweep'),
-    x: { label: 'rows a transaction', isLog: true },
-    y: { label: 'rows a second', isLog: false },
+    x: { label: 'rows per transaction', isLog: true },
+    y: { label: 'rows per second', isLog: false },
     lines: [
       { name: 'one sink', colour: 'blue', isDashed: false, points: points.toSorted((a, b) => a[0] - b[0]) },
     ],

@@ -6,28 +6,28 @@ import { metricsOf } from './metrics.ts'
 import type { Stack } from './stack.ts'
 
 export interface Drained {
-  /** CPU time of the writing process and of PostgreSQL for each row, microseconds. */
+  /** CPU time of the writing process and PostgreSQL per row, in microseconds. */
   cpuUs: number
-  /** Of the writing process alone. */
+  /** CPU time of the writing process alone, per row, in microseconds. */
   ownUs: number
-  /** Rows a second, by the clock. */
+  /** Rows per second of wall-clock time. */
   perSecond: number
 }
 
-/** What a sink is to drain, and how. */
+/** What a sink drains, and how. */
 export interface Backlog {
-  /** All that it has not stored yet. */
+  /** Rows of the whole backlog. */
   records: number
-  /** Of these, the first that are not counted: a sink runs for months. */
+  /** The first rows, which are not counted: a sink runs for months, so its start does not matter. */
   warmUp: number
   /** Settings of this sink. */
   env?: NodeJS.ProcessEnv
-  /** Makes the tables ready; empty and without offsets when left out. */
+  /** Prepares the tables; by default, empties them and deletes the offsets. */
   prepare?: (stack: Stack) => Promise<void>
 }
 
 const COLUMNS = 'event_id, user_id, "timestamp", metadata, received_at'
-/** Asking the sink where it is takes some of its time: not often, until the end is near. */
+/** Polling interval. Polling costs the sink time, so it is infrequent until the end is near. */
 const FAR_MS = 100
 const NEAR_MS = 10
 const DRAIN_LIMIT_MS = 300_000
@@ -37,13 +37,13 @@ export function backlogOf(rows: number): Pick<Backlog, 'records' | 'warmUp'> {
   return { records: Math.round(rows * 1.04), warmUp: Math.round(rows * 0.04) }
 }
 
-/** An empty table, no offsets, and nothing of the run before left to be written. */
+/** Empties the table, deletes the offsets, and flushes what the previous run has left to be written. */
 async function emptyTable({ pipeline }: Stack): Promise<void> {
   await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
   await pipeline.query('CHECKPOINT')
 }
 
-/** How many rows there are, and a sum over their contents. */
+/** The number of rows and a checksum of their contents. */
 export async function tableDigest({ pipeline }: Stack): Promise<string> {
   const [row] = await pipeline.query<{ digest: string }>(
     `SELECT count(*) || ' rows, sum ' || coalesce(sum(hashtextextended(e::text, 0)), 0) AS digest FROM events AS e`,
@@ -71,7 +71,7 @@ export async function drainBySink(
       const health = await sink.health()
       const stored = Number(health?.total_stored ?? 0)
       if (Number(health?.total_duplicates ?? 0) + Number(health?.total_dead ?? 0) > 0)
-        throw new Error('the sink met duplicates or dead letters: this is no drain of new rows')
+        throw new Error('the sink found duplicates or dead letters: the backlog is not all new rows')
       if (performance.now() > deadlineMs) throw new Error(`the sink stored ${stored} rows in 5 minutes`)
       if (stored >= rows) {
         const own = cpuMs(sink.pid ?? 0)
@@ -110,13 +110,13 @@ export async function drainByPsql(stack: Stack, file: string, records: number): 
   }
 }
 
-/** The server's process of psql is reaped a moment later: its time would count for it and for its parent. */
+/** Waits until psql's backend has been reaped; until then its CPU time would be counted twice, for it and its parent. */
 async function sessionEnds({ pipeline }: Stack): Promise<void> {
   const sessions = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'psql'"
   while ((await pipeline.query(sessions)).length > 0) await delay(NEAR_MS)
 }
 
-/** Writes the table's rows into a file, in the order in which they lie there. */
+/** Writes the table's rows to a file, in physical order. */
 export async function dumpTable(stack: Stack, file: string): Promise<void> {
   await psql(stack, `\\copy (SELECT ${COLUMNS} FROM events) to '${file}'`)
 }
@@ -125,5 +125,5 @@ async function psql({ pipeline }: Stack, command: string): Promise<void> {
   const args = ['-c', String(MEASURED_CORE), 'psql', '-X', '-q', '-c', command, pipeline.backend.postgres.url]
   const child = spawn('taskset', args, { stdio: ['ignore', 'ignore', 'inherit'] })
   const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`psql ended with exit code ${code}`)
+  if (code !== 0) throw new Error(`psql exited with code ${code}`)
 }

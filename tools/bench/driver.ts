@@ -1,5 +1,5 @@
-// Keeps a server saturated from a process of its own: so many connections, each with its next request as soon as it
-// has the answer. Says when the measured span begins and ends; see saturate.ts.
+// Keeps a server saturated from a separate process: on each connection the next request follows the response at once.
+// Prints the start and the end of the measured interval; see saturate.ts.
 import { openRun } from '../load/events.ts'
 import { HttpPool } from '../load/http-client.ts'
 import { localTarget } from '../load/load.ts'
@@ -8,11 +8,11 @@ import { judge, LoadRequest } from '../load/load-request.ts'
 export interface DriverOptions {
   url: string
   connections: number
-  /** Events a request; 1 goes to POST /event. */
+  /** Events per request; 1 posts to /event. */
   batch: number
   warmUpMs: number
   measuredMs: number
-  /** A baseline's answers name no ids: any 202 will do. */
+  /** A baseline's responses list no ids: accept any 202. */
   isBaseline: boolean
 }
 
@@ -47,7 +47,8 @@ function end(): void {
   pool.close()
 }
 
-if ((await pool.open()) < options.connections) throw new Error(`${options.url} does not take the connections`)
+if ((await pool.open()) < options.connections)
+  throw new Error(`${options.url} does not accept all connections`)
 for (let n = 0; n < options.connections; n += 1) next()
 setTimeout(() => {
   const before = accepted

@@ -14,22 +14,22 @@ import { eventsInTopic, type Stack, startStack } from './stack.ts'
 const IDLE = [0, 1_000, 5_000]
 const RATE = 1_000
 const CONNECTIONS = 256
-/** Files that the API has open beside the idle connections: the load's, Kafka's, its own. */
+/** Files that the API has open besides the idle connections: the load's, Kafka's, its own. */
 const OTHER_FILES = CONNECTIONS + 128
-/** The API ends a connection after 75 idle seconds; opening and asking all takes some of these. */
+/** The API closes a connection that is idle for 75 s; opening and checking all takes part of that time. */
 const LONGEST_S = 60
 const SETTLE_MS = 1_000
 
-/** The same load, beside so many connections that do nothing. */
+/** The result of the load beside a number of idle connections. */
 export interface IdleLoad {
   idle: number
-  /** Of these, how many answered after the load: all, or the run fails. */
+  /** How many of them still answered after the load: all, or the run fails. */
   stillOpen: number
   rate: number
   seconds: number
-  /** CPU time of the API for each event, microseconds. */
+  /** CPU time of the API per event, in microseconds. */
   cpuUs: number
-  /** From the intended send time to the 202. */
+  /** Latency from the intended send time to the 202. */
   answerP50Ms: number
   answerP99Ms: number
   /** Resident memory of the API when the load ended. */
@@ -37,20 +37,20 @@ export interface IdleLoad {
 }
 
 /**
- * An open loop of 1,000 requests/s on an API of its own for each number of idle connections.
+ * An open loop of 1,000 requests/s, with a new API for each number of idle connections.
  *
- * @throws {UserError} the limit of open files is too low, or the span too long
- * @throws an event failed, an idle connection was closed, or the topic does not hold what was accepted
+ * @throws {UserError} if the limit on open files is too low, or the interval is too long
+ * @throws if an event failed, an idle connection was closed, or the topic does not hold all accepted events
  */
 export async function benchIdle({ seconds, say }: Bench): Promise<IdleLoad[]> {
   const [files, needed] = [openFilesLimit(), Math.max(...IDLE) + OTHER_FILES]
   if (files < needed)
     throw new UserError(
-      `5,000 connections need ${needed} open files, and ${files} are allowed: raise that with \`ulimit -n ${needed}\`.`,
+      `5,000 connections need ${needed} open files, but the limit is ${files}: raise it with \`ulimit -n ${needed}\`.`,
     )
   if (seconds > LONGEST_S)
     throw new UserError(
-      `The API ends connections that are idle for 75 s: give \`--seconds\` ${LONGEST_S} or less.`,
+      `The API closes connections that are idle for 75 s: set \`--seconds\` to ${LONGEST_S} or less.`,
     )
   const stack = await startStack()
   try {
@@ -62,7 +62,7 @@ export async function benchIdle({ seconds, say }: Bench): Promise<IdleLoad[]> {
       results.push(measured.result)
       const { cpuUs, answerP50Ms, answerP99Ms, rssMiB: rss, stillOpen } = measured.result
       const answer = `202 p50 ${answerP50Ms.toFixed(1)} ms, p99 ${answerP99Ms.toFixed(1)} ms`
-      say(`idle ${stillOpen}: ${cpuUs.toFixed(1)} us of CPU an event, ${answer}, ${Math.round(rss)} MiB`)
+      say(`idle ${stillOpen}: ${cpuUs.toFixed(1)} us of CPU per event, ${answer}, ${Math.round(rss)} MiB`)
     }
     const stored = await eventsInTopic(stack.pipeline)
     if (stored !== accepted) throw new Error(`the topic holds ${stored} events, ${accepted} were accepted`)
@@ -121,7 +121,7 @@ class IdleConnections {
     this.#lines = createInterface({ input: this.#child.stdout })
   }
 
-  /** @throws not all could be opened */
+  /** @throws if not all could be opened */
   static async open(url: string, count: number): Promise<IdleConnections> {
     const connections = new IdleConnections(url, count)
     const open = await connections.#answered()
@@ -129,7 +129,7 @@ class IdleConnections {
     return connections
   }
 
-  /** Asks each once more; then they are gone. */
+  /** Sends one more request on each connection, then closes all. */
   async countOpen(): Promise<number> {
     const answered = this.#answered()
     this.#child.stdin.end()
@@ -146,7 +146,7 @@ class IdleConnections {
   }
 }
 
-/** How many files a process of ours may have open: Node raises the soft limit to the hard one. */
+/** The limit on open files of our processes. Node raises the soft limit to the hard limit. */
 function openFilesLimit(): number {
   const [, soft = '0'] = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
   return soft === 'unlimited' ? Infinity : Number(soft)

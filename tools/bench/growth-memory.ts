@@ -8,10 +8,10 @@ import { startStack } from './stack.ts'
 const RATE = 2_000
 const CONNECTIONS = 256
 const SAMPLE_MS = 5_000
-/** Most that the last minute may have over the second. */
+/** Maximum ratio of the last minute to the second. */
 export const MEMORY_MUST = 1.1
 
-/** Resident memory at a moment of the load. */
+/** Resident memory at one moment of the load. */
 interface MemorySample {
   atS: number
   miB: number
@@ -31,9 +31,9 @@ export interface MemoryOverTime {
 }
 
 /**
- * A steady 2,000 requests/s, everything on this machine; resident memory of both services every 5 s.
+ * A steady load of 2,000 requests/s, everything on this machine; samples the resident memory of both services every 5 s.
  *
- * @throws an event failed, or the table does not hold exactly what was acknowledged
+ * @throws if an event failed, or the table does not hold exactly the acknowledged events
  */
 export async function benchMemory({ minutes, say }: Bench & { minutes: number }): Promise<MemoryOverTime[]> {
   const { pipeline } = await startStack({}, { isPinned: false })
@@ -76,12 +76,12 @@ export async function benchMemory({ minutes, say }: Bench & { minutes: number })
   }
 }
 
-/** Whether it has become no more since the second minute, but for noise. */
+/** Whether memory has not grown since the second minute, apart from noise. */
 export function isFlat({ earlyMiB, lateMiB }: Pick<MemoryOverTime, 'earlyMiB' | 'lateMiB'>): boolean {
   return lateMiB <= earlyMiB * MEMORY_MUST
 }
 
-/** Medians of the second and the last minute, and the most; of a load under four minutes, of its second and last quarter. */
+/** Medians of the second and the last minute and the maximum. A load under four minutes is divided into quarters instead. */
 export function summarise(
   samples: readonly MemorySample[],
   seconds: number,

@@ -9,40 +9,40 @@ import { type Stack, startStack } from './stack.ts'
 
 const PARTITIONS = 4
 const ROWS_AN_INSERT = 1_000_000
-/** The backlog's ids begin an hour ago. */
+/** The backlog's ids start an hour ago. */
 const FILLED_UNTIL_MS = 2 * 3_600_000
 
 interface TableOptions extends Bench {
-  /** Rows that the table holds before the first drain. */
+  /** Rows in the table before the first drain. */
   tableRows: number
 }
 
-/** A table that drains go into. */
+/** A table to drain into. */
 interface Target {
   db: Pick<pg.Client, 'query'>
-  /** Settings of the sink that writes it. */
+  /** Settings of its sink. */
   env: NodeJS.ProcessEnv
-  /** SQL before each drain. */
+  /** SQL to run before each drain. */
   prepare: readonly string[]
-  /** Rows that it must hold after the next drain, less those of the backlog. */
+  /** Rows expected after the next drain, without those of the backlog. */
   rows: number
-  /** What it holds stays. */
+  /** Whether it keeps its rows. */
   isKept: boolean
 }
 
 interface TableDrain extends Drained {
   /** Rows in the table now. */
   count: number
-  /** Write-ahead log for each row: with pages that are written anew after a checkpoint it is more. */
+  /** Bytes of WAL per row, including full-page images after checkpoints. */
   walBytes: number
 }
 
 /**
- * The same backlogs drain in turn into a table that holds many rows, which stay and become more, and into an empty one.
- * They are in two databases of one server, so that each has its offsets, and no row need be deleted or vacuumed away.
- * Checkpoints come when the server wants them: one before each drain would log all its pages whole.
+ * Drains the same backlogs alternately into a table with many rows, which keeps growing, and into an empty one. The
+ * tables are in two databases of one server, so that each has its own offsets and no rows must be deleted or vacuumed.
+ * Checkpoints are left to the server: one before each drain would cause a full-page image of every page.
  *
- * @throws a table does not hold the rows that it must
+ * @throws if a table does not hold the expected rows
  */
 export async function benchTable(options: TableOptions): Promise<Measurement[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
@@ -78,7 +78,7 @@ async function compare(
   const { records } = backlog
   let drains = 0
   const drainInto = (target: Target) => async (): Promise<TableDrain> => {
-    // Both drain each backlog: a new one before each pair.
+    // Both tables drain each backlog, so a new one is written before each pair.
     if (drains % 2 === 0) await writeBacklog(stack.pipeline, records)
     drains += 1
     let walBefore = 0
@@ -94,18 +94,20 @@ async function compare(
     const walAfter = await walBytes(target.db)
     const count = await countRows(target.db)
     if (count !== target.rows + records)
-      throw new Error(`the table holds ${count} rows, not ${target.rows} and the ${records} of the backlog`)
+      throw new Error(
+        `the table holds ${count} rows instead of ${target.rows} and the ${records} of the backlog`,
+      )
     if (target.isKept) target.rows = count
     return { ...drained, count, walBytes: (walAfter - walBefore) / records }
   }
   const variants = { empty: drainInto(targets.empty), full: drainInto(targets.full) }
   for (const warmUp of [variants.empty, variants.full]) await warmUp() // the first drains of a server are slower
   const results = await inTurns(rounds, variants, (name, round, { cpuUs, perSecond, count, ...more }) => {
-    const cost = `${cpuUs.toFixed(2)} us of CPU and ${Math.round(more.walBytes)} bytes of WAL a row`
+    const cost = `${cpuUs.toFixed(2)} us of CPU and ${Math.round(more.walBytes)} bytes of WAL per row`
     const figures = `${Math.round(perSecond)} rows/s, ${cost}`
     say(`table ${round}/${rounds} ${name}: ${figures}; ${count.toLocaleString('en')} rows now`)
   })
-  const notes = [`each drain stored all ${records} records; ${targets.full.rows} rows in the end`]
+  const notes = [`each drain stored all ${records} records; ${targets.full.rows} rows at the end`]
   return measurements(results, `drain into ${tableRows.toLocaleString('en')} rows`, notes)
 }
 
@@ -127,12 +129,12 @@ function measurements(
       {
         measurement: `${measurement}, CPU`,
         baseline,
-        unit: 'us of CPU a row, process and PostgreSQL',
+        unit: 'us of CPU per row, process and PostgreSQL',
         must: 1.5,
         aim: 1.1,
         notes: [
           `in the sink's process ${median(full, 'ownUs')} us; into an empty table ${median(empty, 'ownUs')} us`,
-          `WAL a row ${median(full, 'walBytes')} bytes; into an empty table ${median(empty, 'walBytes')} bytes`,
+          `WAL per row ${median(full, 'walBytes')} bytes; into an empty table ${median(empty, 'walBytes')} bytes`,
         ],
       },
       full.map(({ cpuUs }) => cpuUs),
@@ -141,19 +143,19 @@ function measurements(
   ]
 }
 
-/** A database of its own with our tables. */
+/** Creates a separate database with our tables. */
 async function openFull({ pipeline }: Stack): Promise<{ url: string; db: pg.Client }> {
   await pipeline.query('CREATE DATABASE firehose_full')
   const url = new URL(pipeline.backend.postgres.url)
   url.pathname = '/firehose_full'
   await migrate(url.href)
   const db = new pg.Client({ connectionString: url.href })
-  db.on('error', () => {}) // the next query says it
+  db.on('error', () => {}) // the next query reports it
   await db.connect()
   return { url: url.href, db }
 }
 
-/** Rows as a thousand a second would have made them in the past, and statistics as autovacuum leaves them. */
+/** Inserts rows as 1,000 events/s in the past would have, with up-to-date statistics, as autovacuum would leave them. */
 async function fill(db: pg.Client, tableRows: number, say: Bench['say']): Promise<void> {
   const startMs = Date.now() - FILLED_UNTIL_MS - tableRows
   for (let first = 0; first < tableRows; first += ROWS_AN_INSERT) {
@@ -169,7 +171,7 @@ async function fill(db: pg.Client, tableRows: number, say: Bench['say']): Promis
   say(`table: ${rows[0]?.size} of indexes`)
 }
 
-/** Row `n` has a UUIDv7 (RFC 9562, 5.7) of its millisecond; all else is spread as tools/load/events.ts spreads it. */
+/** Row `n` has a UUIDv7 (RFC 9562, 5.7) of its millisecond; all else is distributed as in tools/load/events.ts. */
 const FILL = `
   INSERT INTO events (event_id, user_id, "timestamp", metadata, received_at)
   SELECT (lpad(to_hex(ms), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' || substr(md5(n::text), 1, 15))::uuid,
@@ -180,7 +182,7 @@ const FILL = `
          to_timestamp(ms / 1000.0)
   FROM (SELECT n, $1::bigint + n AS ms FROM generate_series($2::bigint, $3::bigint) AS n) AS series`
 
-/** All that the server has ever written to its log. */
+/** Total bytes of WAL that the server has written. */
 async function walBytes(db: Pick<pg.Client, 'query'>): Promise<number> {
   const { rows } = await db.query<{ bytes: number }>(
     "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS bytes",

@@ -6,7 +6,7 @@ import { benchTable } from './growth-table.ts'
 import { measurementTable } from './report.ts'
 import { reaches, type Measurement } from './measurement.ts'
 
-/** What grows with an installation, and what it costs then. Parts that did not run are left out. */
+/** How costs change as an installation grows. Parts that did not run are omitted. */
 export interface Growth {
   table?: Measurement[]
   idle?: IdleLoad[]
@@ -16,7 +16,7 @@ export interface Growth {
 export const GROWTH_PARTS = ['table', 'idle', 'memory'] as const
 export type GrowthPart = (typeof GROWTH_PARTS)[number]
 
-/** Whether cost stays flat as rows, connections and time grow; throws what its parts throw. */
+/** Measures whether costs stay flat as rows, connections and time grow. @throws as its parts do */
 export async function benchGrowth(
   parts: readonly GrowthPart[],
   bench: Bench & { tableRows: number; minutes: number },
@@ -33,7 +33,7 @@ export function staysFlat({ table = [], memory = [] }: Growth): boolean {
   return table.every((measurement) => reaches(measurement, measurement.must)) && memory.every(isFlat)
 }
 
-/** Tables for the terminal, of the parts that ran. */
+/** Tables for the terminal, for the parts that ran. */
 export function growthTables({ table, idle, memory }: Growth): string[] {
   return [
     ...(table ? [measurementTable(table)] : []),
@@ -43,7 +43,7 @@ export function growthTables({ table, idle, memory }: Growth): string[] {
 }
 
 function idleTable(loads: readonly IdleLoad[]): string {
-  const names = ['idle connections', 'open in the end', 'rate', 'CPU an event', '202 p50', 'p99', 'API']
+  const names = ['idle connections', 'open at the end', 'rate', 'CPU per event', '202 p50', 'p99', 'API']
   const rows = loads.map((each) => [
     each.idle.toLocaleString('en'),
     each.stillOpen.toLocaleString('en'),

@@ -1,5 +1,5 @@
-// Holds keep-alive connections that do nothing, from a process of its own. Each sends one GET /livez; when stdin says or
-// ends, each sends another, which only a connection that is still open can have answered. See growth-idle.ts.
+// Holds idle keep-alive connections in a separate process. Each sends one GET /livez. On input or the end of stdin each
+// sends another one, which is answered only if the connection is still open. See growth-idle.ts.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { localTarget } from '../load/load.ts'
@@ -12,7 +12,7 @@ const { host, port } = localTarget(url)
 const request = `GET /livez HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: keep-alive\r\n\r\n`
 const sockets: Socket[] = []
 
-/** Whether the connection answers 200, once it has been asked. */
+/** Sends a request; resolves to whether it is answered 200. */
 async function isAnswered(socket: Socket): Promise<boolean> {
   return await new Promise((resolve) => {
     const end = (isOk: boolean): void => {
@@ -39,7 +39,7 @@ async function askAll(): Promise<void> {
 
 for (let n = 0; n < Number(count); n += 1) {
   const socket = connect({ host, port })
-  socket.on('error', () => {}) // then it is closed, and counted so
+  socket.on('error', () => {}) // `close` follows and is counted
   sockets.push(socket)
   if (n % WAVE === WAVE - 1) await once(socket, 'connect')
 }

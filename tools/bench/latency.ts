@@ -6,37 +6,37 @@ import { cpuMs, treeCpuMs } from './machine.ts'
 import { startStack, type Stack } from './stack.ts'
 
 const CONNECTIONS = 256
-/** Lag in seconds of the rate, at the moment when the last event was answered. */
+/** Maximum lag when the last event is answered, in seconds of the rate. */
 const LAG_LIMIT_S = 2
 const ANSWER_LIMIT_MS = 1_000
 const LAST_ROWS_LIMIT_MS = 60_000
 
-/** One rate, open loop, everything on this machine. */
+/** The result at one rate; open loop, everything on this machine. */
 export interface Latency {
   rate: number
   seconds: number
   sent: number
   failed: number
-  /** Sent a second: less than `rate` when the generator itself could not keep up. */
+  /** Sent per second; less than `rate` if the generator itself could not keep up. */
   sentRate: number
-  /** From the intended send time to the 202. */
+  /** Latency from the intended send time to the 202. */
   answerP50Ms: number
   answerP99Ms: number
-  /** From the API's receipt to the commit of the row. */
+  /** Time from `received_at` to the commit of the row. */
   rowP50Ms: number
   rowP99Ms: number
-  /** Events that were answered and not yet stored when the load ended, in seconds of its rate. */
+  /** Events acknowledged but not yet stored at the end of the load, in seconds of its rate. */
   lagS: number
-  /** Cores used. */
+  /** CPU cores used. */
   cores: { api: number; sink: number; kafka: number; postgres: number; load: number }
-  /** No event failed, all were sent in time, 99% answered within a second, and the lag was below two. */
+  /** No event failed, all were sent in time, 99% were answered within a second, and the lag was below two seconds. */
   holds: boolean
 }
 
 /**
- * Latencies at these rates, with the shipped defaults.
+ * Measures latencies at these rates, with the shipped defaults.
  *
- * @throws a row is missing, or there twice
+ * @throws if a row is missing or duplicated
  */
 export async function benchLatency(rates: readonly number[], { seconds, say }: Bench): Promise<Latency[]> {
   const stack = await startStack({}, { isPinned: false })
@@ -47,7 +47,7 @@ export async function benchLatency(rates: readonly number[], { seconds, say }: B
     const pids = { api: api.pid ?? 0, sink: sink.pid ?? 0 }
     const results: Latency[] = []
     for (const rate of rates) {
-      await load({ url: api.url, rate: rate / 2, connections: CONNECTIONS, seconds: 3 }) // warms up
+      await load({ url: api.url, rate: rate / 2, connections: CONNECTIONS, seconds: 3 }) // warm-up
       await allStored(pipeline)
       const result = await measure(stack, pids, { url: api.url, rate, seconds })
       results.push(result)
@@ -113,28 +113,29 @@ const ROW_DELAYS = `
   FROM (SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin) - received_at)::float8 * 1000 AS delay_ms
         FROM events) AS delays`
 
-/** The generator sent in time, and the answers kept up with it. */
+/** Whether the generator sent in time and the responses kept up. */
 function isOnPace({ sent_rate, p99_ms }: LoadResult, rate: number): boolean {
   return sent_rate > rate * 0.99 && p99_ms < ANSWER_LIMIT_MS
 }
 
-/** Which transaction wrote a row is kept anyway; when that committed, only if it is asked for. */
+/** PostgreSQL records commit times only if asked to. */
 async function keepCommitTimes({ db, backend }: Pipeline): Promise<void> {
   await db.query('ALTER SYSTEM SET track_commit_timestamp = on')
   await backend.postgres.stop()
   await backend.postgres.start()
 }
 
-/** Waits until the sink is at the end of the topic. @throws it does not come there in a minute */
+/** Waits until the sink has reached the end of the topic. @throws after a minute */
 export async function allStored(pipeline: Pipeline): Promise<void> {
   const deadline = performance.now() + LAST_ROWS_LIMIT_MS
   while (!(await pipeline.isCaughtUp())) {
-    if (performance.now() > deadline) throw new Error('the sink did not come to the end of the topic')
+    if (performance.now() > deadline)
+      throw new Error('the sink did not reach the end of the topic within a minute')
     await delay(100)
   }
 }
 
-/** One line for people. */
+/** One line of progress. */
 function describe(result: Latency): string {
   const { rate, holds, failed, answerP50Ms, answerP99Ms, rowP50Ms, rowP99Ms, lagS, cores } = result
   const used = Object.entries(cores).map(([name, share]) => `${name} ${share.toFixed(2)}`)

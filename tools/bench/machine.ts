@@ -1,4 +1,4 @@
-/* The machine under the benchmark: which core runs what, and what CPU time a process has used. Linux only. */
+/* CPU affinity and CPU time of processes, and a description of the machine. Linux only. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, release } from 'node:os'
@@ -6,20 +6,20 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { UserError } from '../../embedded/user-error.ts'
 import { childrenOf } from '../../embedded/process-info.ts'
 
-/** What is measured has a core of its own; all that feeds it shares the other. */
+/** The measured process has one core to itself; everything that feeds it shares the other. */
 export const MEASURED_CORE = 0
 export const OTHER_CORE = 1
 
-/** For pin(): a process may run anywhere again. */
+/** For pin(): undoes the binding. */
 export const ALL_CORES = `0-${availableParallelism() - 1}`
 
-/** Binds all threads of a process, and the children that it will have, to one core. */
+/** Binds all threads of a process and its future children to one core. */
 export function pin(pid: number, core: number | typeof ALL_CORES): void {
   const { status } = spawnSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' })
   if (status !== 0) throw new UserError('The benchmark needs `taskset` (package util-linux) and two cores.')
 }
 
-/** Binds a service that is being started. */
+/** Binds a service as soon as it has a pid. */
 export async function pinService(starting: Promise<NodeService>, core: number): Promise<NodeService> {
   const service = await starting
   pin(service.pid ?? 0, core)
@@ -31,24 +31,24 @@ export function cpuMs(pid: number): number {
   return ticksOf(pid, [11, 12]) * 10
 }
 
-/** As cpuMs(), of a process with its children, those that have ended included. */
+/** As cpuMs(), for a process and its children, including those that have exited. */
 export function treeCpuMs(pid: number): number {
   const children = childrenOf(pid).map((child) => {
     try {
       return treeCpuMs(child)
     } catch {
-      return 0 // it has ended meanwhile: its time is its parent's now
+      return 0 // it has exited: its time is included in its parent's
     }
   })
   return ticksOf(pid, [11, 12, 13, 14]) * 10 + sum(children)
 }
 
-/** CPU time of all children of this process that have ended, in milliseconds. */
+/** CPU time of all children of this process that have been reaped, in milliseconds. */
 export function endedChildrenCpuMs(): number {
   return ticksOf(process.pid, [13, 14]) * 10
 }
 
-/** What a reader must know of the machine to place the figures. */
+/** A description of the machine, for interpreting the figures. */
 export function describeMachine(): {
   cpu: string
   cores: number

@@ -1,25 +1,25 @@
 import { type Quartiles, quartiles, ratios } from './pairs.ts'
 
-/** One line of the result: a measurement of ours against a baseline that was measured in the same run. */
+/** One line of the results: a measurement of ours and of a baseline in the same run. */
 export interface Measurement {
   measurement: string
   baseline: string
-  /** Of `ours` and `baselineValue`. */
+  /** Unit of `ours` and `baselineValue`. */
   unit: string
   ours: Quartiles
   baselineValue: Quartiles
-  /** Ours over the baseline, pair by pair. */
+  /** Ours divided by the baseline, pair by pair. */
   ratio: Quartiles
-  /** The bounds of the ratio: upper ones, or for rates (`more`) lower ones. */
+  /** Bounds of the ratio: upper bounds, or lower bounds for rates (`more`). */
   must: number
   aim: number
   better: 'less' | 'more'
   pairs: number
-  /** What else was seen: rates, shares of a core, checks. */
+  /** Other observations: rates, core utilisation, checks. */
   notes: string[]
 }
 
-/** A measurement from the values of each round. */
+/** Creates a measurement from the values of each round. */
 export function measurementOf(
   facts: Pick<Measurement, 'measurement' | 'baseline' | 'unit' | 'must' | 'aim' | 'notes'> &
     Partial<Pick<Measurement, 'better'>>,
@@ -36,7 +36,7 @@ export function measurementOf(
   }
 }
 
-/** Whether the measurement's median ratio is within a bound: its `must` or its `aim`. */
+/** Whether the median ratio is within a bound, `must` or `aim`. */
 export function reaches({ ratio: { median }, better }: Measurement, bound: number): boolean {
   return better === 'less' ? median <= bound : median >= bound
 }

@@ -1,4 +1,4 @@
-/** What a service counts in its /metrics now, by the name of the metric; NaN for one that is not there. */
+/** Current values of a service's metrics by name; NaN for a missing one. */
 export async function metricsOf(url: string): Promise<(name: string) => number> {
   const text = await (await fetch(`${url}/metrics`)).text()
   return (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)

@@ -1,6 +1,6 @@
-/* Runs that take turns, and what they say together. Pure but for the runs themselves. */
+/* Alternating runs and their statistics. Pure, apart from the runs themselves. */
 
-/** Of some values: the middle one, and those at a quarter and at three quarters. */
+/** The median and the lower and upper quartile. */
 export interface Quartiles {
   q1: number
   median: number
@@ -20,10 +20,10 @@ export function quartiles(values: readonly number[]): Quartiles {
 }
 
 /**
- * Runs all variants in turn, `rounds` times, every other round in the opposite order: so that what drifts, or what one
- * run leaves behind for the next, meets all alike.
+ * Runs all variants in turn, `rounds` times, every other round in reverse order, so that drift and the after-effects
+ * of a run affect all variants equally.
  *
- * @returns the results of each, by round
+ * @returns the results of each variant, by round
  */
 export async function inTurns<Name extends string, Result>(
   rounds: number,
@@ -42,7 +42,7 @@ export async function inTurns<Name extends string, Result>(
   return results
 }
 
-/** The ratios of each round. */
+/** The ratio of each round. */
 export function ratios(over: readonly number[], under: readonly number[]): number[] {
   return over.map((value, round) => value / (under[round] ?? Number.NaN))
 }

@@ -1,13 +1,13 @@
-/* Charts with lines as SVG text, without a library. Pure. */
+/* Line charts as SVG text, without a library. Pure. */
 import { escapeXml, niceStep, text } from '../demo/svg-panel.ts'
 
 interface Axis {
   label: string
-  /** Equal ratios have equal lengths; else it begins at 0. */
+  /** Logarithmic; otherwise linear from 0. */
   isLog: boolean
 }
 
-/** One line of a chart. Its points are in the order of x; on a log axis all are above 0. */
+/** One line of a chart. Its points are in ascending order of x, and above 0 on a logarithmic axis. */
 export interface Line {
   name: string
   colour: 'blue' | 'orange'
@@ -17,7 +17,7 @@ export interface Line {
 
 export interface Chart {
   title: string
-  /** A sentence below the title: of what, on what. */
+  /** A sentence below the title: what was measured, and on which machine. */
   about: string
   x: Axis
   y: Axis
@@ -32,12 +32,12 @@ const MOST_TICKS = 6
 const LEGEND_STEP = 150
 const SAMPLE_WIDTH = 28
 
-/** 1, 2 and 5 times the powers of ten. */
+/** 1, 2 and 5 times powers of ten. */
 const LOG_TICKS = Array.from({ length: 16 }, (_, n) =>
   [1, 2, 5].map((factor) => Number(`${factor}e${n - 5}`)),
 ).flat()
 
-// An image in a page sees the reader's choice of light or dark, but not the page's colours: so it brings its own ground.
+// An image in a page sees the reader's light or dark preference but not the page's colours, so it has its own background.
 const STYLE = `
 svg{--ground:#fff;--ink:#1f2328;--soft:#59636e;--grid:#d8dee4;--blue:#0969da;--orange:#bc4c00}
 @media (prefers-color-scheme:dark){svg{--ground:#0d1117;--ink:#f0f6fc;--soft:#9198a1;--grid:#2a313c;--blue:#4493f8;--orange:#f0883e}}
@@ -48,7 +48,7 @@ text{font:13px system-ui,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Ar
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.dashed{stroke-dasharray:6 4}
 .blue{stroke:var(--blue)}.orange{stroke:var(--orange)}circle.blue{fill:var(--blue)}circle.orange{fill:var(--orange)}`
 
-/** The chart as a whole SVG file. */
+/** The chart as a complete SVG file. */
 export function chartSvg({ title, about, x, y, lines }: Chart): string {
   const points = lines.flatMap((line) => line.points)
   const across = scaleOf(
@@ -92,7 +92,7 @@ export function chartSvg({ title, about, x, y, lines }: Chart): string {
   ].join('\n')
 }
 
-/** Where an axis has its marks, and at which share of its length a value lies; it ends with its first and last mark. */
+/** The tick values of an axis and the mapping of a value to a fraction of its length. The outer ticks are its ends. */
 function scaleOf(
   { isLog }: Axis,
   values: readonly number[],

@@ -14,7 +14,7 @@ export interface Performance {
   lingerMs: number
 }
 
-/** Where Apache's tools are, of the broker's own version; Maven downloads them once (1 MB). */
+/** Directory of Apache's tools, in the broker's version; Maven downloads them once (1 MB). */
 export async function installTools(
   say: (line: string) => void,
 ): Promise<{ java: string; classPath: string }> {
@@ -33,7 +33,7 @@ export async function installTools(
   return { java, classPath: [...jars, jar].join(delimiter) }
 }
 
-/** Apache's ProducerPerformance, acks=all, not idempotent (neither are we). @throws it did not send all records */
+/** Runs Apache's ProducerPerformance, acks=all, not idempotent (nor are we). @throws if it did not send all records */
 export async function runProducerPerformance(
   tools: { java: string; classPath: string },
   { bootstrapServers, topic, records, recordBytes, perSecond, lingerMs }: Performance,
@@ -66,6 +66,6 @@ export async function runProducerPerformance(
   })
   const [code] = await once(child, 'close')
   if (code !== 0 || !said.includes(`${records} records sent`)) {
-    throw new Error(`ProducerPerformance ended with exit code ${code}: ${said.slice(-300)}`)
+    throw new Error(`ProducerPerformance exited with code ${code}: ${said.slice(-300)}`)
   }
 }

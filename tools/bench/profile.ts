@@ -2,12 +2,12 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** One function's own time in a profile. */
+/** The self time of a function in a profile. */
 export interface SelfTime {
-  /** `name file:line`, the file from the project's root or from node_modules. */
+  /** `name file:line`; the file relative to the project's root or to node_modules. */
   where: string
   ms: number
-  /** Of all samples that were not idle. */
+  /** Share of all samples that were not idle. */
   share: number
 }
 
@@ -22,24 +22,24 @@ interface CpuProfile {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Environment of a service that writes a CPU profile into this folder when it ends in order. */
+/** Environment of a service that writes a CPU profile into this directory when it exits normally. */
 export function profiled(dir: string): NodeJS.ProcessEnv {
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
   return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${dir} --cpu-prof-interval=500` }
 }
 
-/** The profile that a service left in the folder. @throws there is none */
+/** The profile that a service wrote into the directory. @throws if there is none */
 export function profileIn(dir: string): string {
   const [name] = readdirSync(dir).filter((file) => file.endsWith('.cpuprofile'))
-  if (name === undefined) throw new Error(`there is no profile in ${dir}: the service did not end in order`)
+  if (name === undefined) throw new Error(`there is no profile in ${dir}: the service did not exit normally`)
   return join(dir, name)
 }
 
 /**
- * The functions with the most time of their own (https://chromedevtools.github.io/devtools-protocol/tot/Profiler).
+ * The functions with the most self time (https://chromedevtools.github.io/devtools-protocol/tot/Profiler).
  *
- * @param skipShare of the profile's beginning: the start of the process
+ * @param skipShare share of the profile to skip at its beginning, the start of the process
  */
 export function topSelfTimes(file: string, count: number, skipShare = 0.3): SelfTime[] {
   const profile = JSON.parse(readFileSync(file, 'utf8')) as CpuProfile

@@ -8,7 +8,7 @@ import type { Quartiles } from './pairs.ts'
 import { type Measurement, reaches } from './measurement.ts'
 import type { Drain } from './sweep.ts'
 
-/** What the runs of the benchmark on one commit found: bench/results/NAME.json. */
+/** The results of the benchmark on one commit: bench/results/NAME.json. */
 export interface Results {
   startedAt: string
   commit: string
@@ -19,7 +19,7 @@ export interface Results {
   growth: Growth
 }
 
-/** The measurements as a table for the terminal: medians, quartiles in brackets. */
+/** The measurements as a table for the terminal: medians, with quartiles in brackets. */
 export function measurementTable(measurements: readonly Measurement[]): string {
   const names = ['measurement', 'ours', 'baseline', 'ratio (quartiles)', 'must', 'aim', '']
   const rows = measurements.map((measurement) => {
@@ -59,7 +59,7 @@ export function latencyTable(latencies: readonly Latency[]): string {
 
 /** The drains as a table for the terminal. */
 export function drainTable(drains: readonly Drain[]): string {
-  const names = ['FETCH_MAX_BYTES', 'rows a transaction', 'rows/s', 'CPU a row']
+  const names = ['FETCH_MAX_BYTES', 'rows per transaction', 'rows/s', 'CPU per row']
   const rows = drains.map((each) => [
     each.fetchMaxBytes.toLocaleString('en'),
     Math.round(each.rowsATransaction).toLocaleString('en'),
@@ -70,8 +70,8 @@ export function drainTable(drains: readonly Drain[]): string {
 }
 
 /**
- * Writes the results into the file of this name. What the file has of the same commit and this run has not measured
- * stays; what is of another commit goes.
+ * Writes the results to the file of this name. Earlier results of the same commit that this run has not measured are
+ * kept; those of another commit are dropped.
  *
  * @returns the file's path
  */
@@ -83,15 +83,15 @@ export function writeResults(results: Results, name: string): string {
   return file.pathname
 }
 
-/** @throws {UserError} there are none of this name */
+/** Reads results. @throws {UserError} if there are none of this name */
 export function readResults(name: string): Results {
   const file = resultsFile(name)
   if (!existsSync(file))
-    throw new UserError(`There is no ${file.pathname}: run a benchmark with --name ${name} first.`)
+    throw new UserError(`${file.pathname} does not exist: run a benchmark with --name ${name} first.`)
   return JSON.parse(readFileSync(file, 'utf8')) as Results
 }
 
-/** What a run found, and of the earlier runs on the same commit what it did not measure again. */
+/** Merges a run with those results of earlier runs on the same commit that it has not measured again. */
 export function merged(earlier: Results, run: Results): Results {
   if (earlier.commit !== run.commit) return run
   return {

@@ -6,31 +6,31 @@ import type { DriverOptions } from './driver.ts'
 import { cpuMs, OTHER_CORE, pin } from './machine.ts'
 
 export interface Saturated {
-  /** CPU time of the server for one event, microseconds. */
+  /** CPU time of the server per event, in microseconds. */
   cpuUs: number
-  /** Events a second, by the clock. */
+  /** Events per second of wall-clock time. */
   perSecond: number
-  /** Share of one core that the server used. */
+  /** The server's utilisation of one core, from 0 to 1. */
   busy: number
-  /** All events accepted, warm-up included: as many must be in the topic. */
+  /** All accepted events, including the warm-up: the topic must hold as many. */
   accepted: number
 }
 
-/** The clients of the two routes: as many connections, and events a request, as keep the server busy. */
+/** The clients of the two routes: enough connections and events per request to keep the server busy. */
 export const CLIENTS = {
   api: { connections: 256, batch: 1 },
   batch: { connections: 32, batch: 100 },
 }
 
-/** A measured span, with a quarter of it before to warm up. */
+/** The measured interval, preceded by a warm-up of a quarter of its length. */
 export function spanOf(seconds: number): Pick<DriverOptions, 'warmUpMs' | 'measuredMs'> {
   return { warmUpMs: seconds * 250, measuredMs: seconds * 1_000 }
 }
 
 /**
- * Saturates the server of this pid and measures its CPU time over the measured span.
+ * Saturates the server with this pid and measures its CPU time over the interval.
  *
- * @throws an answer was not 202
+ * @throws if a response was not 202
  */
 export async function saturate(pid: number, options: DriverOptions): Promise<Saturated> {
   const driver = fileURLToPath(new URL('./driver.ts', import.meta.url))
@@ -39,7 +39,7 @@ export async function saturate(pid: number, options: DriverOptions): Promise<Sat
   })
   if (child.pid !== undefined) pin(child.pid, OTHER_CORE)
   const exit = once(child, 'exit')
-  const end = (): boolean => child.kill() // of its own it would go on, when we are ended
+  const end = (): boolean => child.kill() // otherwise it would outlive this process
   process.once('exit', end)
   let [beganMs, cpuBefore, spanMs, cpu, events, accepted, failed] = [0, 0, 0, 0, 0, 0, -1]
   for await (const line of createInterface({ input: child.stdout })) {

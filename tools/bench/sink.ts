@@ -9,9 +9,9 @@ const PARTITIONS = 4
 const BASELINE = 'psql \\copy (text) of the same rows into the same table'
 
 /**
- * The sink drains a backlog of canonical records, against `psql \copy`, and against itself without exactly-once.
+ * Drains a backlog of canonical records with the sink, with `psql \copy`, and with the sink without exactly-once.
  *
- * @throws the table does not hold the rows that it must
+ * @throws if the table does not hold the expected rows
  */
 export async function benchSink({ rounds, rows, say }: Bench): Promise<Measurement[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
@@ -29,7 +29,7 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Measureme
     const checked = async <T>(run: Promise<T>): Promise<T> => {
       const result = await run
       const found = await tableDigest(stack)
-      if (found !== expected) throw new Error(`the table holds ${found}, not ${expected}`)
+      if (found !== expected) throw new Error(`the table holds ${found} instead of ${expected}`)
       return result
     }
     const bySink = (main: string) => async () => await checked(drainBySink(stack, main, { records, warmUp }))
@@ -39,14 +39,14 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Measureme
       bare: bySink('tools/bench/servers/sink-without-fence.ts'),
     }
     const results = await inTurns(rounds, variants, (name, round, { cpuUs, ownUs, perSecond }) => {
-      const cpu = `${cpuUs.toFixed(2)} us of CPU a row (${ownUs.toFixed(2)} its own)`
+      const cpu = `${cpuUs.toFixed(2)} us of CPU per row (${ownUs.toFixed(2)} of its own)`
       say(`sink ${round}/${rounds} ${name}: ${cpu}, ${Math.round(perSecond)} rows/s`)
     })
 
     const cpu = (name: keyof typeof variants): number[] => results[name].map(({ cpuUs }) => cpuUs)
     const rate = (name: keyof typeof variants): number[] => results[name].map(({ perSecond }) => perSecond)
     const own = quartiles(results.ours.map(({ ownUs }) => ownUs)).median
-    const unit = 'us of CPU a row, process and PostgreSQL'
+    const unit = 'us of CPU per row, process and PostgreSQL'
     return [
       measurementOf(
         {

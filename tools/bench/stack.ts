@@ -2,10 +2,10 @@ import { type EmbeddedBackend, startBackend } from '../stack/embedded-backend.ts
 import { Pipeline } from '../stack/pipeline.ts'
 import { OTHER_CORE, pin } from './machine.ts'
 
-/** Kafka and PostgreSQL as `npm start` has them, and our services on top. */
+/** Kafka and PostgreSQL as in `npm start`, and our services on top. */
 export interface Stack {
   pipeline: Pipeline
-  /** Of their present runs. */
+  /** Their current pids. */
   readonly kafkaPid: number
   readonly postgresPid: number
 }
@@ -13,8 +13,8 @@ export interface Stack {
 /**
  * Starts Kafka and PostgreSQL with their default durability.
  *
- * @param env settings of our services
- * @param isPinned they share the core that is not measured
+ * @param env settings for our services
+ * @param isPinned whether to bind them to the core that is not measured
  */
 export async function startStack(
   env: NodeJS.ProcessEnv = {},
@@ -22,7 +22,7 @@ export async function startStack(
 ): Promise<Stack> {
   const backend = await startBackend({ kafkaCompilesAll: true })
   const { kafka, postgres } = backend
-  // Their later children inherit it.
+  // Their future children inherit the binding.
   if (isPinned) for (const server of [kafka, postgres]) pin(pidOf(server), OTHER_CORE)
   const pipeline = await Pipeline.on(backend, { LOG_LEVEL: 'warn', ...env })
   return {
@@ -36,7 +36,7 @@ export async function startStack(
   }
 }
 
-/** Events in the topic: no transaction writes here, so each offset is one. */
+/** Events in the topic: without transactions, each offset is one record. */
 export async function eventsInTopic(pipeline: Pipeline): Promise<number> {
   return (await pipeline.ends()).reduce((sum, end) => sum + Number(end), 0)
 }

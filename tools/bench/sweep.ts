@@ -4,28 +4,28 @@ import { backlogOf, drainBySink, tableDigest } from './drain.ts'
 import { inTurns, quartiles } from './pairs.ts'
 import { startStack } from './stack.ts'
 
-/** As shipped: a fetch brings at most 1 MiB of each. */
+/** The default. A fetch returns at most 1 MiB of each. */
 const PARTITIONS = 12
 const KIB = 1_024
 const FETCH_SIZES = [64, 256, 1_024, 4_096, 8_192, 16_384].map((kib) => kib * KIB)
-/** FETCH_MIN_BYTES as shipped: it may not be more than FETCH_MAX_BYTES. */
+/** The default of FETCH_MIN_BYTES, which must not exceed FETCH_MAX_BYTES. */
 const FETCH_MIN_BYTES = 256 * KIB
 
-/** How fast a backlog drains with batches of one size. */
+/** The drain rate with one batch size. */
 export interface Drain {
   /** FETCH_MAX_BYTES of the sink. */
   fetchMaxBytes: number
-  /** By the sink's own metrics. */
+  /** From the sink's own metrics. */
   rowsATransaction: number
   rowsPerSecond: number
-  /** CPU time of the sink and of PostgreSQL for each row, microseconds. */
+  /** CPU time of the sink and PostgreSQL per row, in microseconds. */
   cpuUs: number
 }
 
 /**
- * The sink drains one backlog again and again, in fetches of several sizes. Medians of the rounds.
+ * Drains the same backlog repeatedly with several fetch sizes. Medians over the rounds.
  *
- * @throws the table does not hold the rows that it must
+ * @throws if the table does not hold the expected rows
  */
 export async function benchSweep({ rounds, rows, say }: Bench): Promise<Drain[]> {
   const stack = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
@@ -43,13 +43,13 @@ export async function benchSweep({ rounds, rows, say }: Bench): Promise<Drain[]>
       const found = await tableDigest(stack)
       expected ??= found
       if (found !== expected || !found.startsWith(`${records} rows`))
-        throw new Error(`the table holds ${found}, not ${records} rows as in ${expected}`)
+        throw new Error(`the table holds ${found} instead of ${records} rows as in ${expected}`)
       return result
     }
     await drain(FETCH_MIN_BYTES)() // the first drain of a server is slower
     const variants = Object.fromEntries(FETCH_SIZES.map((bytes) => [String(bytes), drain(bytes)]))
     const results = await inTurns(rounds, variants, (bytes, round, { perSecond, rowsATransaction }) => {
-      const size = `${Math.round(rowsATransaction)} rows a transaction`
+      const size = `${Math.round(rowsATransaction)} rows per transaction`
       say(`sweep ${round}/${rounds} ${Number(bytes) / KIB} KiB: ${size}, ${Math.round(perSecond)} rows/s`)
     })
     return FETCH_SIZES.map((fetchMaxBytes) => {

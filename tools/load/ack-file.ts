@@ -5,8 +5,8 @@ import { addAbortSignal } from 'node:stream'
 const FLUSH_CHARS = 1024 * 1024
 
 /**
- * Writes a file of acknowledged events, one line each: `event_id<TAB>the JSON text that was sent`.
- * Lines are gathered in memory and written in the background, so that adding one never waits.
+ * Writes a file of acknowledged events, one per line: `event_id<TAB>the JSON text that was sent`.
+ * Lines are collected in memory and written in the background, so that adding one never waits.
  */
 export class AckFile {
   readonly #stream: WriteStream
@@ -19,14 +19,14 @@ export class AckFile {
     stream.on('error', (error) => (this.#error = error))
   }
 
-  /** Creates the file, or empties it. @throws the file system's error */
+  /** Creates or truncates the file. @throws the file system's error */
   static async create(path: string): Promise<AckFile> {
     const stream = createWriteStream(path)
     await once(stream, 'open')
     return new AckFile(stream)
   }
 
-  /** Adds one acknowledged event. `body` holds no line break. */
+  /** Adds one acknowledged event. `body` must not contain a line break. */
   add(eventId: string, body: string): void {
     this.#lines.push(eventId, '\t', body, '\n')
     this.#chars += body.length
@@ -52,20 +52,21 @@ export class AckFile {
 
 /** A line of an ack file. */
 export interface AckedLine {
-  /** From 1. */
+  /** Line number, from 1. */
   number: number
   eventId: string
   /** The JSON text as it was sent. */
   body: Buffer
 }
 
-/** In place of an ack file's path: standard input. */
+/** Stands for standard input in place of a path. */
 const STDIN = '-'
 
 /**
- * Reads an ack file, or standard input for `-`, up to a few thousand lines at a time. Lines end at LF only: a body may hold U+2028 or U+2029.
- * A last line without its LF is left out: the writer was killed while it wrote it.
- * @throws a line of another form; the file system's error; an AbortError
+ * Reads an ack file, or standard input for `-`, up to a few thousand lines at a time. Lines end at LF only, because a
+ * body may contain U+2028 or U+2029. A last line without LF is skipped: the writer was killed while writing it.
+ *
+ * @throws on a malformed line; the file system's error; an AbortError
  */
 export async function* readAckFile(path: string, signal?: AbortSignal): AsyncGenerator<AckedLine[]> {
   let rest: Buffer = Buffer.alloc(0)

@@ -5,9 +5,9 @@ export interface Run {
   readonly seed: string
   /** Milliseconds since 1970; the time part of event 0's id. */
   readonly startedAtMs: number
-  /** Four 32-bit words that the seed hashes to. */
+  /** Four 32-bit words of the seed's hash. */
   readonly words: readonly [number, number, number, number]
-  /** The last 1,000 whole seconds before the start, `YYYY-MM-DDTHH:MM:SS`: printing a date is dear. */
+  /** The last 1,000 seconds before the start as `YYYY-MM-DDTHH:MM:SS`, because formatting a date is expensive. */
   readonly seconds: readonly string[]
 }
 
@@ -15,9 +15,9 @@ export interface Run {
 export interface RunEvent {
   /** UUIDv7, lower case. */
   eventId: string
-  /** Decimal integer text within int8 (now and then past 2^53). */
+  /** Decimal integer in the range of int8 (sometimes above 2^53). */
   userId: string
-  /** RFC 3339, microseconds; now and then with an offset other than UTC. */
+  /** RFC 3339 with microseconds; sometimes with an offset other than UTC. */
   timestamp: string
   /** JSON text of the metadata object. */
   metadata: string
@@ -27,12 +27,12 @@ export interface RunEvent {
   bodyBytes: number
 }
 
-/** Ids that share one millisecond: a 12-bit counter in `rand_a` keeps them in order (RFC 9562, 6.2). */
+/** Ids per millisecond: a 12-bit counter in `rand_a` keeps them in order (RFC 9562, 6.2). */
 const IDS_PER_MS = 4096
 
 const HEX4 = Array.from({ length: 65_536 }, (_, word) => word.toString(16).padStart(4, '0'))
 
-/** Opens a run: hashes the seed once, so that each event costs a few integer operations. */
+/** Prepares a run: hashes the seed once, so that each event takes only a few integer operations. */
 export function openRun(options: { seed: string; startedAtMs: number }): Run {
   const hash = createHash('sha256').update(options.seed).digest()
   return {
@@ -44,7 +44,7 @@ export function openRun(options: { seed: string; startedAtMs: number }): Run {
   }
 }
 
-/** Id of event `n` of the run. Ids of a run are distinct and ascend with `n`. */
+/** The id of event `n` of the run. Ids of a run are distinct and ascend with `n`. */
 export function eventIdOf(run: Run, n: number): string {
   const time = run.startedAtMs + Math.floor(n / IDS_PER_MS)
   const timeHigh = Math.floor(time / 65_536)
@@ -86,7 +86,7 @@ function timestampOf(run: Run, n: number, r: number): string {
 }
 
 function metadataOf(run: Run, n: number, r: number): string {
-  // `12.50` keeps its zero in jsonb but not in JavaScript: a store that parses and prints again is found out.
+  // `12.50` keeps its zero in jsonb but not in JavaScript: this detects a store that parses and re-serialises.
   const start = `{"n":${n},"page":"/shop/${r % 5000}","session":"${HEX4[r >>> 16]}${HEX4[mix(r ^ run.words[3]) & 0xffff]}"`
   const end = `,"price":${r % 100}.50,"view":{"w":1280,"h":${r % 2000},"tags":["a",null,${n % 2 === 0}]}}`
   if (hasUnicode(n)) return `${start},"title":"Grüße \u2028東京 🚀 \\u00e9 \\"q\\" \\\\ \\n"${end}`

@@ -1,4 +1,4 @@
-/** A queue whose `shift` does not move what is left. */
+/** A queue whose `shift` does not move the remaining items. */
 export class Fifo<T> {
   #items: (T | undefined)[] = []
   #head = 0
@@ -20,7 +20,7 @@ export class Fifo<T> {
     const item = this.#items[this.#head]
     this.#items[this.#head] = undefined
     this.#head += 1
-    // Copying at half keeps the cost constant per item and the memory in proportion to what waits.
+    // Compacting when half is empty keeps the cost per item constant and the memory proportional to the length.
     if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0

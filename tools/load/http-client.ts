@@ -5,7 +5,7 @@ export interface HttpPoolOptions {
   host: string
   port: number
   connections: number
-  /** Longest wait for a free connection, and then again for the response. */
+  /** Limit for the wait for a free connection, and again for the response. */
   timeoutMs: number
 }
 
@@ -13,8 +13,8 @@ const SWEEP_MS = 50
 const OPEN_WAVE = 100
 
 /**
- * A fixed number of keep-alive connections, one request on each at a time, the longest idle first; further
- * requests wait in a queue. Made for load: callbacks, one read buffer, no timer per request.
+ * A fixed number of keep-alive connections with one request at a time on each, the longest idle first; further
+ * requests wait in a queue. Built for load: callbacks, one read buffer, no timer per request.
  */
 export class HttpPool {
   readonly #options: HttpPoolOptions
@@ -35,17 +35,17 @@ export class HttpPool {
     this.#sweep = setInterval(() => this.#onSweep(), SWEEP_MS)
   }
 
-  /** Requests that wait for a free connection. */
+  /** Requests waiting for a free connection. */
   get queued(): number {
     return this.#queue.length
   }
 
-  /** Requests that have a connection. */
+  /** Requests sent on a connection and not yet answered. */
   get inFlight(): number {
     return this.#connections.filter((connection) => connection.isBusy).length
   }
 
-  /** Opens all connections, in waves that fit a listen backlog. Returns how many are open; opening is tried again on use. */
+  /** Opens all connections, in waves that fit a listen backlog; one that fails is opened on use. @returns how many are open */
   async open(): Promise<number> {
     for (let i = 0; i < this.#connections.length; i += OPEN_WAVE) {
       const wave = this.#connections.slice(i, i + OPEN_WAVE)
@@ -65,7 +65,7 @@ export class HttpPool {
     }
   }
 
-  /** Ends everything at once: queued and running requests end as failures with code `closed`. */
+  /** Closes at once: queued and running requests fail with code `closed`. */
   close(): void {
     this.#closed = true
     clearInterval(this.#sweep)

@@ -5,12 +5,12 @@ import { headerOf, type HttpResponse, HttpResponseError, ResponseParser } from '
 /** How a request ended. */
 export type Outcome =
   | { kind: 'response'; response: HttpResponse }
-  /** No response. `sent: false`: no byte left this process, so the server cannot have taken it. */
+  /** No response. `sent: false`: no byte left this process, so the server cannot have accepted it. */
   | { kind: 'failure'; code: string; sent: boolean }
 
-/** A request: its text is asked for when a connection is free, so that a long queue costs little memory. */
+/** A request whose text is rendered only when a connection is free, so that a long queue needs little memory. */
 export interface Job {
-  /** The whole request, head and body. `latin1` (cheaper) only when all characters are ASCII. */
+  /** The whole request, head and body. `latin1`, which is cheaper, only if all characters are ASCII. */
   render(): { text: string; encoding: 'latin1' | 'utf8' }
   /** Called once. */
   done(outcome: Outcome): void
@@ -19,15 +19,15 @@ export interface Job {
 interface ConnectionOptions {
   host: string
   port: number
-  /** Longest wait for the connection and the response together. */
+  /** Limit for connecting and the response together. */
   timeoutMs: number
 }
 
 const RECONNECT: Backoff = { firstMs: 40, lastMs: 1_500 }
-/** Node closes an idle connection after 5 s; one that is older than the server's word less this is renewed. */
+/** A connection idle for longer than the server's keep-alive timeout (5 s in Node) minus this margin is reopened. */
 const KEEP_ALIVE_MARGIN_MS = 1000
 
-/** One keep-alive connection, which connects when it must and says by `release` that it is free again. */
+/** A keep-alive connection that connects on demand and calls `release` when it is free again. */
 export class Connection {
   readonly #options: ConnectionOptions
   readonly #readBuffer: Buffer
@@ -127,7 +127,7 @@ export class Connection {
   #read(chunk: Buffer): void {
     let response: HttpResponse | undefined
     try {
-      // Bytes that nobody asked for (a 408 to an idle connection) make this connection unfit for the next request.
+      // After unrequested bytes (a 408 to an idle connection) it cannot be used for the next request.
       if (this.#job === undefined) throw new HttpResponseError('response without a request')
       response = this.#parser.push(chunk)
     } catch {
@@ -147,14 +147,14 @@ export class Connection {
     if (!this.#closed) this.#release()
   }
 
-  /** The socket is gone or given up. */
+  /** The socket is closed or abandoned. */
   #end(code: string): void {
     const job = this.#job
     const sent = this.#connected
     const last = sent ? this.#lastResponse() : undefined
     this.#drop()
     if (last !== undefined && job !== undefined) return this.#finish(last)
-    // An idle connection that ends stays in the pool's idle list and connects when it is used.
+    // An idle connection that is closed stays in the pool's idle list and reconnects when it is used.
     if (job === undefined) return
     this.#job = undefined
     job.done({ kind: 'failure', code, sent })
@@ -178,14 +178,14 @@ export class Connection {
     socket?.destroy()
   }
 
-  /** After a failed connect: keeps out of the pool for a while, longer each time. */
+  /** After a failed connect: stays out of the pool for a while, longer each time. */
   #rest(): void {
     this.#restUntilMs = performance.now() + backoffMs(RECONNECT, this.#failedConnects)
     this.#failedConnects += 1
   }
 }
 
-/** How long an idle connection may be trusted: `Keep-Alive: timeout=5` gives 4,000; Infinity when the server does not say. */
+/** How long an idle connection is used, in ms: 4,000 for `Keep-Alive: timeout=5`; Infinity without that header. */
 function keepAliveOf(head: string): number {
   const seconds = /timeout=(\d+)/.exec(headerOf(head, 'keep-alive') ?? '')?.[1]
   return seconds === undefined ? Infinity : Math.max(0, Number(seconds) * 1000 - KEEP_ALIVE_MARGIN_MS)

@@ -1,11 +1,11 @@
 /** A whole HTTP/1.x response. */
 export interface HttpResponse {
   status: number
-  /** Status line and headers as they came, each line ended by CRLF. */
+  /** Status line and headers as received, each line terminated by CRLF. */
   head: string
   /** Body, decoded as UTF-8. */
   body: string
-  /** True when the connection ends with this response. */
+  /** Whether the connection is closed after this response. */
   closes: boolean
 }
 
@@ -14,23 +14,24 @@ const CRLF = Buffer.from('\r\n')
 const MAX_HEAD_BYTES = 65_536
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
-/** What was read breaks HTTP/1.1's grammar or this client's limits; the connection cannot be used again. */
+/** The bytes violate HTTP/1.1's grammar or this client's limits; the connection cannot be used any more. */
 export class HttpResponseError extends Error {
   override name = 'HttpResponseError'
 }
 
 /**
- * Reads the responses of one connection, one request at a time. Feed it chunks as they arrive.
+ * Parses the responses of one connection, one request at a time, from chunks as they arrive.
  *
- * An unfinished response is kept and read again from its start when more arrives: nearly every response
- * comes in one chunk, and a reader without states between bytes is easy to trust.
+ * An incomplete response is kept and parsed again from its start when more arrives: nearly every response
+ * comes in one chunk, and a parser without state between chunks is simple.
  */
 export class ResponseParser {
   #pending: Buffer | undefined
 
   /**
-   * Takes a chunk (which is copied if it must be kept) and returns the response that it completes.
-   * @throws {HttpResponseError} the bytes are not a response, are too many, or go on past its end
+   * Adds a chunk (which is copied if it must be kept) and returns the response if it is complete.
+   *
+   * @throws {HttpResponseError} if the bytes are not a response, are too many, or continue past its end
    */
   push(chunk: Buffer): HttpResponse | undefined {
     const bytes = this.#pending === undefined ? chunk : Buffer.concat([this.#pending, chunk])
@@ -45,7 +46,7 @@ export class ResponseParser {
     return read.response
   }
 
-  /** The connection ended: returns the response whose body lasts until the end, if that is what was read. */
+  /** Call when the connection has ended: returns the response if its body is delimited by the end of the connection. */
   finish(): HttpResponse | undefined {
     const bytes = this.#pending
     this.#pending = undefined
@@ -53,7 +54,7 @@ export class ResponseParser {
   }
 }
 
-/** Value of a header, or undefined. `name` in lower case. */
+/** Value of a header, or undefined. `name` must be in lower case. */
 export function headerOf(head: string, name: string): string | undefined {
   for (const line of head.split('\r\n')) {
     const colon = line.indexOf(':')
@@ -65,7 +66,7 @@ export function headerOf(head: string, name: string): string | undefined {
 
 interface Read {
   response: HttpResponse
-  /** Where the response ends. */
+  /** Offset of the end of the response. */
   end: number
 }
 
@@ -80,7 +81,7 @@ function readResponse(bytes: Buffer, ended: boolean): Read | undefined {
     const head = bytes.toString('latin1', start, headEnd + 2)
     const status = /^HTTP\/1\.[01] (\d{3})[ \r]/.exec(head)?.[1]
     if (status === undefined) throw new HttpResponseError('not an HTTP/1.x response')
-    // 1xx answers (100 Continue, 103 Early Hints) come before the real one.
+    // 1xx responses (100 Continue, 103 Early Hints) precede the final one.
     if (!status.startsWith('1')) return readBody(bytes, headEnd + 4, Number(status), head, ended)
     start = headEnd + 4
   }
@@ -121,7 +122,7 @@ function readChunked(bytes: Buffer, start: number): { body: string; end: number 
     const dataStart = lineEnd + 2
     const dataEnd = dataStart + Number.parseInt(size, 16)
     if (dataEnd === dataStart) {
-      // After the last chunk come trailers, or at once the empty line that ends the body.
+      // The last chunk is followed by trailers, if any, and an empty line.
       const end = bytes.indexOf(HEAD_END, lineEnd)
       return end === -1 ? undefined : { body: Buffer.concat(parts).toString('utf8'), end: end + 4 }
     }

@@ -3,33 +3,33 @@ import { eventIdOf, eventOf, type Run } from './events.ts'
 import type { Outcome } from './http-connection.ts'
 import { headerOf, type HttpResponse } from './http-response.ts'
 
-/** What one attempt came to. */
+/** The result of one attempt. */
 export type Attempt =
   | { kind: 'accepted' }
   | {
       kind: 'failed'
-      /** `503 unknown`, `422`, `ECONNRESET`, ...: a bounded set. */
+      /** `503 unknown`, `422`, `ECONNRESET`, ...: a finite set. */
       error: string
-      /** The server may have stored the events all the same. */
+      /** The server may have stored the events anyway. */
       maybeStored: boolean
       /** Sending the same bytes again may help. */
       retryable: boolean
-      /** What `Retry-After` asked for; 0 without one. */
+      /** From `Retry-After`; 0 without that header. */
       retryAfterMs: number
     }
 
 const RETRY: Backoff = { firstMs: 100, lastMs: 5_000 }
 
-/** One request of a run: events `first` to `first + count - 1`. Holds its text only while it is under way. */
+/** One request of a run: events `first` to `first + count - 1`. Holds its text only while it is in flight. */
 export class LoadRequest {
   readonly count: number
-  /** When the plan said to send it, by `performance.now()`. */
+  /** The intended send time, by `performance.now()`. */
   readonly intendedMs: number
   readonly #run: Run
   readonly #hostHeader: string
   readonly #first: number
   readonly #isBatch: boolean
-  /** Of a single event, once made. */
+  /** The event of a request for one event, once generated. */
   #eventId: string | undefined
   #body: string | undefined
   #failures = 0
@@ -51,12 +51,12 @@ export class LoadRequest {
     this.intendedMs = intendedMs
   }
 
-  /** True when the server may have taken any of the attempts. */
+  /** Whether the server may have accepted any of the attempts. */
   get maybeStored(): boolean {
     return this.#maybeStored
   }
 
-  /** The request's text: the same bytes at each attempt. */
+  /** The request's text: the same bytes in each attempt. */
   render(): { text: string; encoding: 'latin1' | 'utf8' } {
     let body = ''
     let bytes = 0
@@ -84,7 +84,7 @@ export class LoadRequest {
     }
   }
 
-  /** True when an answer names the ids of this request, each once, in the order sent. */
+  /** Whether a response lists the ids of this request, each once, in the order sent. */
   isNamedIn(answer: string): boolean {
     if (this.#eventId !== undefined) return answer.includes(this.#eventId)
     let at = 0
@@ -101,13 +101,13 @@ export class LoadRequest {
     this.#body = undefined
   }
 
-  /** Doubling from 100 ms to 5 s, jittered, never earlier than the server asked. */
+  /** Doubles from 100 ms to 5 s, with jitter, and is never less than the server asked for. */
   backoffMs(retryAfterMs: number): number {
     return Math.max(retryAfterMs, backoffMs(RETRY, this.#failures - 1))
   }
 }
 
-/** Reads an outcome as the HTTP contract says: accepted is a 202 that names our ids, and nothing else. */
+/** Interprets an outcome by the HTTP contract: only a 202 that lists our ids counts as accepted. */
 export function judge(request: LoadRequest, outcome: Outcome): Attempt {
   if (outcome.kind === 'failure') {
     return {
@@ -120,7 +120,7 @@ export function judge(request: LoadRequest, outcome: Outcome): Attempt {
   }
   const { status, body } = outcome.response
   if (status === 202 && request.isNamedIn(body)) return { kind: 'accepted' }
-  // A success that is not ours to read: something was taken, but not by the contract.
+  // A success status that does not follow the contract: something may have been accepted.
   if (status < 300) {
     return {
       kind: 'failed',

@@ -5,16 +5,16 @@ export interface LoadProgress {
   elapsed_s: number
   sent: number
   acked: number
-  /** Acknowledged in the last second. */
+  /** Events acknowledged in the last second. */
   acked_per_s: number
   /** Events that failed for good. */
   failed: number
-  /** Attempts that failed and were, or will be, repeated; in events. */
+  /** Failed attempts that were or will be repeated, counted in events. */
   retried: number
   in_flight: number
-  /** Requests that wait for a free connection. */
+  /** Requests waiting for a free connection. */
   queued: number
-  /** 99th percentile since the start. */
+  /** 99th percentile of the latency since the start. */
   p99_ms: number
 }
 
@@ -26,30 +26,30 @@ export interface LoadResult {
   acked: number
   /** Events that failed for good, by kind: `503 not_accepted`, `422`, `ECONNRESET`, `timeout`, ... */
   errors: Record<string, number>
-  /** Failed attempts that were repeated, by kind. */
+  /** Failed attempts that were repeated, counted in events, by kind. */
   retries: Record<string, number>
-  /** Of the errors: events that the server may have stored all the same (a lost answer). */
+  /** The part of the errors where the server may have stored the event (the response was lost). */
   unknown: number
   /** The first 10,000 of their ids. */
   unknown_ids: string[]
-  /** Latency of accepted requests, from the INTENDED send time to the (with `retry`: last) answer. */
+  /** Latency of accepted requests, from the INTENDED send time to the response (with `retry`: the last one). */
   p50_ms: number
   p90_ms: number
   p99_ms: number
   max_ms: number
-  /** Events sent (acknowledged) a second, over the time that sending (all) took. */
+  /** Events sent per second until the last was sent, and acknowledged per second until the end. */
   sent_rate: number
   achieved_rate: number
-  /** Most requests that waited for a free connection at one time. */
+  /** Maximum number of requests waiting for a free connection. */
   max_queued: number
-  /** How far the scheduler was behind the plan when it sent. */
+  /** Delay of the scheduler: actual minus intended send time. */
   late_p99_ms: number
   late_max_ms: number
 }
 
 const MAX_UNKNOWN_IDS = 10_000
 
-/** Counts what became of a run's events. */
+/** Counts the outcomes of a run's events. */
 export class LoadTally {
   readonly startMs = performance.now()
   sent = 0
@@ -70,7 +70,7 @@ export class LoadTally {
     return this.acked + this.failed === this.sent
   }
 
-  /** The scheduler sent `lateMs` after the planned time. */
+  /** Records that a request was sent `lateMs` after the intended time. */
   late(lateMs: number): void {
     this.#lateUs.record(Math.max(1, Math.round(lateMs * 1000)))
   }
@@ -94,7 +94,7 @@ export class LoadTally {
     request.eachEvent((id) => this.#unknownIds.push(id))
   }
 
-  /** A report for this second; `acked_per_s` counts from the last one. */
+  /** The progress report; `acked_per_s` counts from the previous report. */
   progress(pool: { queued: number; inFlight: number }): LoadProgress {
     const ackedPerS = this.acked - this.#reportedAcked
     this.#reportedAcked = this.acked

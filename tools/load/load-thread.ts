@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import type { LoadOptions, LoadResult } from './load.ts'
 
-/** What a thread can be told: no functions, no signal. */
+/** The options that can be passed to a thread: no functions, no signal. */
 export type ThreadOptions = Pick<LoadOptions, 'url' | 'rate' | 'connections' | 'seconds' | 'ackedFile'>
 
-/** Events since the start, and the latencies since the tick before. */
+/** Events since the start, and the latencies since the previous tick. */
 export interface LoadTick {
   sent: number
   acked: number
@@ -16,9 +16,9 @@ export type LoadMessage =
   | (LoadTick & { kind: 'tick' })
   | { kind: 'ended'; result: LoadResult; latenciesMs: number[] }
 
-/** A load in a thread of its own: what the parent does meanwhile cannot disturb its pace, nor its latencies. */
+/** A load in its own thread, so that work of the parent does not disturb its pace or its latencies. */
 export class LoadThread {
-  /** Settles when the load has ended and its ack file is closed. */
+  /** Settles when the load has ended and the ack file is closed. */
   readonly result: Promise<LoadResult>
   readonly #worker: Worker
 
@@ -38,14 +38,14 @@ export class LoadThread {
     this.result = promise
   }
 
-  /** Sends nothing new; what is under way has 2 s to be answered. */
+  /** Stops sending; requests in flight have 2 s to be answered. */
   stop(): void {
     // A thread, not a window: it has no origin.
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     this.#worker.postMessage('stop')
   }
 
-  /** Ends at once, without a result. */
+  /** Terminates at once, without a result. */
   async kill(): Promise<void> {
     await this.#worker.terminate()
   }

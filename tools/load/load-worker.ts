@@ -1,4 +1,4 @@
-// The thread that load-thread.ts starts: a load whose ticks go to the parent as messages.
+// The thread started by load-thread.ts: runs a load and posts its ticks to the parent.
 import { parentPort, workerData } from 'node:worker_threads'
 import { load } from './load.ts'
 import type { LoadMessage, ThreadOptions } from './load-thread.ts'

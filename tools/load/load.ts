@@ -9,25 +9,25 @@ export type { LoadProgress, LoadResult } from './load-tally.ts'
 export interface LoadOptions {
   /** Base URL of the API; the host must be this machine. */
   url: string
-  /** Events a second. */
+  /** Events per second. */
   rate: number
   connections: number
   seconds: number
-  /** Names the events of the run; a random one when left out. */
+  /** Determines the events of the run; random by default. */
   seed?: string
-  /** Time part of event 0's id, milliseconds since 1970; now when left out. */
+  /** Time part of event 0's id, milliseconds since 1970; the current time by default. */
   startedAtMs?: number
-  /** Events a request. 1 (the default) posts to /event, more post NDJSON to /events. */
+  /** Events per request. 1 (the default) posts to /event; more post NDJSON to /events. */
   batch?: number
   /** Where to write the acknowledged events, see ack-file.ts. */
   ackedFile?: string
-  /** Send a failed request again (same ids, same bytes) until it is accepted or `retryForMs` have passed. */
+  /** Repeat a failed request (same ids, same bytes) until it is accepted or `retryForMs` have passed. */
   retry?: boolean
   /** Counted from the intended send time; 120,000 by default. */
   retryForMs?: number
-  /** Longest wait for a connection and for an answer; 10,000 by default. */
+  /** Limit for the wait for a connection, and again for the response; 10,000 by default. */
   timeoutMs?: number
-  /** Stops early: nothing new is sent, running requests have 2 s to end. */
+  /** Stops early: nothing new is sent, and requests in flight have 2 s to be answered. */
   signal?: AbortSignal
   /** Called each second. */
   onProgress?: (progress: LoadProgress) => void
@@ -39,9 +39,10 @@ const DRAIN_AFTER_ABORT_MS = 2000
 const RETRY_SLOT_MS = 20
 
 /**
- * Sends `rate * seconds` known events at a fixed pace, whatever the server does (an open loop), and counts
- * what became of each.
- * @throws another machine's URL; nothing listens there; the ack file cannot be written
+ * Sends `rate * seconds` known events at a fixed rate, regardless of the responses (an open loop), and counts their
+ * outcomes.
+ *
+ * @throws if the URL is not local, nothing listens there, an option is not positive, or the ack file cannot be written
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const target = localTarget(options.url)
@@ -65,12 +66,14 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   }
 }
 
-/** Host and port of a base URL. @throws one sentence for a URL that is not this machine's: load is for one's own service */
+/** Host and port of a base URL. @throws if the URL is not local: the load generator is only for your own service */
 export function localTarget(url: string): { host: string; port: number } {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   const local = parsed !== undefined && ['127.0.0.1', 'localhost', '[::1]'].includes(parsed.hostname)
   if (!local || parsed.protocol !== 'http:') {
-    throw new Error(`Load goes only to http://127.0.0.1, http://localhost or http://[::1], not to ${url}.`)
+    throw new Error(
+      `Load can only be sent to http://127.0.0.1, http://localhost or http://[::1], not to ${url}.`,
+    )
   }
   return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: Number(parsed.port || 80) }
 }
@@ -84,7 +87,7 @@ class Load {
   readonly #batch: number
   readonly #total: number
   readonly #tally = new LoadTally()
-  /** Requests to send again, by the slot of time in which they are due: no timer for each. */
+  /** Requests to repeat, by the time slot in which they are due, so that no timer per request is needed. */
   readonly #retrySlots = new Map<number, LoadRequest[]>()
   readonly #finished = Promise.withResolvers<void>()
   #lastSlot = slotOf(this.#tally.startMs)
@@ -119,7 +122,7 @@ class Load {
     return this.#tally.summary(this.#run)
   }
 
-  /** One millisecond's work: what is due by the plan, then what is due to be repeated. */
+  /** Runs every millisecond: sends new requests that are due, then retries that are due. */
   readonly #tick = (): void => {
     const now = performance.now()
     const tally = this.#tally

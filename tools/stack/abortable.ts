@@ -1,7 +1,7 @@
 /**
- * The promise, but no longer than until the signal aborts. What it stands for goes on; its failure is then nobody's.
+ * Waits for a promise until the signal aborts. The operation itself continues; if it then fails, the error is ignored.
  *
- * @throws the signal's reason
+ * @throws as the promise rejects; the signal's reason
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>()

@@ -1,12 +1,12 @@
 import { UserError } from '../../embedded/user-error.ts'
 
-/** What the integration suite runs on: the same services whatever provides them. */
+/** The services that the integration suite runs on, however they are provided. */
 export interface Backend {
   kafka: KafkaBackend
   postgres: PostgresBackend
-  /** Where their data lie, if on this machine. */
+  /** Their data directory, if it is on this machine. */
   readonly dir?: string
-  /** Ends the services and removes their data, unless those are to be kept (what is in containers goes). */
+  /** Stops the services and removes their data, unless `keep` is set (data in containers are always removed). */
   close(options?: CloseOptions): Promise<void>
 }
 
@@ -14,7 +14,7 @@ export interface CloseOptions {
   keep: boolean
 }
 
-/** Whether it runs, as the machine (not the service itself) tells. */
+/** The state of a service according to the operating system or Docker, not to the service itself. */
 export type ServiceState = 'running' | 'frozen' | 'ended'
 
 /** @param status Docker's State.Status: https://docs.docker.com/reference/api/engine/ (ContainerInspect) */
@@ -24,18 +24,18 @@ export function stateOfContainer(status: string): ServiceState {
 }
 
 /**
- * One service and what can be done to it. `start` waits until it answers and finds the data it had before; to `stop` or
- * `kill` what does not run does nothing, and what is frozen ends by them too.
+ * One service and its controls. `start` waits until it answers and keeps its earlier data. `stop` and `kill` do nothing
+ * if it is not running, and also work when it is frozen.
  */
 export interface ServiceBackend {
   start(): Promise<void>
   stop(): Promise<unknown>
-  /** As a crash would (SIGKILL). */
+  /** Kills it like a crash (SIGKILL). */
   kill(): Promise<void>
-  /** All of its processes stand still: nothing answers and no connection breaks. */
+  /** Suspends all its processes: nothing answers, and no connection breaks. */
   freeze(): Promise<void>
   thaw(): Promise<void>
-  /** Only where it is no child process of ours. */
+  /** Only for services that are not our child processes. */
   state?(): Promise<ServiceState>
 }
 
@@ -49,44 +49,44 @@ export interface PostgresBackend extends ServiceBackend {
 }
 
 export interface BackendOptions {
-  /** Port of 127.0.0.1 to which Kafka sends its clients, if not its own: a proxy's. */
+  /** Port on 127.0.0.1 that Kafka advertises to clients, if not its own: a proxy's. */
   kafkaAdvertisedPort?: number
-  /** Port on which Kafka listens; a free one when left out. */
+  /** Port on which Kafka listens; a free port by default. */
   kafkaPort?: number
-  /** Where Kafka keeps half of the partitions, if not with the others; embedded only. */
+  /** A second log directory for Kafka, which gets half of the partitions; embedded only. */
   kafkaSecondLogDir?: string
-  /** Kafka starts later and runs faster, as in `npm start`; embedded only. */
+  /** Runs Kafka with the full JIT compiler, as `npm start` does: slower to start, faster to run; embedded only. */
   kafkaCompilesAll?: boolean
-  /** Where PostgreSQL keeps its data, if not in a temporary folder; embedded only. */
+  /** PostgreSQL's data directory; a temporary one by default; embedded only. */
   postgresDir?: string
 }
 
-/** Where services come from: one file for each. */
+/** Implemented by one file for each backend. */
 interface Maker {
   startBackend(options: BackendOptions): Promise<Backend>
   startPostgres(): Promise<Omit<Backend, 'kafka'>>
 }
 
-// Loaded only where it is chosen: the embedded services need no Docker client, and containers no Java.
+// Loaded on demand: the embedded services need no Docker client, and containers need no Java.
 const makers = {
   embedded: async (): Promise<Maker> => await import('./embedded-backend.ts'),
   containers: async (): Promise<Maker> => await import('./container-backend.ts'),
 }
 
-/** Starts Kafka and PostgreSQL on empty temporary data and free ports of 127.0.0.1, which they keep over restarts. */
+/** Starts Kafka and PostgreSQL with empty temporary data and on free ports of 127.0.0.1, which they keep over restarts. */
 export async function startBackend(options: BackendOptions = {}): Promise<Backend> {
   return await (await chosenMaker()).startBackend(options)
 }
 
-/** As startBackend(), for who needs no Kafka. */
+/** As startBackend(), without Kafka. */
 export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
   return await (await chosenMaker()).startPostgres()
 }
 
 /**
- * Which backend the environment asks for: FIREHOSE_BACKEND, by default the embedded one.
+ * The backend chosen by FIREHOSE_BACKEND; `embedded` by default.
  *
- * @throws {UserError} when there is none of that name
+ * @throws {UserError} if there is none of that name
  */
 export function backendName(env: NodeJS.ProcessEnv = process.env): keyof typeof makers {
   const name = env.FIREHOSE_BACKEND || 'embedded'

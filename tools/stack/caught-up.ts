@@ -2,7 +2,7 @@ import type { ClientBase, Pool } from 'pg'
 import { createKafka } from '../../kafka/client.ts'
 import { createLogger } from '../../platform/log.ts'
 
-/** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
+/** Whether the sink has stored every record of the topic: all offsets are at the end of their partitions. */
 export async function isCaughtUp(brokers: string[], db: Pool | ClientBase, topic: string): Promise<boolean> {
   const ends = await endsOf(brokers, topic)
   const { rows } = await db.query<{ partition: number; next_offset: string }>(
@@ -13,7 +13,7 @@ export async function isCaughtUp(brokers: string[], db: Pool | ClientBase, topic
   return ends.every((end, partition) => (next.get(partition) ?? 0n) === end)
 }
 
-/** Of each partition, in their order, the offset that its next record will have. */
+/** The end offset of each partition, in order of partitions. */
 export async function endsOf(brokers: string[], topic: string): Promise<bigint[]> {
   const connection = { brokers, ssl: false, sasl: undefined }
   const admin = createKafka(connection, 'firehose-proof', createLogger('proof', 'silent')).admin()

@@ -9,19 +9,19 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
 
 interface ComposeOptions {
-  /** Compose files below the project's root. */
+  /** Compose files, relative to the project's root. */
   files?: string[]
-  /** Settings, as .env would hold them. */
+  /** Settings, as in .env. */
   env?: NodeJS.ProcessEnv
-  /** Takes what docker compose says, line by line. */
+  /** Receives the output of docker compose, line by line. */
   onLog?: (line: string) => void
-  /** Ends a start that takes too long, or that nobody wants any more. */
+  /** Cancels the start. */
   signal?: AbortSignal
 }
 
 /**
- * The stack of docker-compose.yml under a project name of its own, on free ports of 127.0.0.1 and with volumes of its
- * own, so that it never touches the one that a user runs. Nothing of it stays after `down`, nor if this process dies before `leave`.
+ * The stack of docker-compose.yml with its own project name, volumes and free ports of 127.0.0.1, so that it never
+ * touches a stack that the user runs. It is removed by `down`, and if this process dies before `leave`.
  */
 export class ComposeStack {
   readonly project = `firehose-${process.pid}-${Date.now().toString(36)}`
@@ -43,7 +43,7 @@ export class ComposeStack {
       KAFKA_PORT: String(kafka),
       KAFKA_2_PORT: String(kafka2),
       KAFKA_3_PORT: String(kafka3),
-      // Images of their own: those of a user's stack stay as they are.
+      // Separate images, so that those of the user's stack are not replaced.
       FIREHOSE_IMAGES: 'firehose-test',
       ...options.env,
     }
@@ -56,7 +56,7 @@ export class ComposeStack {
   /**
    * Builds the images and starts the stack; resolves when every service is healthy.
    *
-   * @throws {UserError} when no Docker engine answers, and with Compose's own words when it fails
+   * @throws {UserError} if no Docker engine answers, or with Compose's output if it fails
    */
   static async up(options: ComposeOptions = {}): Promise<ComposeStack> {
     await requireDocker()
@@ -72,14 +72,14 @@ export class ComposeStack {
     return stack
   }
 
-  /** Starts it anew with other settings or scales, as `up` does; what they do not touch runs on. */
+  /** Applies other settings or scales, as `docker compose up` does; unaffected containers keep running. */
   async change(env: NodeJS.ProcessEnv, scale: Record<string, number>): Promise<void> {
     Object.assign(this.#env, env)
     const scales = Object.entries(scale).flatMap(([name, count]) => ['--scale', `${name}=${count}`])
     await this.#stream(['up', '--detach', '--wait', ...scales])
   }
 
-  /** Runs docker compose for this stack, and resolves with what it printed. */
+  /** Runs docker compose for this stack. @returns its output, trimmed */
   async compose(...args: string[]): Promise<string> {
     const { stdout } = await run('docker', this.#args(args), {
       cwd: root,
@@ -89,32 +89,32 @@ export class ComposeStack {
     return stdout.trim()
   }
 
-  /** Base URLs of the sink workers' own servers. */
+  /** Base URLs of the sink workers' HTTP servers. */
   async sinkUrls(): Promise<string[]> {
     return await this.#urls('sink-worker', 8001)
   }
 
-  /** Base URLs of the APIs, where there are several. */
+  /** Base URLs of all API replicas. */
   async apiUrls(): Promise<string[]> {
     return await this.#urls('producer-api', 8000)
   }
 
-  /** Ids of a service's containers, those included that do not run. */
+  /** Ids of a service's containers, including stopped ones. */
   async containers(service: string): Promise<string[]> {
     return (await this.compose('ps', '--all', '--quiet', service)).split('\n').filter((id) => id !== '')
   }
 
-  /** Orderly, as SIGTERM does. */
+  /** Stops a service in order (SIGTERM). */
   async stop(service: string): Promise<void> {
     await this.compose('stop', service)
   }
 
-  /** What was stopped or killed, with its data. Does not wait until it is healthy. */
+  /** Starts a stopped or killed service with its data. Does not wait until it is healthy. */
   async start(service: string): Promise<void> {
     await this.compose('start', service)
   }
 
-  /** As a crash would (SIGKILL). */
+  /** Kills a service like a crash (SIGKILL). */
   async kill(service: string): Promise<void> {
     await this.compose('kill', service)
   }
@@ -125,7 +125,7 @@ export class ComposeStack {
     this.#guard?.stdin?.end('done\n')
   }
 
-  /** Ends all containers, which stay for who wants to look into them. */
+  /** Stops all containers but keeps them, for investigation. */
   async leave(): Promise<void> {
     await this.compose('stop')
     this.#guard?.stdin?.end('done\n')
@@ -141,11 +141,11 @@ export class ComposeStack {
 
   #args(args: string[]): string[] {
     const files = (this.#options.files ?? ['docker-compose.yml']).flatMap((file) => ['-f', file])
-    // Else a .env of the user's would change what is tested.
+    // The user's .env must not change what is tested.
     return ['compose', '--env-file', '/dev/null', '-p', this.project, ...files, ...args]
   }
 
-  /** As `compose`, but shows progress. */
+  /** As `compose`, but passes the output to `onLog`. */
   async #stream(args: string[]): Promise<void> {
     const { signal, onLog } = this.#options
     const child = spawn('docker', this.#args(args), {
@@ -172,7 +172,7 @@ export class ComposeStack {
   }
 }
 
-/** @throws {UserError} in one sentence when there is no Docker engine to talk to */
+/** @throws {UserError} if Docker or its compose plugin is missing, or no engine answers */
 export async function requireDocker(): Promise<void> {
   try {
     await run('docker', ['compose', 'version'])
@@ -185,12 +185,12 @@ export async function requireDocker(): Promise<void> {
     await run('docker', ['version', '--format', '{{.Server.Version}}'])
   } catch {
     throw new UserError(
-      'No Docker engine answers: start Docker (and see that you may use it), then try again.',
+      'No Docker engine answers: start Docker (and check that you have permission to use it), then try again.',
     )
   }
 }
 
-/** Removes the stack if this process dies without `down`, which says "done". */
+/** Removes the stack if this process dies before it has written a line to the guard ("done"). */
 function spawnDownGuard(project: string): ChildProcess {
   const script = 'read line && exit; docker compose -p "$0" down --volumes --remove-orphans --timeout 1'
   return spawnWatcher(script, project)

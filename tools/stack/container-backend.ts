@@ -8,11 +8,11 @@ import { ContainerService, dockerEngine } from './container-service.ts'
 
 const kafkaImage = 'apache/kafka:4.3.0'
 const postgresImage = 'postgres:18'
-const name = 'firehose' // of user, password and database, as of the embedded PostgreSQL
+const name = 'firehose' // of user, password and database, as for the embedded PostgreSQL
 
 /** Kafka and PostgreSQL in containers. */
 export async function startBackend(options: BackendOptions): Promise<Backend> {
-  // Two containers that begin at once would each bring a Ryuk along.
+  // Started first, because two containers started at once would each start a Ryuk.
   await getReaper(await dockerEngine())
   const [freePort = 0, postgresPort = 0] = await freePorts(2)
   const { kafkaPort = freePort, kafkaAdvertisedPort = kafkaPort } = options
@@ -44,7 +44,7 @@ async function runKafka(port: number, advertisedPort: number): Promise<Container
   const service = await ContainerService.run({
     name: 'Kafka',
     image: kafkaImage,
-    // The same port within: the broker, too, calls itself by the address that it gives to clients.
+    // The same port inside the container, because the broker also connects to its own advertised address.
     innerPort: port,
     port,
     env: {
@@ -90,7 +90,7 @@ async function runPostgres(port: number): Promise<ContainerService & PostgresBac
   return Object.assign(service, { url })
 }
 
-/** Settings of a broker under the names by which the image takes them. */
+/** A broker's settings as the environment variables that the image expects. */
 function settingsAsEnv(settings: Record<string, string>): Record<string, string> {
   const named = Object.entries(settings).map(([key, value]) => [
     `KAFKA_${key.toUpperCase().replaceAll('.', '_')}`,

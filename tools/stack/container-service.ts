@@ -13,24 +13,24 @@ import { type ServiceBackend, type ServiceState, stateOfContainer } from './back
 const answerLimitMs = 120_000
 const stopLimitS = 10
 
-/** Docker's own handle of a container: testcontainers has no kill, pause or start of one that was stopped. */
+/** Dockerode's container: testcontainers cannot kill, pause or restart one. */
 type DockerContainer = ReturnType<ContainerRuntimeClient['container']['getById']>
 
-/** What a container runs. */
+/** How to run a service in a container. */
 interface Recipe {
   name: string
   image: string
   env: Record<string, string>
   command?: string[]
-  /** Where the service listens in the container. */
+  /** Port on which the service listens inside the container. */
   innerPort: number
-  /** Where it is found on 127.0.0.1. */
+  /** Port on 127.0.0.1 to which it is published. */
   port: number
-  /** Whether the service itself answers there, said within seconds. */
+  /** Whether the service answers on that port; resolves within seconds. */
   answers: () => Promise<boolean>
 }
 
-/** One service in one container, which keeps its port and its data until `remove`. */
+/** A service in its own container, which keeps its port and its data until `remove`. */
 export class ContainerService implements ServiceBackend {
   readonly #recipe: Recipe
   readonly #container: DockerContainer
@@ -40,7 +40,7 @@ export class ContainerService implements ServiceBackend {
     this.#container = container
   }
 
-  /** Makes a container and waits until the service in it answers. Should this process die, Ryuk removes it. */
+  /** Creates a container and waits until its service answers. If this process dies, Ryuk removes the container. */
   static async run(recipe: Recipe): Promise<ContainerService> {
     const { container } = await dockerEngine()
     const definition = new LocalContainer(recipe.image)
@@ -61,7 +61,7 @@ export class ContainerService implements ServiceBackend {
     await this.#untilItAnswers()
   }
 
-  /** Orderly end by the image's own signal; SIGKILL after 10 s. */
+  /** Stops it with the image's stop signal; SIGKILL after 10 s. */
   async stop(): Promise<void> {
     await unlessEnded(this.#container.stop({ t: stopLimitS }))
     await this.#untilPortIsFree()
@@ -86,7 +86,7 @@ export class ContainerService implements ServiceBackend {
     return stateOfContainer((await this.#container.inspect()).State.Status)
   }
 
-  /** Ends it and removes its data. */
+  /** Removes the container and its data. */
   async remove(): Promise<void> {
     await this.#container.remove({ force: true, v: true })
   }
@@ -105,18 +105,18 @@ export class ContainerService implements ServiceBackend {
     }
   }
 
-  /** A container has ended a moment before its port is given back. */
+  /** A container's port is released a moment after it has exited. */
   async #untilPortIsFree(): Promise<void> {
     const deadline = Date.now() + 10_000
     while (!(await isPortFree(this.#recipe.port))) {
       if (Date.now() > deadline)
-        throw new Error(`port ${this.#recipe.port} of ${this.#recipe.name} stays in use`)
+        throw new Error(`port ${this.#recipe.port} of ${this.#recipe.name} is still in use`)
       await delay(5)
     }
   }
 }
 
-/** That a container does not run is what was wanted. */
+/** Ignores the error that the container is already stopped. */
 async function unlessEnded(ending: Promise<unknown>): Promise<void> {
   try {
     await ending
@@ -129,20 +129,20 @@ async function unlessEnded(ending: Promise<unknown>): Promise<void> {
 /**
  * The engine that testcontainers finds.
  *
- * @throws {UserError} in one sentence when none answers
+ * @throws {UserError} if none answers
  */
 export async function dockerEngine(): Promise<ContainerRuntimeClient> {
   try {
     return await getContainerRuntimeClient()
   } catch {
     throw new UserError(
-      'No Docker engine answers: start Docker, or name the socket of one that runs in DOCKER_HOST.',
+      'No Docker engine answers: start Docker, or set DOCKER_HOST to the socket of a running engine.',
     )
   }
 }
 
 class LocalContainer extends GenericContainer {
-  /** withExposedPorts() would publish it on all addresses of the machine. */
+  /** Publishes on 127.0.0.1 only; withExposedPorts() alone would publish on all addresses. */
   withLocalPort({ innerPort, port }: Pick<Recipe, 'innerPort' | 'port'>): this {
     this.withExposedPorts({ container: innerPort, host: port })
     this.hostConfig.PortBindings = { [`${innerPort}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: String(port) }] }
@@ -150,7 +150,7 @@ class LocalContainer extends GenericContainer {
   }
 }
 
-/** A container counts as started when a promise about it is kept. */
+/** A wait strategy that calls our own function. */
 class Answers extends StartupCheckStrategy {
   readonly #untilItAnswers: (id: string) => Promise<void>
 

@@ -7,7 +7,7 @@ import { EmbeddedPostgres } from '../../embedded/postgres.ts'
 import type { Backend, BackendOptions, CloseOptions } from './backends.ts'
 import { spawnGuard } from './guard.ts'
 
-/** As a backend, and what only child processes have: pids. */
+/** A backend whose services are child processes, with pids. */
 export interface EmbeddedBackend extends Backend {
   kafka: EmbeddedKafka
   postgres: EmbeddedPostgres
@@ -63,10 +63,10 @@ export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
   return { postgres, close }
 }
 
-/** A directory for data and pid files. What it names goes with it, also when this process dies first. */
+/** A directory for data and pid files. If this process dies, the guard kills these processes and removes it. */
 function makePlace(): { dir: string; remove: () => void; keep: () => void } {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-test-'))
-  // Run as root, PostgreSQL has another user, who must be able to come by here.
+  // Under root, PostgreSQL runs as another user, who needs search permission here.
   chmodSync(dir, 0o711)
   const guard = spawnGuard(dir)
   const remove = () => {

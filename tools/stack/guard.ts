@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
 /**
- * Ends the processes whose pid files lie in a directory, and removes it, if this process dies without doing so (a crash,
- * a time limit). A line on its standard input sends it away.
+ * Starts a guard for a directory: if this process dies without cleaning up (a crash, a timeout), the guard kills the
+ * processes whose pid files are in the directory and removes it. A line on the guard's standard input ends it.
  */
 export function spawnGuard(dir: string): ChildProcess {
   return spawnWatcher(
@@ -11,7 +11,7 @@ export function spawnGuard(dir: string): ChildProcess {
   )
 }
 
-/** A shell that outlives us: its standard input ends with us, or when we end it. `argument` is its `$0`. */
+/** A detached shell whose standard input reaches its end when this process dies. @param argument `$0` of the script */
 export function spawnWatcher(script: string, argument: string): ChildProcess {
   const watcher = spawn('/bin/sh', ['-c', script, argument], {
     stdio: ['pipe', 'ignore', 'ignore'],

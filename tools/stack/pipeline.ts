@@ -11,12 +11,12 @@ import { endsOf, isCaughtUp } from './caught-up.ts'
 import { spawnGuard } from './guard.ts'
 import { type Verdict, verify } from '../verify/verify.ts'
 
-/** The whole of Firehose on a backend: our services as processes of their own, as they are deployed. */
+/** A complete Firehose on a backend, with each of our services in its own process, as when deployed. */
 export class Pipeline {
   readonly backend: Backend
   readonly db: pg.Pool
   readonly #dir = mkdtempSync(join(tmpdir(), 'firehose-pipeline-'))
-  /** The settings with which the services run. */
+  /** Environment variables of the services. */
   readonly env: NodeJS.ProcessEnv
   readonly #guard = spawnGuard(this.#dir)
   readonly #services: NodeService[] = []
@@ -36,39 +36,40 @@ export class Pipeline {
     this.db.on('error', () => {}) // PostgreSQL is killed in some tests
   }
 
-  /** Starts Kafka and PostgreSQL and applies the migrations; the services are started by the caller. */
+  /** Starts Kafka and PostgreSQL and applies the migrations. The caller starts the services. */
   static async start(env: NodeJS.ProcessEnv = {}, options: BackendOptions = {}): Promise<Pipeline> {
     return await Pipeline.on(await startBackend(options), env)
   }
 
-  /** On a backend that runs, which it closes in the end; applies the migrations. */
+  /** Uses a running backend, which close() closes, and applies the migrations. */
   static async on(backend: Backend, env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
     const pipeline = new Pipeline(backend, env)
     await migrate(backend.postgres.url)
     return pipeline
   }
 
-  /** An API on a free port, ready. */
+  /** Starts an API on a free port and waits until it is ready. */
   async startApi(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
     return await this.startService('producer-api/main.ts', 'PORT', env)
   }
 
-  /** A sink that starts, and need not become ready. */
+  /** Starts a sink without waiting until it is ready. */
   async spawnSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
     const service = await this.#newService('sink-worker/main.ts', 'SINK_PORT', env)
     service.spawn()
     return service
   }
 
-  /** A sink, ready. */
+  /** Starts a sink and waits until it is ready. */
   async startSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
     return await this.startService('sink-worker/main.ts', 'SINK_PORT', env)
   }
 
   /**
-   * A program of ours as a process of its own, ready.
-   * @param main its path below the project's root
-   * @param portVariable the setting that gets a free port
+   * Starts one of our programs and waits until it is ready.
+   *
+   * @param main its path relative to the project's root
+   * @param portVariable the setting that is set to a free port
    */
   async startService(main: string, portVariable: string, env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
     const service = await this.#newService(main, portVariable, env)
@@ -95,18 +96,18 @@ export class Pipeline {
     return (await this.db.query<R>(sql, values)).rows
   }
 
-  /** Rows of `events`. */
+  /** Number of rows in `events`. */
   async countEvents(): Promise<number> {
     const [row] = await this.query<{ count: string }>('SELECT count(*) FROM events')
     return Number(row?.count)
   }
 
-  /** Whether everything that Kafka holds of the topic is behind the sink's offsets. */
+  /** Whether the sink has stored every record of the topic. */
   async isCaughtUp(): Promise<boolean> {
     return await isCaughtUp([this.backend.kafka.bootstrapServers], this.db, this.#topic)
   }
 
-  /** Of each partition, the offset that its next record will have. */
+  /** The end offset of each partition. */
   async ends(topic = this.#topic): Promise<bigint[]> {
     return await endsOf([this.backend.kafka.bootstrapServers], topic)
   }
@@ -116,17 +117,17 @@ export class Pipeline {
     return sinkGroupId(this.#topic, this.env.KAFKA_GROUP_ID)
   }
 
-  /** Where its data lie: Kafka's and PostgreSQL's, if on this machine, and the services' logs and path()'s files. */
+  /** Its data directories: Kafka's and PostgreSQL's, if on this machine, and the one with logs and files of path(). */
   get dirs(): string[] {
     return [this.backend.dir, this.#dir].filter((dir) => dir !== undefined)
   }
 
-  /** A file below the pipeline's own folder. */
+  /** Path of a file in the pipeline's directory. */
   path(name: string): string {
     return join(this.#dir, name)
   }
 
-  /** Compares Kafka, and the acknowledged ids if given, with the tables. */
+  /** Compares Kafka, and the acknowledged events if given, with the tables. */
   async verify(ackedFile?: string): Promise<Verdict> {
     return await verify({
       databaseUrl: this.backend.postgres.url,
@@ -137,10 +138,10 @@ export class Pipeline {
     })
   }
 
-  /** Ends everything and removes its data, unless those are to be kept. */
+  /** Stops everything and removes the data, unless `keep` is set. */
   async close({ keep }: CloseOptions = { keep: false }): Promise<void> {
     await Promise.all(this.#services.map(async (service) => await service.kill()))
-    // A query that a frozen PostgreSQL does not answer ends only with it.
+    // Not awaited yet: a query to a frozen PostgreSQL ends only when the backend is closed.
     const ended = this.db.end().catch(() => {})
     await this.backend.close({ keep })
     await ended

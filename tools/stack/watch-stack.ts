@@ -8,16 +8,16 @@ import { nextPoint, type Point, type Timeline } from '../demo/timeline.ts'
 
 const TICK_MS = 1000
 
-/** Where what is seen is shown. */
+/** Receives what is observed. */
 export interface WatchListener {
   onPoint(point: Point): void
-  /** The sinks' state changed. */
+  /** Called when the sinks' state has changed. */
   onState(atS: number, state: string): void
 }
 
 /**
- * Looks at a stack once a second, as the load's ticks come, and keeps the timeline. The lag is taken from Kafka: while a
- * sink is paused it fetches nothing, and what it says of the topic's end grows old.
+ * Observes a stack once a second, on the load's ticks, and records the timeline. The lag is computed from Kafka's end
+ * offsets, because a paused sink fetches nothing and its own figure is out of date.
  */
 export class StackWatch {
   readonly timeline: Timeline = { points: [], moments: {} }
@@ -39,7 +39,7 @@ export class StackWatch {
     this.#cluster = new ClusterInspector(connection, 'firehose-demo', createLogger('demo', 'silent'))
   }
 
-  /** Time begins with the load. */
+  /** Connects to Kafka. Time is counted from the start of the load. */
   static async open(stack: DemoStack, listener: WatchListener): Promise<StackWatch> {
     const watch = new StackWatch(stack, listener)
     await watch.#cluster.connect()
@@ -50,27 +50,27 @@ export class StackWatch {
     return this.#beganMs === undefined ? 0 : (performance.now() - this.#beganMs) / 1000
   }
 
-  /** Takes what the load counted and looks at the rest. A tick that comes while the last look lasts is added to the next. */
+  /** Adds the load's counts and observes the rest. A tick during an observation is added to the next one. */
   readonly tick = (tick: LoadTick): void => {
-    this.#beganMs ??= performance.now() - TICK_MS // the first tick comes when the load is as old as that
+    this.#beganMs ??= performance.now() - TICK_MS // the first tick comes one interval after the start
     this.#pending = { ...tick, latenciesMs: [...this.#pending.latenciesMs, ...tick.latenciesMs] }
     void this.#look()
   }
 
-  /** From now on there is no load: ticks by itself. */
+  /** Ticks by itself, for the time after the load. */
   tickAlone(): void {
     this.#ticker = setInterval(() => void this.#look(), TICK_MS)
   }
 
   /**
-   * Waits until the condition holds; it is asked after each look.
+   * Waits until the condition holds; it is checked after each observation.
    *
-   * @throws after `limitS`, with `what`; when the signal aborts
+   * @throws after `limitS`, with `what` in the message; the signal's reason
    */
   async until(what: string, condition: () => boolean, limitS: number, signal: AbortSignal): Promise<void> {
     const endS = this.nowS + limitS
     while (!condition()) {
-      if (this.nowS > endS) throw new Error(`Waited ${limitS} s in vain until ${what}.`)
+      if (this.nowS > endS) throw new Error(`Timed out after ${limitS} s waiting until ${what}.`)
       await abortable(this.#seen.promise, signal)
     }
   }
@@ -108,12 +108,12 @@ export class StackWatch {
     }
   }
 
-  /** A sink that reads its positions again lists no partitions for a moment: the last known ones hold. */
+  /** A sink that is reading its positions briefly lists no partitions: the last known offsets are used. */
   #lag(health: readonly SinkHealth[], ends: ReadonlyMap<number, number>): number {
     for (const { partition, next_offset } of health.flatMap(({ partitions }) => partitions)) {
       this.#nextOffsets.set(partition, Math.max(next_offset, this.#nextOffsets.get(partition) ?? 0))
     }
-    // Asked a moment apart: a sink may be past the end that Kafka named.
+    // Queried at different moments: a sink may already be past the end offset.
     return sum(
       [...ends].map(([partition, end]) => Math.max(0, end - (this.#nextOffsets.get(partition) ?? 0))),
     )

@@ -1,4 +1,4 @@
-// The API with a publisher that resolves at once: what the measurement costs without kafkajs and the broker.
+// The API with a publisher that resolves at once: measures its costs without kafkajs and the broker.
 import { readApiConfig } from '../../../producer-api/config.ts'
 import { listen } from '../../../producer-api/http/listen.ts'
 import { createService } from '../../../producer-api/service.ts'

@@ -1,4 +1,4 @@
-// In the place of sink-worker/store/fence.ts: a plain transaction.
+// Replaces sink-worker/store/fence.ts: a plain transaction.
 import type { Database } from '../../../postgres/database.ts'
 
 export class FenceLostError extends Error {}

@@ -1,4 +1,4 @@
-// In the place of sink-worker/positions/position-watch.ts: looks at nothing.
+// Replaces sink-worker/positions/position-watch.ts: does nothing.
 export class PositionWatch {
   watch(): void {}
   stop(): void {}

@@ -1,7 +1,7 @@
-// The sink without what makes it exactly once: what the offsets row and the checks of a transaction cost.
+// The sink without exactly-once delivery, to measure the cost of the offsets row and of a transaction's checks.
 import { registerHooks } from 'node:module'
 
-/** What stands in for what: offsets that never move would be taken for moved ones. */
+/** Modules and their replacements. The watch is replaced too, because it would report offsets that do not move. */
 const STAND_INS = [
   ['/fence.ts', './no-fence.ts'],
   ['/position-watch.ts', './no-watch.ts'],

@@ -5,8 +5,8 @@ import { type Chart, chartSvg } from '../../../../tools/bench/plot.ts'
 const chart: Chart = {
   title: 'Rows & rates <of> a sink',
   about: 'one machine',
-  x: { label: 'rows a transaction', isLog: true },
-  y: { label: 'rows a second', isLog: false },
+  x: { label: 'rows per transaction', isLog: true },
+  y: { label: 'rows per second', isLog: false },
   lines: [
     {
       name: 'ours',
@@ -65,7 +65,7 @@ test('a chart names its lines, and what is said in it is XML', () => {
   assert.match(svg, /<title id="title">Rows &amp; rates &lt;of&gt; a sink<\/title>/)
   assert.match(svg, /class="line blue" d="M76 80h28"\/><text [^>]*>ours<\/text>/)
   assert.match(svg, /class="line orange dashed" d="M226 80h28"\/><text [^>]*>baseline<\/text>/)
-  for (const label of ['rows a transaction', 'rows a second']) assert.ok(svg.includes(`>${label}</text>`))
+  for (const label of ['rows per transaction', 'rows per second']) assert.ok(svg.includes(`>${label}</text>`))
   assert.ok(!svg.includes('NaN'))
 })
 

@@ -192,6 +192,6 @@ test('a silent server ends requests by timeout; abort ends the run and settles e
 test('load goes to this machine only', () => {
   assert.deepEqual(localTarget('http://[::1]:8000'), { host: '::1', port: 8000 })
   for (const url of ['http://example.com', 'https://127.0.0.1', 'http://127.0.0.1.example.com', 'x']) {
-    assert.throws(() => localTarget(url), /Load goes only to/)
+    assert.throws(() => localTarget(url), /Load can only be sent to/)
   }
 })
