@@ -34,7 +34,7 @@ test('a stack that does not recover: it is compared all the same, its data stay,
   const { places, ...stretch } = await brokenStretch(t, seed, 'api')
   const [skipped, killed, ...others] = stretch.faults
   assert.deepEqual([skipped?.skipped, skipped?.evidence], ['it is forbidden', undefined])
-  assert.match(killed?.evidence ?? '', /^API, process \d+, was gone$/)
+  assert.match(killed?.evidence ?? '', /^process \d+ of API is gone$/)
   assert.deepEqual([killed?.recovered_ms, others], [null, []], 'no other fault is played')
   assert.equal(stretch.problems.length, 1, stretch.problems.join('\n'))
   assert.match(
@@ -68,7 +68,7 @@ test('a stack whose PostgreSQL stays away: that nothing could be compared is a p
     /^fault 2, postgres_killed .*: not recovered after 3 s\n.*\n.*\nPostgreSQL does not/,
   )
   assert.match(behind ?? '', /^after the last fault: .*ECONNREFUSED/)
-  assert.match(uncompared ?? '', /^what was acknowledged could not be compared: .*ECONNREFUSED/)
+  assert.match(uncompared ?? '', /^acknowledged events could not be compared: .*ECONNREFUSED/)
   assert.deepEqual(others, [])
   assert.ok(stretch.acked > 0)
 })

@@ -3,27 +3,27 @@ import { ComposeStack, requireDocker } from '../stack/compose.ts'
 import { Pipeline } from '../stack/pipeline.ts'
 import { healthOf, type SinkHealth } from '../stack/sink-health.ts'
 
-/** The whole of Firehose, ready for events, with a database that can be stopped. */
+/** A complete Firehose, ready for events, with a database that can be stopped. */
 export interface DemoStack {
-  /** What it runs on. */
+  /** A description of what it runs on. */
   name: string
   apiUrl: string
   databaseUrl: string
   kafkaBootstrapServers: string
   topic: string
-  /** Resolves when it has ended. */
+  /** Resolves when it has stopped. */
   stopDatabase(): Promise<unknown>
-  /** Need not wait until it answers. */
+  /** May resolve before it answers. */
   startDatabase(): Promise<void>
-  /** Of each sink that answers. */
+  /** /health of each sink that answers. */
   sinkHealth(): Promise<SinkHealth[]>
-  /** Ends everything and removes its data. */
+  /** Stops everything and removes the data. */
   close(): Promise<void>
 }
 
 const TOPIC = 'events'
 
-/** Kafka and PostgreSQL as child processes, as `npm start` runs them, but on free ports and on data that go. */
+/** Kafka and PostgreSQL as child processes, as in `npm start`, but on free ports and with temporary data. */
 export async function startEmbeddedStack(): Promise<DemoStack> {
   const pipeline = await Pipeline.start({ KAFKA_TOPIC: TOPIC })
   try {
@@ -48,10 +48,10 @@ export async function startEmbeddedStack(): Promise<DemoStack> {
 }
 
 /**
- * The containers of docker-compose.yml, under a name and on ports of their own.
+ * The containers of docker-compose.yml, with their own project name and ports.
  *
- * @param onLog takes what docker compose says
- * @throws {UserError} one sentence, without Docker
+ * @param onLog receives the output of docker compose
+ * @throws {UserError} if Docker is not available
  */
 export async function startComposeStack(
   onLog: (line: string) => void,

@@ -16,17 +16,17 @@ import { verify, type VerifyProgress } from '../verify/verify.ts'
 import { StackWatch, type WatchListener } from '../stack/watch-stack.ts'
 
 export interface DemoPlan {
-  /** Events a second, one a request. */
+  /** Events per second, one per request. */
   rate: number
-  /** Of load, with processes that have only just begun. */
+  /** Load on processes that have just started; not counted as "before". */
   warmUpS: number
   beforeS: number
   outageS: number
-  /** Of load, once the sinks have caught up. */
+  /** Load after the sinks have caught up. */
   afterS: number
 }
 
-/** Where the demo shows what happens: lines that stay, and one that is replaced. */
+/** Output of the demo: permanent lines, and a live line that is replaced. */
 export interface DemoOutput {
   say(line: string): void
   live(line: string): void
@@ -45,9 +45,9 @@ const CATCH_UP_LIMIT_S = 300
 const HEADER_EVERY = 20
 
 /**
- * The story: load, the database stops, the database comes back, the sinks catch up, everything is compared.
+ * Runs the demo: load, the database stops, the database starts, the sinks catch up, everything is compared.
  *
- * @throws what cannot be waited for in time; what ends the load; the signal's reason
+ * @throws if a step times out or the load fails; the signal's reason
  */
 export async function runDemo(
   stack: DemoStack,
@@ -64,7 +64,7 @@ export async function runDemo(
     const verdict = await abortable(compare(stack, ackedFile, load.acked, out), signal)
     return { timeline, summary: summarize(timeline, plan.warmUpS), verdict, load }
   } finally {
-    guard.stdin?.end() // and with it goes the folder
+    guard.stdin?.end() // the guard removes the directory
   }
 }
 
@@ -83,7 +83,7 @@ async function watchOutage(
     out.say(markLine(watch.nowS, text))
     return watch.nowS
   }
-  // Ended by us; the limit is for a stack that never comes back.
+  // We stop the load; this limit is for a stack that does not recover.
   const seconds = warmUpS + beforeS + outageS + afterS + 2 * CATCH_UP_LIMIT_S
   const options = { url: stack.apiUrl, rate, connections: CONNECTIONS, seconds, ackedFile }
   const load = new LoadThread(options, watch.tick)
@@ -104,7 +104,7 @@ async function watchOutage(
     await untilDatabase('answering', stack.databaseUrl, ended)
     moments.startedS = mark('PostgreSQL started')
     await until('the sink has caught up', () => isCaughtUp(timeline, rate))
-    // As it was seen, not as it is now.
+    // The time of the observation, not the current time.
     moments.caughtUpS = timeline.points.at(-1)?.atS ?? watch.nowS
     out.say(markLine(moments.caughtUpS, 'caught up'))
     await untilTime(moments.caughtUpS + afterS)
@@ -122,7 +122,7 @@ async function watchOutage(
   }
 }
 
-/** Shows a watch as a table that grows. */
+/** Prints the observations as rows of a table. */
 function tableOn(out: DemoOutput): WatchListener {
   let lines = 0
   return {
@@ -134,7 +134,7 @@ function tableOn(out: DemoOutput): WatchListener {
   }
 }
 
-/** Asks the database over and over. @throws after two minutes; when the signal aborts */
+/** Polls the database until it has reached the state. @throws after two minutes; the signal's reason */
 async function untilDatabase(
   state: 'answering' | 'silent',
   databaseUrl: string,
@@ -144,7 +144,8 @@ async function untilDatabase(
   const endMs = performance.now() + DATABASE_LIMIT_MS
   try {
     while ((await probe.answers()) !== (state === 'answering')) {
-      if (performance.now() > endMs) throw new Error(`PostgreSQL is not ${state}, though it was told so.`)
+      if (performance.now() > endMs)
+        throw new Error(`PostgreSQL is still not ${state} after ${DATABASE_LIMIT_MS / 1000} s.`)
       await abortable(delay(20), signal)
     }
   } finally {

@@ -1,24 +1,24 @@
 import { count } from './timeline-text.ts'
 import type { Verdict } from '../verify/verdict.ts'
 
-/** What was found in the table, set against what was acknowledged. */
+/** The table compared with the acknowledged events. */
 export interface OutageVerdict {
   acknowledged: number
-  /** Acknowledged events whose row is there, with the content that was sent. */
+  /** Acknowledged events stored with the content that was sent. */
   stored: number
   /** Acknowledged events without such a row. */
   lost: number
-  /** Rows beyond the first of an id. */
+  /** Rows in excess of one per id. */
   twice: number
-  /** Nothing is lost, nothing is there twice, and nothing else is wrong. */
+  /** Nothing is lost, nothing is stored twice, and there are no problems. */
   ok: boolean
-  /** What else is wrong, in sentences. */
+  /** Other problems, one sentence each. */
   problems: string[]
 }
 
 /**
- * Judges by what was found: the comparison of the topic and the ack file with the tables, the rows counted, and the
- * 202s that the load counted itself.
+ * Judges an outage by the comparison of topic, ack file and tables, by the number of rows, and by the number of 202s
+ * that the load counted itself.
  */
 export function judgeOutage(
   found: Verdict,
@@ -38,7 +38,7 @@ export function judgeOutage(
     problems.push(`${count(found.not_yet_read)} records of the topic are not stored yet`)
   if (rows.distinct !== found.stored) {
     problems.push(
-      `events holds ${count(rows.distinct)} ids, but the topic ${count(found.stored)} that are stored`,
+      `events holds ${count(rows.distinct)} ids, but only ${count(found.stored)} of them match records of the topic`,
     )
   }
   for (const kind of ['missing', 'different', 'dead'] as const) {

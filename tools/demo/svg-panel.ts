@@ -1,19 +1,19 @@
-/* The parts of a chart: scales and shapes as SVG text. Pure. */
+/* The parts of a timeline panel: scales, axes and shapes as SVG text. Pure. */
 
-/** One value over a span of time; undefined when it was not seen. */
+/** A value over an interval; undefined if it was not observed. */
 export interface Step {
   fromS: number
   toS: number
   value: number | undefined
 }
 
-/** Where a panel is and what it spans. */
+/** Position and ranges of a panel. */
 export interface Frame {
   left: number
   top: number
   width: number
   height: number
-  /** Times of the left and the right edge. */
+  /** Times at the left and right edges. */
   startS: number
   endS: number
   /** Value at the top edge; 0 is at the bottom. */
@@ -27,17 +27,17 @@ export function niceStep(max: number, most: number): number {
   return power * ([1, 2, 5, 10].find((factor) => factor * power >= least * (1 - 1e-9)) ?? 10)
 }
 
-/** Horizontal place of a time. */
+/** The x coordinate of a time. */
 export function xOf({ left, width, startS, endS }: Frame, seconds: number): number {
   return round(left + ((seconds - startS) / (endS - startS)) * width)
 }
 
-/** Vertical place of a value; what is above the frame ends at its top. */
+/** The y coordinate of a value, clipped at the top of the frame. */
 function yOf({ top, height, max }: Frame, value: number): number {
   return round(top + height * (1 - Math.min(1, value / max)))
 }
 
-/** A rate, which is the same over each span: a line with steps, and the area below it. Gaps stay open. */
+/** A rate, constant over each interval: a step line and the area below it, with gaps. */
 export function stepShape(frame: Frame, steps: readonly Step[], name: string): string {
   const runs = runsOf(steps).map((run) =>
     run.flatMap(({ fromS, toS, value }) => {
@@ -48,7 +48,7 @@ export function stepShape(frame: Frame, steps: readonly Step[], name: string): s
   return shape(frame, runs, name)
 }
 
-/** A level, seen at the end of each span: a line from one to the next, and the area below it. Gaps stay open. */
+/** A level, observed at the end of each interval: a line through the values and the area below it, with gaps. */
 export function levelShape(frame: Frame, steps: readonly Step[], name: string): string {
   const runs = runsOf(steps).map((run) =>
     run.map(({ toS, value }) => `${xOf(frame, toS)} ${yOf(frame, value)}`),
@@ -56,7 +56,7 @@ export function levelShape(frame: Frame, steps: readonly Step[], name: string): 
   return shape(frame, runs, name)
 }
 
-/** Horizontal lines with their values. */
+/** Grid lines with their values. */
 export function valueAxis(frame: Frame): string {
   const right = frame.left + frame.width
   return gridValues(frame)
@@ -69,8 +69,7 @@ export function valueAxis(frame: Frame): string {
 }
 
 /**
- * Lines of text, one below the other, near `down` below the frame's top, where no line of the value axis strikes them
- * through.
+ * Lines of text, about `down` below the frame's top, placed so that no grid line crosses them.
  */
 export function caption(
   frame: Frame,
@@ -86,7 +85,7 @@ export function caption(
     .join('')
 }
 
-/** The middle between two lines of the value axis. */
+/** The y coordinate midway between two grid lines that is nearest to `down` below the top. */
 function betweenLines(frame: Frame, down: number): number {
   const lines = gridValues(frame).map((value) => yOf(frame, value))
   const middles = lines.slice(1).map((y, n) => (y + (lines[n] ?? y)) / 2)
@@ -95,7 +94,7 @@ function betweenLines(frame: Frame, down: number): number {
   return nearest
 }
 
-/** Seconds below a panel. */
+/** The axis of seconds below a panel. */
 export function timeAxis(frame: Frame): string {
   const { startS, endS } = frame
   const step = [5, 10, 20, 30, 60, 120, 300, 600].find((s) => (endS - startS) / s <= 12) ?? 3600
@@ -141,7 +140,7 @@ function shape(frame: Frame, runs: readonly string[][], name: string): string {
     .join('')
 }
 
-/** Neighbours whose values are known. */
+/** The sequences of consecutive steps with known values. */
 function runsOf(steps: readonly Step[]): { fromS: number; toS: number; value: number }[][] {
   const runs: { fromS: number; toS: number; value: number }[][] = [[]]
   for (const { fromS, toS, value } of steps) {

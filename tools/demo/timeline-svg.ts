@@ -15,13 +15,13 @@ import {
 import type { Point, Timeline, TimelineSummary } from './timeline.ts'
 import { count, decimal } from './timeline-text.ts'
 
-/** What the picture says beside the timeline. */
+/** What the picture shows besides the timeline. */
 export interface PictureFacts {
   verdict: OutageVerdict
   summary: TimelineSummary
-  /** Requests a second that were asked for. */
+  /** Target rate in requests per second. */
   rate: number
-  /** What it ran on. */
+  /** A description of what it ran on. */
   stack: string
   cores: number
   date: Date
@@ -34,9 +34,9 @@ const FIRST_TOP = 118
 const PANEL_HEIGHT = 112
 const PANEL_STEP = 156
 const HEIGHT = FIRST_TOP + 2 * PANEL_STEP + PANEL_HEIGHT + 42
-/** Room for what is said after the drain. */
+/** Space for the labels after the drain. */
 const SAID_WIDTH = 130
-/** A drain that stores so many times faster than the load comes would flatten all else: then its top is cut, and said. */
+/** A drain rate above this multiple of the load would flatten everything else: its top is cut off and labelled. */
 const TALLEST = 4
 
 // An image in a page sees the reader's choice of light or dark, but not the page's colours: so it brings its own ground.
@@ -56,9 +56,9 @@ text.over{paint-order:stroke;stroke:var(--ground);stroke-width:4px;stroke-opacit
 .outage{fill:var(--down);fill-opacity:.1}.edge{stroke:var(--down);stroke-dasharray:4 3}.back{stroke:var(--soft);stroke-dasharray:2 3}.cut{stroke:var(--ground);stroke-width:3}
 text.down{fill:var(--down);font-weight:600}`
 
-/** The picture of an outage: what clients got, what was stored and what waited, over the same time. */
+/** The picture of an outage: 202s, stored rows and lag over the same time. */
 export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts): string {
-  // What comes before and after would only show that processes have just begun, and that the load has ended.
+  // Without the warm-up and the time after the load.
   const { warmUpS } = facts.summary
   const { loadEndedS = Infinity } = moments
   const isCold = ({ fromS }: Point) => Math.round(fromS) < warmUpS
@@ -95,7 +95,7 @@ export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts):
 
 interface Picture extends Timeline {
   facts: PictureFacts
-  /** The last point that is not shown. */
+  /** The last point before those shown. */
   before: Point | undefined
   /** The n-th panel from the top, for values up to `max`. */
   frame: (n: number, max: number) => Frame
@@ -149,7 +149,7 @@ function lagPanel(picture: Picture): string {
   const { before } = picture
   const frame = picture.frame(2, roomAbove(largestLag))
   const { startS } = frame
-  // A level begins where the one before it was; an empty stack begins with none.
+  // The line starts at the previous level; a new stack has no lag.
   const first = { fromS: startS, toS: startS, value: before === undefined ? 0 : before.lag }
   const steps = [first, ...stepsOf(picture, ({ lag }) => lag)]
   const said: string[] = []
@@ -177,7 +177,7 @@ function panel(picture: Picture, frame: Frame, name: string, title: string, cont
   return [`<g id="${name}">`, heading, ...shapes, '</g>'].join('\n')
 }
 
-/** When the outage begins and ends; undefined when there was none. */
+/** Start and end of the outage; undefined if there was none. */
 function outageOf({ points, moments }: Picture): { fromS: number; toS: number } | undefined {
   if (moments.stoppedS === undefined) return undefined
   return {
@@ -202,7 +202,7 @@ function caughtUpLine({ moments }: Picture, frame: Frame): string {
   return `<line class="back" x1="${x}" y1="${frame.top}" x2="${x}" y2="${frame.top + frame.height}"/>`
 }
 
-/** What the band and the line mean, above the first panel. */
+/** Labels of the outage and of the end of the drain, above the first panel. */
 function momentLabels(picture: Picture): string {
   const frame = picture.frame(0, 1)
   const outage = outageOf(picture)
@@ -230,14 +230,14 @@ function saidInOutage(
   return caption(frame, xOf(frame, (outage.fromS + outage.toS) / 2), down, centred)
 }
 
-/** Two slanted strokes across a shape that goes on above the frame. */
+/** Two slanted strokes across a shape that extends above the frame. */
 function cut(frame: Frame, fromS: number, toS: number): string {
   const [from, to] = [xOf(frame, fromS) - 4, xOf(frame, toS) + 4]
   const stroke = (y: number) => `<line class="cut" x1="${from}" y1="${y + 4}" x2="${to}" y2="${y - 4}"/>`
   return stroke(frame.top + 18) + stroke(frame.top + 25)
 }
 
-/** Steps that follow on one another as one. */
+/** Merges adjacent steps. */
 function neighbours(steps: readonly Step[]): { fromS: number; toS: number }[] {
   const joined: { fromS: number; toS: number }[] = []
   for (const { fromS, toS } of steps) {
@@ -252,7 +252,7 @@ function stepsOf({ points }: Picture, valueOf: (point: Point) => number | undefi
   return points.map((point) => ({ fromS: point.fromS, toS: point.atS, value: valueOf(point) }))
 }
 
-/** The next round value with some air above the highest. */
+/** A round value with some space above the highest. */
 function roomAbove(highest: number): number {
   const least = Math.max(1, highest) * 1.1
   const step = niceStep(least, 6)

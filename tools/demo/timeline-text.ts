@@ -11,29 +11,29 @@ const COLUMNS: [name: string, width: number, of: (point: Point) => string][] = [
   ['rows', 12, ({ stored }) => count(stored)],
 ]
 
-/** The names of the columns of `pointLine`. */
+/** The column headings of `pointLine`. */
 export function headerLine(): string {
   return COLUMNS.map(([name, width]) => name.padStart(width)).join('')
 }
 
-/** One second of a timeline. */
+/** One second of a timeline as a table row. */
 export function pointLine(point: Point): string {
   return COLUMNS.map(([, width, of]) => of(point).padStart(width)).join('')
 }
 
-/** Something that happened between two seconds. */
+/** A line for something that happened between two seconds. */
 export function markLine(atS: number, text: string): string {
   return `${clock(atS).padStart(6)}  -- ${text}`
 }
 
-/** What a timeline came to, as names and values. */
+/** The summary of a timeline, as names and values. */
 export function summaryLines(summary: TimelineSummary, errors: Record<string, number>): string[] {
   const { warmUpS, outageS, p99Ms, ackedPerSDuring, largestLag, drainS, drainedPerS } = summary
   const failed = Object.entries(errors).map(([kind, times]) => `${kind}: ${count(times)}`)
   const rows: [string, string][] = [
     [
       'PostgreSQL was down for',
-      `${decimal(outageS)} s, with ${count(ackedPerSDuring)} 202s a second meanwhile`,
+      `${decimal(outageS)} s, with ${count(ackedPerSDuring)} 202s per second meanwhile`,
     ],
     [
       'p99 of the 202s',
@@ -41,7 +41,7 @@ export function summaryLines(summary: TimelineSummary, errors: Record<string, nu
     ],
     ['requests without a 202', failed.length === 0 ? 'none' : failed.join(', ')],
     ['largest lag', `${count(largestLag)} events`],
-    ['caught up', `${decimal(drainS)} s after PostgreSQL was back, at ${count(drainedPerS)} rows a second`],
+    ['caught up', `${decimal(drainS)} s after PostgreSQL was back, at ${count(drainedPerS)} rows per second`],
   ]
   return rows.map(([name, value]) => `${name.padEnd(26)}${value}`)
 }
@@ -52,12 +52,12 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
 }
 
-/** A whole number with separators; a dash for what is not known. */
+/** An integer with thousands separators; a dash if unknown. */
 export function count(value: number | undefined): string {
   return value === undefined ? '-' : Math.round(value).toLocaleString('en-US')
 }
 
-/** A number with one digit after the point. */
+/** A number with one decimal; a dash if unknown. */
 export function decimal(value: number | undefined): string {
   return value === undefined ? '-' : value.toFixed(1)
 }

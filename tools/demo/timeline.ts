@@ -1,24 +1,24 @@
 /*
- * What was seen during an outage, second by second, and what follows from it. Pure: who looks is watch-stack.ts, who
- * shows it timeline-text.ts and timeline-svg.ts.
+ * The observations of an outage, second by second, and their summary. Pure: watch-stack.ts observes, timeline-text.ts
+ * and timeline-svg.ts present.
  */
 
-/** What was seen at one moment. Counts are since the start; what did not answer is undefined. */
+/** One observation. Counts are since the start; undefined if a service did not answer. */
 export interface Observation {
-  /** Since the start. */
+  /** Seconds since the start. */
   atS: number
   sent: number
   acked: number
   failed: number
-  /** Of the events acknowledged since the observation before. */
+  /** Latencies of the events acknowledged since the previous observation. */
   latenciesMs: readonly number[]
-  /** Rows in the table, as the sinks count them. */
+  /** Rows stored, as counted by the sinks. */
   stored: number | undefined
-  /** Records in Kafka that are not stored yet. */
+  /** Records in Kafka that are not yet stored. */
   lag: number | undefined
 }
 
-/** The time between two observations. */
+/** The interval between two observations. */
 export interface Point extends Observation {
   fromS: number
   requestsPerS: number
@@ -27,41 +27,41 @@ export interface Point extends Observation {
   p99Ms: number | undefined
 }
 
-/** What happened and when, in seconds since the start. */
+/** When things happened, in seconds since the start. */
 interface Moments {
-  /** The database no longer answered. */
+  /** The database stopped answering. */
   stoppedS?: number
-  /** It answered a query again. */
+  /** The database answered a query again. */
   startedS?: number
   caughtUpS?: number
   loadEndedS?: number
 }
 
-/** What an outage looked like from its beginning to the end of the drain. */
+/** The record of an outage until the end of the drain. */
 export interface Timeline {
   points: Point[]
   moments: Moments
 }
 
-/** The figures in which a timeline ends; undefined where the outage or the drain was not seen to its end. */
+/** The key figures; undefined if the outage or the drain was not observed to its end. */
 export interface TimelineSummary {
-  /** What is left out of "before": the first seconds of processes that had just begun. */
+  /** The first seconds, not counted as "before", because the processes have just started. */
   warmUpS: number
   outageS: number | undefined
   p99Ms: { before: number | undefined; during: number | undefined; after: number | undefined }
-  /** Acknowledged a second while the database was down. */
+  /** Events acknowledged per second while the database was down. */
   ackedPerSDuring: number | undefined
-  /** Rows stored a second while the database was down: of the seconds that lie wholly in it. */
+  /** Rows stored per second while the database was down, over the seconds that lie entirely within the outage. */
   storedPerSDuring: number | undefined
   largestLag: number
-  /** From the database's first answer to the sinks being less than a second behind. */
+  /** From the database's first answer until the sinks are less than a second behind. */
   drainS: number | undefined
   drainedPerS: number | undefined
 }
 
 const START: Observation = { atS: 0, sent: 0, acked: 0, failed: 0, latenciesMs: [], stored: 0, lag: 0 }
 
-/** The point that an observation makes with the one before it. A counter that went back was restarted: its rate is unknown. */
+/** Combines an observation with the previous point. If a counter decreased, its service restarted and the rate is unknown. */
 export function nextPoint(before: Observation | undefined, now: Observation): Point {
   const from = before ?? START
   const seconds = Math.max(0.001, now.atS - from.atS)
@@ -77,23 +77,23 @@ export function nextPoint(before: Observation | undefined, now: Observation): Po
   }
 }
 
-/** The smallest value that `percent` of all are not above; undefined of none. */
+/** The nearest-rank percentile; undefined without values. */
 export function percentile(values: readonly number[], percent: number): number | undefined {
   const sorted = Float64Array.from(values).toSorted()
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)]
 }
 
-/** Whether the sinks are less than a second of load behind, or as near as they were before the outage. */
+/** Whether the lag is less than a second of load, or no more than before the outage. */
 export function isCaughtUp({ points, moments }: Timeline, rate: number): boolean {
   const { stoppedS = Infinity, startedS = Infinity } = moments
   const last = points.at(-1)
-  // What was seen when the database came back still counts the outage's backlog.
+  // The observation made when the database came back may be from before the drain.
   if (last?.lag === undefined || last.fromS < startedS) return false
   const before = points.filter((point) => point.atS <= stoppedS).map((point) => point.lag ?? 0)
   return last.lag <= Math.max(rate, ...before)
 }
 
-/** Sums a timeline up. `warmUpS`: see there. */
+/** Summarises a timeline. `warmUpS`: see TimelineSummary. */
 export function summarize({ points, moments }: Timeline, warmUpS: number): TimelineSummary {
   const { stoppedS = Infinity, startedS = Infinity, caughtUpS, loadEndedS = Infinity } = moments
   const latencies = (inPhase: (point: Point) => boolean) =>
@@ -111,7 +111,7 @@ export function summarize({ points, moments }: Timeline, warmUpS: number): Timel
     outageS: Number.isFinite(startedS - stoppedS) ? startedS - stoppedS : undefined,
     p99Ms: {
       before: latencies(({ fromS, atS }) => fromS >= warmUpS && atS <= stoppedS),
-      // A second that holds the beginning or the end counts as one of the outage.
+      // A second that contains the start or the end of the outage counts as part of it.
       during: latencies(({ fromS, atS }) => atS > stoppedS && fromS < startedS),
       after: latencies(({ fromS }) => fromS >= startedS && fromS < loadEndedS),
     },

@@ -16,18 +16,18 @@ import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './sta
 import { TcpProxy } from './tcp-proxy.ts'
 
 const TOPIC = 'events'
-/** Beyond the shipped timeouts (10 s each). */
+/** `long` exceeds the default timeouts (10 s each). */
 const TIMES = { brief: 2_000, long: 15_000, sinkLong: 15_000 }
-/** What needs a proxy within the stack's network, or its own disk, is for the embedded stage. */
+/** Faults only for the embedded stage: they need a proxy inside the stack's network, or a separate disk. */
 const ELSEWHERE = /^(disk_full|two_sinks|(sink_postgres|sink_kafka|api_kafka)_\w+)$/
 const MOMENTS: readonly Moment[] = ['under_load', 'before_http_answer']
 const run = promisify(execFile)
 
 /**
- * The containers of docker-compose.yml with two sinks, under a name and on ports of their own and with the shipped
- * settings. A proxy stands between the clients and the API alone.
+ * The containers of docker-compose.yml with two sinks, with their own project name and ports and default settings. The
+ * only proxy is between the clients and the API.
  *
- * @param onLog takes what docker compose says
+ * @param onLog receives the output of docker compose
  */
 export async function startComposeStage(onLog: (line: string) => void, signal: AbortSignal): Promise<Stage> {
   const env = { KAFKA_TOPIC: TOPIC, KAFKA_TOPIC_PARTITIONS: '4', SINK_REPLICAS: '2' }
@@ -39,7 +39,7 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
   const httpProxy = await TcpProxy.start(addressOf(apiUrl), () => new HttpTap())
   const close = async ({ keep }: CloseOptions) => {
     await httpProxy.close()
-    const ended = db.end().catch(() => {}) // perhaps only with a PostgreSQL that stands still
+    const ended = db.end().catch(() => {}) // awaited last: it may wait for a frozen PostgreSQL
     if (keep) await stack.leave()
     else {
       await stack.down()
@@ -66,7 +66,7 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
       disk: undefined,
       times: TIMES,
       recoveryLimitMs: RECOVERY_LIMIT_MS,
-      data: `${dir} and the containers that docker compose -p ${stack.project} start brings back`,
+      data: `${dir} and the containers (restart them with docker compose -p ${stack.project} start)`,
       path: (name) => join(dir, name),
       verify: async (ackedFile) =>
         await verify({ databaseUrl, kafkaBootstrapServers, topic: TOPIC, ackedFile }),
@@ -80,7 +80,7 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
   }
 }
 
-/** What can be done to the stack from outside it. */
+/** The faults that can be injected from outside the stack. */
 export const COMPOSE_KINDS = composeKinds()
 
 function composeKinds(): Kinds {
@@ -112,7 +112,7 @@ function containerPart(name: string, id: string, answers: () => Promise<boolean>
 }
 
 function sinkPart(name: string, id: string): SinkPart {
-  /** Docker gives it another port at each start. */
+  /** Docker assigns a new port at each start. */
   const url = async (): Promise<string> => {
     const { stdout } = await run('docker', ['port', id, '8001']).catch(() => ({ stdout: '127.0.0.1:1' }))
     return `http://${stdout.trim().split('\n')[0]}`

@@ -3,7 +3,7 @@ import { gone } from './part.ts'
 import type { Strike } from './scene.ts'
 import type { Stage } from './stage.ts'
 
-/* PostgreSQL runs, and yet it does not work. */
+/* Faults in which PostgreSQL is running but not working. */
 
 export const backendTerminated: Strike = async (scene) => {
   await scene.moment()
@@ -16,7 +16,7 @@ export const backendTerminated: Strike = async (scene) => {
     return await scene.seen(async () => {
       const left = await admin.query('SELECT FROM pg_stat_activity WHERE pid = ANY($1)', [pids])
       return left.rowCount === 0 && pids.length > 0
-        ? `${pids.length} sessions of the sinks were ended`
+        ? `${pids.length} sessions of the sinks were terminated`
         : undefined
     })
   } finally {
@@ -83,7 +83,7 @@ export const connectionsExhausted: Strike = async (scene) => {
   await scene.moment()
   try {
     await takeAll()
-    // The sinks' places are free for a moment: whoever is quicker has them.
+    // The sinks' connections are free for a moment: take them before the sinks reconnect.
     return await scene.seen(async () => {
       await taken[0]?.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,

@@ -5,10 +5,10 @@ import type { Stage } from './stage.ts'
 import { isClean, runStretch, type Stretch, type StretchOptions } from './stretch.ts'
 
 export interface DrillOptions extends StretchOptions {
-  /** Faults of the seed's plan that are to be run: from (included) and to (excluded). */
+  /** The part of the seed's plan to run: from (inclusive) to (exclusive). */
   from: number
   to: number
-  /** Called after each comparison; what came before it is done for good. */
+  /** Called after each comparison. */
   onStretch: (stretch: Stretch) => void
 }
 
@@ -19,22 +19,22 @@ const STAGES = {
   compose: async ({ onLog, signal }: StartOptions): Promise<Stage> => await startComposeStage(onLog, signal),
 }
 
-/** Child processes, or the containers of docker-compose.yml. */
+/** `embedded`: child processes; `compose`: the containers of docker-compose.yml. */
 export type StageName = keyof typeof STAGES
 
 const STRETCH_FAULTS = 20
 
 /**
- * Runs a part of a seed's plan on a stack of its own: nothing else is ever broken.
+ * Runs part of a seed's plan on a separate stack; nothing else is affected.
  *
- * @returns whether all went well; else the last stretch is the one that tells what did not
- * @throws the signal's reason; the stack could not be started
+ * @returns whether all went well; if not, the last stretch has the problem
+ * @throws if the stack could not be started; the signal's reason
  */
 export async function drill(options: DrillOptions): Promise<boolean> {
   return await rehearse(await STAGES[options.stage](options), options)
 }
 
-/** As drill(), on a stack that runs. It is closed at the end; its data stay when something was wrong. */
+/** As drill(), on a running stack. Closes it at the end, and keeps its data if something was wrong. */
 export async function rehearse(stage: Stage, options: DrillOptions): Promise<boolean> {
   const { seed, from, to, signal } = options
   const faults = plan(seed, to, stage.kinds).slice(from)

@@ -12,7 +12,7 @@ import { NO_SMALL_DISK, SmallDisk } from './small-disk.ts'
 import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
-/** Short timeouts, so that each fault is noticed within seconds; the shipped ones differ in length only. */
+/** Short timeouts, so that each fault is noticed within seconds; the defaults only take longer. */
 const ENV = {
   KAFKA_SESSION_TIMEOUT_MS: '2000',
   DATABASE_TIMEOUT_MS: '1000',
@@ -20,13 +20,13 @@ const ENV = {
   SHUTDOWN_TIMEOUT_MS: '8000',
 }
 const TIMES = { brief: 800, long: 4_000, sinkLong: 8_000 }
-const NO_DISK_OF_OURS = 'PostgreSQL has no disk of its own in a container'
+const NO_DISK_OF_OURS = 'PostgreSQL in a container has no separate disk'
 const MAX_CONNECTIONS = 30
 const STOP_LIMIT_MS = 15_000
 
 /**
- * Child processes of this machine on empty data (or Kafka and PostgreSQL in containers, with FIREHOSE_BACKEND), and a
- * proxy between each pair. The disk can be filled where a small file system can be had for it.
+ * Child processes with empty data (or Kafka and PostgreSQL in containers, with FIREHOSE_BACKEND=containers), and a proxy
+ * on every connection between them. The disk can be filled if a small file system can be mounted.
  */
 export async function startEmbeddedStage(): Promise<Stage> {
   const [kafkaPort = 0] = await freePorts(1)
@@ -80,13 +80,13 @@ export async function startEmbeddedStage(): Promise<Stage> {
   }
 }
 
-/** A sink with a proxy between it and PostgreSQL. */
+/** A sink and the proxy between it and PostgreSQL. */
 export interface ProxiedSink extends SinkPart {
   service: NodeService
   proxy: TcpProxy
 }
 
-/** Starts a sink that reaches PostgreSQL through a proxy. `env` goes before the pipeline's. */
+/** Starts a sink that reaches PostgreSQL through a proxy. `env` overrides the pipeline's. */
 export async function startSink(
   pipeline: Pipeline,
   name: string,
@@ -155,7 +155,7 @@ function backendPart(
   }
 }
 
-/** Connections and WAL that are soon used up. */
+/** Low limits for connections and WAL, so that they are quickly exhausted. */
 async function shrinkPostgres(pipeline: Pipeline): Promise<void> {
   await pipeline.query(`ALTER SYSTEM SET max_connections = ${MAX_CONNECTIONS}`)
   await pipeline.query(`ALTER SYSTEM SET max_wal_size = '64MB'`)

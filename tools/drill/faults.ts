@@ -15,7 +15,7 @@ import { twoSinks } from './rival-fault.ts'
 import { MomentMissedError, Scene, type Strike } from './scene.ts'
 import type { Stage } from './stage.ts'
 
-/** @returns what was observed, or undefined */
+/** Injects a fault and undoes it. @returns the evidence of its effect; undefined if none was observed */
 export async function strike(stage: Stage, fault: Fault, signal: AbortSignal): Promise<string | undefined> {
   const scene = new Scene(stage, fault, signal)
   try {

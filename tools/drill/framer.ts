@@ -1,6 +1,6 @@
 /**
- * Cuts one direction of a connection into its messages. `endOf` tells where the message at the start of the bytes ends,
- * or undefined when too little of it is there to know.
+ * Splits one direction of a connection into messages. `endOf` returns the end of the message at the start of the bytes,
+ * or undefined if there are too few bytes to tell.
  */
 export class Framer {
   readonly #endOf: (bytes: Buffer) => number | undefined
@@ -10,7 +10,7 @@ export class Framer {
     this.#endOf = endOf
   }
 
-  /** @returns the messages that this chunk completes, whole with their headers; what is left waits for the next one */
+  /** @returns the messages completed by this chunk, including headers; the rest is kept for the next chunk */
   push(chunk: Buffer): Buffer[] {
     let rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     const messages: Buffer[] = []

@@ -2,7 +2,7 @@ import type { Passage, Side, Tap } from './tcp-proxy.ts'
 
 const ACCEPTED = 'HTTP/1.1 202'
 
-/** Sees the API's 202 pass. Its answers are small: each begins a chunk. */
+/** Recognises a 202 of the API. Responses are small, so each starts a chunk. */
 export class HttpTap implements Tap {
   readonly client = undefined
 

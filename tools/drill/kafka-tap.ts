@@ -4,10 +4,10 @@ import type { Passage, Side, Tap } from './tcp-proxy.ts'
 /** https://kafka.apache.org/protocol.html#protocol_api_keys */
 const PRODUCE = 0
 const SIZE_BYTES = 4
-/** Size, api_key, api_version, correlation_id and the length of client_id: request header, version 1 and up. */
+/** Size, api_key, api_version, correlation_id and length of client_id: request header, version 1 and later. */
 const CLIENT_ID_AT = 14
 
-/** Reads the headers of Kafka's protocol: whose connection it is, and which answer is a Produce's. */
+/** Reads Kafka's request and response headers: the client id, and which responses belong to Produce requests. */
 export class KafkaTap implements Tap {
   client: string | undefined
   readonly #produces = new Set<number>()

@@ -1,7 +1,7 @@
 import type { Scene, Strike } from './scene.ts'
 import type { Link } from './tcp-proxy.ts'
 
-/* Connections break, stand still, or are slow. */
+/* Faults in which connections break, stall or are slow. */
 
 const LATE_MS = 300
 
@@ -31,7 +31,7 @@ export function halfOpen(linksOf: LinksOf): Strike {
     const links = await someLinks(scene, linksOf)
     for (const link of links) link.hold()
     await scene.pause(scene.stage.times.sinkLong)
-    const held = sum(links.map((link) => link.stoodStill))
+    const held = sum(links.map((link) => link.heldMessages))
     const givenUp = links.filter((link) => link.closed.has('client')).length
     for (const link of links) {
       if (scene.fault.arrives) link.release()
@@ -40,7 +40,7 @@ export function halfOpen(linksOf: LinksOf): Strike {
     scene.letGo()
     return held + givenUp === 0
       ? undefined
-      : `${held} messages stood still, ${givenUp} connections were given up`
+      : `${held} messages were held back, ${givenUp} connections were given up`
   }
 }
 
@@ -48,16 +48,16 @@ export function delayed(linksOf: LinksOf): Strike {
   return async (scene) => {
     await scene.moment()
     const links = await someLinks(scene, linksOf)
-    const before = sum(links.map((link) => link.cameLate))
+    const before = sum(links.map((link) => link.delayedChunks))
     for (const link of links) link.delayMs = LATE_MS
     await scene.pause(3_000)
     for (const link of links) link.delayMs = 0
-    const late = sum(links.map((link) => link.cameLate)) - before
-    return late === 0 ? undefined : `${late} messages came ${LATE_MS} ms late`
+    const late = sum(links.map((link) => link.delayedChunks)) - before
+    return late === 0 ? undefined : `${late} messages were delayed by ${LATE_MS} ms`
   }
 }
 
-/** Those that are whole, so that what becomes of them is our doing. There may be none just now: the one before broke. */
+/** Intact links, so that the effect can only be ours. Waits for one, because the previous fault may have broken them. */
 async function someLinks(scene: Scene, linksOf: LinksOf): Promise<Link[]> {
   const whole = () => linksOf(scene).filter((link) => link.closed.size === 0)
   return (await scene.seen(() => (whole().length > 0 ? whole() : undefined), 5_000)) ?? []
@@ -70,7 +70,7 @@ function sum(counts: readonly number[]): number {
 export const responseLost: Strike = async (scene) => {
   await scene.moment()
   const { caught } = scene
-  const held = caught?.stoodStill
+  const held = caught?.heldMessages
   caught?.cut()
-  return held ? 'the answer was on its way and did not arrive' : undefined
+  return held ? 'the response was in transit and did not arrive' : undefined
 }

@@ -2,13 +2,13 @@ import { processState } from '../../embedded/process-info.ts'
 import type { ServiceState } from '../stack/backends.ts'
 import type { TcpProxy } from './tcp-proxy.ts'
 
-/** A part of the stack that can break, whatever it is. */
+/** A part of the stack to which faults can be applied. */
 export interface Part {
   name: string
-  /** Undefined when it is no process that we can see, or does not run. */
+  /** Undefined if it is a container or not running. */
   pid(): number | undefined
   start(): Promise<unknown>
-  /** In order, as an operator would. */
+  /** Stops it in order, as an operator would. */
   stop(): Promise<unknown>
   kill(): Promise<unknown>
   freeze(): Promise<void>
@@ -19,23 +19,25 @@ export interface Part {
 }
 
 export interface SinkPart extends Part {
-  /** What /health and /metrics say; undefined when it does not answer. */
+  /** The content of /health and /metrics; undefined if it does not answer. */
   health(): Promise<Record<string, unknown> | undefined>
   metrics(): Promise<string | undefined>
-  /** For the report of a stack that does not recover. */
+  /** The end of its log, for the report on a stack that does not recover. */
   lastLines(): Promise<readonly string[]> | readonly string[]
-  /** Between this sink and PostgreSQL, where one can stand there. */
+  /** The proxy between this sink and PostgreSQL, if there is one. */
   proxy: TcpProxy | undefined
 }
 
 export const PROBE_MS = 500
 
-/** What shows that a part has ended: it does not answer, and what it was, the process `pid` if it was one, is gone. */
+/** Evidence that a part has ended: it does not answer, and its process `pid` (if it was one) or container has ended. */
 export async function gone(part: Part, pid: number | undefined): Promise<string | undefined> {
   if (await part.answers()) return undefined
   const state = pid === undefined ? await part.state() : stateOfProcess(pid)
   if (state !== 'ended') return undefined
-  return pid === undefined ? `${part.name}, a container, had ended` : `${part.name}, process ${pid}, was gone`
+  return pid === undefined
+    ? `the container of ${part.name} has exited`
+    : `process ${pid} of ${part.name} is gone`
 }
 
 export function stateOfProcess(pid: number | undefined): ServiceState {
@@ -44,12 +46,12 @@ export function stateOfProcess(pid: number | undefined): ServiceState {
   return state === 'stopped' ? 'frozen' : 'running'
 }
 
-/** Whether a service of ours answers at this URL. */
+/** Whether one of our services answers at this URL. */
 export async function serviceAnswers(url: string): Promise<boolean> {
   return (await get(`${url}/health`, PROBE_MS)) !== undefined
 }
 
-/** The text of a page, or undefined. */
+/** The response body, or undefined on any error. */
 async function get(url: string, limitMs: number): Promise<string | undefined> {
   try {
     return await (await fetch(url, { signal: AbortSignal.timeout(limitMs) })).text()
@@ -58,7 +60,7 @@ async function get(url: string, limitMs: number): Promise<string | undefined> {
   }
 }
 
-/** /health and /metrics of the service at a URL that is asked for each time: it may change with a start. */
+/** /health and /metrics of a service. The URL is evaluated for each request, because it may change with a restart. */
 export function pagesOf(url: () => Promise<string> | string): Pick<SinkPart, 'health' | 'metrics'> {
   return {
     health: async () => {

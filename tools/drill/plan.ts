@@ -1,6 +1,6 @@
 import { TRANSACTION_MOMENTS, type TransactionMoment } from './postgres-tap.ts'
 
-/** When a fault strikes: at any time, or when an answer or a sink's transaction has come to a certain point. */
+/** When a fault is injected: at any time, or at a certain point of a response or a sink's transaction. */
 export type Moment = 'under_load' | TransactionMoment | 'before_produce_answer' | 'before_http_answer'
 
 /** Columns of the report. */
@@ -13,7 +13,7 @@ export const MOMENTS: readonly Moment[] = [
 
 const ANYWHERE = ['under_load', ...TRANSACTION_MOMENTS] as const
 
-/** What breaks, and at which moments that can be told from others. */
+/** The kinds of faults, and for each the moments at which its effect differs. */
 export const KINDS = {
   api_killed: ['under_load', 'before_produce_answer', 'before_http_answer'],
   api_ended: ['under_load', 'before_produce_answer', 'before_http_answer'],
@@ -55,20 +55,20 @@ export const KINDS = {
 export type Kind = keyof typeof KINDS
 
 export interface Fault {
-  /** Place in the seed's plan, from 0. */
+  /** Position in the seed's plan, from 0. */
   index: number
   kind: Kind
   moment: Moment
-  /** Which of the two sinks, where that matters. */
+  /** Which of the two sinks, if it matters. */
   sink: 0 | 1
-  /** Whether what was in flight at the moment arrives after all (or is lost). */
+  /** Whether the data held at the moment arrive later or are lost. */
   arrives: boolean
 }
 
-/** Kinds with their moments, or those of them that a stage can play. */
+/** Kinds with their moments, or the subset supported by a stage. */
 export type Kinds = Partial<Record<Kind, readonly Moment[]>>
 
-/** All combinations of kind and moment: one deck. */
+/** One deck: all combinations of kind and moment. */
 export function deck(kinds: Kinds = KINDS): { kind: Kind; moment: Moment }[] {
   return (Object.keys(kinds) as Kind[]).flatMap((kind) =>
     (kinds[kind] ?? []).map((moment) => ({ kind, moment })),
@@ -76,8 +76,8 @@ export function deck(kinds: Kinds = KINDS): { kind: Kind; moment: Moment }[] {
 }
 
 /**
- * The faults of a seed: shuffled decks, one after the other, so that each combination comes as often as any other. The
- * same seed and kinds give the same plan, whatever part of it is run.
+ * The faults of a seed: a sequence of shuffled decks, so that all combinations are equally frequent. The same seed and
+ * kinds give the same plan, whichever part of it is run.
  */
 export function plan(seed: number, count: number, kinds: Kinds = KINDS): Fault[] {
   const random = seededRandom(seed)
@@ -101,7 +101,7 @@ function shuffle<T>(items: T[], random: () => number): T[] {
   return items
 }
 
-/** Numbers from 0 (included) to 1, the same for the same seed: SplitMix32, Steele, Lea and Flood 2014 (32-bit form). */
+/** Pseudo-random numbers in [0, 1): SplitMix32 (the 32-bit variant of Steele, Lea and Flood 2014). */
 export function seededRandom(seed: number): () => number {
   let state = seed | 0
   return () => {

@@ -2,8 +2,8 @@ import { Framer } from './framer.ts'
 import type { Passage, Side, Sighting, Tap } from './tcp-proxy.ts'
 
 /**
- * The moments of a sink's transaction, in their order, as they show on the wire. At `before_hint` the worker has the
- * COMMIT's answer, and Kafka not yet the offsets.
+ * The moments of a sink's transaction, in order, as visible on the wire. At `before_hint` the worker has received the
+ * response to COMMIT, but has not yet committed the offsets to Kafka.
  */
 export const TRANSACTION_MOMENTS = [
   'before_fence',
@@ -18,7 +18,7 @@ interface TransactionSighting extends Sighting {
   moment: TransactionMoment
 }
 
-/** Type letter and length: https://www.postgresql.org/docs/18/protocol-message-formats.html */
+/** Type byte and length: https://www.postgresql.org/docs/18/protocol-message-formats.html */
 const HEADER_BYTES = 5
 
 /** Reads the PostgreSQL protocol, version 3, of one sink's connection. */
@@ -42,17 +42,17 @@ export class PostgresTap implements Tap {
   }
 }
 
-/** The startup message alone has no type letter before its length. */
+/** Only the startup message has no type byte before its length. */
 function endOf(bytes: Buffer, typeBytes: 0 | 1): number | undefined {
   return bytes.length < HEADER_BYTES ? undefined : typeBytes + bytes.readInt32BE(typeBytes)
 }
 
-/** Tells the moments of one connection's transactions from its messages. */
+/** Recognises the moments of one connection's transactions from its messages. */
 class TransactionWatch {
   #isFenced = false
   #isCopying = false
 
-  /** @returns the moments that this message is, in their order */
+  /** @returns the moments marked by this message, in order */
   see(from: Side, message: Buffer): TransactionSighting[] {
     const type = message.toString('latin1', 0, 1)
     if (from === 'client' && type === 'Q') return this.#seeQuery(textOf(message))
@@ -81,7 +81,7 @@ class TransactionWatch {
   }
 }
 
-/** The text of a message that is one string: the SQL of a Query (Q), the tag of a CommandComplete (C). */
+/** The text of a message that consists of one string: the SQL of a Query (Q), the tag of a CommandComplete (C). */
 function textOf(message: Buffer): string {
   return message.toString('utf8', HEADER_BYTES, message.length - 1)
 }

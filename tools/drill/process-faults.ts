@@ -2,7 +2,7 @@ import { gone, type Part } from './part.ts'
 import type { Scene, Strike } from './scene.ts'
 import type { Times } from './stage.ts'
 
-/* A part of the stack ends, dies or stands still. */
+/* Faults in which a part of the stack is stopped, killed or frozen. */
 
 type PartOf = (scene: Scene) => Part
 export const api: PartOf = ({ stage }) => stage.api
@@ -29,7 +29,7 @@ export function ended(partOf: PartOf): Strike {
     await scene.moment()
     const pid = part.pid()
     const ending = part.stop()
-    if (scene.fault.arrives) scene.letGo() // in time for an orderly end
+    if (scene.fault.arrives) scene.letGo() // in time for a clean shutdown
     await ending
     scene.letGo()
     const evidence = await gone(part, pid)
@@ -45,14 +45,14 @@ export function frozen(partOf: PartOf, time: keyof Times): Strike {
     await scene.moment()
     const answered = await part.answers()
     await part.freeze()
-    if (scene.fault.arrives) scene.letGo() // to be found when it thaws
+    if (scene.fault.arrives) scene.letGo() // to be processed when it thaws
     try {
       const frozenMs = performance.now()
       const answers = await part.answers()
       await scene.pause(Math.max(0, forMs - (performance.now() - frozenMs)))
       const isFrozen = (await part.state()) === 'frozen'
       return answered && !answers && isFrozen
-        ? `${part.name} stood still for ${forMs} ms and no longer answered`
+        ? `${part.name} was frozen for ${forMs} ms and did not answer`
         : undefined
     } finally {
       await part.thaw()
@@ -61,7 +61,7 @@ export function frozen(partOf: PartOf, time: keyof Times): Strike {
   }
 }
 
-/** One after the other, as a deployment does it, each only when the one before answers again. */
+/** Restarts one part after the other, as a deployment does, each only when the previous one answers again. */
 export const rollingRestart: Strike = async (scene) => {
   const { sinks, api: apiPart } = scene.stage
   const parts = [...sinks, apiPart]
@@ -73,5 +73,5 @@ export const rollingRestart: Strike = async (scene) => {
     const isBack = await scene.seen(async () => ((await part.answers()) ? 'it answers' : undefined))
     if (isBack === undefined) throw new Error(`${part.name} does not answer again`)
   }
-  return `${parts.map(({ name }) => name).join(', ')} were restarted one after the other`
+  return `${parts.map(({ name }) => name).join(', ')} were restarted in turn`
 }

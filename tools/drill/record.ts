@@ -3,24 +3,24 @@ import { UserError } from '../../embedded/user-error.ts'
 import type { StageName } from './drill.ts'
 import { isClean, type Stretch } from './stretch.ts'
 
-/** The file of what was done so far, a line of JSON for each stretch: a later run goes on from there. */
+/** The state file: one line of JSON per stretch. A later run continues from there. */
 export class DrillRecord {
   readonly #file: string | undefined
   readonly stretches: Stretch[] = []
 
   /**
-   * @param file made when it is not there; without one nothing is kept
-   * @throws {UserError} for a file that holds something else, or another stage's faults
+   * @param file created if it does not exist; if undefined, nothing is saved
+   * @throws {UserError} if the file is not a state file, or is of another stage
    */
   constructor(file: string | undefined, stage: StageName) {
     this.#file = file
     if (file === undefined || !existsSync(file)) return
-    // A last line that was cut off is a stretch that was not done.
+    // An incomplete last line is a stretch that has to be repeated.
     const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
     this.stretches = lines.map((line) => readStretch(line, file))
     const other = this.stretches.find((stretch) => stretch.stage !== stage)
     if (other !== undefined)
-      throw new UserError(`${file} holds faults of the ${other.stage} stage: name another --state file.`)
+      throw new UserError(`${file} contains faults of the ${other.stage} stage: use another --state file.`)
   }
 
   add(stretch: Stretch): void {
@@ -28,7 +28,7 @@ export class DrillRecord {
     if (this.#file !== undefined) appendFileSync(this.#file, `${JSON.stringify(stretch)}\n`)
   }
 
-  /** How many faults of a seed's plan are done. */
+  /** The number of faults of a seed's plan that have been run. */
   done(seed: number): number {
     const own = this.stretches.filter((stretch) => stretch.seed === seed)
     return own.reduce((most, { faults }) => Math.max(most, (faults.at(-1)?.index ?? -1) + 1), 0)
@@ -39,22 +39,22 @@ function readStretch(line: string, file: string): Stretch {
   try {
     return JSON.parse(line) as Stretch
   } catch {
-    throw new UserError(`${file} is no state file of a drill: name another --state file.`)
+    throw new UserError(`${file} is not a state file of a drill: use another --state file.`)
   }
 }
 
 export interface DrillVerdict {
   seeds: number[]
-  /** Planned, and what became of them. */
+  /** Faults planned; the next two count those observed and skipped. */
   faults: number
   observed: number
   skipped: number
   acked: number
   lost: number
   twice: number
-  /** Each begins with the seed and the faults of its stretch. */
+  /** Each starts with the seed and the faults of its stretch. */
   problems: string[]
-  /** Some fault was observed, and no stretch, not even one long ago, had anything wrong. */
+  /** At least one fault was observed, and no stretch, however old, had a problem. */
   ok: boolean
 }
 

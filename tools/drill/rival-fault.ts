@@ -1,7 +1,7 @@
 import type { SinkPart } from './part.ts'
 import type { Strike } from './scene.ts'
 
-/** Two sinks fight over the same partitions, one of them perhaps standing still within its transaction. */
+/** Two sinks write the same partitions; one of them may be held within its transaction. */
 export const twoSinks: Strike = async (scene) => {
   const { stage } = scene
   const rival = await stage.startRival?.()
@@ -12,11 +12,11 @@ export const twoSinks: Strike = async (scene) => {
     await scene.moment()
     const releaseMs = performance.now() + stage.times.sinkLong
     const evidence = await scene.seen(async () => {
-      if (scene.caught?.closed.has('server')) return "the rival ended the sink's session"
+      if (scene.caught?.closed.has('server')) return "the rival terminated the sink's session"
       if (performance.now() > releaseMs) scene.letGo(true)
       const now = await fencesLost(all)
       if (before === undefined || now === undefined) return undefined
-      return now > before ? 'a sink found its range written by another' : undefined
+      return now > before ? 'a sink found its range written by another sink' : undefined
     })
     scene.letGo(true)
     return evidence
@@ -26,8 +26,8 @@ export const twoSinks: Strike = async (scene) => {
 }
 
 /**
- * How often the sinks have found, since they started, that another had written their range; undefined when one does not
- * say: its count would seem to grow as soon as it does.
+ * How often the sinks have lost the fence since they started. Undefined if one does not answer: when it answers again,
+ * the sum would seem to grow.
  */
 async function fencesLost(sinks: readonly SinkPart[]): Promise<number | undefined> {
   const texts = await Promise.all(sinks.map(async (sink) => await sink.metrics()))

@@ -4,19 +4,19 @@ import type { Stage } from './stage.ts'
 import type { Link, TcpProxy } from './tcp-proxy.ts'
 
 /**
- * Does the fault and undoes it.
+ * Injects a fault and undoes it.
  *
- * @returns what was observed of it, in words; undefined when nothing was, and the fault does not count
+ * @returns a description of the observed effect; undefined if none was observed and the fault does not count
  */
 export type Strike = (scene: Scene) => Promise<string | undefined>
 
-/** A moment that does not come, or an effect that does not show, within this time is given up. */
+/** How long to wait for a moment or an effect. */
 const WAIT_MS = 20_000
 
-/** The moment did not come: nothing was done. */
+/** The moment did not come, so nothing was done. */
 export class MomentMissedError extends Error {}
 
-/** One fault's stage, aim and patience. */
+/** The context of one fault. */
 export class Scene {
   readonly stage: Stage
   readonly fault: Fault
@@ -33,7 +33,7 @@ export class Scene {
     return this.stage.sinks[this.fault.sink]
   }
 
-  /** Waits until the moment is there. The connection at which it is stands still until letGo(). @throws {MomentMissedError} */
+  /** Waits for the moment. Its connection is held until letGo(). @throws {MomentMissedError} after WAIT_MS */
   async moment(): Promise<void> {
     const { moment } = this.fault
     if (moment === 'under_load') return
@@ -49,13 +49,13 @@ export class Scene {
     return this.#caught
   }
 
-  /** What stood still goes on, or is lost, as the plan says. */
+  /** Delivers or drops the held data, as planned. */
   letGo(arrives = this.fault.arrives): void {
     if (arrives) this.#caught?.release()
     else this.#caught?.cut()
   }
 
-  /** Waits for what shows the effect. */
+  /** Polls for evidence of the effect. @returns undefined after `limitMs` */
   async seen<T>(
     look: () => Promise<T | undefined> | T | undefined,
     limitMs = WAIT_MS,
@@ -73,7 +73,7 @@ export class Scene {
     await delay(ms, undefined, { signal: this.signal })
   }
 
-  /** What the sinks say of why they pause. */
+  /** The reason of a sink that is not running, if one matches. */
   async pauseReason(pattern: RegExp): Promise<string | undefined> {
     const healths = await Promise.all(this.stage.sinks.map(async (sink) => await sink.health()))
     return healths

@@ -6,15 +6,15 @@ import { UserError } from '../../embedded/user-error.ts'
 import { spawnWatcher } from '../stack/guard.ts'
 
 const SIZE_MIB = 512
-/** Why there is none. */
-export const NO_SMALL_DISK = 'no small file system can be mounted (it takes root on Linux)'
+/** Why a disk fault is skipped. */
+export const NO_SMALL_DISK = 'no small file system can be mounted (this requires root on Linux)'
 
 const CHUNK = Buffer.alloc(1 << 20)
 
-/** A small file system in memory that can be filled up. */
+/** A small tmpfs that can be filled up. */
 export class SmallDisk {
   readonly #dir: string
-  /** Unmounts if this process dies without doing so, unless a line sends it away. */
+  /** Unmounts when its standard input ends, also if this process dies; a line ends it without unmounting. */
   readonly #watcher
   readonly #filler: string
 
@@ -24,25 +24,25 @@ export class SmallDisk {
     this.#watcher = spawnWatcher('read line && exit; umount -l "$0" && rmdir "$0"', dir)
   }
 
-  /** A path on it, for a data directory. */
+  /** Path for a data directory on it. */
   get place(): string {
     return join(this.#dir, 'postgres')
   }
 
-  /** Undefined where this process may not mount one. */
+  /** Undefined if this process cannot mount a file system. */
   static tryMount(): SmallDisk | undefined {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined
     const dir = mkdtempSync(join(tmpdir(), 'firehose-disk-'))
     const options = `size=${SIZE_MIB}m,mode=0711`
     if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'firehose-drill', dir]).status === 0) {
-      chmodSync(dir, 0o711) // PostgreSQL has another user, who must be able to come by
+      chmodSync(dir, 0o711) // PostgreSQL runs as another user, who needs search permission
       return new SmallDisk(dir)
     }
     rmdirSync(dir)
     return undefined
   }
 
-  /** Until not a byte is free. */
+  /** Fills it until no byte is free. */
   fill(): void {
     const file = openSync(this.#filler, 'a')
     try {
@@ -65,9 +65,9 @@ export class SmallDisk {
   }
 
   /**
-   * Copies what lies at `place`, before it goes with the disk.
+   * Copies the data at `place`, which are lost when the disk is unmounted.
    *
-   * @throws {UserError} it could not be copied whole: then nothing unmounts the disk, and the sentence names it
+   * @throws {UserError} if the copy fails; the disk then stays mounted, and the message names it
    */
   save(to: string): void {
     const { status, stderr, error } = spawnSync('cp', ['-a', this.place, to], { encoding: 'utf8' })
@@ -80,7 +80,7 @@ export class SmallDisk {
     )
   }
 
-  /** Unmounts; what used it must have ended. */
+  /** Unmounts it; all processes using it must have exited. */
   unmount(): void {
     this.#watcher.stdin?.end()
   }

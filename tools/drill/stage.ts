@@ -7,61 +7,61 @@ import type { Kind, Kinds } from './plan.ts'
 import type { SmallDisk } from './small-disk.ts'
 import type { TcpProxy } from './tcp-proxy.ts'
 
-/** Where the drill plays: an API, two sinks, Kafka and PostgreSQL, and what can be done to them. */
+/** The stack of a drill: an API, two sinks, Kafka and PostgreSQL, with controls for faults. */
 export interface Stage {
-  /** What a seed's plan is drawn from, the same on each machine. */
+  /** The faults from which plans are made; the same on every machine. */
   readonly kinds: Kinds
-  /** Which of these kinds cannot be played on this machine, and why. */
+  /** Kinds that are not possible on this machine, and why. */
   readonly unplayable: Partial<Record<Kind, string>>
   readonly api: Part
   readonly sinks: readonly [SinkPart, SinkPart]
   readonly kafka: Part
   readonly postgres: Part
-  /** Connection string of a superuser, past all proxies. */
+  /** Connection string of a superuser, bypassing all proxies. */
   readonly databaseUrl: string
-  /** Between the clients and the API. */
+  /** The proxy between the clients and the API. */
   readonly httpProxy: TcpProxy
-  /** Between Kafka and all of its clients: a link's `client` tells whose it is. */
+  /** The proxy between Kafka and all its clients; a link's `client` is the client id. */
   readonly kafkaProxy: TcpProxy | undefined
-  /** Where PostgreSQL keeps its data, if on a small file system. */
+  /** The small file system with PostgreSQL's data, if there is one. */
   readonly disk: SmallDisk | undefined
   readonly times: Times
-  /** How long it may take to recover, and to catch up, ms. */
+  /** Limit for recovering, and for catching up, in ms. */
   readonly recoveryLimitMs: number
-  /** Where its data lie, in words. */
+  /** A description of where its data are. */
   readonly data: string
-  /** A sink of another consumer group, which reads all partitions, too, and writes to the same offsets. */
+  /** Starts a sink in another consumer group, which also reads all partitions and writes the same offsets. */
   startRival?(): Promise<SinkPart>
   stopRival?(): Promise<void>
-  /** A file of its own. */
+  /** Path of a file in its own directory. */
   path(name: string): string
-  /** Compares Kafka, and what was acknowledged, with the tables. */
+  /** Compares Kafka and the acknowledged events with the tables. */
   verify(ackedFile: string): Promise<Verdict>
-  /** Of each partition in Kafka, the offset that its next record will have. */
+  /** The end offset of each partition in Kafka. */
   ends(): Promise<bigint[]>
   isCaughtUp(): Promise<boolean>
-  /** Ends everything and removes its data, unless those are to be kept. */
+  /** Stops everything and removes the data, unless `keep` is set. */
   close(options: CloseOptions): Promise<void>
 }
 
-/** How long a part stands still, ms. */
+/** How long a part is frozen, in ms. */
 export interface Times {
   /** Shorter than any timeout of the stage. */
   brief: number
-  /** Longer than the session timeout, PostgreSQL's silence and a delivery; */
+  /** Longer than the session timeout, the limit for PostgreSQL's silence, and the delivery timeout. */
   long: number
-  /** and than the age from which a sink ends a frozen rival's session. */
+  /** Also longer than the age at which a sink terminates a frozen rival's session. */
   sinkLong: number
 }
 
-/** Of the stages here: more than any timeout of theirs. */
+/** Longer than any timeout of the stages. */
 export const RECOVERY_LIMIT_MS = 120_000
 
 /**
- * Waits until both sinks read, and events of every partition that Kafka did not hold by then have gone all the way.
+ * Waits until both sinks are reading, and events of every partition that were sent after that have been stored.
  *
- * @returns how long it took, ms
- * @throws after the stage's limit, with what each part says
+ * @returns how long it took, in ms
+ * @throws after the stage's limit, with the state of each part
  */
 export async function recovered(stage: Stage, signal: AbortSignal): Promise<number> {
   const startMs = performance.now()
@@ -80,7 +80,7 @@ export async function recovered(stage: Stage, signal: AbortSignal): Promise<numb
   }
 }
 
-/** One question to PostgreSQL on a connection of its own. @throws the driver's error; at the latest after `limitMs` */
+/** Runs one query on a separate connection. @throws the driver's error, at the latest after `limitMs` */
 async function ask<R extends pg.QueryResultRow>(url: string, sql: string, limitMs = 5_000): Promise<R[]> {
   const client = new pg.Client({
     connectionString: url,
@@ -103,7 +103,7 @@ export async function databaseAnswers(url: string): Promise<boolean> {
   )
 }
 
-/** Rows of `events`. */
+/** Number of rows in `events`. */
 export async function countEvents(url: string): Promise<number> {
   const [row] = await ask<{ count: string }>(url, 'SELECT count(*) FROM events', 60_000)
   return Number(row?.count)
@@ -114,7 +114,7 @@ export function addressOf(url: string): { host: string; port: number } {
   return { host: hostname, port: Number(port) }
 }
 
-/** Of all partitions; undefined when PostgreSQL does not answer. */
+/** The sink's offset of each partition; undefined if PostgreSQL does not answer. */
 async function nextOffsets(url: string): Promise<bigint[] | undefined> {
   const sql = 'SELECT next_offset FROM sink_offsets ORDER BY partition'
   const rows = await ask<{ next_offset: string }>(url, sql).catch(() => undefined)

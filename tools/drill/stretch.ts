@@ -6,48 +6,48 @@ import { strike } from './faults.ts'
 import type { Fault } from './plan.ts'
 import { countEvents, recovered, type Stage } from './stage.ts'
 
-/** What became of one fault. */
+/** The outcome of one fault. */
 export interface FaultReport extends Fault {
-  /** Undefined: nothing was observed of it, so it does not count. */
+  /** Undefined if no effect was observed; the fault then does not count. */
   evidence?: string | undefined
-  /** From the end of the fault until new events went all the way by both sinks again; null when that was not so. */
+  /** Time from the end of the fault until both sinks stored new events again; null if they did not. */
   recovered_ms: number | null
-  /** Why it could not be played on this machine: nothing was done. */
+  /** Why it was not possible on this machine; nothing was done. */
   skipped?: string
-  /** Why it could not be done or undone, or that the stack did not recover. */
+  /** Why it could not be injected or undone, or the stack did not recover. */
   problem?: string
 }
 
-/** Some faults under one load, and the comparison after them. */
+/** A series of faults under one load, and the comparison after them. */
 export interface Stretch extends Figures {
   stage: StageName
   seed: number
-  /** The last one may be one from which the stack did not recover. */
+  /** Ends with a fault from which the stack did not recover, if there was one. */
   faults: FaultReport[]
-  /** Where the stack's data lie, if something was wrong. */
+  /** Where the stack's data are kept, if something was wrong. */
   kept?: string
-  /** Of the code that was drilled, where git tells it. */
+  /** The commit of the tested code, if git is available. */
   commit?: string | undefined
 }
 
 interface Figures {
-  /** Events of this load that were acknowledged. */
+  /** Acknowledged events of this load. */
   acked: number
-  /** Of all loads of this stack so far: what Kafka holds, and what became of it. */
+  /** These four count the events of all loads of this stack so far. */
   records: number
   stored: number
   lost: number
   twice: number
-  /** All else that keeps it from being proved that nothing was lost. */
+  /** Other problems, because of which it is not proved that nothing was lost. */
   problems: string[]
 }
 
 export interface StretchOptions {
   stage: StageName
   seed: number
-  /** Events a second. */
+  /** Events per second. */
   rate: number
-  /** Takes what is under way: a start, a fault. */
+  /** Receives progress messages. */
   onLog: (line: string) => void
   onFault?: (report: FaultReport) => void
   signal: AbortSignal
@@ -58,8 +58,8 @@ const CLIENT_TIMEOUT_MS = 3_000
 const VERIFY_LIMIT_MS = 300_000
 
 /**
- * Plays the faults under a load, and compares. Whatever fails is a problem of the stretch; after a fault from which the
- * stack does not recover no other is played.
+ * Injects the faults under load, then compares. Any failure is a problem of the stretch. After a fault from which the
+ * stack does not recover, the remaining faults are skipped.
  *
  * @throws the signal's reason
  */
@@ -75,13 +75,13 @@ export async function runStretch(
     url: `http://127.0.0.1:${stage.httpProxy.port}`,
     rate,
     connections: CONNECTIONS,
-    seconds: 24 * 3600, // ended by us
+    seconds: 24 * 3600, // until we stop it
     timeoutMs: CLIENT_TIMEOUT_MS,
     retry: true,
     ackedFile,
     signal: stopLoad.signal,
   })
-  loading.catch(() => {}) // it is awaited later
+  loading.catch(() => {}) // awaited later
   const reports: FaultReport[] = []
   const problems: string[] = []
   const attempt = async (what: string, step: () => Promise<void>) => {
@@ -104,7 +104,7 @@ export async function runStretch(
   }
   problems.push(...reports.flatMap(problemOf))
   await attempt('after the last fault', async () => await caughtUp(stage, signal))
-  await attempt('what was acknowledged could not be compared', async () => {
+  await attempt('acknowledged events could not be compared', async () => {
     figures = await compare(stage, ackedFile, figures.acked)
   })
   const stretch = {
@@ -117,7 +117,7 @@ export async function runStretch(
   return isClean(stretch) ? stretch : { ...stretch, kept: stage.data }
 }
 
-/** Whether all was compared and nothing was wrong. */
+/** Whether everything was compared and there was no problem. */
 export function isClean({ lost, twice, problems }: Stretch): boolean {
   return lost === 0 && twice === 0 && problems.length === 0
 }
@@ -168,7 +168,7 @@ async function compare(stage: Stage, ackedFile: string, acked: number): Promise<
   return judge(verdict, acked, await countEvents(stage.databaseUrl))
 }
 
-/** After a fault that could not be undone, PostgreSQL or Kafka may stand still for ever. @throws after the limit */
+/** A time limit, because PostgreSQL or Kafka may be frozen after a fault that could not be undone. @throws after it */
 async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
   const limit = delay(limitMs, undefined, { ref: false }).then(() => {
     throw new Error(`no answer within ${limitMs / 1000} s`)
@@ -176,15 +176,14 @@ async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
   return await Promise.race([answer, limit])
 }
 
-/** All events of the load are valid, so a dead letter is a loss, too; what has a row has a record in Kafka. */
+/** All events of the load are valid, so a dead letter counts as lost. Every row must have a record in Kafka. */
 export function judge(verdict: Verdict, acked: number, rows: number): Figures {
   const problems = [...verdict.problems]
   const known =
     verdict.acked_stored + verdict.acked_missing_count + verdict.acked_different_count + verdict.acked_dead
   if (verdict.acked !== acked)
     problems.push(`the client counted ${acked} acknowledged events and wrote ${verdict.acked}`)
-  if (known !== verdict.acked)
-    problems.push(`${verdict.acked - known} acknowledged events were not looked at`)
+  if (known !== verdict.acked) problems.push(`${verdict.acked - known} acknowledged events were not checked`)
   if (verdict.not_yet_read > 0) problems.push(`${verdict.not_yet_read} records were not read`)
   return {
     acked,

@@ -3,13 +3,13 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 export type Side = 'client' | 'server'
 
-/** A moment of a protocol, and on which side of its message it lies. */
+/** A moment of a protocol, and whether to hold the connection before or after its message. */
 export interface Sighting {
   moment: string
   hold: 'before' | 'after'
 }
 
-/** Bytes that pass as one, with the moments that they are. */
+/** Bytes forwarded together, with the moments that they mark. */
 export interface Passage {
   bytes: Buffer
   sightings: readonly Sighting[]
@@ -17,12 +17,12 @@ export interface Passage {
 
 /** Understands the protocol of one connection. */
 export interface Tap {
-  /** How the client calls itself, once it has said so. */
+  /** The client id, once it is known. */
   readonly client?: string | undefined
   see(from: Side, chunk: Buffer): Passage[]
 }
 
-/** Understands nothing: for delays and cuts. */
+/** Parses nothing: for delays and cuts. */
 class PlainTap implements Tap {
   see(_from: Side, chunk: Buffer): Passage[] {
     return [{ bytes: chunk, sightings: [] }]
@@ -35,8 +35,8 @@ interface Trap {
 }
 
 /**
- * A proxy on 127.0.0.1 that breaks, holds, delays and loses what passes, from outside: what it stands between needs no
- * test hooks. Plain connections only (no TLS).
+ * A proxy on 127.0.0.1 that can break, hold and delay connections and drop their data, so that client and server need no
+ * test hooks. Without TLS.
  */
 export class TcpProxy {
   readonly #server: Server
@@ -66,18 +66,18 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Open connections; only those of clients whose name begins so, if given. */
+  /** Open connections. @param client prefix of the client id */
   links(client = ''): Link[] {
     return [...this.#links].filter((link) => link.client.startsWith(client))
   }
 
   /**
-   * Resolves when a connection has come to the moment; it stands there. One trap at a time; each springs once.
+   * Sets a trap: resolves when a connection reaches the moment, and holds it there. One trap at a time, for one moment.
    *
-   * @throws the signal's reason; the trap is then taken away
+   * @throws the signal's reason; the trap is then removed
    */
   async holdAt(moment: string, signal: AbortSignal): Promise<Link> {
-    if (this.#trap !== undefined) throw new Error(`a trap for ${this.#trap.moment} is set already`)
+    if (this.#trap !== undefined) throw new Error(`a trap for ${this.#trap.moment} is already set`)
     const { promise, resolve, reject } = Promise.withResolvers<Link>()
     const trap = { moment, sprung: resolve }
     const onAbort = () => reject(signal.reason as Error)
@@ -119,28 +119,28 @@ interface LinkParts {
   client: Socket
   server: Socket
   tap: Tap
-  /** Says whether the link is to stand still here. */
+  /** @returns whether to hold the link here */
   onSight: (sighting: Sighting) => boolean
   onClose: () => void
 }
 
-/** One client and its server. Owns what is held back or late. */
+/** The connections of one client to the proxy and of the proxy to the server. Owns the held and delayed data. */
 export class Link {
   readonly #parts: LinkParts
   #isHeld = false
   readonly #held: [from: Side, deliver: () => void][] = []
-  /** What is under way in each direction, in its order, and when the last of it is due. */
+  /** Delayed data in each direction, in order, and when the last is due. */
   readonly #late: Record<Side, { queue: (() => void)[]; dueMs: number }> = {
     client: { queue: [], dueMs: 0 },
     server: { queue: [], dueMs: 0 },
   }
-  /** From now on each chunk arrives so much later; 0 ends it. */
+  /** Delay for new chunks; 0 for none. */
   delayMs = 0
-  /** Messages that stood still since it was last held. */
-  stoodStill = 0
-  /** Chunks that came late, ever. */
-  cameLate = 0
-  /** Sides that have closed their end. */
+  /** Messages held back since the last hold(). */
+  heldMessages = 0
+  /** Chunks delayed so far. */
+  delayedChunks = 0
+  /** Sides that have closed the connection. */
   readonly closed = new Set<Side>()
 
   constructor(parts: LinkParts) {
@@ -155,24 +155,24 @@ export class Link {
     return this.#parts.tap.client ?? ''
   }
 
-  /** The port from which the server sees this connection come. */
+  /** The source port of the connection to the server. */
   get outgoingPort(): number | undefined {
     return this.#parts.server.localPort
   }
 
-  /** Half-open: both ends stand, and neither hears from the other, nor of its end. */
+  /** Makes the connection half-open: both sides stay open, and neither receives data or the other's close. */
   hold(): void {
-    if (!this.#isHeld) this.stoodStill = 0
+    if (!this.#isHeld) this.heldMessages = 0
     this.#isHeld = true
   }
 
-  /** Goes on as if nothing had been: what was held arrives now. */
+  /** Ends hold(): the held data are delivered now. */
   release(): void {
     this.#isHeld = false
     for (const [from, deliver] of this.#held.splice(0)) this.#later(from, deliver)
   }
 
-  /** Breaks the connection on both sides; what was held never arrives. */
+  /** Breaks the connection on both sides; held data are lost. */
   cut(): void {
     this.#held.length = 0
     this.#isHeld = false
@@ -187,7 +187,7 @@ export class Link {
       if (target.writableNeedDrain) source.pause()
     })
     target.on('drain', () => source.resume())
-    source.on('error', () => {}) // a break is what we are here for; `close` follows
+    source.on('error', () => {}) // `close` follows
     source.on('close', () => {
       this.closed.add(from)
       if (this.closed.size === 2) onClose()
@@ -202,23 +202,23 @@ export class Link {
       sightings.some((seen) => seen.hold === hold && this.#parts.onSight(seen))
     if (springs('before')) this.hold()
     if (this.#isHeld) {
-      this.stoodStill += 1
+      this.heldMessages += 1
       this.#held.push([from, () => target.write(bytes)])
     } else this.#later(from, () => target.write(bytes))
     if (springs('after')) this.hold()
   }
 
-  /** Does it after the delay, and never before what came earlier in this direction. */
+  /** Delivers after the delay, and in the order of this direction. */
   #later(from: Side, deliver: () => void): void {
     const late = this.#late[from]
     if (this.delayMs === 0 && late.queue.length === 0) {
       deliver()
       return
     }
-    if (this.delayMs > 0) this.cameLate += 1
+    if (this.delayMs > 0) this.delayedChunks += 1
     const nowMs = performance.now()
     late.dueMs = Math.max(nowMs + this.delayMs, late.dueMs)
     late.queue.push(deliver)
-    setTimeout(() => late.queue.shift()?.(), late.dueMs - nowMs) // whichever fires first, the first in the queue goes
+    setTimeout(() => late.queue.shift()?.(), late.dueMs - nowMs) // whichever timer fires, the first in the queue is delivered
   }
 }

@@ -18,28 +18,29 @@ export interface K6CompareOptions {
   report: Report
   failed: readonly NotAcknowledged[]
   interrupted: number
-  /** Waiting ends when so long nothing was stored. */
+  /** Waiting ends when nothing has been stored for this long. */
   stuckMs: number
-  /** Ends the waiting. */
+  /** Ends the wait. */
   signal: AbortSignal
-  /** Called while events are waited for. */
+  /** Called while waiting for events. */
   onWait: (sentence: string) => void
 }
 
 export interface K6Comparison extends K6Verdict {
-  /** The first ids of each outcome that needs a look. */
+  /** The first ids of each outcome that needs investigation. */
   ids: Partial<Record<K6Outcome, string[]>>
 }
 
-/** Bounds the memory and the time of a statement. */
+/** Events per statement, which bounds its memory and time. */
 const CHUNK = 200_000
 const IDS = 10
 const PAUSE_MS = 500
 
 /**
- * Waits until everything that was acknowledged is stored, or nothing more comes, and compares each event of the run
- * with its row. Only reads; may run beside the services.
- * @throws PostgreSQL cannot be reached, even after `stuckMs`
+ * Waits until all acknowledged events are stored, or nothing has been stored for `stuckMs`, and compares each event of
+ * the run with its row. Read-only; may run while the services are running.
+ *
+ * @throws if PostgreSQL cannot be reached, even after `stuckMs`
  */
 export async function compareK6(options: K6CompareOptions): Promise<K6Comparison> {
   const { report, failed, interrupted } = options
@@ -49,7 +50,7 @@ export async function compareK6(options: K6CompareOptions): Promise<K6Comparison
   return await comparison.judge()
 }
 
-/** Whether the tables can be read. @throws what is in the way */
+/** Checks that the tables can be read. @throws PostgreSQL's error */
 export async function checkDatabase(databaseUrl: string): Promise<void> {
   await inTransaction(databaseUrl, (client) => client.query('SELECT FROM events, dead_letters LIMIT 0'))
 }
@@ -65,7 +66,7 @@ class Comparison {
     this.#ids = new EventMaker(options.report.run)
   }
 
-  /** An outage may last: no answer is no progress, and no more. */
+  /** Outages may last, so an unanswered query only counts as no progress. */
   async wait(): Promise<void> {
     const { signal, stuckMs, onWait } = this.#options
     let least = Number.POSITIVE_INFINITY
@@ -86,7 +87,7 @@ class Comparison {
           ? `PostgreSQL does not answer (${missing.message})`
           : `${missing.toLocaleString('en-US')} acknowledged events are not yet stored`
       onWait(`${what}; nothing new for ${Math.round(idleMs / 1000)} of ${stuckMs / 1000} s`)
-      // Asks less often where asking is dear.
+      // Polls less often if the query is expensive.
       const pauseMs = PAUSE_MS + 2 * (performance.now() - start)
       await timeout(pauseMs, undefined, { signal }).catch(() => {})
     }
@@ -109,7 +110,7 @@ class Comparison {
         ids[row.verdict] = [...(ids[row.verdict] ?? []), ...(row.ids ?? [])].slice(0, IDS)
       }
     }
-    // What was cut short is not expected to be there.
+    // Interrupted requests are not expected to be stored.
     if ((found.missing ?? 0) <= this.#expected.unknown) delete ids.missing
     return { ...conclude(this.#expected, found, copies), ids }
   }
@@ -150,7 +151,7 @@ async function inTransaction<T>(databaseUrl: string, work: (client: Client) => P
     connectionTimeoutMillis: 5000,
     query_timeout: 60_000,
   })
-  client.on('error', () => {}) // the query that waits is rejected with it
+  client.on('error', () => {}) // the pending query is rejected with the same error
   await client.connect()
   try {
     await client.query(`BEGIN READ ONLY; ${SETTINGS}`)

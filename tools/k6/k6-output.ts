@@ -4,9 +4,9 @@ import { type Report, REPORT_MARK } from '../../k6/lib/report.ts'
 export interface NotAcknowledged {
   /** Number of its first event. */
   n: number
-  /** Events of the request. */
+  /** Number of events in the request. */
   count: number
-  /** The API said that it kept none of it; otherwise the events may be stored or not. */
+  /** Whether the API answered that none of the events was accepted; otherwise they may be stored or not. */
   refused: boolean
 }
 
@@ -14,19 +14,19 @@ const FAILURES_SHOWN = 5
 const FAILURE = /^not-acknowledged n=(\d+) count=(\d+) id=\S+ status=(\d+) (.*)$/
 const LOG_LINE = /^time="[^"]*" level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S+)(.*)$/
 const PROGRESS = /^running \(.* (\d+) complete and (\d+) interrupted iterations/
-/** The line of a scenario below it: name, mark, bar. */
+/** A scenario's line: name, mark, progress bar. */
 const SCENARIO = /^\S+\s+[^[\]]{0,4}\[.*\]/
 
-/** Reads what k6 writes, line by line (pure): keeps what is for the runner, hands on what is for people. */
+/** Reads k6's output line by line (pure): keeps what is meant for the runner, passes on what is meant for people. */
 export class K6Output {
   readonly notAcknowledged: NotAcknowledged[] = []
   report: Report | undefined
-  /** Iterations that k6 cut short when it was ended early, of all scenarios. */
+  /** Iterations of all scenarios that k6 interrupted when it was stopped early. */
   interrupted = 0
   #isRunning = false
   #isSummary = false
 
-  /** A line of stdout: text to show, a text of progress that takes the place of the one before, or neither. */
+  /** Handles a line of stdout. @returns a line to show, a progress line that replaces the previous one, or neither */
   out(line: string): { show?: string; progress?: string } {
     const progress = PROGRESS.exec(line)
     if (progress !== null) {
@@ -34,13 +34,13 @@ export class K6Output {
       this.interrupted = Number(progress[2])
       return this.#isSummary ? {} : { progress: line }
     }
-    // First come k6's banner and its own words for the settings, later blank lines and bars between the figures.
+    // Skips k6's banner and settings, and later the blank lines and bars between the figures.
     if (!this.#isRunning || SCENARIO.test(line) || (line === '' && !this.#isSummary)) return {}
     this.#isSummary = true
     return { show: line }
   }
 
-  /** A line of stderr: what to show of it. */
+  /** Handles a line of stderr. @returns what to show of it */
   err(line: string): string | undefined {
     if (line.startsWith(REPORT_MARK)) {
       this.report = JSON.parse(line.slice(REPORT_MARK.length)) as Report
@@ -58,16 +58,16 @@ export class K6Output {
     })
     const seen = this.notAcknowledged.length
     if (seen > FAILURES_SHOWN) return undefined
-    return seen === FAILURES_SHOWN ? `${message}\n(more of these are counted, not shown)` : message
+    return seen === FAILURES_SHOWN ? `${message}\n(further failures are counted but not shown)` : message
   }
 }
 
-/** Whether the answer promises that nothing of the request was kept. */
+/** Whether the response guarantees that no event of the request was accepted. */
 function isRefusal(status: number, why: string): boolean {
   return (status >= 400 && status < 500) || why === 'not_accepted'
 }
 
-/** k6 quotes as Go does, which is JSON's way but for control characters. */
+/** k6 quotes strings as Go does, which is the same as JSON except for control characters. */
 function unquote(quoted: string): string {
   try {
     return JSON.parse(quoted) as string

@@ -6,24 +6,25 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-/** A k6 that can be started. */
+/** How to start k6. */
 export interface K6 {
-  /** For people: which one it is. */
+  /** A description for messages. */
   name: string
   command: string
-  /** Before `run ...`. */
+  /** Arguments before `run ...`. */
   args: string[]
-  /** The folder of the scripts, as this k6 sees it. */
+  /** The directory of the scripts, as seen by this k6. */
   scripts: string
 }
 
 const SCRIPTS = fileURLToPath(new URL('../../k6', import.meta.url))
-/** The image pinned here takes the same scripts as a k6 of one's own. */
+/** Used if k6 is not installed. */
 const IMAGE = 'grafana/k6:2.2.0'
 
 /**
- * The k6 of the variable K6, else of PATH, else of the container image (K6_IMAGE names another one).
- * @throws one sentence: there is none, or it is too old for scripts in TypeScript
+ * Finds k6: the command in the variable K6, or on PATH, or else the container image (K6_IMAGE or the default).
+ *
+ * @throws if there is none, or it is too old for scripts in TypeScript
  */
 export function findK6(env: NodeJS.ProcessEnv): K6 {
   const command = env.K6 || onPath('k6', env.PATH)
@@ -32,7 +33,7 @@ export function findK6(env: NodeJS.ProcessEnv): K6 {
     if (error !== undefined) throw new Error(`${command} cannot be run: ${error.message}`)
     const version = /v(\d+)\.[\d.]+/.exec(stdout)
     if (Number(version?.[1] ?? 0) < 1)
-      throw new Error(`${command} is not k6 1.0 or later: update it, or let K6 name another one.`)
+      throw new Error(`${command} is not k6 1.0 or later: update it, or set K6 to another one.`)
     return { name: `k6 ${version?.[0]} (${command})`, command, args: [], scripts: SCRIPTS }
   }
   const engine = spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 10_000 })
@@ -46,8 +47,8 @@ export function findK6(env: NodeJS.ProcessEnv): K6 {
 }
 
 /**
- * For the Go runtime: k6 collects its garbage only when it has taken half of the free memory. To collect that of 1,000
- * VUs takes half a second of two cores, in which k6 is late and drops what was due (https://go.dev/doc/gc-guide).
+ * Environment for the Go runtime: k6 collects garbage only when it uses half of the free memory. With 1,000 VUs a
+ * collection takes half a second on two cores, in which k6 is late and drops iterations (https://go.dev/doc/gc-guide).
  */
 function memoryEnv(): Record<string, string> {
   const bytes = Math.max(1024 ** 3, Math.floor(freemem() / 2))
@@ -55,7 +56,7 @@ function memoryEnv(): Record<string, string> {
 }
 
 function containerArgs(image: string): string[] {
-  // The scripts may be readable to their owner alone; root's container keeps the user of the image.
+  // The scripts may be readable only by their owner. Under root, the container keeps the image's user.
   const uid = process.getuid?.() ?? 0
   const user = uid === 0 ? [] : ['--user', `${uid}:${process.getgid?.() ?? uid}`]
   const mount = ['--volume', `${SCRIPTS}:/k6:ro`]
@@ -77,20 +78,20 @@ function onPath(name: string, path = ''): string | undefined {
     })
 }
 
-/** What to run, and where its lines go. */
+/** A script to run and the receivers of its output. */
 export interface K6Run {
   script: string
-  /** The settings of the script. */
+  /** Settings for the script. */
   settings: Record<string, string>
   onOut: (line: string) => void
   onErr: (line: string) => void
 }
 
-/** A k6 that runs. */
+/** A running k6. */
 export interface RunningK6 {
-  /** Its exit code, when all its lines were handed on. */
+  /** Resolves with the exit code after all lines have been passed on. */
   done: Promise<number>
-  /** Ends it in order; the second time at once. */
+  /** Stops it in order; called again, at once. */
   interrupt: () => void
 }
 
@@ -101,8 +102,8 @@ export function startK6(k6: K6, { script, settings, onOut, onErr }: K6Run): Runn
   const child = spawn(k6.command, [...k6.args, 'run', ...options, ...env, `${k6.scripts}/${script}.ts`], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...memoryEnv(), ...process.env },
-    // Ctrl-C in a terminal reaches the whole process group, and a second signal ends k6 without a summary: it gets its
-    // signals from here only.
+    // Ctrl-C in a terminal signals the whole process group, and a second signal ends k6 without a summary. In its own
+    // group, k6 receives signals only from us.
     detached: true,
   })
   return {

@@ -1,18 +1,18 @@
 /*
- * What k6/lib/event.ts sends, made again in SQL from the number of the event, and compared with what is stored. The ids
- * of a run ascend and lie close together, so one scan over a range of the primary key finds all rows of a chunk.
+ * Recreates the events of k6/lib/event.ts in SQL from their numbers and compares them with the stored rows. The ids of a
+ * run ascend and are close together, so one range scan of the primary key finds all rows of a chunk.
  */
 
 /**
- * Of the transaction. Rows that are newer than the statistics are estimated as one: a nested loop over all of them
- * would seem cheap. JIT would compile for longer than the statement runs.
+ * Settings of the transaction. The planner estimates one row where rows are newer than the statistics, so a nested loop
+ * would look cheap. JIT compilation would take longer than the statement.
  */
 export const SETTINGS = `SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`
 
 /*
- * $1 start of the run (ms), $2 its random number, $3 and $4 first and last number of the chunk, $5 events of a request,
- * $6 the requests that were not acknowledged (number of the first event / $5), $7 which of these the API refused,
- * $8 and $9 first and last id of the chunk.
+ * $1 start of the run (ms), $2 its random number, $3 and $4 first and last number of the chunk, $5 events per request,
+ * $6 the requests that were not acknowledged (number of the first event / $5), $7 whether the API refused them, $8 and
+ * $9 first and last id of the chunk.
  */
 const JOINED = `
 WITH expected AS (
@@ -38,13 +38,13 @@ WITH expected AS (
   LEFT JOIN dead ON dead.event_id = x.event_id
 )`
 
-/** How many acknowledged events of the chunk are neither stored nor dead letters (yet). */
+/** Counts acknowledged events of the chunk that are neither stored nor dead letters (yet). */
 export const COUNT_MISSING = `${JOINED}
 SELECT count(*)::int AS count FROM joined WHERE acknowledged AND NOT is_stored AND NOT is_dead`
 
 /**
- * What became of the events of the chunk: a row for each verdict, with the first ids of those that need a look. The
- * metadata is compared as text, which PostgreSQL makes of jsonb in one way only: 1.5 and 1.50 are equal as jsonb.
+ * The outcomes of a chunk: one row per verdict, with the first ids of those that need investigation. Metadata is compared
+ * as text, because 1.5 and 1.50 are equal as jsonb; the text form of a jsonb value is unambiguous.
  */
 export const JUDGE = `${JOINED}, judged AS (
   SELECT n, event_id, differs, CASE

@@ -1,7 +1,7 @@
 import type { Report } from '../../k6/lib/report.ts'
 import type { NotAcknowledged } from './k6-output.ts'
 
-/** What became of an event; see k6-sql.ts. */
+/** The outcome of an event; see k6-sql.ts. */
 export type K6Outcome =
   | 'stored'
   | 'different'
@@ -11,33 +11,33 @@ export type K6Outcome =
   | 'unacknowledged_stored'
   | 'refused_stored'
 
-/** Numbers of events to look up, both inclusive. */
+/** A range of event numbers to look up, both inclusive. */
 export interface K6Range {
   first: number
   last: number
 }
 
-/** What is known of a run before the tables are looked at. All counts are of events. */
+/** The expected outcome of a run, before looking at the tables. All counts are events. */
 export interface K6Expectation {
   ranges: K6Range[]
   sent: number
   acknowledged: number
   not_acknowledged: number
-  /** Begun, but cut short as k6 was ended: acknowledged or not, nobody knows. */
+  /** Interrupted when k6 was stopped, so it is unknown whether they were acknowledged. */
   unknown: number
   problems: string[]
 }
 
 export interface K6Verdict {
   ok: boolean
-  /** One sentence of counts. */
+  /** The counts in one sentence. */
   sentence: string
-  /** Name and count, for a table. */
+  /** Names and counts, for a table. */
   rows: [name: string, count: number][]
   problems: string[]
 }
 
-/** The ranges of a run, cut into chunks that bound the memory of a comparison, and what is expected of them. */
+/** The ranges of a run, divided into chunks that bound the memory of a comparison, and the expected outcome. */
 export function expectationOf(
   report: Report,
   failed: readonly NotAcknowledged[],
@@ -66,7 +66,7 @@ export function expectationOf(
   }
 }
 
-/** From the first number up to the end (exclusive), in pieces. */
+/** Divides the numbers from `first` up to the end (exclusive) into chunks. */
 function cut(first: number, end: number, chunk: number): K6Range[] {
   const ranges: K6Range[] = []
   for (let from = first; from < end; from += chunk) {
@@ -75,14 +75,14 @@ function cut(first: number, end: number, chunk: number): K6Range[] {
   return ranges
 }
 
-/** The verdict on a run (pure): what was expected, how often each outcome was found, and rows beyond one an id. */
+/** The verdict on a run (pure), from the expectation, the count of each outcome, and the rows in excess of one per id. */
 export function conclude(
   expected: K6Expectation,
   found: Partial<Record<K6Outcome, number>>,
   copies: number,
 ): K6Verdict {
   const count = (outcome: K6Outcome) => found[outcome] ?? 0
-  // What was cut short may be missing, and may be stored; neither says anything.
+  // Interrupted events may be missing or stored; neither is a problem.
   const lost = Math.max(0, count('missing') - expected.unknown)
   const unknownStored = Math.max(0, expected.unknown - count('missing'))
   const stored = count('stored') - unknownStored
@@ -90,7 +90,9 @@ export function conclude(
   if (copies > 0) problems.push(`${grouped(copies)} rows have the id of another row`)
   if (count('dead') > 0) problems.push(`${grouped(count('dead'))} events are dead letters; none should be`)
   if (count('refused_stored') > 0) {
-    problems.push(`${grouped(count('refused_stored'))} events are stored that the API said it did not keep`)
+    problems.push(
+      `${grouped(count('refused_stored'))} events are stored although the API answered that they were not accepted`,
+    )
   }
   const ok = lost + count('different') === 0 && stored === expected.acknowledged && problems.length === 0
   return {
@@ -102,7 +104,7 @@ export function conclude(
     rows: [
       ['sent', expected.sent],
       ...ifAny(expected.unknown, [
-        ['  cut short as k6 was ended', expected.unknown],
+        ['  interrupted when k6 was stopped', expected.unknown],
         ['  of these stored', unknownStored],
       ]),
       ['  not acknowledged', expected.not_acknowledged],

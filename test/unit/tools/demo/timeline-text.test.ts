@@ -36,10 +36,10 @@ test('minutes and seconds, rounded together', () => {
 
 test('a summary says what the outage was like, and which requests failed', () => {
   assert.deepEqual(summaryLines(summarize(outage(), 2), { '503 unknown': 1200, timeout: 3 }), [
-    'PostgreSQL was down for   5.0 s, with 1,000 202s a second meanwhile',
+    'PostgreSQL was down for   5.0 s, with 1,000 202s per second meanwhile',
     'p99 of the 202s           5.0 ms before (from second 2 on), 10.0 ms while it was down, 20.0 ms after',
     'requests without a 202    503 unknown: 1,200, timeout: 3',
     'largest lag               6,000 events',
-    'caught up                 3.0 s after PostgreSQL was back, at 2,667 rows a second',
+    'caught up                 3.0 s after PostgreSQL was back, at 2,667 rows per second',
   ])
 })

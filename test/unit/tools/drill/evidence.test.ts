@@ -71,7 +71,7 @@ function scene(changed: Partial<Part> = {}, fault: Partial<Fault> = {}): Scene {
 }
 
 test('a frozen part counts when it answered before, stood still, and no longer answered', async () => {
-  assert.equal(await frozen(api, 'brief')(scene()), 'API stood still for 100 ms and no longer answered')
+  assert.equal(await frozen(api, 'brief')(scene()), 'API was frozen for 100 ms and did not answer')
   assert.equal(stateOfProcess(child.pid), 'running')
 })
 
@@ -94,7 +94,7 @@ test('a part that answers while it is said to be frozen does not count', async (
 test('a killed part counts by the process that is gone, not by a probe alone', async () => {
   const silent = { answers: async () => false }
   assert.equal(await killed(api)(scene({ ...silent, kill: async () => {} })), undefined)
-  assert.equal(await killed(api)(scene()), `API, process ${child.pid}, was gone`)
+  assert.equal(await killed(api)(scene()), `process ${child.pid} of API is gone`)
 })
 
 test('a killed container counts by what Docker says', async () => {
@@ -107,7 +107,7 @@ test('a killed container counts by what Docker says', async () => {
   for (const status of ['running', 'restarting', 'paused'])
     assert.equal(await killed(api)(scene(container(status))), undefined, status)
   assert.equal(await killed(api)(scene({ ...container('exited'), answers: async () => true })), undefined)
-  assert.equal(await killed(api)(scene(container('exited'))), 'API, a container, had ended')
+  assert.equal(await killed(api)(scene(container('exited'))), 'the container of API has exited')
 })
 
 test('a frozen container counts when Docker says that it is paused', async () => {
@@ -122,7 +122,7 @@ test('a frozen container counts when Docker says that it is paused', async () =>
     }
   }
   assert.equal(await frozen(api, 'brief')(scene(container('running'))), undefined)
-  assert.match((await frozen(api, 'brief')(scene(container('paused')))) ?? '', /^API stood still/)
+  assert.match((await frozen(api, 'brief')(scene(container('paused')))) ?? '', /^API was frozen/)
 })
 
 test('a connection that stood still before, or came late, does not count when it is half-open and nothing comes', async () => {
@@ -132,7 +132,7 @@ test('a connection that stood still before, or came late, does not count when it
   link.delayMs = 0
   link.hold()
   socket.write('held')
-  await until('it stands', () => link.stoodStill === 1)
+  await until('it stands', () => link.heldMessages === 1)
   const arrived = once(socket, 'data')
   link.release()
   await arrived
@@ -144,12 +144,12 @@ test('a half-open connection counts by what stands still, or by its client that 
   const one = await connection()
   const striking = halfOpen(clientsToApi)(scene())
   one.socket.write('now')
-  assert.equal(await striking, '1 messages stood still, 0 connections were given up')
+  assert.equal(await striking, '1 messages were held back, 0 connections were given up')
   await until('it is broken', () => proxy.links().length === 0)
   const two = await connection()
   const again = halfOpen(clientsToApi)(scene())
   two.socket.destroy()
-  assert.equal(await again, '0 messages stood still, 1 connections were given up')
+  assert.equal(await again, '0 messages were held back, 1 connections were given up')
 })
 
 test('a lost answer counts when this one stood at the proxy', async () => {
@@ -159,7 +159,7 @@ test('a lost answer counts when this one stood at the proxy', async () => {
   link.delayMs = 0
   const striking = responseLost(scene({}, { moment: 'before_http_answer' }))
   socket.write('HTTP/1.1 202 ')
-  assert.equal(await striking, 'the answer was on its way and did not arrive')
+  assert.equal(await striking, 'the response was in transit and did not arrive')
   assert.equal(await responseLost(scene()), undefined, 'no answer was caught')
 })
 

@@ -36,9 +36,9 @@ test('a later run goes on where the file ends; a stretch that was cut off is don
 test('a file of another stage, or of anything else, is refused in one sentence', () => {
   const file = join(dir, 'other.jsonl')
   writeFileSync(file, `${JSON.stringify(stretch({ stage: 'compose' }))}\n`)
-  assert.throws(() => new DrillRecord(file, 'embedded'), /holds faults of the compose stage/)
+  assert.throws(() => new DrillRecord(file, 'embedded'), /contains faults of the compose stage/)
   writeFileSync(file, 'hello\n')
-  assert.throws(() => new DrillRecord(file, 'embedded'), /is no state file of a drill/)
+  assert.throws(() => new DrillRecord(file, 'embedded'), /is not a state file of a drill/)
 })
 
 test('a fault of which nothing was observed does not count', () => {
@@ -67,7 +67,7 @@ test('the verdict of a stretch: every way in which an event can be wrong is lost
   assert.equal(judge({ ...clean, acked_stored: 9, acked_different_count: 1 }, 10, 10).lost, 1)
   assert.equal(judge(clean, 10, 11).twice, 1)
   assert.match(judge(clean, 11, 10).problems.join(), /counted 11 .* wrote 10/)
-  assert.match(judge({ ...clean, acked_stored: 9 }, 10, 10).problems.join(), /1 .* not looked at/)
+  assert.match(judge({ ...clean, acked_stored: 9 }, 10, 10).problems.join(), /1 .* not checked/)
   assert.match(judge({ ...clean, not_yet_read: 1 }, 10, 10).problems.join(), /1 records were not read/)
   assert.match(judge({ ...clean, problems: ['expired'] }, 10, 10).problems.join(), /expired/)
 })

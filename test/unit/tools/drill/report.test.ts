@@ -63,18 +63,18 @@ test('the table counts what was observed, kind by moment, with a dash where noth
 test('the last line tells observed, planned and what cannot be played here', () => {
   assert.equal(
     verdictLine(judgeAll(CLEAN)),
-    'OK: 0 lost, 0 twice over 2 observed faults (of 4; 1 cannot be played here; seeds 1, 2; 30 acknowledged events).',
+    'OK: 0 lost, 0 twice over 2 observed faults (of 4; 1 not possible on this machine; seeds 1, 2; 30 acknowledged events).',
   )
 })
 
 test('the page holds the verdict with the commits, a row for each seed with its commit, the table, and what was not observed', () => {
   const page = drillPage(CLEAN, KINDS)
-  const commits = 'Run at commit abc1234 (seed 1) and a commit that was not noted (seed 2).'
+  const commits = 'Run at commit abc1234 (seed 1) and a commit that was not recorded (seed 2).'
   assert.ok(page.includes(`**${verdictLine(judgeAll(CLEAN))} ${commits}**`))
   assert.match(page, /^\| 1 \| abc1234 \| embedded \| 2 \| 3 \| 20 \| 0 \| 0 \| 0 \|$/m)
   assert.match(
     page,
-    /^\| 2 \| not noted \| embedded \| 0 \| 1 \(1 could not be played\) \| 10 \| 0 \| 0 \| 0 \|$/m,
+    /^\| 2 \| not recorded \| embedded \| 0 \| 1 \(1 not possible\) \| 10 \| 0 \| 0 \| 0 \|$/m,
   )
   assert.match(page, /^\| sink_killed \| 0 \| - \| - \| 2 \|/m)
   assert.match(

@@ -52,7 +52,7 @@ test('what is held arrives at release, in order; what is cut never does', async 
   assert.ok(link)
   link.hold()
   client.socket.write('two ')
-  await until('it stands', () => link.stoodStill > 0)
+  await until('it stands', () => link.heldMessages > 0)
   assert.equal(client.received, 'one ')
   link.release()
   await until('it arrives', () => client.received === 'one two ')
@@ -72,7 +72,7 @@ test('a delay makes each chunk late, keeps their order, and its end lets none ov
   link.delayMs = 60
   const startMs = performance.now()
   client.socket.write('b')
-  await until('it is on its way', () => link.cameLate > 0)
+  await until('it is on its way', () => link.delayedChunks > 0)
   link.delayMs = 0
   client.socket.write('c')
   await until('both arrive', () => client.received === 'abc')
@@ -87,7 +87,7 @@ test('a trap holds the answer it was set for, and no other; without it the link 
   await client.ask('HTTP/1.1 503 ')
   client.socket.write('HTTP/1.1 202 ')
   const link = await springing
-  await until('the answer stands', () => link.stoodStill > 0)
+  await until('the answer stands', () => link.heldMessages > 0)
   assert.equal(client.received, 'HTTP/1.1 503 ')
   link.release()
   await until('it arrives', () => client.received.endsWith('202 '))
@@ -98,7 +98,7 @@ test('a trap holds the answer it was set for, and no other; without it the link 
 test('a trap that does not spring in time is taken away', async () => {
   const abort = new AbortController()
   const waiting = proxy.holdAt('before_http_answer', abort.signal)
-  await assert.rejects(proxy.holdAt('before_http_answer', abort.signal), /a trap .* is set already/)
+  await assert.rejects(proxy.holdAt('before_http_answer', abort.signal), /a trap .* is already set/)
   abort.abort(new Error('enough'))
   await assert.rejects(waiting, /enough/)
   const client = new Client()
