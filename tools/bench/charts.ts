@@ -17,7 +17,7 @@ export function writeCharts(results: Results): string[] {
   if (Object.keys(charts).length === 0)
     throw new UserError('There is nothing to draw: run `npm run bench -- e2e` or `sweep` first.')
   return Object.entries(charts).map(([name, chart]) => {
-    const file = new URL(`../docs/${name}.svg`, import.meta.url)
+    const file = new URL(`../../docs/${name}.svg`, import.meta.url)
     writeFileSync(file, chartSvg(chart))
     return file.pathname
   })
