@@ -1,14 +1,14 @@
 # Both services from one file: `docker build --target producer-api .` and `--target sink-worker`.
-# They share every layer but the last. Node runs the TypeScript files as they are: there is no build step.
+# They share all layers but the last. Node runs the TypeScript files directly, so there is no build step.
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# The optional ones are the services of `npm start`. Source maps are two thirds of the rest.
+# Optional packages are the services for `npm start`. Source maps are two thirds of the rest.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
  && find node_modules -name '*.map' -delete
 
-# Not FROM node: what runs needs Node alone, without npm.
+# Not FROM node, because the services need only Node, without npm.
 FROM debian:bookworm-slim AS firehose
 LABEL org.opencontainers.image.title=Firehose org.opencontainers.image.licenses=Apache-2.0
 COPY --from=dependencies /usr/local/bin/node /usr/local/bin/node
@@ -16,20 +16,20 @@ RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shel
  && install -d -o firehose /app/.compile-cache
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
-# Readable to every user, whatever the umask of the checkout.
+# Readable by every user, whatever the umask of the checkout.
 COPY --chmod=755 . .
-# As in embedded/node-service.ts, which says why.
+# As in embedded/node-service.ts, which gives the reasons.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/app/.compile-cache
 ENTRYPOINT ["node", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=8", "--heap-growing-percent=100"]
 USER firehose
-# Compiles both programs into the cache, for quicker starts on a root file system that may be read-only: with such
-# settings they load all of their modules, say what is wrong and exit 78.
+# Compiles both programs into the cache, for faster starts even on a read-only root file system. With these invalid
+# settings they load all their modules, report the settings and exit 78.
 RUN for service in producer-api sink-worker; do \
       KAFKA_BOOTSTRAP_SERVERS=none node --disable-warning=TimeoutNegativeWarning --max-semi-space-size=8 \
         --heap-growing-percent=100 "$service/main.ts" 2>/tmp/said || test $? = 78 || { cat /tmp/said; exit 1; }; \
     done; rm /tmp/said
 
-# An orchestrator may end what is not healthy, so this asks for life. Whether it can work is /readyz (docker-compose.yml).
+# A liveness check, because an orchestrator may kill unhealthy containers. For readiness see docker-compose.yml.
 FROM firehose AS producer-api
 ENV HOST=0.0.0.0 PORT=8000
 EXPOSE 8000

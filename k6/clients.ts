@@ -1,4 +1,4 @@
-// Many clients at once, each sending its next event when the last was answered (a closed loop): POST /event.
+// Many concurrent clients, each sending its next event when the previous one is answered (a closed loop): POST /event.
 //   k6 run k6/clients.ts, or with settings: k6 run -e VUS=200 k6/clients.ts
 import type { Options } from 'k6/options'
 import type { Run } from './lib/event.ts'
@@ -11,7 +11,7 @@ export { setup } from './lib/send.ts'
 
 const duration = seconds('DURATION', '30s')
 const vus = count('VUS', 1000)
-// All clients wait for each other here: at 2,000 requests/s a thousand of them wait half a second.
+// In a closed loop latency depends on throughput: at 2,000 requests/s, 1,000 clients each wait half a second.
 const p99Ms = count('P99_MS', 2000)
 
 export const options: Options = {
@@ -29,6 +29,6 @@ export default function (run: Run): void {
 export function handleSummary(data: SummaryData) {
   return summary(data, {
     script: 'clients',
-    title: `${grouped(vus)} clients at once for ${duration} s, p99 below ${p99Ms} ms`,
+    title: `${grouped(vus)} concurrent clients for ${duration} s, p99 below ${p99Ms} ms`,
   })
 }

@@ -1,4 +1,4 @@
-// One event a request at a steady rate (an open loop): POST /event.
+// One event per request at a constant rate (an open loop): POST /event.
 //   k6 run k6/event.ts, or with settings: k6 run -e RATE=1000 -e DURATION=30s k6/event.ts
 import http from 'k6/http'
 import { sleep } from 'k6'
@@ -20,7 +20,7 @@ const CONNECT_S = 5
 export const options: Options = {
   ...common,
   scenarios: {
-    // Before the load each VU opens its connection: all of them in one moment would make k6 late.
+    // Each VU opens its connection before the load, because opening all of them at once would make k6 late.
     connect: {
       executor: 'per-vu-iterations',
       vus,
@@ -33,7 +33,7 @@ export const options: Options = {
   },
   thresholds: {
     ...demands(p99Ms, 'events'),
-    'iterations{scenario:events}': ['count>=0'], // demands nothing: so k6 gives the figure
+    'iterations{scenario:events}': ['count>=0'], // always true: k6 reports the figure only if there is a threshold
   },
 }
 

@@ -1,5 +1,5 @@
-// A steady load while somebody takes the database away and brings it back (the script says how at its start): POST
-// /event must not notice. The sink's state tells before, during and after apart.
+// A constant load while you stop the database and start it again (the script prints how): POST /event must not be
+// affected. The phases before, during and after the outage are distinguished by the sink's state.
 //   k6 run k6/outage.ts, or with settings: k6 run -e RATE=2000 -e DURATION=5m -e SINK_URL=http://127.0.0.1:8001 ...
 import exec from 'k6/execution'
 import type { Options } from 'k6/options'
@@ -12,11 +12,11 @@ import { figure, grouped, ms, summary, type SummaryData } from './lib/summary.ts
 
 const rate = count('RATE', 1000)
 const duration = seconds('DURATION', '120s')
-// Few, for each asks the sink for its state now and then.
+// Fewer than in other scripts, because each VU polls the sink's state.
 const vus = count('VUS', 500)
 const p99Ms = count('P99_MS', 500)
 
-const INSTRUCTIONS = `The load runs for ${duration} s. Take the database away when it has run for a while, and bring it back in time:
+const INSTRUCTIONS = `The load runs for ${duration} s. Stop the database after a while, and start it again before the end:
   docker compose stop postgres          docker compose start postgres
 or, with npm start, freeze it:
   p=$(head -n 1 .firehose/run/postgres.pid); kill -STOP $p $(pgrep -P $p)
@@ -34,7 +34,7 @@ export const options: Options = {
   thresholds: {
     http_req_failed: http_req_failed ?? [],
     dropped_iterations: dropped_iterations ?? [],
-    'iterations{scenario:load}': ['count>=0'], // demands nothing: k6 counts a scenario only where a threshold asks
+    'iterations{scenario:load}': ['count>=0'], // always true: k6 counts a scenario only if it has a threshold
     ...Object.fromEntries(PHASES.map((phase) => [`${phase}_ms`, [`p(99)<${p99Ms}`]])),
   },
 }
@@ -67,9 +67,9 @@ export function handleSummary(data: SummaryData) {
       '',
       ...PHASES.map((phase) => phaseLine(data, phase)),
       '',
-      seen ? outageLine(data) : '  The sink could store all the time: no outage was seen.',
+      seen ? outageLine(data) : '  The sink was never paused: no outage was observed.',
       `  not yet stored, at most ${grouped(figure(data, 'backlog', 'max'))}; at the end ${grouped(figure(data, 'backlog', 'value'))}`,
-      `  lag that the sink named, at most ${grouped(figure(data, 'sink_lag', 'max'))}`,
+      `  lag reported by the sink, at most ${grouped(figure(data, 'sink_lag', 'max'))}`,
     ],
   })
 }

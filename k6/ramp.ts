@@ -1,5 +1,5 @@
-// Finds the limit: one event a request, faster stage by stage: POST /event. A stage has held when every request was
-// answered 202, each was sent when it was due, and the p99 stayed below the bound.
+// Finds the limit, with a higher rate in each stage and one event per request: POST /event. A stage holds if every
+// request is answered 202 and sent when it is due, and the p99 latency stays below the bound.
 //   k6 run k6/ramp.ts, or with settings: k6 run -e RATE=4000 -e STEP=500 -e DURATION=20s k6/ramp.ts
 import type { Options, Scenario } from 'k6/options'
 import type { Run } from './lib/event.ts'
@@ -19,7 +19,7 @@ const p99Ms = count('P99_MS', 500)
 const RAMP_S = 2
 const TIMEOUT_S = 4
 giveUpAfter(TIMEOUT_S)
-/** What a stage left behind is over before the next begins; its VUs are free again. */
+/** A pause, so that a stage's requests are finished and its VUs free before the next one starts. */
 const REST_S = TIMEOUT_S + 1
 
 interface Stage {
@@ -29,19 +29,19 @@ interface Stage {
   first: number
 }
 
-// Scenarios of their own, for k6 counts what it dropped by scenario.
+// One scenario per stage, because k6 counts dropped iterations by scenario.
 const stages: Stage[] = []
 let planned = 0
 for (let rate = step; rate <= highest; rate += step) {
   stages.push({ name: `stage_${rate}`, rate, first: planned })
-  planned += rate * (duration + RAMP_S) + 1000 // more than k6 can begin in it
+  planned += rate * (duration + RAMP_S) + 1000 // more than k6 can start in it
 }
 const firsts = new Map(stages.map(({ name, first }) => [name, first]))
 
 export const options: Options = {
   ...common,
   scenarios: Object.fromEntries(stages.map(({ name, rate }, index) => [name, scenarioOf(rate, index)])),
-  // They demand nothing: k6 gives the figures of a scenario only where a threshold asks for them.
+  // Always true: k6 reports the figures of a scenario only if it has a threshold.
   thresholds: Object.fromEntries(
     stages.flatMap(({ name }) => [
       [`iterations{scenario:${name}}`, ['count>=0']],

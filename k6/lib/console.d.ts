@@ -1,2 +1,2 @@
-/** k6 has one; its types do not say so. */
+/** k6 has a console, but its types do not declare it. */
 declare const console: { info(text: string): void; warn(text: string): void }

@@ -1,15 +1,15 @@
-// Pure: the runner's unit tests import it as well. What an event holds follows from the run and its number alone, by
-// integer arithmetic that SQL can repeat: tools/k6/k6-sql.ts does, to compare what is stored.
+// Pure, and also imported by unit tests. An event is determined by the run and its number, using integer arithmetic
+// that tools/k6/k6-sql.ts repeats in SQL to check the stored rows.
 
-/** One run of a script. Two runs with the same values make the same events. */
+/** One run of a script. The same values give the same events. */
 export interface Run {
   /** Milliseconds since 1970; the time part of event 0's id. */
   start_ms: number
-  /** Below 2^48; tells apart runs that started in the same millisecond. */
+  /** Less than 2^48; distinguishes runs started in the same millisecond. */
   random: number
 }
 
-/** Event ids that share one millisecond: a 12-bit counter keeps them in order (RFC 9562, 6.2). */
+/** Ids per millisecond: a 12-bit counter keeps them in order (RFC 9562, 6.2). */
 const IDS_PER_MS = 4096
 
 /** A new run, unless both values are given. */
@@ -20,7 +20,7 @@ export function newRun(start?: string, random?: string): Run {
   }
 }
 
-/** What makes the events of a run. It remembers the texts that many events share: they are dear to make in k6. */
+/** Creates the events of a run. Caches the strings shared by many events, which are expensive to build in k6. */
 export class EventMaker {
   readonly #idTail: string
   readonly #startMs: number
@@ -34,7 +34,7 @@ export class EventMaker {
     this.#second = new Date(run.start_ms).toISOString().slice(0, 20)
   }
 
-  /** The id of event `n`: UUIDv7. Ids ascend with `n`, so that inserts stay at the right end of the index. */
+  /** The id of event `n`, a UUIDv7. Ids ascend with `n`, so that inserts go to the right end of the index. */
   id(n: number): string {
     const block = Math.floor(n / IDS_PER_MS)
     if (block !== this.#block) {
@@ -47,7 +47,7 @@ export class EventMaker {
 
   /** Event `n` as JSON on one line, about 260 bytes. */
   body(n: number): string {
-    // `.50` keeps its zero in jsonb but not in JavaScript: a store that parses and prints again is found out.
+    // `.50` keeps its zero in jsonb but not in JavaScript: this detects a store that parses and re-serialises.
     return (
       `{"event_id":"${this.id(n)}","user_id":${(n * 48_271) % 2_147_483_647},"timestamp":"${this.#second}` +
       `${String(1_000_000 + (n % 1_000_000)).slice(1)}Z","metadata":{"n":${n},"page":"/shop/${n % 5000}",` +

@@ -1,14 +1,14 @@
 import type { Options, Scenario } from 'k6/options'
 
-/** The API itself answers 503 after 10 s (DELIVERY_TIMEOUT_MS). */
+/** Request timeout. The API itself answers 503 after 10 s (DELIVERY_TIMEOUT_MS). */
 export const TIMEOUT_S = 15
 
-/** Longer than a request may take, so that k6 cuts none short: each is answered, or reported. */
+/** Longer than TIMEOUT_S, so that k6 interrupts no request: each is answered or reported. */
 export const GRACEFUL_STOP = `${TIMEOUT_S + 5}s`
 
 /**
- * What all scripts have in common; it keeps k6 cheap, for on one machine it takes its time from what it measures: one
- * tag instead of ten, no cookie jar for each iteration, only those figures that are printed.
+ * Options of all scripts. They keep k6 cheap, because on one machine it competes with what it measures: one tag instead
+ * of ten, no cookie jar per iteration, and only the statistics that are printed.
  */
 export const common: Options = {
   systemTags: ['scenario'],
@@ -18,8 +18,8 @@ export const common: Options = {
 }
 
 /**
- * What a script demands, of one scenario or of all: every request answered 202, sent when it was due, and 99 of 100
- * within `p99Ms`.
+ * The thresholds of a script, for one scenario or all: every request is answered 202 and sent when it is due, and the
+ * p99 latency is below `p99Ms`.
  */
 export function demands(p99Ms: number, scenario?: string): { [metric: string]: string[] } {
   const of = scenario === undefined ? '' : `{scenario:${scenario}}`
@@ -30,14 +30,14 @@ export function demands(p99Ms: number, scenario?: string): { [metric: string]: s
   }
 }
 
-/** Requests at a steady rate, whatever the API does (an open loop). */
+/** Requests at a constant rate, regardless of the responses (an open loop). */
 export function steadily(rate: number, seconds: number, vus: number): Scenario {
   return {
     executor: 'constant-arrival-rate',
     rate,
     timeUnit: '1s',
     duration: `${seconds}s`,
-    // All from the start: k6 drops the iteration for which it has to make a VU.
+    // All from the start: k6 drops an iteration for which it has to create a VU.
     preAllocatedVUs: vus,
     maxVUs: vus,
     gracefulStop: GRACEFUL_STOP,

@@ -3,12 +3,12 @@ import http, { type RefinedResponse } from 'k6/http'
 import { Gauge, Rate, Trend } from 'k6/metrics'
 import { apiUrl } from './settings.ts'
 
-/** Before the sink paused for the first time, while it could not store, and since. */
+/** Before the sink first paused, while it could not store, and afterwards. */
 export const PHASES = ['before', 'during', 'after'] as const
 type Phase = (typeof PHASES)[number]
 
 const sinkUrl = (__ENV.SINK_URL || 'http://127.0.0.1:8001').replace(/\/$/, '')
-/** Counts for nothing: no answer here is no failed request of the load. (k6 takes null for that; its types do not.) */
+/** Excluded from http_req_failed: these are not requests of the load. (k6 accepts null; its types do not.) */
 const quietly = { responseCallback: null as never, timeout: 2000, throw: true }
 const PHASE_MS = 3000
 const WATCH_S = 0.25
@@ -42,18 +42,18 @@ interface SinkHealth {
   total_dead: number
 }
 
-/** Each VU's own. */
+/** State of this VU. */
 let phase: Phase = 'before'
 let askedMs = 0
 
-/** @throws one sentence when the sink cannot be asked: all would be "during" */
+/** @throws if the sink does not answer, because then every phase would be "during" */
 export function checkSink(): void {
   if (get(`${sinkUrl}/livez`) === undefined) {
-    throw new Error(`The sink does not answer on ${sinkUrl}: set SINK_URL (npm run k6: --sink)`)
+    throw new Error(`The sink does not answer on ${sinkUrl}: set SINK_URL (with npm run k6: --sink)`)
   }
 }
 
-/** The phase, as this VU knows it: VUs share no memory, so each asks the sink for itself. */
+/** The phase as seen by this VU: VUs share no memory, so each polls the sink itself. */
 export function phaseNow(): Phase {
   const now = Date.now()
   if (now - askedMs < PHASE_MS) return phase
@@ -63,7 +63,7 @@ export function phaseNow(): Phase {
   return phase
 }
 
-/** Adds an answer to the figures of its phase. */
+/** Adds a response to the statistics of its phase. */
 export function record(of: Phase, answer: RefinedResponse<'text'> | undefined): void {
   const isAccepted = answer?.status === 202
   acknowledged[of].add(isAccepted)
@@ -72,11 +72,11 @@ export function record(of: Phase, answer: RefinedResponse<'text'> | undefined): 
   latency[of].add(answer.timings.duration)
 }
 
-/** The watching VU's own. */
+/** State of the VU that watches the services. */
 let wasPaused = false
 let before: number | undefined
 
-/** One look at both services, then a short pause. */
+/** Observes both services once, then pauses briefly. */
 export function watch(elapsedS: number): void {
   const sink = healthOf(sinkUrl) as SinkHealth | undefined
   const isPaused = sink?.state !== 'running'
@@ -90,7 +90,7 @@ export function watch(elapsedS: number): void {
   const api = healthOf(apiUrl) as ApiHealth | undefined
   if (sink !== undefined) lag.add(sink.partitions.reduce((sum, partition) => sum + partition.lag, 0))
   if (sink !== undefined && api !== undefined) {
-    // The sink's own lag is as of its last fetch, so it stands still while the sink waits for the database.
+    // The sink's own lag is that of its last fetch, so it does not change while the sink waits for the database.
     const waiting = api.total_accepted - sink.total_stored - sink.total_duplicates - sink.total_dead
     before ??= waiting
     backlog.add(Math.max(0, waiting - before))
@@ -103,7 +103,7 @@ function healthOf(url: string): unknown {
   return answer?.status === 200 ? answer.json() : undefined
 }
 
-/** The answer, if there is one. */
+/** The response, if there is one. */
 function get(url: string): RefinedResponse<'text'> | undefined {
   try {
     return http.get(url, quietly)

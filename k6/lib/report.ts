@@ -1,27 +1,27 @@
-// Pure: what a script tells `npm run k6`, written here and read by tools/k6/k6-output.ts.
+// Pure: the report of a script to `npm run k6`, which is read by tools/k6/k6-output.ts.
 
 import type { Run } from './event.ts'
 
-/** What a script says at its end. */
+/** The report of a script. */
 export interface Report {
   script: string
   run: Run
-  /** Events of a request. */
+  /** Events per request. */
   batch: number
-  /** What k6 did to the end: `requests` of them, whose events follow each other from number `first`. */
+  /** Completed requests: in each part, `requests` with consecutive events from number `first`. */
   parts: { first: number; requests: number }[]
-  /** Requests without a 202; each has a line of its own before (see `notAcknowledged`). */
+  /** Number of requests without a 202; each has been reported on its own line (see `notAcknowledged`). */
   failed: number
-  /** Iterations that k6 had no VU for, and did not send. */
+  /** Iterations not sent because no VU was free. */
   dropped: number
-  /** What was not as the script demands, in words. */
+  /** Descriptions of the thresholds that were not met. */
   broken: string[]
 }
 
-/** Begins the line that holds the report as JSON. */
+/** Prefix of the line with the report as JSON. */
 export const REPORT_MARK = 'firehose-k6-report '
 
-/** The line of a request that was not answered 202: `count` events from number `n`, the first of which is `id`. */
+/** The line for a request that was not answered 202: `count` events from number `n`, the first with id `id`. */
 export function notAcknowledged(n: number, count: number, id: string, status: number, why: string): string {
   return `not-acknowledged n=${n} count=${count} id=${id} status=${status} ${why}`
 }

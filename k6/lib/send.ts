@@ -6,10 +6,10 @@ import { TIMEOUT_S } from './options.ts'
 import { notAcknowledged } from './report.ts'
 import { apiUrl } from './settings.ts'
 
-/** The statuses that are counted one by one; 0 is no answer. The summary reads the counters. */
+/** The statuses with their own counters, which the summary reads; 0 is no response. */
 export const STATUSES = [0, 200, 400, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504]
 
-// For k6, http_req_failed is everything but a 202.
+// http_req_failed counts everything except a 202.
 http.setResponseCallback(http.expectedStatuses(202))
 
 const failures = new Map(STATUSES.map((status) => [status, new Counter(`not_acknowledged_${status}`)]))
@@ -18,7 +18,7 @@ const otherFailures = new Counter('not_acknowledged_other')
 const oneEvent = paramsOf('application/json')
 const manyEvents = paramsOf('application/x-ndjson')
 
-/** Each VU's own. */
+/** State of this VU. */
 let maker: EventMaker | undefined
 let scenario: typeof exec.scenario | undefined
 
@@ -26,23 +26,23 @@ function paramsOf(type: string) {
   return { headers: { 'Content-Type': type }, timeout: TIMEOUT_S * 1000, throw: true }
 }
 
-/** For scripts with another limit than TIMEOUT_S. */
+/** For scripts with a timeout other than TIMEOUT_S. */
 export function giveUpAfter(seconds: number): void {
   oneEvent.timeout = manyEvents.timeout = seconds * 1000
 }
 
-/** k6 runs it once and hands what it returns to every VU. The runner may have named the run. */
+/** k6 calls this once and passes the result to every VU. The runner may have set the run. */
 export function setup(): Run {
   return newRun(__ENV.RUN_START || undefined, __ENV.RUN_RANDOM || undefined)
 }
 
-/** The scenario in which the VU is now, and its iteration's number among those of all VUs. */
+/** The VU's current scenario, with the number of its iteration among those of all VUs. */
 export function currentScenario(): typeof exec.scenario {
-  scenario ??= exec.scenario // a new object at each access; its members are read anew
+  scenario ??= exec.scenario // each access creates an object, whose getters stay up to date
   return scenario
 }
 
-/** Sends event `n` of the run to /event. The answer, if there is one. */
+/** Sends event `n` of the run to /event. @returns the response, if there is one */
 export function postEvent(run: Run, n: number): RefinedResponse<'text'> | undefined {
   maker ??= new EventMaker(run)
   return post('/event', maker.body(n), oneEvent, n, 1, maker)
@@ -69,11 +69,11 @@ function post(
   try {
     answer = http.post(apiUrl + path, body, params)
     if (answer.status === 202) return answer
-    // "outcome" of a 503: whether it is known that the events were not kept.
+    // "outcome" of a 503: whether it is certain that the events were not accepted.
     why = /"outcome" ?: ?"(\w+)"/.exec(answer.body)?.[1] ?? answer.status_text
   } catch (error) {
     why = String(error)
-    // k6 was ended, and counts the iteration as interrupted.
+    // k6 was stopped and counts the iteration as interrupted.
     if (why.includes('context canceled')) return undefined
   }
   const status = answer?.status ?? 0

@@ -1,16 +1,16 @@
-// Settings come as environment variables: `k6 run -e RATE=1000 k6/event.ts`. `npm run k6` makes them from its options.
+// Settings are environment variables: `k6 run -e RATE=1000 k6/event.ts`. `npm run k6` sets them from its options.
 
 /** Base URL of the API. */
 export const apiUrl = (__ENV.API_URL || 'http://127.0.0.1:8000').replace(/\/$/, '')
 
-/** An integer of at least 1. @throws one sentence that names the variable */
+/** An integer of at least 1. @throws an error naming the variable */
 export function count(name: string, fallback: number): number {
   const value = Number(__ENV[name] || fallback)
   if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be an integer of 1 or more`)
   return value
 }
 
-/** A duration such as `60s`, `5m` or `1m30s`, in seconds. @throws one sentence that names the variable */
+/** A duration such as `60s`, `5m` or `1m30s`, in seconds. @throws an error naming the variable */
 export function seconds(name: string, fallback: string): number {
   const text = __ENV[name] || fallback
   if (!/^(\d+[hms])+$/.test(text)) throw new Error(`${name} must be a duration such as 60s or 1m30s`)

@@ -3,7 +3,7 @@ import { type Report, REPORT_MARK } from './report.ts'
 import { STATUSES } from './send.ts'
 import { apiUrl } from './settings.ts'
 
-/** What k6 gives handleSummary, as far as it is used here. */
+/** The argument of handleSummary, as far as it is used here. */
 export interface SummaryData {
   metrics: {
     [name: string]: {
@@ -15,52 +15,52 @@ export interface SummaryData {
   setup_data?: Run
 }
 
-/** What a script adds to the summary that all have. */
+/** A script's additions to the common summary. */
 export interface Outline {
   script: string
-  /** What was to be done, in words. */
+  /** A description of the load. */
   title: string
   batch?: number
-  /** Requests a second, and for how long; without them it is a closed loop. */
+  /** Requests per second, and for how long; omitted for a closed loop. */
   rate?: number
   seconds?: number
-  /** Seconds before that, in which nothing is sent that counts. */
+  /** Seconds before that, in which nothing counted is sent. */
   startS?: number
-  /** Metrics that count the requests of each part, with the number of the part's first event. */
+  /** For each part, the metric that counts its requests and the number of its first event. */
   parts?: { metric: string; first: number }[]
-  /** The metric of the time to the answer. */
+  /** The metric of the latency. */
   duration?: string
-  /** Lines of the script's own, before the last. */
+  /** The script's own lines. */
   more?: string[]
-  /** What else was not as demanded. */
+  /** Descriptions of other thresholds that were not met. */
   broken?: string[]
 }
 
-/** A figure of a metric; 0 when k6 has none. */
+/** A value of a metric; 0 if k6 has none. */
 export function figure(data: SummaryData, metric: string, name: string): number {
   return data.metrics[metric]?.values[name] ?? 0
 }
 
-/** Milliseconds for people. */
+/** Formats milliseconds. */
 export function ms(value: number): string {
   return `${value.toFixed(value < 100 ? 1 : 0)} ms`
 }
 
-/** A count for people. */
+/** Formats a count with thousands separators. */
 export function grouped(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
 /**
- * Requests that were due and neither sent nor dropped: k6 itself was late, and at the end it forgets what is left
- * without a word. Up to one in a hundred is the last moment's.
+ * Requests that were due and neither sent nor dropped: k6 was late and at the end silently discards the rest. Up to one
+ * percent is tolerated, for those of the last moment.
  */
 export function forgotten(planned: number, sent: number, dropped: number): number {
   const missing = Math.round(planned - sent - dropped)
   return missing > planned / 100 ? missing : 0
 }
 
-/** What handleSummary returns: a table for people, and the report when the runner asks for it. */
+/** The result of handleSummary: a table, and the report if the runner asks for it. */
 export function summary(data: SummaryData, outline: Outline): { [stream: string]: string } {
   const report = reportOf(data, outline)
   return {
@@ -77,7 +77,7 @@ function reportOf(data: SummaryData, outline: Outline): Report {
   const dropped = figure(data, 'dropped_iterations', 'count')
   const sent = parts.reduce((sum, { requests }) => sum + requests, 0)
   const late = forgotten(plannedOf(data, outline), sent, dropped)
-  const tooSlow = `k6 itself was too slow: ${grouped(late)} requests that were due it did not send`
+  const tooSlow = `k6 itself was too slow: it did not send ${grouped(late)} requests that were due`
   return {
     script: outline.script,
     run: data.setup_data ?? { start_ms: 0, random: 0 },
@@ -89,7 +89,7 @@ function reportOf(data: SummaryData, outline: Outline): Report {
   }
 }
 
-/** What was due until the end, which may have come early. */
+/** The requests due until the end of the run, which may have been stopped early. */
 function plannedOf(data: SummaryData, { rate = 0, seconds = 0, startS = 0 }: Outline): number {
   return rate * Math.min(seconds, Math.max(0, runSeconds(data) - startS))
 }
@@ -132,10 +132,10 @@ function table(data: SummaryData, outline: Outline, report: Report): string {
     ['dropped', `${grouped(report.dropped)}${report.dropped > 0 ? ': no VU was free in time' : ''}`],
     ['latency p50 / p90', `${ms(figure(data, duration, 'med'))} / ${ms(figure(data, duration, 'p(90)'))}`],
     ['latency p99 / max', `${ms(figure(data, duration, 'p(99)'))} / ${ms(figure(data, duration, 'max'))}`],
-    ['VUs', `${figure(data, 'vus', 'max')} busy at most, of ${figure(data, 'vus_max', 'max')}`],
+    ['VUs', `at most ${figure(data, 'vus', 'max')} of ${figure(data, 'vus_max', 'max')} busy`],
   ]
   const lines = rows.map(([name, value]) => `  ${name.padEnd(20)}${value}`)
-  // The runner says it at its own end.
+  // The runner prints these at its own end.
   const verdict = __ENV.REPORT ? [] : report.broken.map((what) => `  NOT AS DEMANDED  ${what}`)
   return [
     '',

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { HttpPool } from '../../tools/load/http-client.ts'
 
-/** What the clients were answered: how often each status, or each error where there was none. */
+/** Number of responses by status, and of errors where there was no response. */
 export type Answers = Record<string, number>
 
 /** A whole HTTP/1.1 request of ASCII text. */
@@ -18,10 +18,10 @@ export function httpRequest(path: string, body: string, headers: Record<string, 
 }
 
 /**
- * Impatient clients: so many connections, on each of which the next request follows the answer at once.
+ * A closed loop: on each connection, the next request is sent as soon as the previous one is answered.
  *
  * @param requests in turn
- * @param goOn asked before each request
+ * @param goOn checked before each request
  */
 export async function hammer(
   url: string,
@@ -60,7 +60,7 @@ export async function hammer(
   return answers
 }
 
-/** A connection that has sent this; what it received is at hand, read or not. */
+/** A connection that has sent some text, with access to what it has received. */
 export async function sent(url: string, text: string): Promise<{ socket: Socket; received: () => string }> {
   const { port, hostname } = new URL(url)
   const socket = connect(Number(port), hostname)
@@ -74,10 +74,10 @@ export async function sent(url: string, text: string): Promise<{ socket: Socket;
   return { socket, received: () => received }
 }
 
-/** Longer than any timeout of the API in a test, on a slow machine. */
+/** Longer than any timeout of the API in a test, even on a slow machine. */
 const LONGEST_MS = 60_000
 
-/** Resolves when the connection has ended, however; rejects when it does not end. */
+/** Resolves when the connection has been closed for any reason; rejects after LONGEST_MS. */
 export const closed = (socket: Socket): Promise<void> =>
   new Promise((resolve, reject) => {
     if (socket.closed) return resolve()

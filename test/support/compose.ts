@@ -13,17 +13,17 @@ import { until } from './until.ts'
 const TOPIC = 'events'
 const run = promisify(execFile)
 
-/** Runs docker, and resolves with what it printed. */
+/** Runs docker. @returns its output */
 export async function docker(...args: string[]): Promise<string> {
   return (await run('docker', args)).stdout.trim()
 }
 
-/** What docker makes of a container's health check. */
+/** The health status of a container. */
 export async function containerHealth(id: string): Promise<string> {
   return await docker('inspect', '--format', '{{.State.Health.Status}}', id)
 }
 
-/** A compose stack and what the tests ask of it. */
+/** A compose stack with helpers for tests. */
 export class StackUnderTest {
   readonly stack: ComposeStack
   readonly db: pg.Pool
@@ -39,7 +39,7 @@ export class StackUnderTest {
     return new StackUnderTest(await ComposeStack.up(options))
   }
 
-  /** A file of this test's own. */
+  /** Path of a temporary file of the test. */
   path(name: string): string {
     return join(this.#dir, name)
   }
@@ -53,12 +53,12 @@ export class StackUnderTest {
     return await healthOf(await this.stack.sinkUrls())
   }
 
-  /** Rows that the sinks which answer have stored since they started. */
+  /** Rows stored since their start by all sinks that answer. */
   async storedBySinks(): Promise<number> {
     return (await this.sinkHealth()).reduce((sum, { total_stored }) => sum + total_stored, 0)
   }
 
-  /** Waits until the sinks have read all that Kafka holds, and compares it with the tables and what was acknowledged. */
+  /** Waits until the sinks have caught up, and compares Kafka and the acknowledged events with the tables. */
   async verdict(ackedFile: string): Promise<Verdict> {
     const brokers = [this.stack.kafkaBootstrapServers]
     await until(

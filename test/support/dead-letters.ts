@@ -6,7 +6,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idOf, kafkaClient, record, withProducer } from './records.ts'
 import { until } from './until.ts'
 
-/** How a run of `npm run dlq` ended, and what it printed. */
+/** Exit code and output of `npm run dlq`. */
 interface Ended {
   code: number | null
   out: string
@@ -16,11 +16,11 @@ interface Ended {
 interface Started {
   child: ChildProcess
   ended: Promise<Ended>
-  /** What it has written to stderr so far. */
+  /** The output on stderr so far. */
   said: () => string
 }
 
-/** A pipeline of one partition with a sink, on which letters are made and `npm run dlq` is run. */
+/** A pipeline of one partition with a sink, for creating dead letters and running `npm run dlq`. */
 export class DeadLetterBench {
   readonly pipeline: Pipeline
   readonly sink: NodeService
@@ -35,14 +35,14 @@ export class DeadLetterBench {
     return new DeadLetterBench(pipeline, await pipeline.startSink())
   }
 
-  /** No records, letters or rows are left; offsets go on. */
+  /** Deletes all records, dead letters and rows; offsets continue. */
   async clear(): Promise<void> {
     await until('the sink has read everything', async () => await this.pipeline.isCaughtUp())
     await this.pipeline.query('TRUNCATE events, dead_letters, dead_letter_history')
     await this.forgetRecordsBefore('-1')
   }
 
-  /** Starts the command; a lock that a test holds is not waited for in vain. */
+  /** Starts the command with a long database timeout, so that it can wait for locks held by a test. */
   start(args: string[], more: NodeJS.ProcessEnv = {}): Started {
     const env = { ...this.pipeline.env, DATABASE_TIMEOUT_MS: '120000', ...more }
     const child = spawn(
@@ -72,21 +72,21 @@ export class DeadLetterBench {
     })
   }
 
-  /** As if the topic's retention were over for them; -1 for all. */
+  /** Deletes records, as retention would; -1 for all. */
   async forgetRecordsBefore(offset: string): Promise<void> {
     const admin = kafkaClient(this.pipeline.backend.kafka.bootstrapServers).admin()
     await admin.connect()
-    await admin.fetchTopicMetadata({ topics: ['events'] }) // deleteTopicRecords wants it loaded
+    await admin.fetchTopicMetadata({ topics: ['events'] }) // required by deleteTopicRecords
     await admin.deleteTopicRecords({ topic: 'events', partitions: [{ partition: 0, offset }] })
     await admin.disconnect()
   }
 
-  /** Waits until so many are there. */
+  /** Waits until there are this many dead letters. */
   async letters(count: number): Promise<void> {
     await until(`${count} dead letters`, async () => (await this.states()).total === count)
   }
 
-  /** How many letters are in each state. */
+  /** Number of dead letters in each state. */
   async states(): Promise<{ total: number; open: number; replayed: number; discarded: number }> {
     const [row] = await this.pipeline.query<{
       total: number
@@ -108,7 +108,7 @@ export class DeadLetterBench {
     return row?.cluster_id ?? ''
   }
 
-  /** Of the dead letters. */
+  /** The lowest offset of the dead letters. */
   async firstOffset(): Promise<string> {
     const [row] = await this.pipeline.query<{ offset: string }>(
       'SELECT min("offset") AS "offset" FROM dead_letters',
@@ -116,7 +116,7 @@ export class DeadLetterBench {
     return row?.offset ?? 'none'
   }
 
-  /** What the history says, each with how often it says it. */
+  /** The distinct entries of the history, with their counts. */
   async history(): Promise<string[]> {
     const rows = await this.pipeline.query<{ line: string }>(
       `SELECT concat_ws(' ', action, outcome, reason, sqlstate) || ' x' || count(*) AS line FROM dead_letter_history
@@ -125,7 +125,7 @@ export class DeadLetterBench {
     return rows.map(({ line }) => line)
   }
 
-  /** Dead letters of the events `from` to before `from + count`, none of which anything is in the way of any more. */
+  /** Dead-letters the events in [from, from + count) with a trigger, and then drops it, so that they can be replayed. */
   async bury(from: number, count: number, value = (n: number): string => record(n)): Promise<void> {
     await this.pipeline.query(`
       CREATE OR REPLACE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
@@ -136,7 +136,7 @@ export class DeadLetterBench {
     await this.pipeline.query('DROP TRIGGER keep_out ON events')
   }
 
-  /** Each of the events `from` to before `from + count` is there once with its own content. */
+  /** Asserts that each event in [from, from + count) is stored once with its own content. */
   async assertStored(from: number, count: number): Promise<void> {
     const [row] = await this.pipeline.query<{ rows: number; right: number }>(
       `SELECT count(*)::int AS rows, count(*) FILTER (WHERE user_id::text = ltrim(right(event_id::text, 12), '0')
@@ -147,7 +147,7 @@ export class DeadLetterBench {
     assert.deepEqual(row, { rows: count, right: count })
   }
 
-  /** Stops the sink; started again, it reads from the first dead letter on. */
+  /** Stops the sink and rewinds its offset to the first dead letter. */
   async rewindSink(): Promise<void> {
     await this.sink.stop(10_000)
     await this.pipeline.query(
@@ -156,7 +156,7 @@ export class DeadLetterBench {
     )
   }
 
-  /** Runs statements in a transaction that stays open until release(), which rolls it back, or commit(). */
+  /** Runs statements in a transaction that stays open until commit() or release(), which rolls it back. */
   async hold(sql: string): Promise<{ release: () => Promise<void>; commit: () => Promise<void> }> {
     const client = new pg.Client({ connectionString: this.pipeline.backend.postgres.url })
     client.on('error', () => {})
@@ -170,7 +170,7 @@ export class DeadLetterBench {
     return { release, commit }
   }
 
-  /** Whoever inserts this event waits for us; then it is not there. */
+  /** Inserts an event without committing: other inserts of it wait until release(), which rolls it back. */
   async holdEvent(n: number): Promise<{ release: () => Promise<void> }> {
     return await this.hold(`INSERT INTO events VALUES ('${idOf(n)}', 0, now(), '{}', now())`)
   }
@@ -184,7 +184,7 @@ export class DeadLetterBench {
     })
   }
 
-  /** PostgreSQL has noticed that its client is gone. */
+  /** Waits until the session of a killed replay is gone. */
   async noReplay(): Promise<void> {
     await until('no session of a replay', async () => {
       const rows = await this.pipeline.query(

@@ -5,7 +5,7 @@ export interface Diagnosis {
   code: number
   findings: Finding[]
   lag: { records: number; oldest_s: number; produced_per_s: number; stored_per_s: number } | null | undefined
-  /** What it said, if not JSON. */
+  /** Its output, if it is not JSON. */
   words: string
 }
 
@@ -19,7 +19,7 @@ export async function diagnose(env: NodeJS.ProcessEnv, options: readonly string[
   })
 }
 
-/** What is worse than a note, worst first. */
+/** Findings worse than a note, worst first. */
 export function alarms(findings: readonly Finding[]): string[] {
   return findings
     .filter(({ level }) => level !== 'ok' && level !== 'note')

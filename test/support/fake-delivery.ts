@@ -24,7 +24,7 @@ export class FakeClock implements Clock {
     return () => this.timers.delete(id)
   }
 
-  /** Time passes; timers fire only with `fire`: a busy event loop has time without timers. */
+  /** Advances the time; fires timers only with `fire`, because on a busy event loop time passes without timers. */
   advance(ms: number, fire = true): void {
     this.time += ms
     if (!fire) return

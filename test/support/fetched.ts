@@ -6,7 +6,7 @@ export function transactional(offset: number, producerId: string): FetchedMessag
   return { offset: String(offset), key: null, isControlRecord: false, batchContext }
 }
 
-/** The end of a producer's transaction: a key of version and type, int16 each. */
+/** The control record that ends a producer's transaction; its key is version and type, int16 each. */
 export function marker(
   offset: number,
   producerId: string,

@@ -5,7 +5,7 @@ import { kafkaClient } from './records.ts'
 import { withAdmin } from './topic.ts'
 import { until } from './until.ts'
 
-/** A member of a group as other programs are: a plain kafkajs consumer, which commits nothing. */
+/** Joins a group as another program would: a plain kafkajs consumer that commits nothing. */
 export async function joinGroup(
   bootstrapServers: string,
   groupId: string,
@@ -15,7 +15,7 @@ export async function joinGroup(
   const consumer = kafkaClient(bootstrapServers, 'an-old-one').consumer({
     groupId,
     heartbeatInterval: 500,
-    maxWaitTimeInMs: 250, // it leaves as late as this
+    maxWaitTimeInMs: 250, // the longest time that leaving takes
     ...(assigner === undefined ? {} : { partitionAssigners: [assigner] }),
   })
   await consumer.connect()
@@ -28,7 +28,7 @@ export async function joinGroup(
   return consumer
 }
 
-/** Gives these partitions of the topic to the members that subscribe to it, and the others to nobody. */
+/** Assigns these partitions of the topic to the members that subscribe to it, and the others to no member. */
 export function leavingOut(topic: string, given: readonly number[]): PartitionAssigner {
   const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
   const userData = Buffer.alloc(0)
@@ -52,14 +52,14 @@ export function leavingOut(topic: string, given: readonly number[]): PartitionAs
   })
 }
 
-/** The members of a group, as Kafka has them now. */
+/** The current members of a group. */
 export async function membersOf(bootstrapServers: string, groupId: string): Promise<readonly GroupMember[]> {
   return await withAdmin(bootstrapServers, async (admin) => {
     return toGroupLook((await admin.describeGroups([groupId])).groups[0]).members
   })
 }
 
-/** Waits until the group has so many members and is not sharing out its partitions. */
+/** Waits until the group has this many members and is not rebalancing. */
 export async function settled(bootstrapServers: string, groupId: string, members: number): Promise<void> {
   await withAdmin(bootstrapServers, async (admin) => {
     await until(`the group has ${members} members`, async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 
-/** A problem document (RFC 9457) as our API answers it. */
+/** A problem document (RFC 9457) of our API. */
 export interface Problem {
   type: string
   title: string
@@ -12,7 +12,7 @@ export interface Problem {
   outcome?: string
 }
 
-/** Asserts that the answer is a problem of this kind and complete, and returns it. */
+/** Asserts that the response is a complete problem document of this kind, and returns it. */
 export async function problemOf(response: Response, status: number, kind: string): Promise<Problem> {
   const text = await response.text()
   assert.equal(response.status, status, text)
@@ -25,7 +25,7 @@ export async function problemOf(response: Response, status: number, kind: string
   return problem
 }
 
-/** Sends bytes as they are and returns all that comes until the server closes, or until `enough`. */
+/** Sends raw bytes and returns everything received until the server closes or `enough` matches. */
 export function rawExchange(
   url: string,
   pieces: (string | Buffer)[],
@@ -37,7 +37,7 @@ export function rawExchange(
       for (const piece of pieces) socket.write(piece)
     })
     let received = ''
-    socket.setTimeout(20_000, () => socket.destroy(new Error(`no end in sight after: ${received}`)))
+    socket.setTimeout(20_000, () => socket.destroy(new Error(`the response does not end: ${received}`)))
     socket.on('error', reject)
     socket.on('close', () => resolve(received))
     socket.on('data', (chunk) => {
@@ -47,7 +47,7 @@ export function rawExchange(
   })
 }
 
-/** The status and the problem in one raw answer. */
+/** The status and the problem of a raw response. */
 export function rawProblem(answer: string): { status: number; head: string; problem: Problem } {
   const [head = '', body = ''] = answer.split('\r\n\r\n')
   assert.match(head, /content-type: application\/problem\+json/i)

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import type { NodeService } from '../../embedded/node-service.ts'
 
 /**
- * What one of our services counts in its /metrics.
+ * The value of a metric of one of our services.
  *
- * @param name with labels where there are some, such as `a_total{reason="b"}`
+ * @param name with its labels, if it has any, such as `a_total{reason="b"}`
  */
 export async function metricOf(service: NodeService, name: string): Promise<number> {
   const text = await (await fetch(`${service.url}/metrics`)).text()

@@ -3,8 +3,8 @@ import type { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from './until.ts'
 
 /**
- * Holds a lock on `events` against all writers, so that a sink that writes stands within its open transaction, with
- * the fence taken, until release().
+ * Locks `events` against writers, so that a sink that writes waits in its open transaction, after its fence, until
+ * release().
  */
 export async function blockWriters(pipeline: Pipeline): Promise<{ release: () => Promise<void> }> {
   const client = new pg.Client({ connectionString: pipeline.backend.postgres.url })
@@ -18,7 +18,7 @@ export async function blockWriters(pipeline: Pipeline): Promise<{ release: () =>
   }
 }
 
-/** Waits until a sink is seen within an open transaction that has moved offsets, and waits for a lock there. */
+/** Waits until a sink is waiting for a lock in an open transaction that has moved offsets. */
 export async function sinkInTransaction(pipeline: Pipeline): Promise<number> {
   return await until('a sink within its transaction', async () => {
     const [row] = await pipeline.query<{ pid: number }>(

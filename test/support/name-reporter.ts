@@ -4,10 +4,10 @@ import type { TestEvent } from 'node:test/reporters'
 import { backendName } from '../../tools/stack/backends.ts'
 import { collectNames, namesFile } from './test-names.ts'
 
-/** A reporter for node:test: writes down which tests ran on the chosen backend, for names-difference.ts. */
+/** A reporter for node:test that writes the names of the tests that ran on the chosen backend, for names-difference.ts. */
 export default async function* nameReporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const file = namesFile(backendName())
-  // If this run comes to no end, the list of an earlier one must not be taken for its own.
+  // If this run does not finish, no list of an earlier run may remain.
   rmSync(file, { force: true })
   const names = await collectNames(events)
   mkdirSync(dirname(file), { recursive: true })

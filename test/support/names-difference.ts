@@ -1,4 +1,4 @@
-/* Says whether the integration suite ran the same tests on both backends: npm run test:difference. */
+/* Checks that the integration suite ran the same tests on both backends: npm run test:difference. */
 import { existsSync, readFileSync } from 'node:fs'
 import { differenceOf, namesFile } from './test-names.ts'
 
@@ -7,7 +7,7 @@ const containers = namesOf('containers', 'test:containers:suite')
 if (embedded && containers) {
   const difference = differenceOf({ embedded, containers })
   const marked = embedded.filter((name) => /\((skipped|to do|failed)\)$/.test(name))
-  const note = marked.length === 0 ? '' : `, but not all ran to a good end: ${marked.join(', ')}`
+  const note = marked.length === 0 ? '' : `, but not all passed: ${marked.join(', ')}`
   say(difference.length === 0 ? [`no difference: ${embedded.length} tests on both${note}`] : difference)
   process.exitCode = difference.length === 0 ? 0 : 1
 }
@@ -15,7 +15,7 @@ if (embedded && containers) {
 function namesOf(backend: string, script: string): string[] | undefined {
   const file = namesFile(backend)
   if (existsSync(file)) return readFileSync(file, 'utf8').split('\n').filter(Boolean)
-  say([`The suite has not run to its end on the ${backend} backend: npm run ${script}.`])
+  say([`The suite has not been completed on the ${backend} backend: run npm run ${script}.`])
   process.exitCode = 1
   return undefined
 }

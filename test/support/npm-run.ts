@@ -12,31 +12,31 @@ import { until } from './until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** A script of package.json that runs, as people and supervisors start it. */
+/** A running script of package.json, started as people and supervisors start it. */
 export interface NpmRun {
-  /** What was started: npm, or what runs it. Leads a process group of its own. */
+  /** The process that was started: npm, or the command that runs it. Leads its own process group. */
   top: ChildProcess
-  /** Its exit code, or the signal that ended it, when nothing has its output open any more. */
+  /** Resolves with its exit code, or the signal that killed it, when all processes have closed its output. */
   ended: Promise<number | NodeJS.Signals | null>
-  /** All that it wrote. */
+  /** Its output so far. */
   output: () => string
 }
 
-/** A way to start a script, and to have it end. */
+/** A way to start a script and to stop it. */
 export interface Way {
-  /** What is needed for it; without, a test is skipped with these words. */
+  /** Why the test is skipped: a missing command; undefined if it can run. */
   needs?: string | undefined
   start: (script: string[], env: NodeJS.ProcessEnv) => NpmRun
   end: (run: NpmRun) => void
-  /** How what was started ends; undefined where it is ended itself. */
+  /** The exit code of `top`; undefined if `top` itself is killed. */
   code?: number
-  /** The output is cut off with the terminal. */
+  /** Whether output is lost because the terminal is closed. */
   losesOutput?: boolean
 }
 
 const npm = (script: string[]): string[] => ['npm', 'run', '--silent', ...script]
 
-/** The ways in which people and supervisors end a script of npm, each one request. */
+/** The ways in which people and supervisors stop an npm script; each counts as one request. */
 export const WAYS: Record<string, Way> = {
   'Ctrl-C in a terminal': {
     needs: missing('script'),
@@ -50,7 +50,7 @@ export const WAYS: Record<string, Way> = {
     end: ({ top }) => top.kill('SIGKILL'),
     losesOutput: true,
   },
-  // Its own alarm, so that it comes when the test wants it: it does the same when the time is up.
+  // The test sends the alarm signal itself, which has the same effect as the end of the time limit.
   'timeout -s INT': {
     needs: missing('timeout'),
     start: (script, env) => start(['timeout', '-s', 'INT', '600', ...npm(script)], env),
@@ -74,8 +74,8 @@ export const WAYS: Record<string, Way> = {
 }
 
 /**
- * On a terminal of its own, whose keyboard is `top.stdin`. `script` has one on every Debian, Fedora and macOS without
- * anything to install; Node itself has none.
+ * Starts a script in its own terminal, whose keyboard is `top.stdin`. script(1) provides one, and is installed by default
+ * on Debian, Fedora and macOS; Node cannot create one.
  */
 function inTerminal(script: string[], env: NodeJS.ProcessEnv): NpmRun {
   const command = npm(script)
@@ -86,7 +86,7 @@ function inTerminal(script: string[], env: NodeJS.ProcessEnv): NpmRun {
   return start(['script', '-q', ...args], env)
 }
 
-/** As a word of the shell. */
+/** Quotes a word for the shell. */
 function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
 }
@@ -106,19 +106,19 @@ function missing(command: string): string | undefined {
   return error === undefined ? undefined : `${command} is not installed here`
 }
 
-/** All processes that came of it, parents before their children. */
+/** All its processes, parents before children. */
 export function familyOf({ top }: NpmRun): ProcessId[] {
   const pids = [top.pid ?? 0]
   for (const pid of pids) pids.push(...childrenOf(pid))
   return pids.map(identify).filter((id) => id !== undefined)
 }
 
-/** The process of it that runs the program. */
+/** Its process that runs the program. */
 export async function serviceOf(run: NpmRun, program: string): Promise<ProcessId> {
   return await until(program, () => familyOf(run).findLast(({ pid }) => commandOf(pid).includes(program)))
 }
 
-/** Waits until exactly this process is gone. */
+/** Waits until exactly this process has exited. */
 export async function untilGone(id: ProcessId): Promise<void> {
   await until(`process ${id.pid} is gone`, () => !isAlive(id))
 }

@@ -1,7 +1,7 @@
 import type { OutageVerdict } from '../../tools/demo/outage-verdict.ts'
 import { nextPoint, type Observation, type Timeline } from '../../tools/demo/timeline.ts'
 
-/** 1,000 events a second for 20 s; the database down from 5.0 to 10.0, its backlog stored in the two seconds after 11. */
+/** 1,000 events/s for 20 s; the database is down from 5.0 to 10.0 s, and the backlog is stored in the two seconds after 11. */
 export function outage(): Timeline {
   const timeline: Timeline = {
     points: [],
@@ -24,7 +24,7 @@ export function outage(): Timeline {
   return timeline
 }
 
-/** The verdict on it when nothing is wrong. */
+/** A good verdict on it. */
 export const fine: OutageVerdict = {
   acknowledged: 20_000,
   stored: 20_000,

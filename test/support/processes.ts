@@ -2,7 +2,7 @@ import { rssMiB } from '../../embedded/process-info.ts'
 
 export { rssMiB } from '../../embedded/process-info.ts'
 
-/** Looks at the resident memory of a process all the time until stop(), which gives the most that was seen, in MiB. */
+/** Samples the resident memory of a process until stop(), which returns the maximum in MiB. */
 export function watchRss(pid: number): { stop: () => number } {
   let peakMiB = rssMiB(pid)
   const watch = setInterval(() => (peakMiB = Math.max(peakMiB, rssMiB(pid))), 10).unref()

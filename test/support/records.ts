@@ -2,7 +2,7 @@ import { type Kafka as KafkaClient, type Message, type Producer } from 'kafkajs'
 import kafkajs from 'kafkajs'
 import { sinkGroupId } from '../../kafka/sink-group.ts'
 
-/** A plain Kafka client, as another producer would have it; `clientId` if it matters what it calls itself. */
+/** A plain kafkajs client, as another producer would use. */
 export function kafkaClient(bootstrapServers: string, clientId = 'another'): KafkaClient {
   return new kafkajs.Kafka({ clientId, brokers: [bootstrapServers], logLevel: kafkajs.logLevel.NOTHING })
 }
@@ -23,7 +23,7 @@ export async function withProducer<T>(
   }
 }
 
-/** A connected producer of others, with transactions of this name. */
+/** A connected producer of another program, with this transactional id. */
 export async function transactionalProducer(bootstrapServers: string, name: string): Promise<Producer> {
   const producer = kafkaClient(bootstrapServers).producer({
     transactionalId: name,

@@ -1,10 +1,10 @@
-/* Ends with one sentence and 1 where the container tests cannot run. */
+/* Exits with 1 and a one-line message if the container tests cannot run. */
 import { requireDocker } from '../../tools/stack/compose.ts'
 import { dockerEngine } from '../../tools/stack/container-service.ts'
 
 try {
-  await dockerEngine() // of the integration suite
-  await requireDocker() // of the compose tests
+  await dockerEngine() // for the integration suite
+  await requireDocker() // for the compose tests
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`)
   process.exitCode = 1

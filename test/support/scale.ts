@@ -1,6 +1,6 @@
 /**
- * The fault tests run small in `npm test` and at full size, as the README states it, with FULL=1
- * (`npm run test:full`): 5,000 requests/s over 1,000 connections, outages of 20 s, shipped defaults.
+ * The size of the fault tests: small in `npm test`, and as stated in the README with FULL=1 (`npm run test:full`):
+ * 5,000 requests/s over 1,000 connections, outages of 20 s, default settings.
  */
 const full = process.env.FULL === '1'
 
@@ -26,7 +26,7 @@ export const scale = full
       apiKills: 2,
     }
 
-/** So that a short outage is noticed within it; at full size the shipped defaults are what is tested. */
+/** So that a short outage is noticed before it ends; at full size, the defaults are tested. */
 export const quickTimeouts: NodeJS.ProcessEnv = full
   ? {}
   : { DATABASE_TIMEOUT_MS: '1000', KAFKA_SESSION_TIMEOUT_MS: '2000' }

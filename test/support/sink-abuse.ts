@@ -7,17 +7,17 @@ import { idOf, record, withProducer } from './records.ts'
 import type { SinkHealth } from './sink-health.ts'
 import { until } from './until.ts'
 
-/** Short, so that each fault is noticed soon. The shipped ones differ in length only. */
+/** Short timeouts, so that each fault is noticed quickly; the defaults only take longer. */
 export const SHORT_TIMEOUTS = { DATABASE_TIMEOUT_MS: '1000', KAFKA_SESSION_TIMEOUT_MS: '2000' }
-/** Of a slow machine; no test waits for it. */
+/** Generous limit for slow machines. */
 const LIMIT_MS = 60_000
 
-/** `[from, from + count)`. */
+/** A range of test events: [from, from + count). */
 export function range(from: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => from + index)
 }
 
-/** Sends test events to one partition, all in one batch of Kafka's. */
+/** Sends test events to one partition in one record batch. */
 export async function sendEvents(
   pipeline: Pipeline,
   numbers: readonly number[],
@@ -29,7 +29,7 @@ export async function sendEvents(
   })
 }
 
-/** Posts test events in one request, which must be answered 202. */
+/** Posts test events in one request and asserts a 202. */
 export async function postEvents(
   api: NodeService,
   numbers: readonly number[],
@@ -49,7 +49,7 @@ export async function postEvents(
   assert.equal(response.status, 202, await response.text())
 }
 
-/** Connection string of the role that the README gives the sink, made if it is missing. */
+/** Connection string of the sink's role as described in the README, which is created if it is missing. */
 export async function leastPrivilegedUrl(pipeline: Pipeline): Promise<string> {
   const url = new URL(pipeline.backend.postgres.url)
   await migrate(url.href, { name: 'firehose_sink', password: 'secret' })
@@ -63,7 +63,7 @@ export async function healthOf(sink: NodeService): Promise<SinkHealth> {
   return (await until('the sink answers', async () => await sink.health())) as unknown as SinkHealth
 }
 
-/** Waits until the sink is paused for a reason like this. */
+/** Waits until the sink is paused for a matching reason. */
 export async function pausedBy(sink: NodeService, reason: RegExp, limitMs = LIMIT_MS): Promise<SinkHealth> {
   let last: SinkHealth | undefined
   try {
@@ -80,7 +80,7 @@ export async function pausedBy(sink: NodeService, reason: RegExp, limitMs = LIMI
   }
 }
 
-/** Waits until the sink is past all that Kafka holds and runs, and compares every record with the tables. */
+/** Waits until the sink has caught up and is running, and compares every record with the tables. */
 export async function assertDrained(pipeline: Pipeline, ...sinks: NodeService[]): Promise<void> {
   await until('the sink has caught up', async () => await pipeline.isCaughtUp().catch(() => false), LIMIT_MS)
   for (const sink of sinks)
@@ -89,7 +89,7 @@ export async function assertDrained(pipeline: Pipeline, ...sinks: NodeService[])
   assert.equal(verdict.ok, true, JSON.stringify(verdict))
 }
 
-/** Another client of the database, as a superuser; it outlives that its session is ended. */
+/** Another superuser client of the database, which tolerates that its session is terminated. */
 export async function connectAs(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
 /**
- * Runs `npm run sink -- ...` and gives what it says.
+ * Runs `npm run sink -- ...`. @returns its output
  *
- * @throws with what it says, when it ends with an error
+ * @throws if it fails, with its output in the message
  */
 export async function sinkCommand(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
   const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/sink.ts', ...args]

@@ -15,7 +15,7 @@ export interface SinkHealth {
   total_expired: number
 }
 
-/** Waits until the sink answers and `condition` holds, and returns what it said. */
+/** Waits until the sink answers and `condition` holds, and returns its /health. */
 export async function untilHealth(
   what: string,
   sink: NodeService,
@@ -32,7 +32,7 @@ export async function untilHealth(
   )
 }
 
-/** The state is `running` and nothing of the topic is left to store. */
+/** Waits until the state is `running` and there is no lag. */
 export async function caughtUp(sink: NodeService): Promise<SinkHealth> {
   return await untilHealth(
     'the sink has caught up',
@@ -41,12 +41,12 @@ export async function caughtUp(sink: NodeService): Promise<SinkHealth> {
   )
 }
 
-/** Waits until a partition is stopped; what the sink says then. */
+/** Waits until a partition is stopped, and returns the sink's /health. */
 export async function stopped(sink: NodeService): Promise<SinkHealth> {
   return await untilHealth('the partition is stopped', sink, ({ state }) => state === 'stopped')
 }
 
-/** Waits until `events` has exactly so many rows. */
+/** Waits until `events` has exactly this many rows. */
 export async function storedRows(pipeline: Pipeline, count: number): Promise<void> {
   await until(`${count} rows`, async () => (await pipeline.countEvents()) === count)
 }

@@ -4,21 +4,21 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Where the names of the tests that ran on a backend are kept. */
+/** The file with the names of the tests that ran on a backend. */
 export function namesFile(backend: string): string {
   return `${root}.firehose/test-names/${backend}.txt`
 }
 
 /**
- * The full name of each test that ended, sorted: `file > suite > test`, and with a mark behind it when it was skipped, is
- * to do, or failed. A suite is listed only when it itself was skipped or failed.
+ * The full names of all completed tests, sorted: `file > suite > test`, followed by a mark if the test was skipped, is to
+ * do, or failed. A suite is listed only if it was itself skipped or failed.
  */
 export async function collectNames(events: AsyncIterable<TestEvent>): Promise<string[]> {
   const path: string[] = []
   const names: string[] = []
   for await (const { type, data } of events) {
     if (type === 'test:start') {
-      // Those of one level follow each other, each before those within it.
+      // Tests of one level start in sequence, each before its subtests.
       path.splice(data.nesting, Infinity, data.name)
     } else if (type === 'test:pass' || type === 'test:fail') {
       const mark = markOf(type, data)
@@ -30,7 +30,7 @@ export async function collectNames(events: AsyncIterable<TestEvent>): Promise<st
   return names.toSorted()
 }
 
-/** What one list has and the other has not, for people to read; empty when they are the same. */
+/** Describes the names that are in only one of the lists; empty if the lists are equal. */
 export function differenceOf(lists: Record<string, string[]>): string[] {
   return Object.entries(lists).flatMap(([one, names]) =>
     Object.entries(lists)
@@ -41,7 +41,7 @@ export function differenceOf(lists: Record<string, string[]>): string[] {
   )
 }
 
-/** Each name of the first list as often as it is there more often than in the second. */
+/** The multiset difference of two lists. */
 function without(names: string[], others: string[]): string[] {
   const rest = [...others]
   return names.filter((name) => {
@@ -63,5 +63,5 @@ interface Marks {
 }
 
 function isSet(mark: string | boolean | undefined): boolean {
-  return mark !== undefined && mark !== false // an empty reason is one
+  return mark !== undefined && mark !== false // an empty string is a reason
 }

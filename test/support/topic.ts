@@ -14,7 +14,7 @@ export async function withAdmin<T>(bootstrapServers: string, work: (admin: Admin
   }
 }
 
-/** Creates the topic `events`; waits for one of that name that is still being deleted. */
+/** Creates the topic `events`, after waiting for the deletion of an old one. */
 export async function createTopic(
   bootstrapServers: string,
   numPartitions = 1,
@@ -27,7 +27,7 @@ export async function createTopic(
         const topics = [{ topic: 'events', numPartitions, configEntries }]
         return (await admin.createTopics({ topics, waitForLeaders: false })) || mayBeOurs
       } catch {
-        mayBeOurs = true // made, and the answer came too late
+        mayBeOurs = true // created, but the response was lost
         return false
       }
     })
@@ -38,7 +38,7 @@ export async function createTopic(
   })
 }
 
-/** Deletes the topic `events`, if it is there, and waits until it is gone. */
+/** Deletes the topic `events`, if it exists, and waits until it is gone. */
 export async function deleteTopic(bootstrapServers: string): Promise<void> {
   await withAdmin(bootstrapServers, async (admin) => {
     if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
@@ -46,13 +46,13 @@ export async function deleteTopic(bootstrapServers: string): Promise<void> {
   })
 }
 
-/** As if nothing had ever been sent: no topic, no row. Sinks must be stopped. */
+/** Deletes the topic and all rows. Sinks must be stopped. */
 export async function forgetAll(pipeline: Pipeline): Promise<void> {
   await deleteTopic(pipeline.backend.kafka.bootstrapServers)
   await pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
 }
 
-/** Sets one configuration value of the topic, and the others back to the broker's. */
+/** Sets one configuration value of the topic, and resets all others to the defaults. */
 export async function configureTopic(bootstrapServers: string, name: string, value: string): Promise<void> {
   await withAdmin(bootstrapServers, async (admin) => {
     const configEntries = [{ name, value }]
@@ -61,14 +61,14 @@ export async function configureTopic(bootstrapServers: string, name: string, val
   })
 }
 
-/** Drops what lies before `offset`, as retention would. */
+/** Deletes the records before `offset`, as retention would. */
 export async function expireBefore(
   bootstrapServers: string,
   offset: bigint | number,
   partition = 0,
 ): Promise<void> {
   await withAdmin(bootstrapServers, async (admin) => {
-    await admin.fetchTopicMetadata({ topics: ['events'] }) // deleteTopicRecords wants it loaded
+    await admin.fetchTopicMetadata({ topics: ['events'] }) // required by deleteTopicRecords
     await admin.deleteTopicRecords({ topic: 'events', partitions: [{ partition, offset: String(offset) }] })
   })
 }

@@ -12,8 +12,8 @@ import { joinGroup } from './group-members.ts'
 type Settings = Record<string, string>
 
 /**
- * Two installations on one Kafka: `ours` with the pipeline's database, `theirs` with another topic and a database of its
- * own, both in one consumer group. Topics and group are new in each test.
+ * Two installations on one Kafka in the same consumer group: `ours` with the pipeline's database, `theirs` with another
+ * topic and another database. Topics and group are new in each test.
  */
 export class TwoTopics {
   readonly pipeline: Pipeline
@@ -62,7 +62,7 @@ export class TwoTopics {
     return { KAFKA_TOPIC: this.other, KAFKA_GROUP_ID: this.group, DATABASE_URL: this.#otherUrl }
   }
 
-  /** Before each test. */
+  /** Call before each test. */
   async begin(): Promise<TwoTopics> {
     this.#tests += 1
     await this.pipeline.query('TRUNCATE events, dead_letters, sink_offsets')
@@ -70,7 +70,7 @@ export class TwoTopics {
     return this
   }
 
-  /** After each test: nothing that it started goes on. */
+  /** Call after each test: stops everything that it started. */
   async end(): Promise<void> {
     await Promise.all(this.#strangers.splice(0).map(async (stranger) => await stranger.disconnect()))
     await Promise.all(this.#services.splice(0).map(async (service) => await service.stop(10_000)))
@@ -81,7 +81,7 @@ export class TwoTopics {
     await this.pipeline.close()
   }
 
-  /** It makes the topic. */
+  /** Starts an API, which creates the topic. */
   async startApi(env: Settings): Promise<NodeService> {
     return this.#started(await this.pipeline.startApi(env))
   }
@@ -90,12 +90,12 @@ export class TwoTopics {
     return this.#started(await this.pipeline.startSink(env))
   }
 
-  /** One that need not become ready. */
+  /** Starts a sink without waiting until it is ready. */
   async spawnSink(env: Settings): Promise<NodeService> {
     return this.#started(await this.pipeline.spawnSink(env))
   }
 
-  /** Another program, as a member of the group. */
+  /** Joins the group as another program. */
   async join(topics: string[], assigner?: PartitionAssigner): Promise<Consumer> {
     const stranger = await joinGroup(this.kafka, this.group, topics, assigner)
     this.#strangers.push(stranger)
@@ -106,12 +106,12 @@ export class TwoTopics {
     return Number((await this.#otherDb.query('SELECT count(*) FROM events')).rows[0]?.count)
   }
 
-  /** Rows of ours (0) or theirs (1). */
+  /** Number of rows of ours (0) or theirs (1). */
   async rowsOf(installation: 0 | 1): Promise<number> {
     return installation === 0 ? await this.pipeline.countEvents() : await this.otherRows()
   }
 
-  /** Of each partition of ours, how many records it has had. */
+  /** The end offset of each of our partitions. */
   async partitionEnds(): Promise<Map<number, number>> {
     const ends = await this.pipeline.ends(this.topic)
     return new Map(ends.map((end, partition) => [partition, Number(end)]))
@@ -121,12 +121,12 @@ export class TwoTopics {
     return readFileSync(this.pipeline.path(`${name}.log`), 'utf8')
   }
 
-  /** How often the sink was given partitions. */
+  /** How often partitions were assigned to the sink. */
   joinsOf(sink: NodeService): number {
     return this.logOf(sink).split('"partitions assigned"').length - 1
   }
 
-  /** What `npm run doctor` says of the group and the sink. */
+  /** Runs `npm run doctor` for the group and the sink. */
   async doctor(env: Settings, sink: NodeService): Promise<Diagnosis> {
     const options = ['--check', 'group', '--check', 'sink', '--sink', sink.url]
     return await diagnose({ ...this.pipeline.env, ...env }, options)
@@ -142,7 +142,7 @@ export class TwoTopics {
     })
   }
 
-  /** `npm run verify`. */
+  /** Runs `npm run verify`. */
   async verifyCommand(env: Settings): Promise<{ code: number; out: string }> {
     return await new Promise((resolve) => {
       const options = { env: { ...this.pipeline.env, ...env } }

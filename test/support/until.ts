@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Waits until the condition gives something other than false, null or undefined, and returns that.
+ * Waits until the condition returns something other than false, null or undefined, and returns that.
  *
- * @throws when `limitMs` has passed, with `what`
+ * @throws after `limitMs`, with `what` in the message
  */
 export async function until<T>(
   what: string,
@@ -14,7 +14,7 @@ export async function until<T>(
   for (;;) {
     const value = await condition()
     if (value !== false && value !== null && value !== undefined) return value
-    if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`)
+    if (performance.now() > end) throw new Error(`timed out after ${limitMs} ms: ${what}`)
     await sleep(20)
   }
 }
