@@ -8,7 +8,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { until } from '../support/until.ts'
 
-/* A person opens /docs in a browser and sends the first event from there. */
+/* /docs in a browser, used to send a first event. */
 
 const FLAGS = [
   ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
@@ -25,7 +25,7 @@ let pipeline: Pipeline
 let api: NodeService
 
 before(async () => {
-  // With a new user data directory, which goes when the browser ends.
+  // With a temporary user data directory, which is removed when the browser is closed.
   browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS })
   pipeline = await Pipeline.start()
   api = await pipeline.startApi()
@@ -36,7 +36,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('POST /event, tried out on /docs, shows a 202, and the event is in PostgreSQL', async (t) => {
+test('trying out POST /event on /docs shows a 202, and the event is in PostgreSQL', async (t) => {
   const page = await browser.newPage({ viewport: { width: 1280, height: 1720 } })
   const seen = watch(page)
   t.after(async () => {
@@ -71,10 +71,10 @@ test('POST /event, tried out on /docs, shows a 202, and the event is in PostgreS
   assert.equal(await pipeline.countEvents(), 1)
 
   assert.deepEqual(seen.errors, [])
-  assert.deepEqual([...seen.origins], [api.url], 'nothing is fetched from elsewhere')
+  assert.deepEqual([...seen.origins], [api.url], 'nothing is fetched from another origin')
 })
 
-test('each link of /docs leads to a page of the API, or to the licence', async () => {
+test('each link on /docs leads to a page of the API or to the licence', async () => {
   const page = await browser.newPage()
   await page.goto(`${api.url}/docs`)
   await page.locator('.opblock').first().waitFor()
@@ -89,7 +89,7 @@ test('each link of /docs leads to a page of the API, or to the licence', async (
   await page.close()
 })
 
-/** Gathers what the page asks for and what it complains about. */
+/** Collects the page's requests and errors. */
 function watch(page: Page): { origins: Set<string>; errors: string[] } {
   const seen = { origins: new Set<string>(), errors: [] as string[] }
   page.on('request', (request) => {
@@ -106,7 +106,7 @@ function watch(page: Page): { origins: Set<string>; errors: string[] } {
   return seen
 }
 
-/** @throws a sentence that says how to install it */
+/** @throws if there is none, with instructions for installing it */
 function findChromium(): string {
   const folders = (process.env.PATH ?? '').split(delimiter)
   const names = ['chromium', 'chromium-browser', 'google-chrome']
@@ -115,6 +115,6 @@ function findChromium(): string {
   const found = (given === undefined ? places : [given]).find((path) => existsSync(path))
   if (found !== undefined) return found
   throw new Error(
-    `No Chromium at ${given ?? places.slice(0, 1).join()}: install it (apt-get install chromium) or set CHROMIUM_PATH to one.`,
+    `No Chromium at ${given ?? places.slice(0, 1).join()}: install it (apt-get install chromium) or set CHROMIUM_PATH.`,
   )
 }

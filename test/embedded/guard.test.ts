@@ -8,16 +8,16 @@ import { test } from 'node:test'
 import { isPortFree } from '../../embedded/ports.ts'
 import { until } from '../support/until.ts'
 
-/* Of containers, Ryuk takes care. */
+/* For containers, Ryuk does this. */
 
 const PROGRAM = `
   import { startBackend } from './tools/stack/backends.ts'
   const { kafka, postgres } = await startBackend()
   process.send([kafka.bootstrapServers.split(':')[1], new URL(postgres.url).port].map(Number))`
 
-test('a test process that is killed leaves neither services nor data', async () => {
+test('a killed test process leaves neither services nor data behind', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-guard-'))
-  chmodSync(dir, 0o711) // run as root, PostgreSQL has another user
+  chmodSync(dir, 0o711) // under root, PostgreSQL runs as another user
   try {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], {
       env: { ...process.env, FIREHOSE_BACKEND: 'embedded', TMPDIR: dir },

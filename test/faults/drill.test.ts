@@ -11,12 +11,12 @@ import { DrillRecord } from '../../tools/drill/record.ts'
 import type { Stage } from '../../tools/drill/stage.ts'
 import type { Stretch } from '../../tools/drill/stretch.ts'
 
-/* The drill as a user runs it. That it tells what is lost: test/unit/tools/drill/record.test.ts. */
+/* The drill as a user runs it. Tests that it detects losses are in test/unit/tools/drill/record.test.ts. */
 
 const dir = mkdtempSync(join(tmpdir(), 'firehose-drill-test-'))
 after(() => rmSync(dir, { recursive: true }))
 
-test('a drill: faults of a seed are done, observed and compared; a later run goes on, and reports the whole', async () => {
+test("a drill injects a seed's faults, observes and compares; a later run continues and reports on both", async () => {
   const state = ['--state', join(dir, 'state.jsonl'), '--seed', '7']
   const first = await drill(...state, '--faults', '2')
   assert.equal(first.code, 0, first.output)
@@ -28,20 +28,20 @@ test('a drill: faults of a seed are done, observed and compared; a later run goe
   assert.match(second.output, /\n7: 3\/3 .*[^]*\nOK: 0 lost, 0 twice over 3 observed faults/)
 })
 
-test('a stack that does not recover: it is compared all the same, its data stay, and no later run is OK', async (t) => {
+test('a stack that does not recover is still compared, its data are kept, and no later run is OK', async (t) => {
   const state = join(dir, 'bad.jsonl')
   const seed = seedWhoseSecondIs('api_killed')
   const { places, ...stretch } = await brokenStretch(t, seed, 'api')
   const [skipped, killed, ...others] = stretch.faults
   assert.deepEqual([skipped?.skipped, skipped?.evidence], ['it is forbidden', undefined])
   assert.match(killed?.evidence ?? '', /^process \d+ of API is gone$/)
-  assert.deepEqual([killed?.recovered_ms, others], [null, []], 'no other fault is played')
+  assert.deepEqual([killed?.recovered_ms, others], [null, []], 'no further fault is injected')
   assert.equal(stretch.problems.length, 1, stretch.problems.join('\n'))
   assert.match(
     stretch.problems.join(),
     /^fault 2, api_killed .*: not recovered after 3 s\nAPI does not answer/,
   )
-  assert.ok(stretch.acked > 0 && stretch.stored >= stretch.acked, 'what was acknowledged was compared')
+  assert.ok(stretch.acked > 0 && stretch.stored >= stretch.acked, 'acknowledged events were compared')
   assert.deepEqual([stretch.lost, stretch.twice], [0, 0])
   const kept = places.flatMap((place) => readdirSync(place))
   for (const name of ['kafka', 'postgres', 'acked-0.tsv', 'producer-api-0.log', 'sink-worker-1.log'])
@@ -60,7 +60,7 @@ test('a stack that does not recover: it is compared all the same, its data stay,
   )
 })
 
-test('a stack whose PostgreSQL stays away: that nothing could be compared is a problem, too', async (t) => {
+test('if PostgreSQL stays down, the missing comparison is a problem too', async (t) => {
   const stretch = await brokenStretch(t, seedWhoseSecondIs('postgres_killed'), 'postgres')
   const [unwell, behind, uncompared, ...others] = stretch.problems
   assert.match(
@@ -80,7 +80,7 @@ function seedWhoseSecondIs(kind: Kind): number {
   }
 }
 
-/** The first two faults of a seed: one that cannot be played here, and a part that is not started again. */
+/** The first two faults of a seed: one marked as not possible, and a kill of a part that is not restarted. */
 async function brokenStretch(
   t: TestContext,
   seed: number,
@@ -115,7 +115,7 @@ async function brokenStretch(
   return { ...(stretches[0] as Stretch), places }
 }
 
-test('a drill that cannot run says why in one sentence', async () => {
+test('a drill that cannot run reports why in one sentence', async () => {
   const { code, output } = await drill('--seed', 'x')
   assert.equal(code, 1)
   assert.equal(output, '--seed must be a number or a range such as 1-4, not "x".\n')
@@ -128,7 +128,7 @@ test('Ctrl-C ends a drill with 130', async () => {
   assert.equal((await running).code, 130)
 })
 
-/** Runs it without npm, which would add lines of its own. */
+/** Runs it without npm, which would add its own output. */
 function drill(...args: string[]) {
   const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/drill.ts']
   const child = spawn(process.execPath, [...flags, ...args])

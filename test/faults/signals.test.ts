@@ -11,8 +11,8 @@ import { familyOf, type NpmRun, serviceOf, untilGone, type Way, WAYS } from '../
 import { until } from '../support/until.ts'
 
 /*
- * One request to end, however it comes, ends all that a command has started: `npm start` with Kafka, PostgreSQL, the API
- * and the sink, and the commands with what they run on. The services alone: test/faults/quick/signals.test.ts.
+ * One stop request, however it is sent, ends everything that a command has started: Kafka, PostgreSQL, the API and the
+ * sink for `npm start`, and whatever other commands run on. For single services: test/faults/quick/signals.test.ts.
  */
 
 let pipeline: Pipeline
@@ -25,7 +25,7 @@ after(async () => {
 })
 
 for (const [name, way] of Object.entries(WAYS)) {
-  test(`npm start, ended by ${name}: all services end in order, and none is left`, {
+  test(`npm start, stopped by ${name}: all services shut down cleanly, and none is left`, {
     skip: way.needs ?? false,
   }, async (t) => {
     const { run, launcher, dir, all } = await startAll(t, way)
@@ -47,12 +47,12 @@ for (const [name, way] of Object.entries(WAYS)) {
 const TERMINAL = 'Ctrl-C in a terminal'
 const { needs, ...terminal } = WAYS[TERMINAL] as Way
 
-test('npm start: a second Ctrl-C, later than what counts as the first, ends all at once', {
+test('npm start: a later second Ctrl-C kills everything at once', {
   skip: needs ?? false,
 }, async (t) => {
   const { run, launcher, all } = await startAll(t, terminal)
   const [kafka] = all
-  signal(kafka?.pid ?? 0, 'SIGSTOP') // so that the API cannot leave it in order
+  signal(kafka?.pid ?? 0, 'SIGSTOP') // so that the API cannot disconnect from it
   terminal.end(run)
   await until('it stops', () => run.output().includes('Stopping'))
   const keys = setInterval(() => terminal.end(run), 100)
@@ -61,10 +61,10 @@ test('npm start: a second Ctrl-C, later than what counts as the first, ends all 
   assert.deepEqual(all.filter(isAlive), [])
 })
 
-/** Shows that a command has begun: what it says, its session with PostgreSQL, a process that it has started. */
+/** How to tell that a command is running: its output, its session in PostgreSQL, or a process that it has started. */
 type Sign = { says: RegExp } | { session: string } | { runs: RegExp }
 
-/** Commands that go on until they are stopped; `code` is what follows Ctrl-C. */
+/** Commands that run until they are stopped; `code` is the exit code after Ctrl-C. */
 const COMMANDS: { script: string[]; begun: Sign; saysStopping: boolean; code: number }[] = [
   {
     script: ['load', '--', '--seconds=600', '--url=API_URL'],
@@ -97,7 +97,7 @@ const COMMANDS: { script: string[]; begun: Sign; saysStopping: boolean; code: nu
 for (const name of [TERMINAL, 'SIGTERM to npm', 'kill -9 of npm']) {
   const way = WAYS[name] as Way
   for (const { script, begun, saysStopping, code } of COMMANDS) {
-    const title = `npm run ${script[0]}, ended by ${name}: it stops, once, and what it started is gone`
+    const title = `npm run ${script[0]}, stopped by ${name}: it stops once, and everything it started is gone`
     test(title, { skip: way.needs ?? false }, async (t) => {
       const api = script[0] === 'load' ? await pipeline.startApi() : undefined
       const run = way.start(
@@ -118,7 +118,7 @@ for (const name of [TERMINAL, 'SIGTERM to npm', 'kill -9 of npm']) {
         assert.equal(run.output().match(/Stopping/g)?.length ?? 0, saysStopping ? 1 : 0, run.output())
       }
       await api?.stop(10_000)
-      // PostgreSQL goes on with the query of a client that is gone.
+      // PostgreSQL continues the query of a client that is gone.
       if ('session' in begun) await pipeline.query(END_SESSIONS, [begun.session])
     })
   }
@@ -133,13 +133,13 @@ async function hasBegun(run: NpmRun, sign: Sign): Promise<boolean> {
   return (await pipeline.query(sql, [sign.session])).length > 0
 }
 
-/** `npm start` on a folder and ports of its own, until all services are ready. */
+/** Runs `npm start` with a temporary directory and free ports, and waits until all services are ready. */
 async function startAll(
   t: TestContext,
   way: Way,
 ): Promise<{ run: NpmRun; launcher: ProcessId; dir: string; all: ProcessId[] }> {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-start-'))
-  chmodSync(dir, 0o711) // run as root, PostgreSQL has another user
+  chmodSync(dir, 0o711) // under root, PostgreSQL runs as another user
   const [kafka = 0, postgres, api, sink] = await freePorts(4)
   const env = { KAFKA_PORT: kafka, PG_PORT: postgres, PORT: api, SINK_PORT: sink, FIREHOSE_DIR: dir }
   const texts = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
@@ -161,7 +161,7 @@ async function startAll(
   return { run, launcher, dir, all: running }
 }
 
-/** Of the launcher and of what it started. */
+/** The pid files of the launcher and its services. */
 function pidFilesOf(dir: string): string[] {
   return [...readdirSync(dir), ...readdirSync(join(dir, 'run'))].filter((name) => name.endsWith('.pid'))
 }

@@ -7,7 +7,7 @@ import { after, test } from 'node:test'
 import { NO_SMALL_DISK, SmallDisk } from '../../tools/drill/small-disk.ts'
 import { until } from '../support/until.ts'
 
-/* The drill's disk holds the only evidence of what went wrong. */
+/* The drill's small disk: it holds the only evidence when something goes wrong. */
 
 const target = SmallDisk.tryMount()
 const disk = SmallDisk.tryMount()
@@ -18,7 +18,7 @@ after(() => {
   rmSync(dir, { recursive: true })
 })
 
-test('data that cannot be copied, for the target is full, stay on the disk, which is named', {
+test('data that cannot be copied because the target is full stay on the disk, which is named', {
   skip,
 }, async () => {
   assert.ok(disk && target)
@@ -30,7 +30,7 @@ test('data that cannot be copied, for the target is full, stay on the disk, whic
   try {
     const full = `${target.place}-of-the-drill`
     assert.throws(() => disk.save(full), { message: new RegExp(`No space left.*"umount ${mount}"\\.$`) })
-    assert.equal(existsSync(full), false, 'no half copy')
+    assert.equal(existsSync(full), false, 'no partial copy')
     disk.unmount()
     await until('nothing is left that would unmount it', () => !isNamedByProcess(mount))
     assert.equal(readFileSync(file, 'utf8'), '18')
@@ -40,7 +40,7 @@ test('data that cannot be copied, for the target is full, stay on the disk, whic
   }
 })
 
-test('data that were copied go with the disk', { skip }, async () => {
+test('data that were copied are removed with the disk', { skip }, async () => {
   const other = SmallDisk.tryMount()
   assert.ok(other)
   mkdirSync(other.place)
@@ -58,7 +58,7 @@ function isNamedByProcess(path: string): boolean {
       try {
         return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(path)
       } catch {
-        return false // it has ended
+        return false // it has exited
       }
     })
 }

@@ -8,7 +8,7 @@ import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import { isPortFree } from '../../embedded/ports.ts'
 import { type Backend, startBackend } from '../../tools/stack/backends.ts'
 
-/* What every backend promises, since the other tests rest on it. */
+/* The guarantees of every backend, on which the other tests rely. */
 
 let backend: Backend
 
@@ -54,7 +54,7 @@ describe('Kafka', () => {
     assert.equal((await admin.describeCluster()).clusterId, clusterId)
   })
 
-  test('stands still while frozen and goes on when thawed', async () => {
+  test('does not answer while frozen and continues when thawed', async () => {
     const port = portOf(backend.kafka.bootstrapServers)
     await backend.kafka.freeze()
     assert.equal(await kafkaAnswers(port, 300), false)
@@ -86,7 +86,7 @@ describe('PostgreSQL', () => {
     await client.end()
   })
 
-  test('refuses a wrong password', async () => {
+  test('rejects a wrong password', async () => {
     const wrong = new Client({ connectionString: backend.postgres.url.replace(':firehose@', ':wrong@') })
     await assert.rejects(wrong.connect(), { code: '28P01' })
   })
@@ -103,7 +103,7 @@ describe('PostgreSQL', () => {
     await client.end()
   })
 
-  test('stands still while frozen, open connections too, and goes on when thawed', async () => {
+  test('does not answer while frozen, even on open connections, and continues when thawed', async () => {
     const client = await connect()
     const impatient = new Client({ connectionString: backend.postgres.url, connectionTimeoutMillis: 300 })
     await backend.postgres.freeze()
@@ -117,7 +117,7 @@ describe('PostgreSQL', () => {
   })
 })
 
-test('both are found on 127.0.0.1 only', async () => {
+test('both listen on 127.0.0.1 only', async () => {
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter(({ internal, family }) => !internal && family === 'IPv4')
@@ -127,7 +127,7 @@ test('both are found on 127.0.0.1 only', async () => {
   for (const port of ports()) assert.equal(await isOpen('127.0.0.1', port), true)
 })
 
-test('stop leaves nothing listening, start finds all again', async () => {
+test('after stop nothing listens, and start finds all data again', async () => {
   const { kafka, postgres } = backend
   await Promise.all([kafka.stop(), postgres.stop()])
   assert.deepEqual(await Promise.all(ports().map(isPortFree)), [true, true])
@@ -135,7 +135,7 @@ test('stop leaves nothing listening, start finds all again', async () => {
   assert.deepEqual(await Promise.all(ports().map(isPortFree)), [false, false])
 })
 
-test('what is frozen can be killed, and what has ended be ended again', async () => {
+test('a frozen service can be killed, and a stopped one stopped again', async () => {
   for (const service of [backend.kafka, backend.postgres]) {
     await service.freeze()
     await service.kill()

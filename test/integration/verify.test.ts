@@ -199,7 +199,7 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
     held_back: [],
     held_back_count: 0,
     problems: [],
-    // No sink ever ran here: that says nothing against what was stored.
+    // No sink has run here, which does not affect what is stored.
     notes: [
       "group firehose-sink-verify-test has no members: 6 records of partition 2 not yet read, waiting for a sink (or set KAFKA_GROUP_ID to the sinks' group)",
     ],

@@ -5,7 +5,7 @@ import { StackUnderTest } from '../support/compose.ts'
 import { scale } from '../support/scale.ts'
 import { until } from '../support/until.ts'
 
-/* compose.cluster.yml: three brokers, of which one may die. */
+/* compose.cluster.yml: three brokers, one of which may fail. */
 
 let under: StackUnderTest
 

@@ -16,7 +16,7 @@ before(async () => {
 })
 
 for (const { target, image } of images) {
-  test(`the image of ${target} is small, has no tools to build with, and a user without rights`, async (t) => {
+  test(`the image of ${target} is small, and has no build tools and an unprivileged user`, async (t) => {
     const megabytes = Number(await docker('image', 'inspect', '--format', '{{.Size}}', image)) / 1e6
     t.diagnostic(`${megabytes.toFixed(0)} MB`)
     assert.ok(megabytes < 300, `${megabytes} MB`)
@@ -32,7 +32,7 @@ for (const { target, image } of images) {
     assert.doesNotMatch(env, /PASSWORD|DATABASE_URL/)
   })
 
-  test(`${target} runs on a read-only file system, and SIGTERM ends it with 0 when nothing else is there`, async () => {
+  test(`${target} runs on a read-only file system, and exits with 0 on SIGTERM even without Kafka and PostgreSQL`, async () => {
     const id = await docker(
       'run',
       '--detach',
@@ -54,7 +54,7 @@ for (const { target, image } of images) {
     }
   })
 
-  test(`${target} says what is wrong with its settings, and exits 78`, async () => {
+  test(`${target} reports invalid settings and exits with 78`, async () => {
     const failed: unknown = await docker('run', '--rm', '--env', 'KAFKA_BOOTSTRAP_SERVERS=none', image).catch(
       (error: unknown) => error,
     )

@@ -8,7 +8,7 @@ import { containerHealth, docker, StackUnderTest } from '../support/compose.ts'
 import { scale } from '../support/scale.ts'
 import { until } from '../support/until.ts'
 
-/* docker-compose.yml with the images as built: what its users do, and what happens to them. */
+/* docker-compose.yml with the built images: what users do, and what may happen. */
 
 const { rate, connections, seconds } = scale
 const sinkPassword = "it's %41 \\ $$x"
@@ -24,19 +24,19 @@ after(async () => {
   await under?.close()
 })
 
-test("the README's curl is answered 202, its next command shows the row", async () => {
+test("the README's curl is answered 202, and its next command shows the row", async () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
   const body =
     /curl -i http:\/\/127\.0\.0\.1:8000\/event[^']*'content-type: application\/json' \\\n\s*-d '([^']*)'/.exec(
       readme,
     )?.[1]
-  assert.ok(body !== undefined, 'README.md has lost its curl')
+  assert.ok(body !== undefined, 'the curl command is missing in README.md')
   const answer = await postEvent(body)
   assert.equal(answer.status, 202)
   const { event_id } = (await answer.json()) as { event_id: string }
 
   const command = /docker compose (exec postgres psql .*)/.exec(readme)?.[1]
-  assert.ok(command !== undefined, 'README.md has lost its look at the rows')
+  assert.ok(command !== undefined, 'the query of the rows is missing in README.md')
   const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
   const [exec = '', ...rest] = words
   await until('the row', async () =>
@@ -44,7 +44,7 @@ test("the README's curl is answered 202, its next command shows the row", async 
   )
 })
 
-test('the sink logs in as a role that may do what it needs, and no more', async () => {
+test('the sink logs in as a role with only the privileges that it needs', async () => {
   const users = await under.query<{ usename: string }>(
     `SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,
   )
@@ -68,20 +68,20 @@ test('the sink logs in as a role that may do what it needs, and no more', async 
   }
 })
 
-test('docker compose stop postgres: 202s go on; start: all is stored once', async (t) => {
+test('docker compose stop postgres: 202s continue; start: every event is stored once', async (t) => {
   const ackedFile = under.path('acked-stop.tsv')
   const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
   await until('the sink stores', async () => (await under.storedBySinks()) > rate)
   await under.stack.stop('postgres')
   await until('the sink pauses', async () => (await under.sinkHealth())[0]?.state === 'paused')
-  const result = await running // all of the rest is answered while PostgreSQL is down
+  const result = await running // the rest is answered while PostgreSQL is down
   const [sink = ''] = await under.stack.containers('sink-worker')
   await until('docker compose ps shows it', async () => (await containerHealth(sink)) === 'unhealthy')
   await under.stack.start('postgres')
   await allStoredOnce(result, ackedFile, t)
 })
 
-test('LOCK TABLE events for 5 s: 202s go on, all is stored once', async (t) => {
+test('LOCK TABLE events for 5 s: 202s continue, every event is stored once', async (t) => {
   const ackedFile = under.path('acked-lock.tsv')
   const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })
   const stored = await under.storedBySinks()
@@ -94,8 +94,8 @@ test('LOCK TABLE events for 5 s: 202s go on, all is stored once', async (t) => {
   await allStoredOnce(await running, ackedFile, t)
 })
 
-test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is stored once', async (t) => {
-  // As the README tells for two APIs: a range of ports that is as wide.
+test('--scale sink-worker=4, --scale producer-api=2: they share the work, every event is stored once', async (t) => {
+  // As in the README: two APIs need a range of two ports.
   await under.stack.change({ API_PORT: `${apiPort}-${apiPort + 1}` }, { 'sink-worker': 4, 'producer-api': 2 })
   const urls = await under.stack.apiUrls()
   assert.equal(new Set(urls).size, 2)
@@ -109,12 +109,12 @@ test('--scale sink-worker=4, --scale producer-api=2: they share the work, all is
   )
   const stored = await under.storedBySinks()
   await until('they store', async () => (await under.storedBySinks()) > stored + rate)
-  await under.stack.change({}, { 'sink-worker': 1, 'producer-api': 2 }) // three workers go while there is load
+  await under.stack.change({}, { 'sink-worker': 1, 'producer-api': 2 }) // three workers are removed under load
   for (const [i, one] of running.entries()) await allStoredOnce(await one, files[i] ?? '', t)
   await under.stack.change({ API_PORT: String(apiPort) }, { 'sink-worker': 1, 'producer-api': 1 })
 })
 
-test('SIGTERM under load: both services end with 0 in seconds, nothing is lost', async (t) => {
+test('SIGTERM under load: both services exit with 0 within seconds, and nothing is lost', async (t) => {
   const ackedFile = under.path('acked-sigterm.tsv')
   const options = { url: under.stack.apiUrl, rate, connections, seconds, ackedFile, retry: true }
   const running = load(options)
@@ -133,7 +133,7 @@ test('SIGTERM under load: both services end with 0 in seconds, nothing is lost',
   await allStoredOnce(result, ackedFile, t)
 })
 
-test('docker compose down keeps the rows and the offsets, down -v leaves nothing', async () => {
+test('docker compose down keeps the rows and the offsets, down -v removes everything', async () => {
   const count = async () => (await under.query<{ count: string }>('SELECT count(*) FROM events'))[0]?.count
   const rows = await count()
   await under.stack.compose('down')

@@ -8,14 +8,14 @@ import { apiSettings } from '../../producer-api/config.ts'
 import { sinkGrants } from '../../postgres/roles.ts'
 import { sinkSettings } from '../../sink-worker/config.ts'
 
-/* What docker-compose.yml, the Dockerfile, package.json and the README say twice. */
+/* Checks facts that are repeated in docker-compose.yml, the Dockerfile, package.json and the README. */
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, { environment: Record<string, unknown> }>
 }
 
-/** Fixed by the stack itself: addresses, its Kafka without TLS, and what stop_grace_period goes with. */
+/** Settings fixed by the stack: addresses, Kafka without TLS, and those that match stop_grace_period. */
 const fixedByCompose = [
   /^(SINK_)?(HOST|PORT)$/,
   /^KAFKA_(SSL|SASL)/,
@@ -26,7 +26,7 @@ for (const [service, settings] of [
   ['producer-api', apiSettings],
   ['sink-worker', sinkSettings],
 ] as const) {
-  test(`docker-compose.yml passes every setting of ${service} on`, () => {
+  test(`docker-compose.yml passes every setting through to ${service}`, () => {
     const passed = Object.entries(compose.services[service]?.environment ?? {})
       .filter(([name, value]) => value === null && !name.startsWith('PG'))
       .map(([name]) => name)
@@ -46,7 +46,7 @@ test('the services have the same Node flags in npm start, npm run and the image'
   assert.ok(dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `), 'the compile cache')
 })
 
-test('the image holds all that its programs and commands import', () => {
+test('the image contains everything that its programs and commands import', () => {
   const kept = new Set([...read('.dockerignore').matchAll(/^!([a-z-]+)$/gm)].map(([, folder]) => folder))
   const commands = [...read('cli/run.ts').matchAll(/^ {2}(\w+): '/gm)].map(([, name]) => `cli/${name}.ts`)
   assert.ok(commands.includes('cli/verify.ts'))
@@ -62,7 +62,7 @@ test('the image holds all that its programs and commands import', () => {
   assert.deepEqual(missing, [])
 })
 
-test("the README's rights of the sink are those that npm run migrate gives", () => {
+test("the sink's privileges in the README are those that npm run migrate grants", () => {
   const block = /CREATE ROLE firehose_sink[^;]*;\n([\s\S]*?)```/.exec(read('README.md'))?.[1] ?? ''
   const grants = sinkGrants('firehose_sink', 'firehose').map((grant) => `${grant.replaceAll('"', '')};`)
   assert.deepEqual(block.trim().split('\n'), grants)

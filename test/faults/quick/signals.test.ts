@@ -9,8 +9,8 @@ import { groupMembers } from '../../support/records.ts'
 import { until } from '../../support/until.ts'
 
 /*
- * I8, as people and supervisors end what npm has started: the same signal comes twice or three times, or to npm alone, or
- * not at all. Each is one request to end in order.
+ * I8 for services started by npm, stopped as people and supervisors do: the service receives the same signal twice or three
+ * times, or only npm receives it, or neither does. Each counts as one request for a clean shutdown.
  */
 
 let pipeline: Pipeline
@@ -28,7 +28,7 @@ const SCRIPTS = {
   api: { program: 'producer-api/main.ts', portVariable: 'PORT' },
   sink: { program: 'cli/sink.ts', portVariable: 'SINK_PORT' },
 }
-/** An answer, or none because nothing was sent. */
+/** Responses, or a refused connection, in which case nothing was sent. */
 const IS_WELL = /^(?:202|503|ECONNREFUSED)$/
 const CLIENTS = 50
 const EVENT = httpRequest('/event', '{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}')
@@ -36,7 +36,7 @@ const EVENT = httpRequest('/event', '{"user_id":1,"timestamp":"2026-01-02T03:04:
 for (const [name, way] of Object.entries(WAYS)) {
   const skip = way.needs ?? false
 
-  test(`I8: npm run api under load, ended by ${name}: all that was sent is answered`, {
+  test(`I8: npm run api under load, stopped by ${name}: every request is answered`, {
     skip,
   }, async (t) => {
     const { run, service, url } = await startScript(name, 'api')
@@ -54,10 +54,10 @@ for (const [name, way] of Object.entries(WAYS)) {
     await assertOneRequest(name, run)
     if (way.losesOutput) return
     const accepted = /"accepted":(\d+),"msg":"stopped"/.exec(run.output())?.[1]
-    assert.equal(Number(accepted), answers['202'], 'what was accepted, and the answers that say so')
+    assert.equal(Number(accepted), answers['202'], 'the number accepted is the number of 202s')
   })
 
-  test(`I8: npm run sink, ended by ${name}: it leaves its group`, { skip }, async () => {
+  test(`I8: npm run sink, stopped by ${name}: it leaves its group`, { skip }, async () => {
     const { run, service } = await startScript(name, 'sink')
     way.end(run)
     await untilGone(service)
@@ -83,7 +83,7 @@ async function startScript(
   return { run, service, url }
 }
 
-/** Clients that each send the next event when the one before was answered. */
+/** Clients that each send the next event when the previous one has been answered. */
 function startClients(url: string): { answers: Promise<Answers>; asked: () => number; stop: () => void } {
   let asked = 0
   let isOver = false
@@ -94,7 +94,7 @@ function startClients(url: string): { answers: Promise<Answers>; asked: () => nu
   return { answers, asked: () => asked, stop: () => (isOver = true) }
 }
 
-/** What was started has ended as it should, and was asked once. */
+/** Asserts that the script ended as expected, and was asked to stop once. */
 async function assertOneRequest(name: string, run: NpmRun): Promise<void> {
   const { code, losesOutput } = WAYS[name] ?? {}
   const ended = await run.ended

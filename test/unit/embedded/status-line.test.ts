@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { watchStatus } from '../../../embedded/status-line.ts'
 
-/** The live line and what was said once, of a sink that says this of itself. */
+/** The status line and the messages for a sink with this /health. */
 async function shownOf(sink: Record<string, unknown>): Promise<{ live: string; said: string[] }> {
   const stop = new AbortController()
   const said: string[] = []
@@ -19,14 +19,14 @@ async function shownOf(sink: Record<string, unknown>): Promise<{ live: string; s
   return { live: shown, said }
 }
 
-test('partitions that no member of the group reads are shown and said, however well the sink is', async () => {
+test('partitions that no member of the group reads are shown and reported, even if the sink is running', async () => {
   const group = { id: 'a-group', unread_partitions: [1, 3], other_topics: [] }
   const { live, said } = await shownOf({ state: 'running', partitions: [], group })
   assert.match(live, /\| partitions 1 and 3 read by no member of group a-group$/)
   assert.deepEqual(said, ['partitions 1 and 3 read by no member of group a-group'])
 })
 
-test('a group that is well, or was not seen yet, is not mentioned', async () => {
+test('a group without problems, or not observed yet, is not mentioned', async () => {
   for (const unread_partitions of [[], null]) {
     const group = { id: 'a-group', unread_partitions, other_topics: unread_partitions }
     const { live, said } = await shownOf({ state: 'running', partitions: [], group })

@@ -11,7 +11,7 @@ function newId(): string {
   throw new Error('the event has an id of its own')
 }
 
-test('event n is what run and n say, whatever was made before', () => {
+test('event n depends only on the run and n, not on events made before', () => {
   const maker = new EventMaker(run)
   for (const n of [7, 8191, 8192, 3, 0, 300_000]) assert.equal(new EventMaker(run).body(n), maker.body(n))
 })
@@ -28,7 +28,7 @@ test('ids are UUIDv7, distinct, and ascend with n', () => {
   assert.equal(Number.parseInt(maker.id(0).replace('-', '').slice(0, 12), 16), run.start_ms)
 })
 
-test('runs share no id', () => {
+test('different runs have different ids', () => {
   const ids = [run, { ...run, random: 0 }, { ...run, random: 2 ** 48 - 1 }, { ...run, start_ms: 1 }].map(
     (other) => new EventMaker(other).id(5000),
   )
@@ -53,7 +53,7 @@ test('bodies are events of about 260 bytes that the API accepts as they are', ()
   )
 })
 
-test('a run is named from outside, or named by itself', () => {
+test("a run's values are given or generated", () => {
   assert.deepEqual(newRun('17', '4'), { start_ms: 17, random: 4 })
   const own = newRun()
   assert.ok(own.start_ms > 1_700_000_000_000 && own.random < 2 ** 48)

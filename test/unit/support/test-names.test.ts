@@ -24,7 +24,7 @@ async function* events(): AsyncGenerator<TestEvent> {
   yield event('pass', 0, 'left out', { ...suite, skip: true })
 }
 
-test('tests are named by file and suites; what was skipped or failed is marked', async () => {
+test('tests are named by file and suite, and marked if skipped or failed', async () => {
   assert.deepEqual(await collectNames(events()), [
     'test/integration/a.test.ts > alone (failed)',
     'test/integration/a.test.ts > left out (skipped)',
@@ -33,7 +33,7 @@ test('tests are named by file and suites; what was skipped or failed is marked',
   ])
 })
 
-test('the difference of two lists is named from both sides; a name that is there twice counts twice', () => {
+test('the difference of two lists is reported in both directions, and duplicates count', () => {
   assert.deepEqual(differenceOf({ embedded: ['a', 'b', 'b'], containers: ['b', 'c'] }), [
     'on embedded, but not on containers: a',
     'on embedded, but not on containers: b',

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inTurns, quartiles, ratios } from '../../../../tools/bench/pairs.ts'
 
-test('quartiles are those of the sorted values, in between by proportion', () => {
+test('quartiles are interpolated from the sorted values', () => {
   assert.deepEqual(quartiles([5, 1, 4, 2, 3]), { q1: 2, median: 3, q3: 4 })
   assert.deepEqual(quartiles([4, 1]), { q1: 1.75, median: 2.5, q3: 3.25 })
   assert.deepEqual(quartiles([7]), { q1: 7, median: 7, q3: 7 })
 })
 
-test('variants take turns, every other round in the opposite order, and each keeps its own results', async () => {
+test('variants take turns, every other round in reverse order, and each keeps its own results', async () => {
   const order: string[] = []
   const run = (name: string) => async () => {
     order.push(name)
@@ -23,6 +23,6 @@ test('variants take turns, every other round in the opposite order, and each kee
   assert.equal(seen[2], '2 ours 3')
 })
 
-test('ratios are taken round by round', () => {
+test('ratios are computed round by round', () => {
   assert.deepEqual(ratios([2, 9], [1, 3]), [2, 3])
 })

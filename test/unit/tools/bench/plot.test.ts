@@ -30,7 +30,7 @@ const chart: Chart = {
   ],
 }
 
-test('a chart marks its axes with round values, equal ratios at equal lengths on a log axis', () => {
+test('a chart has round tick values, and equal ratios have equal lengths on a log axis', () => {
   const svg = chartSvg(chart)
   // The box is from 76 to 732 across and from 376 up to 104.
   assert.deepEqual(marks(svg, 'mid'), ['100', '200', '500', '1,000', '2,000', '5,000', '10,000'])
@@ -39,7 +39,7 @@ test('a chart marks its axes with round values, equal ratios at equal lengths on
   assert.equal(svg.match(/<circle class="blue"/g)?.length, 3)
 })
 
-test('a log axis up has its first and last mark around all values', () => {
+test('the first and last ticks of a vertical log axis enclose all values', () => {
   const y = { label: 'milliseconds', isLog: true }
   const lines = [
     {
@@ -55,12 +55,12 @@ test('a log axis up has its first and last mark around all values', () => {
   assert.deepEqual(marks(chartSvg({ ...chart, y, lines }), 'end'), ['2', '5', '10', '20', '50', '100', '200'])
 })
 
-test('a chart of a single value is drawn, too', () => {
+test('a chart of a single value can be drawn', () => {
   const lines = [{ name: 'one', colour: 'blue', isDashed: false, points: [[100, 5]] } as const]
   assert.deepEqual(paths(chartSvg({ ...chart, lines })), ['76 104'])
 })
 
-test('a chart names its lines, and what is said in it is XML', () => {
+test('a chart names its lines, and its text is valid XML', () => {
   const svg = chartSvg(chart)
   assert.match(svg, /<title id="title">Rows &amp; rates &lt;of&gt; a sink<\/title>/)
   assert.match(svg, /class="line blue" d="M76 80h28"\/><text [^>]*>ours<\/text>/)

@@ -16,7 +16,7 @@ const measurement = (name: string, pairs: number) =>
 const latency = (rate: number, failed = 0) => ({ rate, failed }) as Results['latencies'][number]
 const drain = { fetchMaxBytes: 1, rowsATransaction: 1, rowsPerSecond: 1, cpuUs: 1 }
 
-test('parts that run one after the other on one commit come together in one file', () => {
+test('results of consecutive runs on one commit are merged in one file', () => {
   const earlier = {
     ...none,
     measurements: [measurement('api', 1), measurement('sink', 1)],
@@ -45,7 +45,7 @@ test('parts that run one after the other on one commit come together in one file
   })
 })
 
-test('what was measured on another commit goes', () => {
+test('results of another commit are dropped', () => {
   const earlier = { ...none, commit: 'def5678', measurements: [measurement('api', 1)], drains: [drain] }
   assert.deepEqual(merged(earlier, { ...none, latencies: [latency(1_000)] }), {
     ...none,

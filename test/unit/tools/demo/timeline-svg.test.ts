@@ -19,7 +19,7 @@ function draw(timeline: Timeline, more: object = {}, warmUpS = 0): string {
   })
 }
 
-/** Text between tags, in order. @throws what is not well-formed */
+/** The contents of the text elements, in order. @throws if the SVG is not well-formed */
 function textsOf(svg: string): string[] {
   const open: string[] = []
   const texts: string[] = []
@@ -38,13 +38,13 @@ function textsOf(svg: string): string[] {
   return texts
 }
 
-/** The values that a step line draws. */
+/** The y coordinates of a line. */
 function drawn(svg: string, name: string): string[] {
   const path = new RegExp(`class="line ${name}" d="M([^"]*)"`).exec(svg)?.[1] ?? ''
   return path.split('L').map((place) => place.split(' ')[1] ?? '')
 }
 
-test('the picture is well-formed and small, and says the verdict, when and where', () => {
+test('the picture is well-formed and small, and shows verdict, date and machine', () => {
   const svg = draw(outage())
   const texts = textsOf(svg)
   assert.equal(texts[0], '20,000 acknowledged, 20,000 stored, 0 lost, 0 twice')
@@ -67,7 +67,7 @@ test('the picture is well-formed and small, and says the verdict, when and where
   assert.doesNotMatch(svg, /<script|href|url\(|@import/)
 })
 
-test('each series is drawn: 202s go on, storing stops, the lag grows and drains', () => {
+test('each series is drawn: 202s continue, storing stops, the lag grows and drains', () => {
   const svg = draw(outage())
   assert.equal(new Set(drawn(svg, 'acked')).size, 1)
   const stored = drawn(svg, 'stored')
@@ -75,11 +75,11 @@ test('each series is drawn: 202s go on, storing stops, the lag grows and drains'
   assert.equal(new Set(stored.slice(10, 22)).size, 1, 'six seconds at 0')
   const lag = drawn(svg, 'lag').map(Number)
   assert.equal(lag.length, 21)
-  assert.equal(lag.indexOf(Math.min(...lag)), 11, 'the highest place is the last second before the drain')
+  assert.equal(lag.indexOf(Math.min(...lag)), 11, 'the peak is the last second before the drain')
   assert.equal(lag[5], lag.at(-1))
 })
 
-test('what was not seen is a gap', () => {
+test('missing values are gaps', () => {
   const timeline = outage()
   const points = timeline.points.map((point) =>
     point.atS === 8 ? { ...point, storedPerS: undefined } : point,
@@ -89,7 +89,7 @@ test('what was not seen is a gap', () => {
   assert.equal(svg.split('class="line stored"').length - 1, 2)
 })
 
-test('a drain that is many times faster than the load is cut, and its height said', () => {
+test('a drain many times faster than the load is cut off and labelled with its rate', () => {
   const timeline = outage()
   const points = timeline.points.map((point) => (point.atS === 12 ? { ...point, storedPerS: 23_456 } : point))
   const svg = draw({ ...timeline, points })
@@ -98,7 +98,7 @@ test('a drain that is many times faster than the load is cut, and its height sai
   assert.doesNotMatch(draw(outage()), /class="cut"/)
 })
 
-test('the warm-up and what comes after the load are not shown', () => {
+test('the warm-up and the time after the load are not shown', () => {
   const timeline = outage()
   const svg = draw({ ...timeline, moments: { ...timeline.moments, loadEndedS: 18.5 } }, {}, 3)
   assert.equal(drawn(svg, 'acked').length, 30)
@@ -106,12 +106,12 @@ test('the warm-up and what comes after the load are not shown', () => {
   assert.equal(textsOf(svg).includes('0 s'), false)
 })
 
-test('a bad verdict says so', () => {
+test('a bad verdict is shown as such', () => {
   const svg = draw(outage(), { verdict: { ...fine, lost: 3, ok: false } })
   assert.equal(textsOf(svg)[0], 'NOT OK: 20,000 acknowledged, 20,000 stored, 3 lost, 0 twice')
 })
 
-test('a timeline of any length can be drawn, one without an outage as well', () => {
+test('timelines of any length can be drawn, even without an outage', () => {
   const { points } = outage()
   for (const some of [[], points.slice(0, 1), points]) textsOf(draw({ points: some, moments: {} }))
   textsOf(draw({ points, moments: { stoppedS: 5 } }))

@@ -4,7 +4,7 @@ import { summarize } from '../../../../tools/demo/timeline.ts'
 import { clock, headerLine, markLine, pointLine, summaryLines } from '../../../../tools/demo/timeline-text.ts'
 import { outage } from '../../../support/outages.ts'
 
-test('each second is a line below the names of its columns', () => {
+test('each second is a row below the column headings', () => {
   const [first, , , , , sixth] = outage().points
   assert.ok(first !== undefined && sixth !== undefined)
   assert.equal(
@@ -16,7 +16,7 @@ test('each second is a line below the names of its columns', () => {
   )
 })
 
-test('what is not known is a dash', () => {
+test('unknown values are dashes', () => {
   const [first] = outage().points
   assert.ok(first !== undefined)
   const line = pointLine({
@@ -29,12 +29,12 @@ test('what is not known is a dash', () => {
   assert.equal(line, '  0:01      1,000    1,000       0        -          -         -           -')
 })
 
-test('minutes and seconds, rounded together', () => {
+test('times are rounded before they are split into minutes and seconds', () => {
   assert.deepEqual([0, 59.4, 59.6, 600].map(clock), ['0:00', '0:59', '1:00', '10:00'])
   assert.equal(markLine(65, 'PostgreSQL stopped'), '  1:05  -- PostgreSQL stopped')
 })
 
-test('a summary says what the outage was like, and which requests failed', () => {
+test('a summary describes the outage and the failed requests', () => {
   assert.deepEqual(summaryLines(summarize(outage(), 2), { '503 unknown': 1200, timeout: 3 }), [
     'PostgreSQL was down for   5.0 s, with 1,000 202s per second meanwhile',
     'p99 of the 202s           5.0 ms before (from second 2 on), 10.0 ms while it was down, 20.0 ms after',

@@ -21,7 +21,7 @@ const seen: Observation = {
   lag: 490,
 }
 
-test('a point has the rates since the observation before, by the time that really passed', () => {
+test('a point has the rates since the previous observation, over the time that actually passed', () => {
   const now = { ...seen, atS: 4, sent: 4000, acked: 3990, stored: 1700, latenciesMs: [3, 1, 2] }
   const point = nextPoint(seen, now)
   assert.deepEqual(point, {
@@ -39,14 +39,14 @@ test('the first point counts from zero', () => {
   assert.deepEqual([fromS, requestsPerS, storedPerS], [0, 1000, 750])
 })
 
-test('a sink that did not answer, or started again, leaves its rate unknown', () => {
+test('the rate is unknown if a sink did not answer or was restarted', () => {
   const silent = { ...seen, atS: 3, stored: undefined }
   assert.equal(nextPoint(seen, silent).storedPerS, undefined)
   assert.equal(nextPoint(silent, { ...seen, atS: 4 }).storedPerS, undefined)
   assert.equal(nextPoint(seen, { ...seen, atS: 3, stored: 10 }).storedPerS, undefined)
 })
 
-test('percentile: as many values as asked for are not above it', () => {
+test('percentile uses the nearest rank', () => {
   fc.assert(
     fc.property(
       fc.array(fc.double({ noNaN: true }), { minLength: 1 }),
@@ -62,7 +62,7 @@ test('percentile: as many values as asked for are not above it', () => {
   assert.equal(percentile([], 99), undefined)
 })
 
-test('caught up is less than a second behind, seen after the database came back', () => {
+test('caught up means less than a second behind, observed after the database came back', () => {
   const at = (timeline: Timeline, seconds: number) =>
     isCaughtUp({ ...timeline, points: timeline.points.filter(({ atS }) => atS <= seconds) }, 1000)
   const timeline = outage()
@@ -71,7 +71,7 @@ test('caught up is less than a second behind, seen after the database came back'
   assert.equal(isCaughtUp({ points: timeline.points, moments: { stoppedS: 5 } }, 1000), false)
 })
 
-test('a sink that was further behind before the outage need not be nearer after', () => {
+test('a sink that was further behind before the outage need not be closer afterwards', () => {
   const timeline = outage()
   const points = timeline.points.map((point) => ({ ...point, lag: (point.lag ?? 0) + 3000 }))
   assert.equal(isCaughtUp({ ...timeline, points }, 1000), true)
@@ -90,14 +90,14 @@ test('a summary has the latencies of each phase, the largest lag and the drain',
   })
 })
 
-test('the seconds of the warm-up are no part of before, those that hold an edge are part of the outage', () => {
+test('the warm-up is not part of "before", and seconds at the edges are part of the outage', () => {
   const { points, moments } = outage()
   const slowEdge = points.map((point) => (point.atS === 5 ? { ...point, latenciesMs: [500] } : point))
   const timeline = { points: slowEdge, moments: { ...moments, stoppedS: 4.5, startedS: 10.5 } }
   assert.deepEqual(summarize(timeline, 4).p99Ms, { before: undefined, during: 500, after: 20 })
 })
 
-test('an outage that was not seen to its end has no length and no drain', () => {
+test('an outage that was not observed to its end has no length and no drain', () => {
   const { outageS, drainS, drainedPerS } = summarize({ ...outage(), moments: { stoppedS: 5 } }, 0)
   assert.deepEqual([outageS, drainS, drainedPerS], [undefined, undefined, undefined])
 })

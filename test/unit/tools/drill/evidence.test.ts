@@ -15,14 +15,14 @@ import { type Link, TcpProxy } from '../../../../tools/drill/tcp-proxy.ts'
 import { stateOfContainer } from '../../../../tools/stack/backends.ts'
 import { until } from '../../../support/until.ts'
 
-/* A fault counts only by its own effect. Processes and connections here are real ones. */
+/* A fault counts only if its own effect is observed. The processes and connections here are real. */
 
 const SERVICE = `require('node:http').createServer((_, response) => response.end('well'))
   .listen(0, '127.0.0.1', function () { console.log(this.address().port) })`
 
 let child: ChildProcess
 let part: Part
-/** Answers each chunk with its echo. */
+/** Echoes each chunk. */
 let echo: Server
 let proxy: TcpProxy
 
@@ -70,7 +70,7 @@ function scene(changed: Partial<Part> = {}, fault: Partial<Fault> = {}): Scene {
   return new Scene(stage, { ...FAULT, ...fault }, new AbortController().signal)
 }
 
-test('a frozen part counts when it answered before, stood still, and no longer answered', async () => {
+test('a freeze counts if the part answered before, was frozen, and did not answer', async () => {
   assert.equal(await frozen(api, 'brief')(scene()), 'API was frozen for 100 ms and did not answer')
   assert.equal(stateOfProcess(child.pid), 'running')
 })
@@ -81,23 +81,23 @@ test('a part that did not answer before it was frozen does not count', async () 
   assert.equal(await frozen(api, 'brief')(scene({ answers })), undefined)
 })
 
-test('a part that is only slow, and was never frozen, does not count', async () => {
+test('a part that is only slow and was never frozen does not count', async () => {
   let asked = 0
   const answers = async () => asked++ === 0 && (await part.answers())
   assert.equal(await frozen(api, 'brief')(scene({ answers, freeze: async () => {} })), undefined)
 })
 
-test('a part that answers while it is said to be frozen does not count', async () => {
+test('a part that answers while reported as frozen does not count', async () => {
   assert.equal(await frozen(api, 'brief')(scene({ answers: async () => true })), undefined)
 })
 
-test('a killed part counts by the process that is gone, not by a probe alone', async () => {
+test('a kill counts if the process is gone, not merely if a probe fails', async () => {
   const silent = { answers: async () => false }
   assert.equal(await killed(api)(scene({ ...silent, kill: async () => {} })), undefined)
   assert.equal(await killed(api)(scene()), `process ${child.pid} of API is gone`)
 })
 
-test('a killed container counts by what Docker says', async () => {
+test('a kill of a container counts if Docker reports it as exited', async () => {
   const container = (status: string) => ({
     pid: () => undefined,
     kill: async () => {},
@@ -110,7 +110,7 @@ test('a killed container counts by what Docker says', async () => {
   assert.equal(await killed(api)(scene(container('exited'))), 'the container of API has exited')
 })
 
-test('a frozen container counts when Docker says that it is paused', async () => {
+test('a freeze of a container counts if Docker reports it as paused', async () => {
   const container = (status: string) => {
     let asked = 0
     return {
@@ -125,7 +125,7 @@ test('a frozen container counts when Docker says that it is paused', async () =>
   assert.match((await frozen(api, 'brief')(scene(container('paused')))) ?? '', /^API was frozen/)
 })
 
-test('a connection that stood still before, or came late, does not count when it is half-open and nothing comes', async () => {
+test('a half-open connection without traffic does not count, even if it was held or delayed before', async () => {
   const { socket, link } = await connection()
   link.delayMs = 1
   await ask(socket, 'late')
@@ -140,7 +140,7 @@ test('a connection that stood still before, or came late, does not count when it
   socket.destroy()
 })
 
-test('a half-open connection counts by what stands still, or by its client that gives up', async () => {
+test('a half-open connection counts if messages were held or its client gave up', async () => {
   const one = await connection()
   const striking = halfOpen(clientsToApi)(scene())
   one.socket.write('now')
@@ -152,7 +152,7 @@ test('a half-open connection counts by what stands still, or by its client that 
   assert.equal(await again, '0 messages were held back, 1 connections were given up')
 })
 
-test('a lost answer counts when this one stood at the proxy', async () => {
+test('a lost response counts if it was held at the proxy', async () => {
   const { socket, link } = await connection()
   link.delayMs = 1
   await ask(socket, 'late')
@@ -160,10 +160,10 @@ test('a lost answer counts when this one stood at the proxy', async () => {
   const striking = responseLost(scene({}, { moment: 'before_http_answer' }))
   socket.write('HTTP/1.1 202 ')
   assert.equal(await striking, 'the response was in transit and did not arrive')
-  assert.equal(await responseLost(scene()), undefined, 'no answer was caught')
+  assert.equal(await responseLost(scene()), undefined, 'no response was held')
 })
 
-test('the rival is stopped, too, when the drill ends while it has yet to say what it counts', async () => {
+test('the rival is stopped even if the drill is stopped before the rival reports its count', async () => {
   let stopped = 0
   const stage = {
     sinks: [],

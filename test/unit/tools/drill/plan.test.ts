@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { COMPOSE_KINDS } from '../../../../tools/drill/compose-stage.ts'
 import { deck, KINDS, plan } from '../../../../tools/drill/plan.ts'
 
-test('the same seed gives the same faults, whatever part of the plan is asked for; another seed others', () => {
+test('a seed gives the same faults, whichever part of the plan is requested; another seed gives others', () => {
   const whole = plan(7, 300)
   assert.deepEqual(plan(7, 300), whole)
   assert.deepEqual(plan(7, 20), whole.slice(0, 20))
@@ -14,7 +14,7 @@ test('the same seed gives the same faults, whatever part of the plan is asked fo
   )
 })
 
-test('a seed keeps its plan, so that what it showed once can be played again', () => {
+test("a seed's plan does not change between versions, so that faults can be repeated", () => {
   const cards = plan(1, 4).map(({ kind, moment, sink, arrives }) => [kind, moment, sink, arrives])
   assert.deepEqual(cards, [
     ['sink_frozen_briefly', 'under_load', 0, false],
@@ -24,7 +24,7 @@ test('a seed keeps its plan, so that what it showed once can be played again', (
   ])
 })
 
-test('each deck of a plan holds each kind at each of its moments once', () => {
+test('each deck of a plan contains each kind at each of its moments once', () => {
   const cards = (faults: { kind: string; moment: string }[]) =>
     faults.map(({ kind, moment }) => `${kind} ${moment}`).toSorted()
   for (const kinds of [KINDS, COMPOSE_KINDS]) {
@@ -35,7 +35,7 @@ test('each deck of a plan holds each kind at each of its moments once', () => {
   }
 })
 
-test('what hits a compose stack needs no proxy within it', () => {
+test('the faults of a compose stack need no proxy inside it', () => {
   const moments = new Set(deck(COMPOSE_KINDS).map(({ moment }) => moment))
   assert.deepEqual([...moments].toSorted(), ['before_http_answer', 'under_load'])
   const kinds = deck(COMPOSE_KINDS).map(({ kind }) => kind)

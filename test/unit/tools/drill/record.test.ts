@@ -21,7 +21,7 @@ function stretch(change: Partial<Stretch> = {}): Stretch {
   return { stage: 'embedded', seed: 1, faults: reports(0, 20), ...figures, ...change }
 }
 
-test('a later run goes on where the file ends; a stretch that was cut off is done again', () => {
+test('a later run continues where the file ends, and repeats an incomplete stretch', () => {
   const file = join(dir, 'state.jsonl')
   const record = new DrillRecord(file, 'embedded')
   assert.equal(record.done(1), 0)
@@ -33,7 +33,7 @@ test('a later run goes on where the file ends; a stretch that was cut off is don
   assert.deepEqual(later.stretches, record.stretches)
 })
 
-test('a file of another stage, or of anything else, is refused in one sentence', () => {
+test('a file of another stage, or any other file, is rejected with one sentence', () => {
   const file = join(dir, 'other.jsonl')
   writeFileSync(file, `${JSON.stringify(stretch({ stage: 'compose' }))}\n`)
   assert.throws(() => new DrillRecord(file, 'embedded'), /contains faults of the compose stage/)
@@ -41,17 +41,17 @@ test('a file of another stage, or of anything else, is refused in one sentence',
   assert.throws(() => new DrillRecord(file, 'embedded'), /is not a state file of a drill/)
 })
 
-test('a fault of which nothing was observed does not count', () => {
+test('a fault without an observed effect does not count', () => {
   const seen = stretch({ faults: reports(0, 3) })
   const unseen = stretch({ faults: reports(3, 6).map((one) => ({ ...one, evidence: undefined })) })
   const { faults, observed } = judgeAll([seen, unseen])
   assert.deepEqual({ faults, observed }, { faults: 6, observed: 3 })
-  assert.equal(judgeAll([unseen]).ok, false, 'a drill that observed nothing has proved nothing')
+  assert.equal(judgeAll([unseen]).ok, false, 'a drill without observed faults proves nothing')
 })
 
 const clean = { ...emptyVerdict(), ok: true, records: 10, stored: 10, acked: 10, acked_stored: 10 }
 
-test('the verdict of a stretch: every way in which an event can be wrong is lost, twice or a problem', () => {
+test('the verdict of a stretch: anything wrong with an event counts as lost, twice or a problem', () => {
   assert.deepEqual(judge(clean, 10, 10), {
     acked: 10,
     records: 10,
@@ -72,14 +72,14 @@ test('the verdict of a stretch: every way in which an event can be wrong is lost
   assert.match(judge({ ...clean, problems: ['expired'] }, 10, 10).problems.join(), /expired/)
 })
 
-test('one bad stretch makes the whole drill fail, and says which; a later run that is clean changes nothing', () => {
+test('one bad stretch makes the whole drill fail and is named; a later clean run does not change that', () => {
   assert.equal(judgeAll([stretch(), stretch()]).ok, true)
   for (const bad of [{ lost: 1 }, { twice: 1 }, { problems: ['1 lost, 1 twice'] }]) {
     const file = join(dir, 'bad.jsonl')
     rmSync(file, { force: true })
     new DrillRecord(file, 'embedded').add(stretch({ seed: 2, faults: reports(20, 23), ...bad }))
     const later = new DrillRecord(file, 'embedded')
-    assert.equal(later.done(2), 23, 'it goes on after the fault from which nothing recovered')
+    assert.equal(later.done(2), 23, 'it continues after the fault from which the stack did not recover')
     later.add(stretch({ seed: 2, faults: reports(23, 40) }))
     const { ok, problems } = judgeAll(new DrillRecord(file, 'embedded').stretches)
     assert.equal(ok, false, JSON.stringify(bad))

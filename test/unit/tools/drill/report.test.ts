@@ -46,7 +46,7 @@ const CLEAN = [
   }),
 ]
 
-test('the table counts what was observed, kind by moment, with a dash where nothing can be told apart', () => {
+test('the table counts observed faults by kind and moment, with a dash where the moment makes no difference', () => {
   const { names, rows } = countByMoment(CLEAN, KINDS)
   const cell = (row: number, name: string) => rows[row]?.[names.indexOf(name)]
   assert.deepEqual(
@@ -60,14 +60,14 @@ test('the table counts what was observed, kind by moment, with a dash where noth
   assert.equal(rows.length, 2)
 })
 
-test('the last line tells observed, planned and what cannot be played here', () => {
+test('the last line counts observed and planned faults and those not possible on this machine', () => {
   assert.equal(
     verdictLine(judgeAll(CLEAN)),
     'OK: 0 lost, 0 twice over 2 observed faults (of 4; 1 not possible on this machine; seeds 1, 2; 30 acknowledged events).',
   )
 })
 
-test('the page holds the verdict with the commits, a row for each seed with its commit, the table, and what was not observed', () => {
+test('the page has the verdict with the commits, a row for each seed, the table, and the faults not observed', () => {
   const page = drillPage(CLEAN, KINDS)
   const commits = 'Run at commit abc1234 (seed 1) and a commit that was not recorded (seed 2).'
   assert.ok(page.includes(`**${verdictLine(judgeAll(CLEAN))} ${commits}**`))
@@ -84,7 +84,7 @@ test('the page holds the verdict with the commits, a row for each seed with its 
   assert.doesNotMatch(page, /Problems$/m)
 })
 
-test('the page of a bad drill says FAILED and why, without the log lines and paths that follow', () => {
+test('the page of a failed drill shows FAILED and why, without log lines and paths', () => {
   const bad = stretch({ seed: 7, problems: ['fault 1: not recovered\n  at /home/x.log'], kept: '/home/x' })
   const page = drillPage([...CLEAN, bad], KINDS)
   assert.match(page, /\*\*FAILED: 0 lost/)
@@ -93,7 +93,7 @@ test('the page of a bad drill says FAILED and why, without the log lines and pat
   assert.doesNotMatch(page, /home/)
 })
 
-test('a page has no empty lists: all was observed', () => {
+test('a page omits empty lists if everything was observed', () => {
   const all = plan(1, 3).map((one) => fault(one))
   assert.doesNotMatch(drillPage([stretch({ faults: all })], KINDS), /Not observed|Problems$/m)
 })

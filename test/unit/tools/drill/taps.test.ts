@@ -18,7 +18,7 @@ const TRANSACTION: [Side, Buffer][] = [
   ['client', message('', Buffer.from('\0\x03\0\0user\0sink\0\0', 'latin1'))],
   query('SELECT 1'),
   completed('SELECT 1'),
-  query('COMMIT'), // of a transaction that moves no offsets
+  query('COMMIT'), // of a transaction without a fence
   completed('COMMIT'),
   query('/* fence 1 */ BEGIN; UPDATE sink_offsets'),
   completed('UPDATE 1'),
@@ -46,7 +46,7 @@ function feed(tap: Tap, conversation: [Side, Buffer][], sizes: readonly number[]
 
 const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 })
 
-test("the moments of a sink's transaction are seen, each once, however the bytes are cut; all bytes pass", () => {
+test("each moment of a sink's transaction is recognised once, however the bytes are split, and all bytes pass", () => {
   fc.assert(
     fc.property(sizes, (chunkSizes) => {
       const passages = feed(new PostgresTap(), TRANSACTION, chunkSizes)
@@ -68,7 +68,7 @@ test("the moments of a sink's transaction are seen, each once, however the bytes
   )
 })
 
-/** Unlike PostgreSQL's, the size does not count itself. */
+/** A message with its size, which, unlike in PostgreSQL, does not include the size field. */
 function sized(body: Buffer): Buffer {
   const size = Buffer.alloc(4)
   size.writeInt32BE(body.length)
@@ -91,7 +91,7 @@ function kafkaResponse(correlationId: number): Buffer {
   return sized(Buffer.concat([id, Buffer.from('answer')]))
 }
 
-test('of all answers of Kafka the one to a Produce is told, by its correlation id; and whose connection it is', () => {
+test("Kafka's response to a Produce is recognised by its correlation id, and a connection's client by its client id", () => {
   fc.assert(
     fc.property(sizes, (chunkSizes) => {
       const tap = new KafkaTap()
@@ -108,7 +108,7 @@ test('of all answers of Kafka the one to a Produce is told, by its correlation i
   )
 })
 
-test('the 202 is told from other answers', () => {
+test('the 202 is distinguished from other responses', () => {
   const count = (text: string, from: Side = 'server') =>
     new HttpTap().see(from, Buffer.from(text)).flatMap(({ sightings }) => sightings).length
   assert.equal(count('HTTP/1.1 202 Accepted\r\n\r\n'), 1)

@@ -6,7 +6,7 @@ import { HttpTap } from '../../../../tools/drill/http-tap.ts'
 import { TcpProxy } from '../../../../tools/drill/tcp-proxy.ts'
 import { until } from '../../../support/until.ts'
 
-/** Answers each chunk with its echo. */
+/** Echoes each chunk. */
 let server: Server
 let proxy: TcpProxy
 
@@ -45,7 +45,7 @@ class Client {
   }
 }
 
-test('what is held arrives at release, in order; what is cut never does', async () => {
+test('held data arrive in order after release; after a cut they never arrive', async () => {
   const client = new Client()
   await client.ask('one ')
   const [link] = proxy.links()
@@ -64,7 +64,7 @@ test('what is held arrives at release, in order; what is cut never does', async 
   assert.equal(client.received, 'one two ')
 })
 
-test('a delay makes each chunk late, keeps their order, and its end lets none overtake', async () => {
+test('a delay applies to each chunk and keeps their order, even after it ends', async () => {
   const client = new Client()
   await client.ask('a')
   const [link] = proxy.links()
@@ -81,7 +81,7 @@ test('a delay makes each chunk late, keeps their order, and its end lets none ov
   await until('closed', () => proxy.links().length === 0)
 })
 
-test('a trap holds the answer it was set for, and no other; without it the link goes on', async () => {
+test('a trap holds only the response it was set for; afterwards the link continues', async () => {
   const client = new Client()
   const springing = proxy.holdAt('before_http_answer', AbortSignal.timeout(10_000))
   await client.ask('HTTP/1.1 503 ')
@@ -91,11 +91,11 @@ test('a trap holds the answer it was set for, and no other; without it the link 
   assert.equal(client.received, 'HTTP/1.1 503 ')
   link.release()
   await until('it arrives', () => client.received.endsWith('202 '))
-  await client.ask('HTTP/1.1 202 ') // a trap springs once
+  await client.ask('HTTP/1.1 202 ') // a trap is triggered only once
   client.socket.destroy()
 })
 
-test('a trap that does not spring in time is taken away', async () => {
+test('a trap that is not triggered in time is removed', async () => {
   const abort = new AbortController()
   const waiting = proxy.holdAt('before_http_answer', abort.signal)
   await assert.rejects(proxy.holdAt('before_http_answer', abort.signal), /a trap .* is already set/)

@@ -13,7 +13,7 @@ function failure(n: number, status: number, why: string): string {
   return logged(notAcknowledged(n, 1, ID, status, why))
 }
 
-test('each request without a 202 is kept; some are shown', () => {
+test('each request without a 202 is recorded; some are shown', () => {
   const output = new K6Output()
   const shown = Array.from({ length: 20 }, (_, n) => output.err(failure(n, 503, 'unknown'))).filter(Boolean)
   assert.equal(shown.length, 5)
@@ -24,7 +24,7 @@ test('each request without a 202 is kept; some are shown', () => {
   )
 })
 
-test('only an answer that says so means that nothing was kept', () => {
+test('only an explicit response means that nothing was accepted', () => {
   const output = new K6Output()
   output.err(failure(0, 503, 'unknown'))
   output.err(failure(1, 503, 'not_accepted'))
@@ -37,14 +37,14 @@ test('only an answer that says so means that nothing was kept', () => {
   )
 })
 
-test('the report is kept and not shown', () => {
+test('the report is recorded and not shown', () => {
   const output = new K6Output()
   const report = { script: 'event', run: { start_ms: 1, random: 2 } }
   assert.equal(output.err(REPORT_MARK + JSON.stringify(report)), undefined)
   assert.deepEqual(output.report, report)
 })
 
-test("a script's own words are shown bare, k6's as they are", () => {
+test("a script's own messages are shown without k6's prefix, k6's own unchanged", () => {
   const output = new K6Output()
   assert.equal(output.err(logged('18.6 s: "the sink" cannot store')), '18.6 s: "the sink" cannot store')
   assert.equal(
@@ -54,7 +54,7 @@ test("a script's own words are shown bare, k6's as they are", () => {
   assert.equal(output.err('Unable to find image locally'), 'Unable to find image locally')
 })
 
-test('of stdout, progress and the table are left', () => {
+test('only progress and the table remain of stdout', () => {
   const output = new K6Output()
   const progress = 'running (04.9s), 0000/1000 VUs, 7290 complete and 20 interrupted iterations'
   const bar = 'events   [ 100% ] 1000/1000 VUs  5.0s/5.0s  1500.00 iters/s'

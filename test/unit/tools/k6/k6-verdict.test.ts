@@ -22,7 +22,7 @@ function failed(...numbers: number[]) {
   return numbers.map((n) => ({ n, count: 1, refused: false }))
 }
 
-test('all that was begun is looked up once, in chunks', () => {
+test('every event that was started is looked up once, in chunks', () => {
   const { ranges, sent } = expectationOf(
     reportOf([
       { first: 0, requests: 2500 },
@@ -42,7 +42,7 @@ test('all that was begun is looked up once, in chunks', () => {
   assert.equal(sent, 2501)
 })
 
-test('a request of a batch stands for all of its events', () => {
+test('a failed batch request counts for all of its events', () => {
   const report = reportOf([{ first: 0, requests: 10 }], { batch: 100, failed: 1 })
   const expected = expectationOf(report, [{ n: 300, count: 100, refused: false }], 2, CHUNK)
   assert.deepEqual(expected.ranges, [
@@ -61,7 +61,7 @@ test('a request of a batch stands for all of its events', () => {
   )
 })
 
-test('a run is good when all that was acknowledged is stored with its content', () => {
+test('a run is good if every acknowledged event is stored with its content', () => {
   const expected = expectationOf(reportOf([{ first: 0, requests: 300_000 }]), [], 0, CHUNK)
   const verdict = conclude(expected, { stored: 300_000 }, 0)
   assert.ok(verdict.ok)
@@ -71,7 +71,7 @@ test('a run is good when all that was acknowledged is stored with its content', 
   )
 })
 
-test('what was not acknowledged may be stored or not', () => {
+test('events that were not acknowledged may be stored or not', () => {
   const expected = expectationOf(
     reportOf([{ first: 0, requests: 10 }], { failed: 3 }),
     failed(4, 5, 6),
@@ -82,7 +82,7 @@ test('what was not acknowledged may be stored or not', () => {
   assert.ok(conclude(expected, { stored: 7, absent: 1, unacknowledged_stored: 2 }, 0).ok)
 })
 
-test('a run is bad when an event is missing, different, a dead letter, refused but stored, or there twice', () => {
+test('a run is bad if an event is missing, different, a dead letter, refused but stored, or stored twice', () => {
   const expected = expectationOf(reportOf([{ first: 0, requests: 10 }]), [], 0, CHUNK)
   assert.match(conclude(expected, { stored: 9, missing: 1 }, 0).sentence, / 9 stored .* 1 lost, 0 different$/)
   assert.match(
@@ -101,7 +101,7 @@ test('a run is bad when an event is missing, different, a dead letter, refused b
   }
 })
 
-test('what k6 cut short may be missing, but nothing beyond it', () => {
+test('interrupted events may be missing, but no others', () => {
   const expected = expectationOf(reportOf([{ first: 0, requests: 100 }]), [], 5, CHUNK)
   assert.deepEqual([expected.sent, expected.acknowledged], [105, 100])
   for (const missing of [0, 3, 5]) {

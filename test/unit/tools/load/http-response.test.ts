@@ -42,7 +42,7 @@ const framed: fc.Arbitrary<Wire> = fc
     return { bytes: Buffer.concat(parts), status, body: content.toString() }
   })
 
-test('responses that follow each other on a connection are read whole, wherever the chunks are cut', () => {
+test('consecutive responses on a connection are parsed completely, however the bytes are split', () => {
   fc.assert(
     fc.property(fc.array(framed, { minLength: 1, maxLength: 3 }), fc.array(fc.nat()), (wires, cuts) => {
       const parser = new ResponseParser()
@@ -57,7 +57,7 @@ test('responses that follow each other on a connection are read whole, wherever 
   )
 })
 
-/** Pushes through one reused buffer, as the client does: what the parser keeps must be its own copy. */
+/** Pushes chunks through one reused buffer, as the client does, so the parser must copy what it keeps. */
 function pushInPieces(parser: ResponseParser, bytes: Buffer, cuts: number[]): HttpResponse | undefined {
   const bounds = [...cuts.map((cut) => cut % bytes.length), bytes.length].toSorted((a, b) => a - b)
   const shared = Buffer.alloc(bytes.length)
@@ -86,7 +86,7 @@ test('a body without a length lasts until the connection ends', () => {
     closes: true,
   })
   parser.push(Buffer.from('HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhal'))
-  assert.equal(parser.finish(), undefined, 'a cut body is no response')
+  assert.equal(parser.finish(), undefined, 'a truncated body is not a response')
 })
 
 for (const [what, text] of [
@@ -94,7 +94,7 @@ for (const [what, text] of [
   ['a bad chunk size', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'],
   ['bytes after the response', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab'],
 ] as const) {
-  test(`${what} is refused`, () => {
+  test(`${what} is rejected`, () => {
     assert.throws(() => new ResponseParser().push(Buffer.from(text)), HttpResponseError)
   })
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { LoadThread, type LoadTick } from '../../../../tools/load/load-thread.ts'
 
-test('a load in a thread ticks, and its last tick has every event and latency', async (t) => {
+test('a load in a thread posts ticks, and together they have every event and latency', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-load-thread-'))
   const server = createServer((request, response) => {
     request.setEncoding('utf8').on('data', (body: string) => response.writeHead(202).end(body))
@@ -39,7 +39,7 @@ test('a load in a thread ticks, and its last tick has every event and latency', 
   assert.equal(readFileSync(ackedFile, 'utf8').split('\n').length - 1, result.acked)
 })
 
-test('a load that cannot begin is rejected', async () => {
+test('a load that cannot start is rejected', async () => {
   const load = new LoadThread({ url: 'http://127.0.0.1:1', rate: 1, connections: 1, seconds: 1 }, () => {})
   await assert.rejects(load.result, /Nothing listens/)
 })

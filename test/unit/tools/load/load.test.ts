@@ -73,7 +73,7 @@ test('each planned event is sent once, and the ack file holds what was sent', as
   assert.ok(acked.every((line) => line.body.toString().includes(line.eventId)))
 })
 
-test('a batch is NDJSON of k events, and each of its ids is acknowledged', async (t) => {
+test('a batch is NDJSON of several events, and each of its ids is acknowledged', async (t) => {
   const sizes: number[] = []
   const url = await listen(t, async (request, response) => {
     assert.equal(request.url, '/events')
@@ -92,7 +92,7 @@ test('a batch is NDJSON of k events, and each of its ids is acknowledged', async
   assert.equal(new Set((await readAll(ackedFile)).map((line) => line.eventId)).size, 250)
 })
 
-test('latency counts from the intended time, so a stall shows in the requests that waited for it', async (t) => {
+test('latency counts from the intended send time, so a stall shows in the requests that waited', async (t) => {
   let stalledUntil = 0
   const url = await listen(t, async (request, response) => {
     const body = await textOf(request)
@@ -101,13 +101,13 @@ test('latency counts from the intended time, so a stall shows in the requests th
   })
   const result = await load({ url, rate: 500, connections: 2, seconds: 0.4 })
   assert.equal(result.acked, 200)
-  // Only two requests were on the wire during the stall; a closed loop would report a median of about nothing.
+  // Only two requests were in flight during the stall; a closed loop would report a median near zero.
   assert.ok(result.p50_ms > 100, `p50 ${result.p50_ms} ms`)
   assert.ok(result.max_ms > 380, `max ${result.max_ms} ms`)
   assert.ok(result.max_queued > 100, `${result.max_queued} queued`)
 })
 
-test('refusals are counted by kind; unknown outcomes apart', async (t) => {
+test('rejected requests are counted by kind, and unknown outcomes separately', async (t) => {
   let n = 0
   const url = await listen(t, async (request, response) => {
     const body = await textOf(request)
@@ -131,7 +131,7 @@ test('refusals are counted by kind; unknown outcomes apart', async (t) => {
   assert.equal(result.unknown_ids.length, 20)
 })
 
-test('retry repeats the same bytes, not before Retry-After, through resets, until accepted', async (t) => {
+test('retry repeats the same bytes until accepted, not before Retry-After, and also after resets', async (t) => {
   const seen = new Map<string, { bodies: Set<string>; times: number[] }>()
   const url = await listen(t, async (request, response) => {
     const body = await textOf(request)
@@ -164,7 +164,7 @@ test('a connection cut after the request was sent leaves an unknown outcome', as
   assert.equal(result.unknown, 20)
 })
 
-test('where nothing listens, load says so; with retry it waits, and knows that nothing was stored', async () => {
+test('if nothing listens, load fails; with retry it waits, and knows that nothing was stored', async () => {
   const unused = createServer().listen(0, '127.0.0.1')
   await once(unused, 'listening')
   const url = urlOf(unused)
@@ -177,7 +177,7 @@ test('where nothing listens, load says so; with retry it waits, and knows that n
   assert.equal(result.unknown, 0)
 })
 
-test('a silent server ends requests by timeout; abort ends the run and settles every event', async (t) => {
+test('requests to a silent server time out; abort ends the run and settles every event', async (t) => {
   const url = await listen(t, () => {})
   const silent = await load({ url, rate: 100, connections: 5, seconds: 0.05, timeoutMs: 150 })
   assert.deepEqual(silent.errors, { timeout: 5 })
@@ -186,10 +186,10 @@ test('a silent server ends requests by timeout; abort ends the run and settles e
   const result = await load({ url, rate: 100, connections: 5, seconds: 60, signal: stop.signal })
   assert.ok(result.sent > 5 && result.sent < 60)
   assert.deepEqual(result.errors, { closed: result.sent })
-  assert.equal(result.unknown, 5, 'five were on the wire')
+  assert.equal(result.unknown, 5, 'five were in flight')
 })
 
-test('load goes to this machine only', () => {
+test('load can be sent only to this machine', () => {
   assert.deepEqual(localTarget('http://[::1]:8000'), { host: '::1', port: 8000 })
   for (const url of ['http://example.com', 'https://127.0.0.1', 'http://127.0.0.1.example.com', 'x']) {
     assert.throws(() => localTarget(url), /Load can only be sent to/)

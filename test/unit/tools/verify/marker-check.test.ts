@@ -12,29 +12,29 @@ function problemsOf(...fetches: FetchedMessage[][]): string[] {
   return check.problems()
 }
 
-test('I2: what markers commit is read, what they abort is not, however transactions overlap and fetches cut them', () => {
+test('I2: committed records are read and aborted ones are not, however transactions overlap and fetches split them', () => {
   const fetches = [
     [transactional(0, 'a'), hidden(transactional(1, 'b')), transactional(2, 'a')],
-    [transactional(2, 'a'), marker(3, 'b', 'abort'), transactional(4, 'b')], // 2 is fetched again
+    [transactional(2, 'a'), marker(3, 'b', 'abort'), transactional(4, 'b')], // offset 2 is fetched again
     [marker(5, 'a', 'commit')],
-    [marker(6, 'b', 'commit', 1), transactional(7, 'a')], // the last is open
+    [marker(6, 'b', 'commit', 1), transactional(7, 'a')], // the last transaction is open
   ]
   assert.deepEqual(problemsOf(...fetches), [])
 })
 
-test('I2: aborted records that were read are a problem, and so are committed ones that were left out', () => {
+test('I2: aborted records that were read are a problem, and so are committed ones that were skipped', () => {
   const shown = [transactional(0, 'a'), transactional(1, 'a'), marker(2, 'a', 'abort')]
   assert.match(problemsOf(shown).join(), /^partition 3: 1 transaction.* ends at offset 2:/)
   const lost = [hidden(transactional(0, 'a')), transactional(1, 'b'), marker(2, 'b', 'commit')]
   assert.match(problemsOf(lost, [marker(3, 'a', 'commit')]).join(), /ends at offset 3:/)
 })
 
-test('a marker whose key is too short to tell its type commits nothing, and stops nothing', () => {
+test('a marker whose key is too short for a type commits nothing and does not stop the check', () => {
   const short = { ...marker(1, 'a', 'commit'), key: Buffer.from([0, 0]) }
   assert.match(problemsOf([transactional(0, 'a'), short]).join(), /ends at offset 1:/)
 })
 
-test('records without a transaction are none of its business', () => {
+test('records without a transaction are ignored', () => {
   const plain: FetchedMessage = {
     ...transactional(0, '-1'),
     batchContext: { producerId: '-1', inTransaction: false, isControlBatch: false },

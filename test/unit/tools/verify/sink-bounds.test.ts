@@ -7,23 +7,23 @@ const offset = (next: number, cluster_id = 'here') => [
   { cluster_id, partition: 0, next_offset: String(next) },
 ]
 
-test('the bound is where the sink of this cluster was, or where the topic begins', () => {
+test('the bound is the offset of the sink of this cluster, or the start of the partition', () => {
   const rows = [...offset(7, 'elsewhere'), ...offset(5)]
   assert.deepEqual(boundsOf(ends(2n, 9n), rows, 'here'), new Map([[0, 5n]]))
   assert.deepEqual(boundsOf(ends(2n, 9n), offset(7, 'elsewhere'), 'here'), new Map([[0, 2n]]))
 })
 
-test('I9: a sink that moved on while the ends were asked, past what then expired, has lost nothing', () => {
+test('I9: nothing is lost if the sink stored records while the ends were queried, before they expired', () => {
   assert.deepEqual(offsetProblems(ends(150n, 300n), offset(100), offset(200), 'here'), [])
 })
 
-test('I9: what expired before it was stored is named, though the sink moved on', () => {
+test('I9: records that expired before they were stored are named, even if the sink has moved on', () => {
   assert.deepEqual(offsetProblems(ends(150n, 300n), offset(100), offset(120), 'here'), [
     'partition 0: offsets 120 to 149 expired before they were stored',
   ])
 })
 
-test('I9: a sink that is past the end only because the end was asked earlier is right', () => {
+test('I9: a sink past the end is no problem if the end was queried earlier', () => {
   assert.deepEqual(offsetProblems(ends(0n, 300n), offset(300), offset(350), 'here'), [])
   assert.match(
     offsetProblems(ends(0n, 300n), offset(301), offset(350), 'here')[0] ?? '',

@@ -5,14 +5,14 @@ import type { VerifyContext } from '../../../../tools/verify/verify-context.ts'
 import { noteUnreadPartitions } from '../../../../tools/verify/verify-group.ts'
 import type { GroupLook } from '../../../../kafka/group-members.ts'
 
-/** What the verdict says of records not yet read, by partition, and a group of which each look gives the next of these. */
+/** The verdict for these numbers of unread records by partition; each call describes the group as the next of `found`. */
 async function verdictOf(waiting: [number, number][], ...found: (GroupLook | Error)[]): Promise<Verdict> {
   const verdict = emptyVerdict('the-group')
   const context = { topic: 'events', verdict, notYetRead: new Map(waiting) } as unknown as VerifyContext
   let looks = 0
   await noteUnreadPartitions(context, async () => {
     const group = found[Math.min(looks++, found.length - 1)]
-    if (group === undefined || group instanceof Error) throw group ?? new Error('not to be asked')
+    if (group === undefined || group instanceof Error) throw group ?? new Error('unexpected call')
     return group
   })
   return verdict
@@ -28,13 +28,13 @@ function stable(partitions: number[], topics = ['events']): GroupLook {
 
 const rebalance: GroupLook = { ...stable([], []), state: 'PreparingRebalance' }
 
-test('where all is read, or will be, nothing is said; the group is asked only for what waits', async () => {
+test('nothing is noted if everything is or will be read, and the group is described only if records wait', async () => {
   const calm = emptyVerdict('the-group')
   assert.deepEqual(await verdictOf([]), calm)
   assert.deepEqual(await verdictOf([[1, 5]], stable([0, 1])), calm)
 })
 
-test('what a group at work leaves out is a problem, with partitions, records and group', async () => {
+test('partitions that an active group does not read are a problem, with partitions, records and group', async () => {
   const verdict = await verdictOf(
     [
       [0, 7],
@@ -51,7 +51,7 @@ test('what a group at work leaves out is a problem, with partitions, records and
   ])
 })
 
-test('a member of another topic is named with the remedy', async () => {
+test('a member that reads another topic is named, with the remedy', async () => {
   const { problems } = await verdictOf([[2, 1]], stable([2], ['orders']))
   assert.match(
     problems[0] ?? '',
@@ -59,7 +59,7 @@ test('a member of another topic is named with the remedy', async () => {
   )
 })
 
-test('a group without members, and one that cannot be described, are notes', async () => {
+test('a group without members and one that cannot be described give notes', async () => {
   const nobody = await verdictOf([[2, 3]], { state: 'Empty', members: [] })
   assert.deepEqual([nobody.problems, nobody.unread_partitions, nobody.unread_count], [[], [2], 3])
   assert.match(nobody.notes[0] ?? '', /^group the-group has no members: 3 records of partition 2/)
