@@ -4,7 +4,7 @@ import type { NodeService } from '../../embedded/node-service.ts'
 import type { Pipeline } from '../../tools/stack/pipeline.ts'
 import { migrate } from '../../postgres/migrate.ts'
 import { idOf, record, withProducer } from './records.ts'
-import type { SinkHealth } from './sink-health.ts'
+import type { SinkHealth } from '../../tools/stack/sink-health.ts'
 import { until } from './until.ts'
 
 /** Short timeouts, so that each fault is noticed quickly; the defaults only take longer. */

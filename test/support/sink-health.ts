@@ -1,19 +1,7 @@
 import type { NodeService } from '../../embedded/node-service.ts'
 import type { Pipeline } from '../../tools/stack/pipeline.ts'
+import type { SinkHealth } from '../../tools/stack/sink-health.ts'
 import { until } from './until.ts'
-
-/** What the sink says of itself at /health. */
-export interface SinkHealth {
-  state: string
-  reason?: string
-  needs_person: boolean
-  partitions: { partition: number; next_offset: number; lag: number; held_back: number; stopped?: string }[]
-  group: { id: string; unread_partitions: number[] | null; other_topics: string[] | null }
-  total_stored: number
-  total_duplicates: number
-  total_dead: number
-  total_expired: number
-}
 
 /** Waits until the sink answers and `condition` holds, and returns its /health. */
 export async function untilHealth(
