@@ -1,5 +1,5 @@
 /* Line charts as SVG text, without a library. Pure. */
-import { escapeXml, niceStep, text } from '../demo/svg-panel.ts'
+import { gridLine, niceStep, page, round, text, tick } from '../svg/elements.ts'
 
 interface Axis {
   label: string
@@ -37,16 +37,9 @@ const LOG_TICKS = Array.from({ length: 16 }, (_, n) =>
   [1, 2, 5].map((factor) => Number(`${factor}e${n - 5}`)),
 ).flat()
 
-// An image in a page sees the reader's light or dark preference but not the page's colours, so it has its own background.
 const STYLE = `
-svg{--ground:#fff;--ink:#1f2328;--soft:#59636e;--grid:#d8dee4;--blue:#0969da;--orange:#bc4c00}
-@media (prefers-color-scheme:dark){svg{--ground:#0d1117;--ink:#f0f6fc;--soft:#9198a1;--grid:#2a313c;--blue:#4493f8;--orange:#f0883e}}
-text{font:13px system-ui,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Arial,sans-serif;fill:var(--ink)}
-.title{font-size:18px;font-weight:600}.soft{fill:var(--soft)}.axis{fill:var(--soft);font-size:12px}
-.mid{text-anchor:middle}.end{text-anchor:end}
-.ground{fill:var(--ground);stroke:var(--grid)}.grid{stroke:var(--grid)}
-.line{fill:none;stroke-width:2;stroke-linejoin:round}.dashed{stroke-dasharray:6 4}
-.blue{stroke:var(--blue)}.orange{stroke:var(--orange)}circle.blue{fill:var(--blue)}circle.orange{fill:var(--orange)}`
+.dashed{stroke-dasharray:6 4}.blue{stroke:var(--blue)}.orange{stroke:var(--orange)}
+circle.blue{fill:var(--blue)}circle.orange{fill:var(--orange)}`
 
 /** The chart as a complete SVG file. */
 export function chartSvg({ title, about, x, y, lines }: Chart): string {
@@ -62,25 +55,10 @@ export function chartSvg({ title, about, x, y, lines }: Chart): string {
   const xOf = (value: number): number => round(BOX.left + BOX.width * across.share(value))
   const yOf = (value: number): number => round(BOX.top + BOX.height * (1 - up.share(value)))
   const [right, bottom] = [BOX.left + BOX.width, BOX.top + BOX.height]
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-labelledby="title about">`,
-    `<title id="title">${escapeXml(title)}</title>`,
-    `<desc id="about">${escapeXml(about)}</desc>`,
-    `<style>${STYLE}</style>`,
-    `<rect class="ground" x=".5" y=".5" width="${WIDTH - 1}" height="${HEIGHT - 1}" rx="8"/>`,
-    text(24, 34, title, 'title'),
-    text(24, 56, about, 'soft'),
+  return page({ width: WIDTH, height: HEIGHT, title, about, style: STYLE }, [
     ...lines.map((line, n) => legend(line, BOX.left + n * LEGEND_STEP, 84)),
-    ...up.ticks.map((tick) => {
-      const at = yOf(tick)
-      const grid = `<line class="grid" x1="${BOX.left}" y1="${at}" x2="${right}" y2="${at}"/>`
-      return grid + text(BOX.left - 8, at + 4, said(tick), 'axis end')
-    }),
-    ...across.ticks.map((tick) => {
-      const at = xOf(tick)
-      const grid = `<line class="grid" x1="${at}" y1="${bottom}" x2="${at}" y2="${bottom + 5}"/>`
-      return grid + text(at, bottom + 20, said(tick), 'axis mid')
-    }),
+    ...up.ticks.map((value) => gridLine(BOX.left, right, yOf(value), value)),
+    ...across.ticks.map((value) => tick(xOf(value), bottom, value.toLocaleString('en-US'))),
     text(BOX.left + BOX.width / 2, bottom + 44, x.label, 'soft mid'),
     `<g transform="translate(20 ${BOX.top + BOX.height / 2}) rotate(-90)">${text(0, 0, y.label, 'soft mid')}</g>`,
     ...lines.map((line) => {
@@ -88,8 +66,7 @@ export function chartSvg({ title, about, x, y, lines }: Chart): string {
       const dots = places.map(([cx, cy]) => `<circle class="${line.colour}" cx="${cx}" cy="${cy}" r="3"/>`)
       return `<path class="${classOf(line)}" d="M${places.map((place) => place.join(' ')).join('L')}"/>${dots.join('')}`
     }),
-    '</svg>\n',
-  ].join('\n')
+  ])
 }
 
 /** The tick values of an axis and the mapping of a value to a fraction of its length. The outer ticks are its ends. */
@@ -104,8 +81,8 @@ function scaleOf(
 }
 
 function logTicks(min: number, max: number): number[] {
-  const first = LOG_TICKS.findLastIndex((tick) => tick <= min)
-  const last = LOG_TICKS.findIndex((tick) => tick >= max)
+  const first = LOG_TICKS.findLastIndex((value) => value <= min)
+  const last = LOG_TICKS.findIndex((value) => value >= max)
   return LOG_TICKS.slice(first, Math.max(last, first + 1) + 1)
 }
 
@@ -120,12 +97,4 @@ function legend(line: Line, x: number, y: number): string {
 
 function classOf({ colour, isDashed }: Line): string {
   return `line ${colour}${isDashed ? ' dashed' : ''}`
-}
-
-function said(tick: number): string {
-  return tick.toLocaleString('en')
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10
 }

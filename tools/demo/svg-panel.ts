@@ -1,4 +1,5 @@
 /* The parts of a timeline panel: scales, axes and shapes as SVG text. Pure. */
+import { gridLine, niceStep, round, text, tick } from '../svg/elements.ts'
 
 /** A value over an interval; undefined if it was not observed. */
 export interface Step {
@@ -18,13 +19,6 @@ export interface Frame {
   endS: number
   /** Value at the top edge; 0 is at the bottom. */
   max: number
-}
-
-/** Steps of 1, 2 or 5 times a power of ten, so that at most `most` fit below `max`. */
-export function niceStep(max: number, most: number): number {
-  const least = Math.max(max, 1e-9) / most
-  const power = 10 ** Math.floor(Math.log10(least))
-  return power * ([1, 2, 5, 10].find((factor) => factor * power >= least * (1 - 1e-9)) ?? 10)
 }
 
 /** The x coordinate of a time. */
@@ -60,11 +54,7 @@ export function levelShape(frame: Frame, steps: readonly Step[], name: string): 
 export function valueAxis(frame: Frame): string {
   const right = frame.left + frame.width
   return gridValues(frame)
-    .map((value) => {
-      const y = yOf(frame, value)
-      const line = `<line class="grid" x1="${frame.left}" y1="${y}" x2="${right}" y2="${y}"/>`
-      return line + text(frame.left - 8, y + 4, value.toLocaleString('en-US'), 'axis end')
-    })
+    .map((value) => gridLine(frame.left, right, yOf(frame, value), value))
     .join('')
 }
 
@@ -101,24 +91,7 @@ export function timeAxis(frame: Frame): string {
   const first = Math.ceil(startS / step)
   const times = Array.from({ length: Math.floor(endS / step) - first + 1 }, (_, n) => (first + n) * step)
   const y = frame.top + frame.height
-  return times
-    .map((seconds) => {
-      const x = xOf(frame, seconds)
-      const tick = `<line class="tick" x1="${x}" y1="${y}" x2="${x}" y2="${y + 5}"/>`
-      return tick + text(x, y + 20, `${seconds} s`, 'axis mid')
-    })
-    .join('')
-}
-
-/** A text element. `classes` may hold `mid` and `end`, which anchor it there. */
-export function text(x: number, y: number, content: string, classes: string): string {
-  return `<text x="${round(x)}" y="${round(y)}" class="${classes}">${escapeXml(content)}</text>`
-}
-
-/** Text as it may stand in XML. */
-export function escapeXml(content: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-  return content.replaceAll(/[&<>"]/g, (char) => entities[char] ?? char)
+  return times.map((seconds) => tick(xOf(frame, seconds), y, `${seconds} s`)).join('')
 }
 
 function gridValues({ max }: Frame): number[] {
@@ -148,8 +121,4 @@ function runsOf(steps: readonly Step[]): { fromS: number; toS: number; value: nu
     else runs.at(-1)?.push({ fromS, toS, value })
   }
   return runs.filter((run) => run.length > 0)
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10
 }

@@ -1,13 +1,11 @@
 import { type OutageVerdict, verdictLine } from './outage-verdict.ts'
+import { line, niceStep, page, text } from '../svg/elements.ts'
 import {
   caption,
-  escapeXml,
   type Frame,
   levelShape,
-  niceStep,
   type Step,
   stepShape,
-  text,
   timeAxis,
   valueAxis,
   xOf,
@@ -39,22 +37,13 @@ const SAID_WIDTH = 130
 /** A drain rate above this multiple of the load would flatten everything else: its top is cut off and labelled. */
 const TALLEST = 4
 
-// An image in a page sees the reader's choice of light or dark, but not the page's colours: so it brings its own ground.
 const STYLE = `
-svg{--ground:#fff;--ink:#1f2328;--soft:#59636e;--grid:#d8dee4;--good:#1a7f37;--bad:#cf222e;--acked:#1a7f37;--stored:#0969da;--lag:#bc4c00;--down:#cf222e}
-@media (prefers-color-scheme:dark){svg{--ground:#0d1117;--ink:#f0f6fc;--soft:#9198a1;--grid:#2a313c;--good:#3fb950;--bad:#f85149;--acked:#3fb950;--stored:#4493f8;--lag:#f0883e;--down:#f85149}}
-text{font:13px system-ui,-apple-system,"Segoe UI","Liberation Sans",Helvetica,Arial,sans-serif;fill:var(--ink)}
-.ground{fill:var(--ground);stroke:var(--grid)}
-.verdict{font-size:23px;font-weight:700}.good{fill:var(--good)}.bad{fill:var(--bad)}
-.soft{fill:var(--soft)}.axis{fill:var(--soft);font-size:12px}.mid{text-anchor:middle}.end{text-anchor:end}
-.title{font-size:15px;font-weight:600}.said{font-size:14px;font-weight:600}
+.good{fill:var(--green)}.bad{fill:var(--red)}.title{font-size:15px;font-weight:600}.said{font-size:14px;font-weight:600}
 text.over{paint-order:stroke;stroke:var(--ground);stroke-width:4px;stroke-opacity:.7;stroke-linejoin:round}
-.grid{stroke:var(--grid)}.tick{stroke:var(--soft)}
-.area{fill-opacity:.2;stroke:none}.line{fill:none;stroke-width:2;stroke-linejoin:round}
-.acked{fill:var(--acked);stroke:var(--acked)}.stored{fill:var(--stored);stroke:var(--stored)}.lag{fill:var(--lag);stroke:var(--lag)}
-.line.acked,.line.stored,.line.lag{fill:none}text.title,.area{stroke:none}
-.outage{fill:var(--down);fill-opacity:.1}.edge{stroke:var(--down);stroke-dasharray:4 3}.back{stroke:var(--soft);stroke-dasharray:2 3}.cut{stroke:var(--ground);stroke-width:3}
-text.down{fill:var(--down);font-weight:600}`
+.acked{fill:var(--green);stroke:var(--green)}.stored{fill:var(--blue);stroke:var(--blue)}.lag{fill:var(--orange);stroke:var(--orange)}
+.line.acked,.line.stored,.line.lag{fill:none}.area{fill-opacity:.2}text.title,.area{stroke:none}
+.outage{fill:var(--red);fill-opacity:.1}.edge{stroke:var(--red);stroke-dasharray:4 3}.back{stroke:var(--soft);stroke-dasharray:2 3}.cut{stroke:var(--ground);stroke-width:3}
+text.down{fill:var(--red);font-weight:600}`
 
 /** The picture of an outage: 202s, stored rows and lag over the same time. */
 export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts): string {
@@ -75,22 +64,15 @@ export function timelineSvg({ points, moments }: Timeline, facts: PictureFacts):
       return { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: PANEL_HEIGHT, startS, endS, max }
     },
   }
-  const headline = `${facts.verdict.ok ? '' : 'NOT OK: '}${verdictLine(facts.verdict)}`
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-labelledby="title about">`,
-    `<title id="title">${escapeXml(headline)}</title>`,
-    `<desc id="about">${escapeXml(describe(facts))}</desc>`,
-    `<style>${STYLE}</style>`,
-    `<rect class="ground" x=".5" y=".5" width="${WIDTH - 1}" height="${HEIGHT - 1}" rx="8"/>`,
-    text(24, 40, headline, `verdict ${facts.verdict.ok ? 'good' : 'bad'}`),
-    text(24, 64, describe(facts), 'soft'),
+  const { ok } = facts.verdict
+  const title = `${ok ? '' : 'NOT OK: '}${verdictLine(facts.verdict)}`
+  const head = { title, titleClasses: ok ? 'good' : 'bad', about: describe(facts), style: STYLE }
+  const panels = [ackedPanel, storedPanel, lagPanel].map((draw) => draw(picture))
+  return page({ ...head, width: WIDTH, height: HEIGHT }, [
     momentLabels(picture),
-    ackedPanel(picture),
-    storedPanel(picture),
-    lagPanel(picture),
+    ...panels,
     timeAxis(picture.frame(2, 1)),
-    '</svg>\n',
-  ].join('\n')
+  ])
 }
 
 interface Picture extends Timeline {
@@ -191,7 +173,7 @@ function outageBand(picture: Picture, frame: Frame): string {
   if (outage === undefined) return ''
   const [from, to] = [xOf(frame, outage.fromS), xOf(frame, outage.toS)]
   const [top, bottom] = [frame.top, frame.top + frame.height]
-  const edges = [from, to].map((x) => `<line class="edge" x1="${x}" y1="${top}" x2="${x}" y2="${bottom}"/>`)
+  const edges = [from, to].map((x) => line(x, top, x, bottom, 'edge'))
   const width = (to - from).toFixed(1)
   return `<rect class="outage" x="${from}" y="${top}" width="${width}" height="${frame.height}"/>${edges.join('')}`
 }
@@ -199,7 +181,7 @@ function outageBand(picture: Picture, frame: Frame): string {
 function caughtUpLine({ moments }: Picture, frame: Frame): string {
   if (moments.caughtUpS === undefined) return ''
   const x = xOf(frame, moments.caughtUpS)
-  return `<line class="back" x1="${x}" y1="${frame.top}" x2="${x}" y2="${frame.top + frame.height}"/>`
+  return line(x, frame.top, x, frame.top + frame.height, 'back')
 }
 
 /** Labels of the outage and of the end of the drain, above the first panel. */
@@ -233,7 +215,7 @@ function saidInOutage(
 /** Two slanted strokes across a shape that extends above the frame. */
 function cut(frame: Frame, fromS: number, toS: number): string {
   const [from, to] = [xOf(frame, fromS) - 4, xOf(frame, toS) + 4]
-  const stroke = (y: number) => `<line class="cut" x1="${from}" y1="${y + 4}" x2="${to}" y2="${y - 4}"/>`
+  const stroke = (y: number) => line(from, y + 4, to, y - 4, 'cut')
   return stroke(frame.top + 18) + stroke(frame.top + 25)
 }
 
