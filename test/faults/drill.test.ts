@@ -56,7 +56,7 @@ test('a stack that does not recover is still compared, its data are kept, and no
   assert.ok(later.output.includes(problem), later.output)
   assert.match(
     later.output,
-    /\nFAILED: 0 lost, 0 twice over 2 observed faults \(of 3; 1 cannot be played here; /,
+    /\nFAILED: 0 lost, 0 twice over 2 observed faults \(of 3; 1 not possible on this machine; /,
   )
 })
 
