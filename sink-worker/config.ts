@@ -13,25 +13,35 @@ export const sinkSettings = {
     10_000,
     1_000,
     300_000,
-    "How long a dead worker's partitions wait for another; brokers take no less than their `group.min.session.timeout.ms` (6 s by default)",
+    "How long a dead worker's partitions wait before another worker gets them; not below the brokers' `group.min.session.timeout.ms` (6 s by default)",
   ),
   FETCH_MIN_BYTES: integer(
     256 * 1024,
     1,
     64 * 1024 * 1024,
-    'A fetch waits for this much, so that batches are large',
+    'A fetch waits until this much has arrived, so that batches are large',
   ),
-  FETCH_MAX_WAIT_MS: integer(250, 1, 10_000, 'but no longer than this: most of the delay to the row'),
+  FETCH_MAX_WAIT_MS: integer(
+    250,
+    1,
+    10_000,
+    'The longest wait of a fetch: most of the delay until an event is a row',
+  ),
   FETCH_MAX_BYTES: integer(
     8 * 1024 * 1024,
     64 * 1024,
     256 * 1024 * 1024,
-    'Most that one fetch brings: bounds memory',
+    'The most that one fetch returns; bounds memory',
   ),
-  DATABASE_TIMEOUT_MS: integer(10_000, 1_000, 600_000, 'PostgreSQL silent for so long counts as down'),
+  DATABASE_TIMEOUT_MS: integer(
+    10_000,
+    1_000,
+    600_000,
+    'PostgreSQL counts as down after this long without an answer',
+  ),
   SINK_HOST: text('127.0.0.1', "Address of the sink's own HTTP server (health, metrics)"),
-  SINK_PORT: integer(8001, 0, 65_535, 'and its port'),
-  SHUTDOWN_TIMEOUT_MS: integer(8_000, 100, 600_000, 'Limit of an orderly end'),
+  SINK_PORT: integer(8001, 0, 65_535, "Port of the sink's own HTTP server"),
+  SHUTDOWN_TIMEOUT_MS: integer(8_000, 100, 600_000, 'Time limit of a graceful shutdown'),
   LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `One of ${LOG_LEVELS.join(', ')}`),
 }
 
@@ -51,7 +61,7 @@ export interface SinkConfig {
   logLevel: string
 }
 
-/** @throws {ConfigError} with every mistake */
+/** @throws {ConfigError} that lists every mistake */
 export function readSinkConfig(env: NodeJS.ProcessEnv): SinkConfig {
   const { values, problems } = parseSettings(sinkSettings, env)
   if (values.FETCH_MIN_BYTES > values.FETCH_MAX_BYTES) {

@@ -50,7 +50,7 @@ app.use(
 )
 const server = app.listen(config.port, config.host, () => {
   const { port } = server.address() as AddressInfo
-  logger.info({ host: config.host, port, topic: config.topic.name }, 'the sink is up')
+  logger.info({ host: config.host, port, topic: config.topic.name }, 'sink started')
 })
 server.on('error', (error: NodeJS.ErrnoException) => {
   const taken = `port ${config.port} is in use: set SINK_PORT to a free one`

@@ -2,12 +2,12 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { GroupStatus } from '../kafka/consumer/group-watch.ts'
 import type { WriteResult } from './store/write-batch.ts'
 
-/** What the sink has done since it started. The worker adds, /health and /metrics read. */
+/** Totals since the sink started. The worker increments them; /health and /metrics read them. */
 export interface SinkCounters {
   stored: number
   duplicates: number
   dead: number
-  /** Records that Kafka dropped before they were read (I9). */
+  /** Records that expired in Kafka before they were read (I9). */
   expired: number
   pauses: number
   fencesLost: number
@@ -31,7 +31,7 @@ interface Status {
   group: Pick<GroupStatus, 'unread_partitions' | 'other_topics'>
 }
 
-/** Every metric of the sink. Values are read when they are asked for, so that the write path pays nothing. */
+/** Creates the sink's metrics. Their values are read on each scrape, so they cost the write path nothing. */
 export function createSinkMetrics(status: () => Status): { registry: Registry; counters: SinkCounters } {
   const registry = new Registry()
   const registers = [registry]
@@ -39,13 +39,13 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
 
   const batchSeconds = new Histogram({
     name: 'firehose_sink_batch_seconds',
-    help: 'Duration of a transaction, from fence to commit',
+    help: 'Duration of one transaction, from fence to commit',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   })
   const batchRecords = new Histogram({
     name: 'firehose_sink_batch_records',
-    help: 'Records of a transaction',
+    help: 'Number of records in one transaction',
     buckets: [1, 10, 100, 1_000, 10_000, 100_000],
     registers,
   })
@@ -65,17 +65,17 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
 
   const totals: [name: string, help: string, read: () => number][] = [
     ['firehose_sink_stored_total', 'Events stored', () => counters.stored],
-    ['firehose_sink_duplicates_total', 'Identical events that were stored before', () => counters.duplicates],
-    ['firehose_sink_dead_letters_total', 'Records that went to dead_letters', () => counters.dead],
+    ['firehose_sink_duplicates_total', 'Events that were already stored', () => counters.duplicates],
+    ['firehose_sink_dead_letters_total', 'Records written to dead_letters', () => counters.dead],
     [
       'firehose_sink_expired_total',
       'Records that expired in Kafka before they were read',
       () => counters.expired,
     ],
-    ['firehose_sink_pauses_total', 'Times that consumption paused', () => counters.pauses],
+    ['firehose_sink_pauses_total', 'Number of times that consumption paused', () => counters.pauses],
     [
       'firehose_sink_fences_lost_total',
-      'Times that another worker had written the range',
+      'Number of transactions given up because another worker had written the same offsets',
       () => counters.fencesLost,
     ],
   ]
@@ -97,31 +97,31 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
     registers,
     collect: () => running.set(status().state === 'running' ? 1 : 0),
   })
-  ofGroup(
+  groupGauge(
     'firehose_sink_unread_partitions',
-    'Partitions of the topic that no member of the consumer group reads',
+    'Number of partitions of the topic that no member of the consumer group reads',
     (group) => group.unread_partitions,
   )
-  ofGroup(
+  groupGauge(
     'firehose_sink_other_topics',
-    'Other topics that members of the consumer group read',
+    'Number of other topics that members of the consumer group read',
     (group) => group.other_topics,
   )
-  perPartition('firehose_sink_lag', 'Records in Kafka that are not stored yet', (p) => p.lag)
-  perPartition(
+  partitionGauge('firehose_sink_lag', 'Number of records in Kafka that are not stored yet', (p) => p.lag)
+  partitionGauge(
     'firehose_sink_held_back',
-    "Of the lag, records that another producer's open transaction keeps from being read",
+    "The part of the lag that another producer's open transaction keeps from being read",
     (p) => p.held_back,
   )
-  perPartition('firehose_sink_next_offset', 'The offset after the last one stored', (p) => p.next_offset)
+  partitionGauge('firehose_sink_next_offset', 'The offset after the last stored record', (p) => p.next_offset)
   return { registry, counters }
 
-  /** No value while the group was not seen. */
-  function ofGroup(name: string, help: string, read: (group: Status['group']) => unknown[] | null): void {
+  /** A gauge without a value until the group has been described. */
+  function groupGauge(name: string, help: string, read: (group: Status['group']) => unknown[] | null): void {
     const gauge: Gauge<'none'> = new Gauge({
       name,
       help,
-      labelNames: ['none'], // else prom-client shows 0 before there is a value
+      labelNames: ['none'], // otherwise prom-client reports 0 before there is a value
       registers,
       collect: () => {
         gauge.reset()
@@ -131,7 +131,11 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
     })
   }
 
-  function perPartition(name: string, help: string, read: (p: Status['partitions'][number]) => number): void {
+  function partitionGauge(
+    name: string,
+    help: string,
+    read: (p: Status['partitions'][number]) => number,
+  ): void {
     const gauge: Gauge<'partition'> = new Gauge({
       name,
       help,

@@ -2,51 +2,51 @@ import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { KafkaRecord } from '../event/record/decoded.ts'
 
 /*
- * What the sink's core needs of a Kafka client. Membership of the group only says who works on what; correctness
- * lives in PostgreSQL. Implemented in kafka-record-source.ts.
+ * The port through which the sink reads from Kafka, implemented in kafka-record-source.ts. Group membership only assigns
+ * work; correctness lives in PostgreSQL.
  */
 
-/** Records of one partition, as fetched at one time. */
+/** Records of one partition from one fetch. */
 export interface RecordBatch {
   partition: number
-  /** Ascending offsets, gaps allowed; never empty. */
+  /** In ascending order of offset, possibly with gaps; never empty. */
   records: readonly KafkaRecord[]
-  /** The offset after the last one that this fetch covers: past trailing transaction markers, too. */
+  /** The offset after the last one that this fetch covers, including trailing transaction markers. */
   endOffset: bigint
 }
 
-/** What became of a batch that was taken. */
+/** The result of a batch that the listener accepted. */
 export interface Taken {
-  /** The next fetch begins here. */
+  /** The next fetch starts here. */
   to: bigint
-  /** Whether the partition is stored up to there: settles when it is written, or will not be. Never rejects. */
+  /** Resolves to whether the partition is stored up to `to`, once that is decided. Never rejects. */
   stored: Promise<boolean>
 }
 
-/** Who works on the batches: worker.ts. No call throws. */
+/** Processes the batches: worker.ts. No call throws. */
 export interface SourceListener {
-  /** The group gave us these partitions, all earlier positions are void. Called before anything of them is fetched. */
+  /** The group assigned these partitions; all earlier positions are invalid. Called before any of them is fetched. */
   assigned(partitions: readonly number[]): void
-  /** We are no member any more; the source tries to join again. */
+  /** The consumer has left the group or lost its membership; the source tries to join again. */
   lost(reason: Error): void
-  /** The group is another topic's, so we are no member and have no partitions; the source asks again. */
+  /** The group belongs to another topic, so the source did not join it and has no partitions; it tries again later. */
   refused(reason: Error): void
-  /** A fetch failed in a way that may mean another topic of the same name: all positions are to be checked again. */
+  /** A fetch failed in a way that may mean another topic of the same name: check all positions again. */
   disturbed(): void
   /**
-   * Takes one batch. While the promise is pending the client sends heartbeats and fetches nothing else of the same
+   * Accepts one batch. While the promise is pending, the client sends heartbeats and fetches nothing else from the same
    * broker.
    *
-   * @returns undefined when the batch was not taken
+   * @returns undefined if the batch was not accepted
    */
   batch(batch: RecordBatch): Promise<Taken | undefined>
-  /** A fetch held no record: its offsets from `from` to before `to` are transaction markers and aborted records. */
+  /** A fetch held no records: the offsets from `from` up to `to` (exclusive) are transaction markers and aborted records. */
   empty(range: EmptyRange): void
-  /** How far a partition went at the time of a fetch, before what that fetch brought; also when it brought nothing. */
+  /** The ends of a partition at the time of a fetch, including one without records; called before its records arrive. */
   ends(partition: number, ends: Omit<Watermarks, 'low'>): void
 }
 
-/** Offsets of a partition behind which there is nothing to store. */
+/** Offsets of a partition without records to store. */
 export interface EmptyRange {
   partition: number
   from: bigint
@@ -54,17 +54,17 @@ export interface EmptyRange {
 }
 
 export interface RecordSource {
-  /** Joins the group and delivers until stop(), through broker restarts and rebalances. */
+  /** Joins the group and delivers batches until stop(), across broker restarts and rebalances. */
   run(listener: SourceListener): Promise<void>
-  /** The next fetch of this partition begins here; what was fetched before is not delivered. */
+  /** The next fetch of this partition starts here; records fetched earlier are not delivered. */
   seek(partition: number, offset: bigint): void
-  /** Fetches these partitions and no others; heartbeats go on. */
+  /** Fetches only these partitions; heartbeats continue. */
   fetchOnly(partitions: readonly number[]): void
-  /** Leaves the group. Call it when no batch is pending. */
+  /** Leaves the group. Call it only when no batch is pending. */
   stop(): Promise<void>
 }
 
-/** The topic as the cluster describes it now. */
+/** The current state of the topic. */
 export interface TopicDescription {
   clusterId: string
   compacted: boolean
@@ -72,8 +72,8 @@ export interface TopicDescription {
 }
 
 export interface TopicInspector {
-  /** Rejects while Kafka is out of reach or the topic does not exist. */
+  /** @throws while Kafka cannot be reached or the topic does not exist */
   describe(): Promise<TopicDescription>
-  /** Creates the topic if it is missing; true when it was created now. */
+  /** Creates the topic if it is missing. @returns whether it was created */
   createIfMissing(): Promise<boolean>
 }

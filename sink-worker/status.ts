@@ -1,7 +1,7 @@
 import type { Breaker } from './outage/outage.ts'
 import type { PartitionState } from './positions/partition.ts'
 
-/** What /health says of the worker. Pure. */
+/** The worker's state as /health reports it. Pure. */
 export function statusOf(
   breaker: Breaker,
   partitions: readonly PartitionState[],
@@ -12,7 +12,7 @@ export function statusOf(
   return {
     state: isPaused ? 'paused' : isStarting ? 'starting' : stopped === undefined ? 'running' : 'stopped',
     reason: isPaused ? breaker.reason : stopped,
-    // An outage mends itself here once it is over there; the rest waits for a person.
+    // The sink recovers from an outage by itself; everything else needs an operator.
     needs_person: isPaused ? breaker.needsPerson : stopped !== undefined,
     paused_since: isPaused ? new Date(breaker.sinceMs).toISOString() : undefined,
     partitions: partitions.map(partitionStatus),
@@ -26,7 +26,7 @@ function partitionStatus(state: PartitionState) {
     partition,
     next_offset: Number(next),
     lag: Math.max(0, Number(highWatermark - done)),
-    /** Of these, what an open transaction of another producer keeps from being read. */
+    /** The part of the lag that another producer's open transaction keeps from being read. */
     held_back: Math.max(0, Number(highWatermark - (lastStable > done ? lastStable : done))),
     ...(stopped === undefined ? {} : { stopped }),
   }

@@ -1,8 +1,8 @@
 /**
- * START HERE. One batch's story: fetched (kafka-record-source.ts) -> placed against the partition's position (partition.ts) ->
- * decoded (decode.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts) ->
- * answered to the source. Whatever goes wrong has one way back: stop fetching, wait, read the offsets in PostgreSQL
- * again, seek there, go on.
+ * START HERE. The path of one batch: fetched (kafka-record-source.ts) -> placed against the partition's position
+ * (partition.ts) -> decoded (decode.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts)
+ * -> acknowledged to the source. Every failure is handled in the same way: stop fetching, wait, read the offsets from
+ * PostgreSQL again, seek to them, resume.
  *
  * The worker owns the positions of its partitions; nothing else changes them.
  */
@@ -19,10 +19,10 @@ import { type PartitionState, place } from './positions/partition.ts'
 import { PositionWatch } from './positions/position-watch.ts'
 import {
   readSurePositions,
-  showEnds,
-  showLag,
-  tellExpired,
-  tellNews,
+  updateAllEnds,
+  updateEnds,
+  logChanges,
+  logExpired,
   watermarksOf,
 } from './positions/positions.ts'
 import type {
@@ -54,10 +54,10 @@ export class Worker implements SourceListener {
   readonly #stopSignal = new AbortController()
   readonly #outage: OutageGuard
   #identity: TopicIdentity
-  /** Undefined before the first time: then we are starting. */
+  /** Undefined until the group has assigned partitions: the worker is still starting. */
   #assigned: readonly number[] | undefined
   #partitions = new Map<number, PartitionState>()
-  /** Counts the times that all positions were voided: what was begun before must not be finished. */
+  /** Incremented whenever all positions become invalid; work that began under an earlier generation is abandoned. */
   #generation = 0
   #recovery: Promise<void> | undefined
   readonly #queue = new TransactionQueue<Part>(async (parts) => await this.#write(parts))
@@ -69,10 +69,13 @@ export class Worker implements SourceListener {
     this.#watch = new PositionWatch(parts, this.#queue)
     this.#outage = new OutageGuard(parts.logger, parts.counters, this.#stopSignal.signal)
     this.#identity = { clusterId: '', topic: parts.topic }
-    parts.database.onIdleLoss(() => this.disturbed()) // an outage shows without traffic, too
+    parts.database.onIdleLoss(() => this.disturbed()) // detects an outage even without traffic
   }
 
-  /** Waits for PostgreSQL and Kafka; creates the topic unless it was written before (then someone deleted it). */
+  /**
+   * Waits for PostgreSQL and Kafka. Creates the topic if it is missing, unless sink_offsets already has rows for it: then
+   * someone deleted it, and its offsets cannot be right.
+   */
   async prepare(): Promise<void> {
     await this.#outage.untilItWorks(async () => {
       await this.#parts.database.open()
@@ -115,8 +118,8 @@ export class Worker implements SourceListener {
       const to = batch.endOffset > state.read ? batch.endOffset : state.read
       const running = this.#queue.current
       const stored = this.#enqueue(state, records, to)
-      // The next batch is fetched while this one is written, and no further one: memory is bounded (I7). Where there is
-      // none, nothing is gained by going on, and a rebalance would not wait for the write.
+      // At most one batch is fetched while another is written: this bounds memory (I7). With nothing more to fetch, wait
+      // for the write itself; otherwise a rebalance would not wait for it.
       await (to < state.lastStable ? running : stored)
       return generation === this.#generation ? { to, stored } : undefined
     } catch (error) {
@@ -134,23 +137,23 @@ export class Worker implements SourceListener {
 
   ends(partition: number, ends: Omit<Watermarks, 'low'>): void {
     const state = this.#partitions.get(partition)
-    if (state !== undefined) showEnds(state, ends)
+    if (state !== undefined) updateEnds(state, ends)
   }
 
-  /** What /health says. */
+  /** The state that /health reports. */
   status() {
     return statusOf(this.#outage.breaker, [...this.#partitions.values()], {
       isStarting: this.#assigned === undefined || this.#recovery !== undefined,
     })
   }
 
-  /** I8: lets the transaction that runs end, up to `limitMs`, takes nothing new, and closes the connection. */
+  /** I8: accepts no more batches, waits up to `limitMs` for the running transaction, then closes the connection. */
   async stop(limitMs: number): Promise<void> {
     this.#stopSignal.abort()
     this.#watch.stop()
     this.#parts.source.fetchOnly([])
     await Promise.race([this.#queue.idle(), sleep(limitMs)])
-    this.#parts.database.destroy() // ends a write that PostgreSQL does not answer; it rolls back
+    this.#parts.database.destroy() // aborts a write that PostgreSQL does not answer; the server rolls it back
     await this.#queue.idle()
   }
 
@@ -158,7 +161,7 @@ export class Worker implements SourceListener {
     return this.#stopSignal.signal.aborted
   }
 
-  /** The records of the batch that are next, or undefined when the batch is not to be taken. */
+  /** The records of the batch to store, or undefined if the batch cannot be placed. */
   async #place(state: PartitionState, batch: RecordBatch): Promise<readonly KafkaRecord[] | undefined> {
     const generation = this.#generation
     const placed = await place(state, batch, async () => {
@@ -176,7 +179,7 @@ export class Worker implements SourceListener {
     }
     if (placed.expired > 0) {
       state.expired += placed.expired
-      tellExpired(this.#parts.logger, state)
+      logExpired(this.#parts.logger, state)
     }
     return placed.records
   }
@@ -188,7 +191,7 @@ export class Worker implements SourceListener {
     this.#watchPositions()
   }
 
-  /** Reading goes on behind these records, whose write is told by the result. */
+  /** Queues the records for a transaction and moves the read position past them. Resolves to whether they were stored. */
   #enqueue(state: PartitionState, records: readonly KafkaRecord[], to: bigint): Promise<boolean> {
     const last = records.at(-1)
     state.read = to
@@ -203,13 +206,13 @@ export class Worker implements SourceListener {
     const writing = this.#queue.add(part)
     state.writing = writing
     void writing.then((isStored) => {
-      if (!isStored) state.expired += expired // told before, and still to be counted
+      if (!isStored) state.expired += expired // already logged, but not yet counted
       if (state.writing === writing) state.writing = undefined
     })
     return writing
   }
 
-  /** Writes all parts, in one transaction if it can be, unless something made their positions void meanwhile. */
+  /** Writes all parts, in one transaction if possible. Stops if their positions have become invalid meanwhile. */
   async #write(parts: readonly Part[]): Promise<boolean> {
     let rest: WriteRequest | undefined = toRequest(parts)
     while (rest !== undefined) {
@@ -239,23 +242,23 @@ export class Worker implements SourceListener {
     for (const { partition, from, to } of slices) {
       for (const part of parts.filter(({ state }) => state.partition === partition)) {
         part.state.next = to
-        // With the first records after the gap.
+        // Expired records are counted together with the first records after the gap.
         if (part.from >= from && part.from < to) counters.expired += part.expired
       }
     }
     countTransaction(counters, result, durationMs)
     if (result.dead > 0) logger.warn({ count: result.dead }, 'records went to dead_letters')
-    // Of a generation that is over it shows nothing: Kafka may have failed since.
+    // A commit of an earlier generation does not prove that the outage is over: Kafka may have failed since.
     if (parts.every(({ generation }) => generation === this.#generation)) this.#outage.close()
   }
 
-  /** PostgreSQL or Kafka failed us: stop fetching until they are back. */
+  /** PostgreSQL or Kafka failed: stop fetching until they are back. */
   #fail(error: unknown): void {
     this.#outage.open(error)
     this.#startOver()
   }
 
-  /** Voids all positions, stops fetching, and reads them again from PostgreSQL. */
+  /** Invalidates all positions, stops fetching, and reads the positions from PostgreSQL again. */
   #startOver(): void {
     this.#generation += 1
     this.#watch.stop()
@@ -271,7 +274,7 @@ export class Worker implements SourceListener {
       generation = this.#generation
       await this.#outage.untilItWorks(async () => {
         await this.#readPositions().catch((error: unknown) => {
-          // The next try may find another server (failover), or new settings of the role.
+          // A new connection may reach another server (failover), or get changed settings of the role.
           this.#parts.database.destroy()
           throw error
         })
@@ -296,7 +299,7 @@ export class Worker implements SourceListener {
     return [...this.#partitions.values()].filter((state) => state.stopped === undefined)
   }
 
-  /** Without a record to write, no commit can show that all is well again. */
+  /** With nothing left to write, no commit will end the outage, so it ends here. */
   #closeOutageIfCaughtUp(): void {
     if (this.#started.every((state) => state.lastStable <= state.read && state.writing === undefined))
       this.#outage.close()
@@ -308,14 +311,14 @@ export class Worker implements SourceListener {
 
   async #readPositions(): Promise<void> {
     const { database, inspector, topic, logger } = this.#parts
-    await this.#queue.idle() // on the same connection, a transaction that runs would show its own offsets
+    await this.#queue.idle() // on this connection, a running transaction would see its own uncommitted offsets
     const description = await inspector.describe()
-    showLag(this.#partitions.values(), description)
+    updateAllEnds(this.#partitions.values(), description) // so that the lag is current even during a database outage
     await database.open()
     this.#identity = { clusterId: description.clusterId, topic }
     const assigned = this.#assigned ?? []
     const positions = await readSurePositions(database, inspector, description, this.#identity, assigned)
-    tellNews(logger, this.#partitions, positions)
+    logChanges(logger, this.#partitions, positions)
     this.#partitions = positions
   }
 }

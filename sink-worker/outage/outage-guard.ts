@@ -5,10 +5,10 @@ import type { SinkCounters } from '../metrics.ts'
 import { afterFailure, afterProbe, type Breaker, PROBE, RUNNING } from './outage.ts'
 import { classifyError, describeError, sqlstateOf } from './sqlstate.ts'
 
-/** A reminder in the log while an outage lasts. */
+/** How often an outage is logged again while it lasts. */
 const REMIND_MS = 30_000
 
-/** Owns the breaker: opens it aloud, waits its delays, closes it aloud. */
+/** Owns the breaker: opens and closes it, logs both, and waits between attempts. */
 export class OutageGuard {
   readonly #logger: Logger
   readonly #counters: SinkCounters
@@ -26,7 +26,7 @@ export class OutageGuard {
     return this.#breaker
   }
 
-  /** PostgreSQL or Kafka failed us. */
+  /** Records a failure of PostgreSQL or Kafka. */
   open(error: unknown): void {
     if (this.#stopSignal.aborted) return
     const reason = describeError(error)
@@ -42,7 +42,7 @@ export class OutageGuard {
     )
   }
 
-  /** All is in order again as far as reading tells; close() follows the first commit. */
+  /** The positions could be read again. The outage is over only after the first commit: see close(). */
   probe(): void {
     this.#breaker = afterProbe(this.#breaker)
   }
@@ -53,7 +53,7 @@ export class OutageGuard {
     this.#breaker = RUNNING
   }
 
-  /** Tries until it works or we stop, with growing delays while the breaker is open. */
+  /** Repeats the work until it succeeds or the sink stops, with growing delays while the breaker is open. */
   async untilItWorks(work: () => Promise<void>): Promise<void> {
     while (!this.#stopSignal.aborted) {
       if (this.#breaker.kind === 'paused') {

@@ -1,20 +1,21 @@
 import type { Backoff } from '../../platform/backoff.ts'
 
 /**
- * The breaker as a pure state machine. `paused`: nothing is fetched, and one prober tries again with growing, jittered
- * delays. `probing`: the database answered and batches flow again, but none is committed yet (a full disk lets one
- * connect and read); a failure now goes on where the pause was. Who holds the state: outage-guard.ts.
+ * The circuit breaker as a pure state machine; outage-guard.ts holds its state.
+ * - `paused`: nothing is fetched; one probe at a time is tried, with growing, jittered delays.
+ * - `probing`: PostgreSQL answered and batches are fetched again, but none is committed yet (with a full disk, connecting
+ *   and reading still work). A failure now resumes the pause where it was.
  */
 export type Breaker =
   | { kind: 'running' }
   | { kind: 'paused' | 'probing'; reason: string; needsPerson: boolean; sinceMs: number; attempts: number }
 
-/** Of whoever tries again whether PostgreSQL or Kafka is back. */
+/** The delays between probes of PostgreSQL and Kafka. */
 export const PROBE: Backoff = { firstMs: 100, lastMs: 5_000 }
 
 export const RUNNING: Breaker = { kind: 'running' }
 
-/** After a failed write or probe. The outage keeps its beginning; its reason is the latest. */
+/** After a failed write or probe. The outage keeps its start time and takes the latest reason. */
 export function afterFailure(
   breaker: Breaker,
   failure: { reason: string; needsPerson: boolean },
@@ -25,7 +26,7 @@ export function afterFailure(
     : { ...breaker, kind: 'paused', ...failure, attempts: breaker.attempts + 1 }
 }
 
-/** After a probe that found the database and Kafka in order. */
+/** After a successful probe of PostgreSQL and Kafka. */
 export function afterProbe(breaker: Breaker): Breaker {
   return breaker.kind === 'paused' ? { ...breaker, kind: 'probing' } : breaker
 }

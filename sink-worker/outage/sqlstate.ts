@@ -1,17 +1,17 @@
 /**
- * What the sink does about an error of PostgreSQL, by SQLSTATE
- * (https://www.postgresql.org/docs/18/errcodes-appendix.html). The one table of its kind.
+ * How the sink handles an error from PostgreSQL, by SQLSTATE
+ * (https://www.postgresql.org/docs/18/errcodes-appendix.html). No other file classifies errors.
  */
 export type ErrorClass =
-  /** The database is away or full: pause, try again with backoff. */
+  /** The database is unavailable or full: pause, then retry with backoff. */
   | 'outage'
-  /** Two transactions met (deadlock, serialization): try again at once, one partition at a time. */
+  /** Two transactions conflicted (deadlock, serialization failure): retry at once, one partition at a time. */
   | 'contention'
-  /** A key is there already: take the second path. */
+  /** The key exists already: take the staged path. */
   | 'unique_violation'
-  /** The row's data, or a constraint or trigger of the user, refused a row: find it, bury it. */
+  /** A row was refused because of its data, or by a user's constraint or trigger: find it and dead-letter it. */
   | 'row'
-  /** The table, the rights or something unknown: pause aloud until a person has mended it. Nothing is buried. */
+  /** The table, the privileges or something unknown: pause until an operator has fixed it. Nothing is dead-lettered. */
   | 'halt'
 
 const BY_CODE: Record<string, ErrorClass> = {
@@ -21,9 +21,9 @@ const BY_CODE: Record<string, ErrorClass> = {
   '25006': 'outage', // read_only_sql_transaction: a failover is under way
   '25P03': 'outage', // idle_in_transaction_session_timeout
   '25P04': 'outage', // transaction_timeout
-  '3D000': 'outage', // invalid_catalog_name: the database is not there (yet)
+  '3D000': 'outage', // invalid_catalog_name: the database does not exist (yet)
   P0001: 'row', // raise_exception: a user's trigger
-  P0004: 'row', // assert_failure: likewise
+  P0004: 'row', // assert_failure: a user's trigger
 }
 
 const BY_CLASS: Record<string, ErrorClass> = {
@@ -39,8 +39,10 @@ const BY_CLASS: Record<string, ErrorClass> = {
 }
 
 /**
- * @param error whatever the driver rejected with. Without a SQLSTATE it comes from the connection (refused, reset,
- *   timed out): an outage. A mistake of our own (TypeError and the like) is a halt: it must be seen.
+ * Classifies an error.
+ *
+ * @param error what the driver rejected with. An error without a SQLSTATE comes from the connection (refused, reset,
+ *   timed out) and is an outage. A programming error (TypeError and the like) is a halt, so that someone notices it.
  */
 export function classifyError(error: unknown): ErrorClass {
   if ((error as { needsPerson?: boolean } | null)?.needsPerson === true) return 'halt'
@@ -50,43 +52,43 @@ export function classifyError(error: unknown): ErrorClass {
   return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
 }
 
-/** A time limit of the server's that a smaller transaction may keep. */
+/** Server timeouts within which a smaller transaction may succeed. */
 const TIMEOUT_CODES: ReadonlySet<string | undefined> = new Set([
   '57014', // query_canceled: statement_timeout
   '25P04', // transaction_timeout
 ])
 
-/** Whether the transaction took too long, so that a smaller one may do. */
+/** Whether the transaction took too long, so that a smaller one may succeed. */
 export function isTimeout(error: unknown): boolean {
   return (error as { isTimeout?: boolean } | null)?.isTimeout === true || TIMEOUT_CODES.has(sqlstateOf(error))
 }
 
-/** The SQLSTATE of an error, if PostgreSQL sent it (only then has it a severity); Node's codes (EPIPE) are none. */
+/** The SQLSTATE of an error from PostgreSQL. Only those have a severity; Node's own codes (EPIPE) are not SQLSTATEs. */
 export function sqlstateOf(error: unknown): string | undefined {
   const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
   const isFromServer = typeof severity === 'string' && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)
   return isFromServer ? code : undefined
 }
 
-/** What a person can do about an error that names no remedy itself, by code or class. */
+/** What an operator can do about an error, by SQLSTATE or its class. */
 const REMEDIES: Record<string, string> = {
   '28': 'check the user and password in DATABASE_URL, and pg_hba.conf',
-  '42': 'mend the table, or the trigger or function that raises it',
-  '42P01': 'run "npm run migrate", or give the table its name back',
-  '42703': 'run "npm run migrate", or mend the trigger that names this column',
+  '42': 'fix the table, or the trigger or function that raises the error',
+  '42P01': 'run "npm run migrate", or rename the table back',
+  '42703': 'run "npm run migrate", or fix the trigger that names this column',
   '3D000': 'create the database, then run "npm run migrate"',
-  '42501': 'grant the sink the rights that it needs ("npm run migrate -- --sink-role" does)',
+  '42501': 'grant the sink the privileges that it needs ("npm run migrate -- --sink-role" does this)',
   '55000': 'make the unique constraints of "events" NOT DEFERRABLE',
   '53300': 'raise max_connections or run fewer workers',
 }
 
 /**
- * One line for people: PostgreSQL's message with its SQLSTATE and what to do, or the connection's code. Never the
- * row's data (`detail`).
+ * The error in one line for people: PostgreSQL's message, the SQLSTATE (or the connection's error code) and a remedy if
+ * there is one. Never contains the row's data (`detail`).
  */
 export function describeError(error: unknown): string {
   const { message = '', code, errors = [] } = error as { message?: string; code?: string; errors?: Error[] }
-  // Several addresses were tried ("localhost" has two): the error that holds theirs has no message of its own.
+  // Several addresses were tried ("localhost" has two): an AggregateError has no message of its own.
   const text = message || errors.map((each) => each.message).join(', ') || String(error)
   const sqlstate = sqlstateOf(error)
   const remedy = sqlstate === undefined ? undefined : (REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)])

@@ -2,30 +2,30 @@ import type { TopicIdentity } from '../../event/record/decoded.ts'
 import type { Watermarks } from '../../kafka/topic-ends.ts'
 import type { Database } from '../../postgres/database.ts'
 
-/** All that it takes to look, also without being a sink. */
+/** A connection that can only read; the doctor has its own. */
 export type Reader = Pick<Database, 'query'>
 
-/** A row of sink_offsets: the truth about what has been written. */
+/** A row of sink_offsets: what has been written. */
 export interface StoredOffset {
   partition: number
   nextOffset: bigint
-  /** The last record written, to recognise the topic again; null when none was. */
+  /** The last record written, to recognise a recreated topic; null if none was written. */
   last: { offset: bigint; digest: Buffer } | null
 }
 
-/** Where reading begins, or why it must not (I9). */
+/** Where reading starts, or why it must not start (I9). */
 export type Start =
   | {
       kind: 'read'
-      /** Where to seek: the last written record, if it is still there, to compare it first. */
+      /** Where to seek: the last written record if Kafka still has it, so that it can be compared first. */
       seek: bigint
       check: { offset: bigint; digest: Buffer } | null
     }
   | { kind: 'stop'; reason: string }
 
 /**
- * Decides the start of one partition before anything of it is dropped or written. Nothing past the last stable offset
- * can have been read. Pure.
+ * Decides where reading of one partition starts. No record past the last stable offset can have been read, so a
+ * stored offset beyond it is wrong. Pure.
  */
 export function decideStart(stored: StoredOffset, kafka: Pick<Watermarks, 'low' | 'lastStable'>): Start {
   if (kafka.lastStable < stored.nextOffset) {
@@ -38,25 +38,25 @@ export function decideStart(stored: StoredOffset, kafka: Pick<Watermarks, 'low' 
   return { kind: 'read', seek: check?.offset ?? stored.nextOffset, check }
 }
 
-/** A stop, with the commands that resolve it. */
+/** Stops the partition; the reason names the commands that resolve it. */
 export function stop(reason: string): { kind: 'stop'; reason: string } {
   return { kind: 'stop', reason: `${reason}; see "npm run sink -- adopt" and "npm run sink -- rewind"` }
 }
 
-/** The record to compare is another one. */
+/** The reason to stop when the last written record has another digest. */
 export function lastRecordIsAnother(offset: bigint | undefined): string {
   return stop(`the record at offset ${offset} is not the one that was written`).reason
 }
 
-/** The record to compare is not there, although it has not expired. */
+/** The reason to stop when the last written record is missing, although it has not expired. */
 export function lastRecordIsGone(offset: bigint): string {
   return stop(`the record at offset ${offset}, written before, is gone`).reason
 }
 
 /**
- * Makes the offsets rows that are missing, starting at what Kafka still holds, and reads all.
+ * Creates missing rows in sink_offsets, each at its partition's low watermark, then reads all rows of the topic.
  *
- * @returns as readOffsets(); for a foreign cluster nothing is made
+ * @returns the same as readOffsets(); for a foreign cluster no row is created
  */
 export async function loadOffsets(
   db: Database,
@@ -66,7 +66,7 @@ export async function loadOffsets(
   const foreignCluster = await foreignClusterOf(db, identity)
   if (foreignCluster !== undefined) return { foreignCluster }
   const partitions = [...watermarks.keys()]
-  // ON CONFLICT alone would wait for a transaction that has a row in hand, such as a frozen worker's.
+  // ON CONFLICT alone would wait for a transaction that holds one of the rows, such as that of a frozen worker.
   await db.query(
     `INSERT INTO sink_offsets (cluster_id, topic, partition, next_offset)
      SELECT $1, $2, t.partition, t.low FROM unnest($3::int[], $4::bigint[]) AS t(partition, low)
@@ -82,10 +82,10 @@ export async function loadOffsets(
   return { offsets: await readRows(db, identity) }
 }
 
-/** The rows of sink_offsets by partition; or the foreign cluster under which alone this topic was written before. */
+/** The rows of sink_offsets by partition; or the id of another cluster, if the topic was written only from there. */
 export type StoredOffsets = { offsets: ReadonlyMap<number, StoredOffset> } | { foreignCluster: string }
 
-/** As loadOffsets(), without making any. */
+/** Reads the rows of sink_offsets for this topic and cluster; creates none. */
 export async function readOffsets(db: Reader, identity: TopicIdentity): Promise<StoredOffsets> {
   const foreignCluster = await foreignClusterOf(db, identity)
   return foreignCluster === undefined ? { offsets: await readRows(db, identity) } : { foreignCluster }
@@ -124,7 +124,7 @@ async function readRows(db: Reader, identity: TopicIdentity): Promise<Map<number
   return new Map(offsets)
 }
 
-/** Whether the topic was written before, under any cluster: then it must not be created anew. */
+/** Whether the topic was written before, from any cluster: then it must not be created again. */
 export async function wasSeenBefore(db: Database, topic: string): Promise<boolean> {
   const { rowCount } = await db.query('SELECT 1 FROM sink_offsets WHERE topic = $1 LIMIT 1', [topic])
   return rowCount !== 0

@@ -3,42 +3,42 @@ import { lastRecordIsAnother, lastRecordIsGone } from './offsets.ts'
 import type { KafkaRecord } from '../../event/record/decoded.ts'
 import type { RecordBatch } from '../record-source.ts'
 
-/** What the worker knows of one partition that the group gave it. */
+/** The state of one assigned partition. */
 export interface PartitionState {
   partition: number
-  /** sink_offsets.next_offset as last read or written by us. */
+  /** sink_offsets.next_offset as this worker last read or wrote it. */
   next: bigint
-  /** As `next`, once what waits to be written is. */
+  /** What `next` will be once all queued batches are written. */
   queued: bigint
-  /** Where reading stands: past `queued` when what came after it has expired, or was no record (EmptyRange). */
+  /** The next offset to read: past `queued` if the records there have expired or there are none (EmptyRange). */
   read: bigint
-  /** Records from `queued` on that expired before they were read; counted with the next write. */
+  /** Number of records from `queued` on that expired before they were read; counted with the next write. */
   expired: number
-  /** The record written last, which must be the first one read: else this is another topic (I9). */
+  /** The last written record. It must be the first one read; otherwise this is another topic (I9). */
   check: { offset: bigint; digest: Buffer } | null
-  /** Up to here (exclusive) it may be read; below `highWatermark` while another producer's transaction is open. */
+  /** Records below this offset can be read; less than `highWatermark` while another producer's transaction is open. */
   lastStable: bigint
   /** The offset after the partition's last record. */
   highWatermark: bigint
-  /** The write of its newest batch, while that waits or runs: whether it was stored. */
+  /** The write of the newest batch while it is queued or running; resolves to whether it was stored. */
   writing: Promise<boolean> | undefined
-  /** A gap before the next batch was confirmed by fetching from `read` again. */
+  /** Whether a gap before the next batch was confirmed by fetching from `read` again. */
   gapConfirmed: boolean
-  /** Why nothing of this partition is read any more, in words for people. */
+  /** Why the partition is no longer read, for people; undefined while it is read. */
   stopped: string | undefined
 }
 
-/** What to do with a fetched batch. */
+/** How a fetched batch relates to the partition's position. */
 export type Placement =
-  /** These records are next; empty when all of them were written before. */
+  /** These records are next; empty if all of them were written before. */
   | { kind: 'take'; records: readonly KafkaRecord[] }
   /** Offsets are missing before the first record: expired, or transaction markers. */
   | { kind: 'gap'; first: bigint }
-  /** The record to compare is not there. */
+  /** The last written record is missing. */
   | { kind: 'check_missing' }
-  /** The record to compare is another one. */
+  /** The last written record has another digest. */
   | { kind: 'other_topic' }
-  /** Not what was asked for: read the offsets again. */
+  /** Not what was requested: read the offsets again. */
   | { kind: 'unexpected' }
 
 /** Compares a batch with the partition's position. Pure. */
@@ -54,7 +54,7 @@ export function placeBatch(
     if (first.offset < check.offset) return { kind: 'unexpected' }
     if (!digestOf(first).equals(check.digest)) return { kind: 'other_topic' }
   } else if (first.offset < next) {
-    return { kind: 'unexpected' } // kafkajs went back to the start: the offset that we asked for is not there
+    return { kind: 'unexpected' } // kafkajs reset to the start: the requested offset is out of range
   }
   const records = batch.records.filter((record) => record.offset >= next)
   const head = records[0]
@@ -62,18 +62,23 @@ export function placeBatch(
   return { kind: 'take', records }
 }
 
-/** What is to be done with a batch, once Kafka was asked where the placement alone does not tell. */
+/** What to do with a fetched batch. */
 export type Placed =
-  /** `expired`: so many records before these are gone. */
+  /** Store these records; `expired` is the number of records lost before them. */
   | { kind: 'take'; records: readonly KafkaRecord[]; expired: number }
-  /** A gap is to be confirmed by fetching from `read` again. */
+  /** Confirm a gap by fetching from `read` again. */
   | { kind: 'fetch_again' }
   /** Read the offsets again. */
   | { kind: 'start_over' }
   /** This is not the topic that was written before (I9). */
   | { kind: 'stop'; reason: string }
 
-/** @throws what `lowWatermark` throws */
+/**
+ * Decides what to do with a fetched batch.
+ *
+ * @param lowWatermark asks Kafka; called only if the batch alone does not decide
+ * @throws what `lowWatermark` throws
+ */
 export async function place(
   { read, check, gapConfirmed }: Pick<PartitionState, 'read' | 'check' | 'gapConfirmed'>,
   batch: RecordBatch,
@@ -95,7 +100,7 @@ export async function place(
     }
     case 'gap': {
       if (!gapConfirmed) return { kind: 'fetch_again' }
-      // What is missing below the low watermark has expired; the rest of a gap are transaction markers.
+      // Offsets below the low watermark have expired; the rest of the gap holds transaction markers.
       const low = await lowWatermark()
       const expired = (low < placement.first ? low : placement.first) - read
       return { kind: 'take', records: batch.records, expired: Math.max(0, Number(expired)) }
@@ -103,7 +108,7 @@ export async function place(
   }
 }
 
-/** SHA-256 of a record's value: what sink_offsets.last_digest holds. */
+/** SHA-256 of a record's value, as stored in sink_offsets.last_digest. */
 export function digestOf(record: Pick<KafkaRecord, 'value'>): Buffer {
   return createHash('sha256')
     .update(record.value ?? '')

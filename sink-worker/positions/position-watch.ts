@@ -5,14 +5,17 @@ import type { PartitionState } from './partition.ts'
 import type { TopicInspector } from '../record-source.ts'
 import type { TransactionQueue } from '../store/transaction-queue.ts'
 
-const LOOK_AFTER_MS = 10_000
+const CHECK_EVERY_MS = 10_000
 
 export interface WatchedParts {
   inspector: TopicInspector
   database: Database
 }
 
-/** Looks now and then for what makes positions void without a word to us. Owns its timer. */
+/**
+ * Checks periodically for changes that the worker is not notified of: offsets that someone else moved, and records that
+ * expired while the worker waited for them. Owns its timer.
+ */
 export class PositionWatch {
   readonly #parts: WatchedParts
   readonly #queue: Pick<TransactionQueue<unknown>, 'between'>
@@ -23,17 +26,17 @@ export class PositionWatch {
     this.#queue = queue
   }
 
-  /** Watches these positions instead of any earlier ones; `onVoid` is called once, if at all. */
-  watch(identity: TopicIdentity, states: readonly PartitionState[], onVoid: () => void): void {
+  /** Watches these positions instead of earlier ones. Calls `onInvalid` at most once. */
+  watch(identity: TopicIdentity, states: readonly PartitionState[], onInvalid: () => void): void {
     this.stop()
     const reads = new Map(states.map(({ partition, read }) => [partition, read]))
     const timer = setTimeout(() => {
-      void this.#areVoid(identity, states, reads).then((are) => {
-        if (this.#timer !== timer) return // watching others by now
-        if (are) onVoid()
-        else this.watch(identity, states, onVoid)
+      void this.#areInvalid(identity, states, reads).then((areInvalid) => {
+        if (this.#timer !== timer) return // stopped, or watching other positions by now
+        if (areInvalid) onInvalid()
+        else this.watch(identity, states, onInvalid)
       })
-    }, LOOK_AFTER_MS).unref()
+    }, CHECK_EVERY_MS).unref()
     this.#timer = timer
   }
 
@@ -43,29 +46,29 @@ export class PositionWatch {
   }
 
   /** Never rejects. */
-  async #areVoid(
+  async #areInvalid(
     identity: TopicIdentity,
     states: readonly PartitionState[],
     earlierReads: ReadonlyMap<number, bigint>,
   ): Promise<boolean> {
-    if (states.some(({ stopped }) => stopped !== undefined)) return true // a person may have resolved it
+    if (states.some(({ stopped }) => stopped !== undefined)) return true // an operator may have resolved it
     const { database, inspector } = this.#parts
     const haveMovedNow = async (): Promise<boolean> => await haveMoved(database, identity, states)
-    // Where PostgreSQL does not answer, reading the positions again shows the outage, also without traffic.
+    // If PostgreSQL does not answer, reading the positions again detects the outage, even without traffic.
     if (await this.#queue.between(haveMovedNow).catch(() => true)) return true
-    const isStill = ({ partition, read, lastStable, writing }: PartitionState): boolean =>
+    const isStuck = ({ partition, read, lastStable, writing }: PartitionState): boolean =>
       read < lastStable && read === earlierReads.get(partition) && writing === undefined
-    if (!states.some(isStill)) return false
-    // What Kafka had for us may have expired: kafkajs then waits at the new start of the log without a word.
+    if (!states.some(isStuck)) return false
+    // The records to read may have expired: kafkajs then silently waits at the new start of the log.
     const lows = await inspector.describe().then(
       ({ partitions }) => partitions,
-      () => undefined, // Kafka's own outages show by themselves
+      () => undefined, // an outage of Kafka is detected elsewhere
     )
-    return states.some((state) => isStill(state) && (lows?.get(state.partition)?.low ?? 0n) > state.read)
+    return states.some((state) => isStuck(state) && (lows?.get(state.partition)?.low ?? 0n) > state.read)
   }
 }
 
-/** Whether someone else has moved offsets since we read or wrote them: another worker, or a person (resolve.ts). */
+/** Whether another worker or an operator (resolve.ts) has moved offsets since this worker read or wrote them. */
 async function haveMoved(
   database: Database,
   identity: TopicIdentity,

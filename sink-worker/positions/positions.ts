@@ -13,27 +13,27 @@ import {
 import type { PartitionState } from './partition.ts'
 import type { TopicDescription, TopicInspector } from '../record-source.ts'
 
-/** @throws when Kafka does not know the partition: its metadata may be old, or someone deleted the topic */
+/** @throws if Kafka does not know the partition: the metadata may be stale, or someone deleted the topic */
 export function watermarksOf(description: TopicDescription, partition: number): Watermarks {
   const watermarks = description.partitions.get(partition)
   if (watermarks === undefined) throw new Error(`Kafka does not know partition ${partition}`)
   return watermarks
 }
 
-/** During a database outage, Kafka still tells how far behind we are. */
-export function showLag(states: Iterable<PartitionState>, { partitions }: TopicDescription): void {
-  for (const state of states) showEnds(state, partitions.get(state.partition))
+/** Updates the ends of all partitions, from which the lag is computed. */
+export function updateAllEnds(states: Iterable<PartitionState>, { partitions }: TopicDescription): void {
+  for (const state of states) updateEnds(state, partitions.get(state.partition))
 }
 
-/** How far the partition goes now, as a description or a fetch has it. */
-export function showEnds(state: PartitionState, ends: Omit<Watermarks, 'low'> | undefined): void {
+/** Updates the partition's ends from a description of the topic or from a fetch. */
+export function updateEnds(state: PartitionState, ends: Omit<Watermarks, 'low'> | undefined): void {
   if (ends === undefined) return
   state.lastStable = ends.lastStable
   state.highWatermark = ends.high
 }
 
-/** Logs what these positions show that the ones before did not: partitions that are stopped, records that expired. */
-export function tellNews(
+/** Logs newly stopped partitions and newly expired records. */
+export function logChanges(
   logger: Logger,
   before: ReadonlyMap<number, PartitionState>,
   now: ReadonlyMap<number, PartitionState>,
@@ -43,18 +43,18 @@ export function tellNews(
     const earlier = before.get(partition)
     const isNews = stopped !== undefined && earlier?.stopped !== stopped
     if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
-    if (expired > (earlier?.expired ?? 0)) tellExpired(logger, state)
+    if (expired > (earlier?.expired ?? 0)) logExpired(logger, state)
   }
 }
 
-export function tellExpired(logger: Logger, { partition, queued, expired }: PartitionState): void {
+export function logExpired(logger: Logger, { partition, queued, expired }: PartitionState): void {
   const facts = { partition, from: String(queued), count: expired }
   logger.error(facts, 'records expired before they were read')
 }
 
 /**
- * As readPositions(), which is asked twice where one cannot be right: another worker may have read and written on
- * after `description` was made, and an end of the log that is newer decides.
+ * Reads the positions; if one of them seems wrong, reads them again with a newer description of the topic. Another
+ * worker may have moved the offsets past the ends in `description`, which would look like a recreated topic.
  */
 export async function readSurePositions(
   database: Database,
@@ -68,7 +68,7 @@ export async function readSurePositions(
   return await readPositions(database, await inspector.describe(), identity, partitions)
 }
 
-/** Where one partition stands by PostgreSQL, and whether that can be right by Kafka (I9). Pure. */
+/** The position of one partition in PostgreSQL, and whether it is consistent with Kafka (I9). Pure. */
 export function decidePosition(
   description: TopicDescription,
   loaded: StoredOffsets,
@@ -90,9 +90,9 @@ export function decidePosition(
 }
 
 /**
- * Where the partitions stand. Makes the offsets rows that are missing.
+ * Reads the positions of the partitions. Creates missing rows in sink_offsets.
  *
- * @throws the driver's errors; see watermarksOf
+ * @throws the driver's errors, or if Kafka does not know a partition
  */
 async function readPositions(
   database: Database,

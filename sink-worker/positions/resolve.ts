@@ -5,27 +5,27 @@ import { decidePosition, watermarksOf } from './positions.ts'
 import type { TopicDescription } from '../record-source.ts'
 import type { KafkaRecord, TopicIdentity } from '../../event/record/decoded.ts'
 
-/**
- * What a person decides about offsets that stopped a partition (I9). Both only move offsets: what is stored stays, and
- * what is read again is recognised by its event_id.
+/*
+ * How an operator resolves offsets that stopped a partition (I9): `npm run sink -- adopt` and `rewind`. Both only move
+ * offsets: stored events stay, and events that are read again are recognised by their event_id.
  */
 
-/** What `adopt` adds to the cluster_id of an earlier topic's dead letters. */
+/** `adopt` appends this and the time to the cluster_id of the earlier topic's dead letters. */
 const UNTIL = ' until '
 
-/** The cluster's id as it was before `adopt` renamed the dead letters. */
+/** The cluster's id without the suffix that `adopt` appended. */
 export function originalClusterId(clusterId: string): string {
   return clusterId.split(UNTIL, 1)[0] ?? clusterId
 }
 
-/** Reads the record at one offset of each partition; a partition is left out when no record is there. */
+/** Reads the record at one offset of each partition. The result lacks partitions without a record at that offset. */
 export type ReadRecords = (
   offsets: ReadonlyMap<number, bigint>,
 ) => Promise<ReadonlyMap<number, Pick<KafkaRecord, 'value'>>>
 
 /**
- * The partitions that a sink stops, or would stop, and why: decided as the sink does, the comparison of the record
- * written last included. Changes nothing.
+ * Finds the partitions that a sink has stopped or would stop, with the reasons. Applies the sink's own checks, including
+ * the comparison of the last written record. Changes nothing.
  */
 export async function findStopped(
   db: Database,
@@ -50,26 +50,26 @@ export async function findStopped(
   return reasons
 }
 
-/** Where a partition is to be read from. */
+/** Where to read a partition from. */
 export interface Target {
   partition: number
-  /** Its first retained record, if this lies before it. */
+  /** Raised to the first retained record if that is later. */
   offset: bigint
 }
 
 export interface MoveOptions {
-  /** A partition that stands before its target stays there, so that nothing unread is passed over. */
+  /** Never moves a partition forward, so that no unread record is skipped. */
   onlyBack?: boolean
   /**
-   * Another topic of the same name: the dead letters of the earlier one keep their coordinates under a cluster_id of
-   * their own, so that they do not stand in the way of this one's.
+   * This is another topic of the same name. The dead letters of the earlier one get a cluster_id of their own, so that
+   * their coordinates do not collide with those of this topic.
    */
   isOtherTopic?: boolean
-  /** Says what it would do, and changes nothing. */
+  /** Returns what would be moved, and changes nothing. */
   isDryRun?: boolean
 }
 
-/** The position of one partition as it was and as it is now; `from` is null when there was none. */
+/** The old and the new position of one partition; `from` is null if there was none. */
 export interface Moved {
   partition: number
   from: bigint | null
@@ -77,9 +77,9 @@ export interface Moved {
 }
 
 /**
- * The topic as it is now, on the cluster as it is now, is the one to read, from these offsets on.
+ * Declares the current topic on the current cluster to be the one to read, from these offsets on.
  *
- * @throws for a partition that Kafka does not know, or an offset past its end; then nothing is moved
+ * @throws for a partition that Kafka does not know, or an offset past its end; nothing is moved then
  */
 export async function moveOffsets(
   db: Database,
@@ -101,7 +101,7 @@ export async function moveOffsets(
       moved.push({ partition, from, to: stays ? from : to })
       if (stays) continue
       await setOffset(db, identity, partition, to)
-      if (isOtherTopic) await setDeadLettersAside(db, identity, partition)
+      if (isOtherTopic) await renameClusterOfDeadLetters(db, identity, partition)
     }
     await db.query(isDryRun ? 'ROLLBACK' : 'COMMIT')
     return moved
@@ -111,7 +111,7 @@ export async function moveOffsets(
   }
 }
 
-/** @returns where it stands */
+/** @returns the current next_offset, or null if there is no row */
 async function lockOffset(
   db: Database,
   { clusterId, topic }: TopicIdentity,
@@ -138,12 +138,12 @@ async function setOffset(
   )
 }
 
-async function setDeadLettersAside(
+async function renameClusterOfDeadLetters(
   db: Database,
   { clusterId, topic }: TopicIdentity,
   partition: number,
 ): Promise<void> {
-  // In this order: a replay holds its letters until its history is written.
+  // In this order: a replay locks dead letters before it writes their history.
   for (const table of ['dead_letters', 'dead_letter_history']) {
     await db.query(
       `UPDATE ${table}

@@ -1,12 +1,12 @@
 /**
- * How many records one transaction may hold, as pure rules. PostgreSQL is given as much as comes, until a transaction
- * takes so long that it is given up (a slow trigger or index, a short statement_timeout): then half as much, down to
- * one record. It grows back while transactions are quick.
+ * How many records one transaction may hold. There is no limit until a transaction times out (a slow trigger or index, a
+ * short statement_timeout). Each timeout halves the limit, down to one record; it doubles again while transactions are
+ * fast. Pure.
  */
 export interface BatchLimit {
-  /** Of one transaction, at least 1. */
+  /** Per transaction, at least 1. */
   records: number
-  /** After so long a transaction was given up last: the sink's own limit, or a shorter one of the server's. */
+  /** The shortest time after which a transaction timed out: by the sink's own limit, or a shorter one of the server. */
   patienceMs: number
 }
 
@@ -15,14 +15,14 @@ export const NO_LIMIT: BatchLimit = {
   patienceMs: Number.POSITIVE_INFINITY,
 }
 
-/** More than any fetch brings. */
+/** More records than any fetch returns. */
 const LARGEST_LIMIT = 1 << 20
-/** A transaction that took less than this share of the time that it has may be twice as large. */
+/** The limit doubles after a transaction that took no more than this share of the time allowed. */
 const QUICK_SHARE = 0.25
-/** A limit of the server's may be one statement's alone: a transaction can take somewhat longer, and still be near it. */
+/** A server timeout may apply to a single statement, so a transaction can take somewhat longer than `patienceMs`. */
 const CLEARLY_LONGER = 2
 
-/** After a transaction of so many records was given up as too slow. */
+/** The limit after a transaction of this many records has timed out. */
 export function limitAfterTimeout(limit: BatchLimit, records: number, durationMs: number): BatchLimit {
   return {
     records: Math.max(1, Math.floor(Math.min(limit.records, records) / 2)),
@@ -31,9 +31,9 @@ export function limitAfterTimeout(limit: BatchLimit, records: number, durationMs
 }
 
 /**
- * After a transaction was stored. One that was smaller than the limit says nothing of what a full one takes.
+ * The limit after a committed transaction. Only a transaction that was as large as the limit can raise it.
  *
- * @param silenceMs the time after which the sink itself would have given it up
+ * @param silenceMs the time after which the sink itself gives up a transaction
  */
 export function limitAfterStored(
   limit: BatchLimit,
@@ -41,7 +41,7 @@ export function limitAfterStored(
   durationMs: number,
   silenceMs: number,
 ): BatchLimit {
-  // One that was given time shows that the other was ended for another reason: by hand (pg_cancel_backend), say.
+  // If this one could take much longer, the earlier one was cancelled for another reason, such as pg_cancel_backend().
   const wasPatient = durationMs > limit.patienceMs * CLEARLY_LONGER
   const patienceMs = wasPatient ? NO_LIMIT.patienceMs : limit.patienceMs
   const isQuick = durationMs <= Math.min(patienceMs, silenceMs) * QUICK_SHARE

@@ -1,28 +1,28 @@
-/** Too many rows were refused for the rows to be the reason. */
+/** So many rows were refused that the table, not the rows, must be at fault. */
 export class TooManyRefusedError extends Error {
-  /** See sqlstate.ts: waits for a person. */
+  /** See sqlstate.ts: waits for an operator. */
   readonly needsPerson = true
   constructor(refused: number, of: number, cause: unknown) {
     const { code, constraint } = cause as { code?: string; constraint?: string }
     const by = [constraint, code].filter((part) => part !== undefined).join(', ')
     super(
-      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so nothing is buried: ` +
-        'mend the constraint, trigger or table that refuses them',
+      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so none is dead-lettered: ` +
+        'fix the constraint, trigger or table that refuses them',
       { cause },
     )
     this.name = 'TooManyRefusedError'
   }
 }
 
-/** The result of one try to store a segment: refused means that nothing of the segment is stored. */
+/** The result of an attempt to store a segment. If it was refused, nothing of the segment is stored. */
 export type Attempt = { refused: false } | { refused: true; error: unknown }
 
 /**
- * Finds the items that are refused, by halving: a segment that is accepted is stored at once, one that is refused is
- * split until single items are left. About 2 k log2(n) tries for k bad items of n.
+ * Finds the refused items by bisection: an accepted segment is stored at once, a refused one is split in half until
+ * single items are left. Takes about 2 k log2(n) attempts for k bad items among n.
  *
- * @param store stores a segment whole or not at all; rejects with an error that is not about rows
- * @param tooMany whether so many refused items (of all) mean that something else is broken
+ * @param store stores a whole segment or nothing; rejects with errors that are not about rows
+ * @param tooMany whether this many refused items (of all) mean that something other than the items is at fault
  * @returns the refused items with their errors, in order; all others are stored
  * @throws {TooManyRefusedError}
  */

@@ -6,11 +6,12 @@ import type { WriteRequest } from './write-batch.ts'
 type Item = DecodedRow | DeadLetter
 
 /**
- * Cuts off what goes into the next transaction: partitions in turn, the last of them in part, until it is full. Pure.
+ * Cuts a write request in two: the head for the next transaction, and the rest. Takes whole slices until `most` records
+ * are reached; the last slice may be cut. Pure.
  *
- * @param most records of one transaction, at least 1
- * @param singly only one partition, even if more would fit
- * @returns the head, and the rest if there is any: then the head has `most` records, unless it is cut singly
+ * @param most records in the head, at least 1
+ * @param singly put only one partition into the head, even if more would fit
+ * @returns the head, and the rest if there is any; the head then has `most` records, unless `singly` made it smaller
  */
 export function cutRequest(
   request: WriteRequest,
@@ -46,12 +47,12 @@ export function cutRequest(
   return [head, { ...request, ...itemsOf(request, (item) => !isTaken(item)), slices: left }]
 }
 
-/** How many records a request stores, as rows or dead letters. */
+/** The number of records that a request stores, as rows or dead letters. */
 export function countRecords({ rows, dead }: WriteRequest): number {
   return rows.length + dead.length
 }
 
-/** In the order of their offsets. */
+/** The records of one partition, in order of offset. */
 function recordsOf({ rows, dead }: WriteRequest, partition: number): Item['record'][] {
   const records = [...rows, ...dead].map(({ record }) => record)
   return records

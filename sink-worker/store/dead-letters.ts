@@ -3,9 +3,9 @@ import { isUtf8 } from 'node:buffer'
 import type { Database } from '../../postgres/database.ts'
 import type { DeadLetter, TopicIdentity } from '../../event/record/decoded.ts'
 
-/** Larger values are kept as digest and coordinates. */
+/** Of larger values, only the digest is stored; the value can be read from Kafka by its coordinates. */
 const MAX_VALUE_BYTES = 1024 * 1024
-/** Rows of one INSERT: bounds the memory of its parameters. */
+/** Rows in one INSERT; bounds the memory of its parameters. */
 const INSERT_ROWS = 100
 
 const INSERT = `
@@ -19,7 +19,7 @@ const INSERT = `
          timestamp_ms)
   ON CONFLICT DO NOTHING`
 
-/** Other records than these stand in dead_letters at their coordinates: the topic is not the one that was read before. */
+/** dead_letters holds other records at the same coordinates: this is not the topic that was read before. */
 class DeadLetterMismatchError extends Error {
   readonly needsPerson = true
   constructor() {
@@ -31,9 +31,10 @@ class DeadLetterMismatchError extends Error {
 }
 
 /**
- * Writes dead letters within the open transaction; one that is there already (read again after a rewind) stays.
+ * Writes dead letters in the open transaction. A row that exists already (its record was read again after a rewind) is
+ * kept.
  *
- * @throws {DeadLetterMismatchError} when another record's is there
+ * @throws {DeadLetterMismatchError} if the existing row is of another record
  */
 export async function insertDeadLetters(
   db: Database,
@@ -97,17 +98,17 @@ function fits(value: Buffer | null): boolean {
   return value === null || value.length <= MAX_VALUE_BYTES
 }
 
-/** PostgreSQL's text holds no NUL. */
+/** The type `text` cannot hold NUL. */
 function withoutNul(text: string): string {
   return text.replaceAll('\0', '\\0')
 }
 
-/** A producer may send any int64 as its time; past 2^53 this one is as impossible and fits in int8. */
+/** A producer may send any int64 as the timestamp. Those past 2^53 are nonsense anyway; clamp them to exact numbers. */
 function withinSafe(timestampMs: number): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, timestampMs))
 }
 
-/** Header values as text where they are text that jsonb holds, else as `{"base64": ...}`. */
+/** Headers as JSON: values as text if they are UTF-8 without NUL (which jsonb cannot hold), else as `{"base64": ...}`. */
 function headersAsJson(headers: Record<string, Buffer>): string {
   const entries = Object.entries(headers).map(([name, value]) => [
     withoutNul(name),

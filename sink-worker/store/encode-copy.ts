@@ -4,27 +4,27 @@ import { CHUNK_BYTES } from '../../postgres/database.ts'
 /*
  * The binary format of COPY (https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format"): a signature, flags
  * and header extension; then for each tuple a 16-bit field count and for each field a 32-bit length and its bytes;
- * then a 16-bit -1. Fields are in the types' own send/receive form, big-endian: uuid 16 bytes; int8 8 bytes;
- * timestamptz int8 microseconds since 2000-01-01; jsonb a version byte 1 and the JSON text.
+ * then a 16-bit -1. Each field has the binary format of its type's send and receive functions, big-endian: uuid 16
+ * bytes; int8 8 bytes; timestamptz int8 microseconds since 2000-01-01; jsonb a version byte 1 and the JSON text.
  */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 const TRAILER = Buffer.from([0xff, 0xff])
 const JSONB_VERSION = 1
 
-/** By character code: the value of a hexadecimal digit. */
+/** The value of a hexadecimal digit, by character code. */
 const NIBBLE = new Uint8Array(128)
 for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)] = digit
 
-/** field count 2 + uuid 4+16 + user_id 4+8 + timestamp 4+8 + metadata 4+1 + received_at 4+8 */
+/** Field count 2 + event_id 4+16 + user_id 4+8 + timestamp 4+8 + metadata 4+1 + received_at 4+8. */
 const FIXED_ROW_BYTES = 63
 const ORDINAL_FIELD_BYTES = 8
 const TWO_TO_32 = 2 ** 32
 
 /**
- * Rows in binary COPY form, as chunks of about CHUNK_BYTES (a single larger row makes a larger chunk). Lazy: a chunk
- * is encoded when the socket wants it.
+ * Encodes rows in the binary format of COPY, in chunks of about CHUNK_BYTES (a row larger than that gets a chunk of its
+ * own). Lazy: a chunk is encoded when the socket can take it.
  *
- * @param withOrdinal prefixes each row with its index as an int4, for the staging table
+ * @param withOrdinal prefix each row with its index as an int4, for the staging table
  */
 export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Generator<Buffer> {
   const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
@@ -44,7 +44,7 @@ export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Gen
   yield TRAILER
 }
 
-/** Bytes that are being written. A DataView takes a third of the time of Buffer's own methods. */
+/** A chunk that is being written. A DataView takes a third of the time of Buffer's methods. */
 class Chunk {
   readonly bytes: Buffer
   readonly #view: DataView
@@ -68,7 +68,7 @@ class Chunk {
   int8(value: Int8): void {
     if (typeof value === 'bigint') this.#view.setBigInt64(this.pos, value)
     else {
-      if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no exact int8`)
+      if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an exact int8`)
       const high = Math.floor(value / TWO_TO_32)
       this.#view.setInt32(this.pos, high)
       this.#view.setUint32(this.pos + 4, value - high * TWO_TO_32)
@@ -76,7 +76,7 @@ class Chunk {
     this.pos += 8
   }
 
-  /** `buffer.write(..., 'hex')` of the five groups takes five times as long. */
+  /** Calling `buffer.write(..., 'hex')` for each of the five groups would take five times as long. */
   uuid(text: string): void {
     let at = 0
     const end = this.pos + 16

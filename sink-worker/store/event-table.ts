@@ -1,9 +1,9 @@
-/** The table `events` as the sink sees it. Columns that the user added are none of its business. */
+/* The table `events` as the sink uses it. It ignores columns that the user added. */
 
-/** The columns that the sink writes, in the order in which rows are encoded. */
+/** The columns that the sink writes, in the order of the encoded rows. */
 export const EVENT_COLUMNS = 'event_id, user_id, "timestamp", metadata, received_at'
 
-/** The same columns with their types as PostgreSQL spells them, by name. */
+/** The same columns, sorted by name, with their types as format_type() spells them. */
 export const EVENT_COLUMN_TYPES = [
   'event_id uuid',
   'metadata jsonb',
@@ -12,7 +12,7 @@ export const EVENT_COLUMN_TYPES = [
   'user_id bigint',
 ].join(', ')
 
-/** Answers one row, `types`, to be compared with EVENT_COLUMN_TYPES. */
+/** Returns one row with the column `types`, to compare with EVENT_COLUMN_TYPES. */
 export const READ_EVENT_COLUMN_TYPES = `
   SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attname) AS types
   FROM pg_attribute WHERE attrelid = 'events'::regclass AND NOT attisdropped

@@ -4,10 +4,10 @@ import pg from 'pg'
 import { APPLICATION_NAME, type Database } from '../../postgres/database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from './event-table.ts'
 
-/** What a transaction moves forward: one partition's offsets, from the value that it must find to the next. */
+/** The share of one partition in a write request: a range of offsets that the transaction moves past. */
 export interface Slice {
   partition: number
-  /** sink_offsets.next_offset as it must stand. */
+  /** The value that sink_offsets.next_offset must have. */
   from: bigint
   /** The offset after the last record of this slice. */
   to: bigint
@@ -16,7 +16,7 @@ export interface Slice {
   lastDigest: Buffer
 }
 
-/** Someone else has written this range: read the offsets again and go on from there. */
+/** Another worker has written this range: read the offsets again and continue from them. */
 export class FenceLostError extends Error {
   readonly partition: number
   constructor(partition: number) {
@@ -26,9 +26,9 @@ export class FenceLostError extends Error {
   }
 }
 
-/** `events` is not the table that the rows were made for. Nothing was written. */
+/** The columns of `events` do not have the types that the rows are encoded for. Nothing was written. */
 class TableMismatchError extends Error {
-  /** See sqlstate.ts: waits for a person. */
+  /** See sqlstate.ts: waits for an operator. */
   readonly needsPerson = true
   constructor(found: string) {
     super(
@@ -39,23 +39,22 @@ class TableMismatchError extends Error {
 }
 
 /**
- * Shares of the time after which a silent database counts as down: first a rival that holds the fence is looked at,
- * then the wait for a lock is over.
+ * Shares of the time after which a silent database counts as down: first, rivals that hold the fence are terminated;
+ * later, lock_timeout ends the wait.
  */
 const RIVAL_CHECK_SHARE = 0.2
 const LOCK_TIMEOUT_SHARE = 0.4
-/** A rival whose transaction is older has lost its partition to us and still has not ended: frozen or unreachable. */
+/** A rival with an older transaction has lost its partition but has not ended: it is frozen or unreachable. */
 const RIVAL_AGE_MS = 5_000
 
 /**
- * Opens a transaction whose first statement takes the row locks of all slices and moves their offsets (I3): a rival
- * waits here, instead of colliding on keys, and then finds the offsets moved. Also holds `events` against ALTER and
- * checks its column types, since binary COPY into an altered column can succeed and store something else.
+ * Opens a transaction whose first statements lock the sink_offsets rows of all slices and move their offsets (I3). A
+ * rival waits here instead of colliding on keys, and then finds the offsets moved. The transaction also locks `events`
+ * against ALTER and checks its column types: binary COPY into an altered column can succeed and store another value.
  *
- * READ COMMITTED on purpose: an UPDATE that waited looks at the row's newest version.
+ * The level must be READ COMMITTED: an UPDATE that waited then sees the row's newest version.
  *
- * @param slices in ascending order of partition, so that two workers lock in the same order; without one nothing is
- *   fenced, and only the table held and checked
+ * @param slices in ascending order of partition, so that all workers lock in the same order; if empty, nothing is fenced
  * @throws {FenceLostError | TableMismatchError} or the driver's error; the caller rolls back
  */
 export async function openFencedTransaction(
@@ -84,7 +83,7 @@ export async function openFencedTransaction(
   if (found !== EVENT_COLUMN_TYPES) throw new TableMismatchError(found)
 }
 
-/** @throws when PostgreSQL rolled back instead: the transaction had failed */
+/** @throws if PostgreSQL rolled back instead, because the transaction had failed */
 export async function commit(db: Database): Promise<void> {
   const { command } = await db.query('COMMIT')
   if (command !== 'COMMIT') throw new Error(`COMMIT answered ${command}`)
@@ -99,9 +98,10 @@ function fenceStatement(identity: TopicIdentity, slice: Slice): string {
 }
 
 /**
- * No timeout of the server ends a COPY whose client is frozen (measured): its row lock would hold a partition for
- * ever. So, while the fence waits (its token finds it, through a pooler too), a second connection ends the sessions
- * that block it, if they are the sink's own (same role, same name) and old enough.
+ * No server timeout ends a COPY whose client is frozen (measured): its row lock would block the partition forever.
+ * Therefore, if the fence waits too long, a second connection terminates the sessions that block it, provided that they
+ * are sinks (same role, same application_name) and old enough. The token identifies the waiting session in
+ * pg_stat_activity, even through a connection pooler.
  */
 async function withRivalCheck<T>(db: Database, token: string, work: () => Promise<T>): Promise<T> {
   let check: Promise<unknown> = Promise.resolve()
@@ -110,7 +110,7 @@ async function withRivalCheck<T>(db: Database, token: string, work: () => Promis
       .onSecondConnection(
         async (client) => await client.query(TERMINATE_RIVALS, [APPLICATION_NAME, RIVAL_AGE_MS, token]),
       )
-      .catch(() => {}) // the fence's own lock_timeout will say that it waited in vain
+      .catch(() => {}) // the fence itself fails with lock_timeout
   }, db.silenceMs * RIVAL_CHECK_SHARE)
   try {
     return await work()

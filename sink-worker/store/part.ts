@@ -3,21 +3,22 @@ import type { Slice } from './fence.ts'
 import { digestOf, type PartitionState } from '../positions/partition.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from '../../event/record/decoded.ts'
 
-/** A batch of one partition that waits for its transaction. */
+/** A placed and decoded batch of one partition, waiting for its transaction. */
 export interface Part {
   generation: number
   state: PartitionState
-  /** next_offset as it must stand, and as it shall stand. */
+  /** The value that sink_offsets.next_offset must have before the transaction. */
   from: bigint
+  /** The value that it gets. */
   to: bigint
   last: KafkaRecord
   rows: DecodedRow[]
   dead: DeadLetter[]
-  /** Records before this batch that expired before they were read. */
+  /** Number of records before this batch that expired before they were read. */
   expired: number
 }
 
-/** The parts as one transaction. Those of one partition follow each other without a seam, and become one slice. */
+/** Combines parts into one write request. The parts of one partition are contiguous and become one slice. */
 export function toRequest(parts: readonly Part[]): WriteRequest {
   const sorted = parts.toSorted((a, b) => a.state.partition - b.state.partition)
   const slices: Slice[] = []

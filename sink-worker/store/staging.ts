@@ -4,11 +4,11 @@ import { EVENT_COLUMNS } from './event-table.ts'
 import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /*
- * The second path: when a batch holds an event_id that is stored already. The rows go to a temporary table, what is
- * new is inserted, and what is not is compared (I2). About twice as dear as COPY into `events`, so it is taken only
- * on a unique violation and for a while after.
+ * The staged path, for a batch with an event_id that may be stored already. The rows are copied into a temporary table;
+ * new ones are inserted into `events`, the others are compared with the stored rows (I2). It is about twice as expensive
+ * as COPY into `events`, so it is taken only on a unique violation and for a while after.
  *
- * No statement names the conflict target: `events` may be partitioned or carry unique indexes of the user.
+ * No statement names the conflict target: `events` may be partitioned or have unique indexes that the user added.
  */
 
 const CREATE = `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, event_id uuid NOT NULL,
@@ -19,7 +19,7 @@ const COPY = `COPY pg_temp.firehose_staged (ordinal, ${EVENT_COLUMNS}) FROM STDI
 
 const CLEAR = 'DELETE FROM pg_temp.firehose_staged'
 
-/** The first of each id, in the order of ids: two workers that insert the same ids meet in the same order. */
+/** Inserts the first row of each id, in order of id, so that all workers insert the same ids in the same order. */
 const INSERT_NEW = `
   WITH candidate AS (
     SELECT DISTINCT ON (event_id) ordinal, ${EVENT_COLUMNS} FROM pg_temp.firehose_staged ORDER BY event_id, ordinal
@@ -30,7 +30,7 @@ const INSERT_NEW = `
   UPDATE pg_temp.firehose_staged AS staged SET inserted = true
   FROM candidate JOIN inserted USING (event_id) WHERE staged.ordinal = candidate.ordinal`
 
-/** A statement of its own, since its snapshot must see what a rival committed while INSERT_NEW waited for it. */
+/** A separate statement, because its snapshot must include what a rival committed while INSERT_NEW waited for it. */
 const COMPARE_OTHERS = `
   SELECT s.ordinal,
     CASE WHEN e.event_id IS NULL THEN 'absent'
@@ -41,17 +41,21 @@ const COMPARE_OTHERS = `
 /** What became of the rows of a segment. */
 export interface StagedOutcome {
   stored: number
-  /** Identical events that were stored before. */
+  /** Rows that are identical to a stored event. */
   duplicates: DecodedRow[]
   dead: DeadLetter[]
 }
 
-/** Makes the temporary table for this transaction, once. */
+/** Creates the temporary table for this transaction, unless it exists. */
 export async function createStaging(db: Database): Promise<void> {
   await db.query(CREATE)
 }
 
-/** Stores a segment of rows by way of the temporary table. Rejects with the driver's error if a row is refused. */
+/**
+ * Stores a segment of rows through the temporary table.
+ *
+ * @throws the driver's error if a row is refused
+ */
 export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Promise<StagedOutcome> {
   await db.query(CLEAR)
   await db.copyIn(
@@ -71,22 +75,22 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
     const row = rows[ordinal]
     if (row === undefined) throw new Error(`staged row ${ordinal} is unknown`)
     if (verdict === 'duplicate') outcome.duplicates.push(row)
-    else outcome.dead.push(verdict === 'conflict' ? idConflict(row) : keptOut(row))
+    else outcome.dead.push(verdict === 'conflict' ? idConflictLetter(row) : keptOutLetter(row))
   }
   return outcome
 }
 
-function idConflict({ record, row }: DecodedRow): DeadLetter {
+function idConflictLetter({ record, row }: DecodedRow): DeadLetter {
   return {
     record,
     eventId: row.eventId,
     reason: 'event_id_conflict',
     sqlstate: '23505',
-    message: 'An event with this id and other content is stored already',
+    message: 'An event with this id but different content is already stored',
   }
 }
 
-function keptOut({ record, row }: DecodedRow): DeadLetter {
+function keptOutLetter({ record, row }: DecodedRow): DeadLetter {
   return {
     record,
     eventId: row.eventId,

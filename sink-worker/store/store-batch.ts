@@ -15,12 +15,15 @@ import {
   type WriteResult,
 } from './write-batch.ts'
 
-/** What became of the next transaction. Anything but `stored` stored nothing, or nobody knows: the offsets row tells. */
+/**
+ * The result of the next transaction. If it is not `stored`, nothing was stored, or the outcome is unknown because the
+ * answer to COMMIT was lost; reading sink_offsets again settles it.
+ */
 export type StoreOutcome =
   | { kind: 'stored'; stored: StoredPart; rest: WriteRequest | undefined }
-  /** Another worker wrote the range: read the offsets and go on from there. */
+  /** Another worker wrote the range: read the offsets again and continue from them. */
   | { kind: 'fence_lost' }
-  /** Pause until it works. */
+  /** Pause and retry. */
   | { kind: 'failed'; error: unknown }
 
 /** One committed transaction. */
@@ -30,26 +33,32 @@ export interface StoredPart {
   durationMs: number
 }
 
-/** After a duplicate, this many batches without one go the staged path before COPY is tried again. */
+/** After a duplicate, this many batches without one take the staged path before COPY is tried again. */
 const STAGED_BATCHES = 20
-/** More refused rows than this, and than half of a batch (or in batches of which nothing was stored), are not the rows' fault. */
+/**
+ * The table is at fault if more rows than this are refused and they are more than half of a batch, or all rows of the
+ * latest batches.
+ */
 const FEW_ROWS = 10
-/** Splitting takes up to two tries a row, and each looks through what the earlier ones left: more rows than these go into several transactions. */
+/**
+ * The largest transaction on the split path. Splitting takes up to two attempts for each row, and each attempt scans the
+ * dead rows that the earlier ones left in the temporary table.
+ */
 const SPLIT_ROWS = 200
 const CONTENTION_ATTEMPTS = 5
 
 /**
- * Which path a batch takes, and when another, and how much of it goes into one transaction. Remembers, from batch to
- * batch, that duplicates are about, that rows are being refused (a broken table with one event a batch must not bury
- * them one by one for ever), and how much was too much.
+ * Decides which write path a write request takes and how much of it goes into one transaction. Remembers from one batch
+ * to the next whether there were duplicates, how many rows were refused (otherwise a broken table would dead-letter every
+ * event if each batch holds only one), and how large a transaction may be.
  */
 export class BatchStore {
   readonly #db: Database
   #stagedToGo = 0
-  /** Refused rows of the latest batches of which nothing was stored: with one event a batch, they are all there is. */
+  /** Refused rows in the latest batches, as long as none of those batches stored a row. */
   #refusedInARow = 0
   #limit: BatchLimit = NO_LIMIT
-  /** After a deadlock: so many transactions hold one partition each. */
+  /** After a deadlock: the number of transactions still to come that hold only one partition each. */
   #singlyToGo = 0
 
   constructor(db: Database) {
@@ -57,8 +66,8 @@ export class BatchStore {
   }
 
   /**
-   * Stores the request, or the first part of it, in one transaction; each try is a new, fenced one. The rest is for
-   * the caller to bring again, unless its positions have become void. Never rejects.
+   * Stores the request, or its head, in one transaction; each attempt is a new fenced transaction. The caller passes the
+   * rest in its next call, unless its positions have become invalid. Never rejects.
    */
   async storeNext(identity: TopicIdentity, whole: WriteRequest): Promise<StoreOutcome> {
     let request = whole
@@ -89,7 +98,8 @@ export class BatchStore {
           request = { ...request, rows: read.rows, dead: [...request.dead, ...read.dead] }
           continue
         }
-        // One client's burst, or has the table broken since the sample? What it took then tells.
+        // Either one client sent many bad events, or the table broke after the sample was taken. The rows that it
+        // accepted then decide: if it still accepts them, the table is good.
         const isDoubtful = error instanceof TooManyRefusedError && request.witnesses !== undefined
         if (isDoubtful && table === 'presumed good') {
           table = 'doubted'
@@ -118,13 +128,13 @@ export class BatchStore {
     return cutRequest(request, most, this.#singlyToGo > 0)
   }
 
-  /** A row that was stored proves that the table works; so only batches without one add up. */
+  /** A stored row proves that the table works, so only batches without one are added up. */
   readonly #tooMany = (refused: number, of: number): boolean =>
     (refused > FEW_ROWS && refused > of / 2) || (refused === of && refused + this.#refusedInARow > FEW_ROWS)
 
   #remember(path: WritePath, head: WriteRequest, { result, durationMs }: StoredPart): void {
     const rows = head.rows.length
-    // A split one has so many statements that its time says nothing of another.
+    // The split path runs so many statements that its duration says nothing about the other paths.
     if (path !== 'split') {
       this.#limit = limitAfterStored(this.#limit, countRecords(head), durationMs, this.#db.silenceMs)
     }
@@ -137,7 +147,7 @@ export class BatchStore {
   }
 }
 
-/** The path after an error of rows, or undefined when the error is of another kind or no path is left. */
+/** The path to take after an error about rows; undefined if the error is of another kind or no path is left. */
 function moreExpensivePath(path: WritePath, error: unknown): WritePath | undefined {
   if (error instanceof RowsKeptOutError) return 'staged'
   const kind = classifyError(error)

@@ -1,15 +1,15 @@
 /**
- * One transaction at a time: what comes while one runs goes into the next one together. So many partitions with a few
- * records each cost one COMMIT, and the batches grow with the load by themselves. Owns what waits.
+ * Runs one transaction at a time. Items that arrive while one runs are written together in the next one, so many
+ * partitions with a few records each share one COMMIT, and transactions grow with the load. Owns the waiting items.
  */
 export class TransactionQueue<Item> {
   readonly #write: (items: readonly Item[]) => Promise<boolean>
   #waiting: { item: Item; settle: (written: boolean) => void }[] = []
-  #looks: (() => Promise<void>)[] = []
+  #reads: (() => Promise<void>)[] = []
   #running: Promise<void> | undefined
   #current: Promise<unknown> | undefined
 
-  /** @param write writes all items or none, and says which; must not reject */
+  /** @param write writes all items or none; resolves to whether they were written; must not reject */
   constructor(write: (items: readonly Item[]) => Promise<boolean>) {
     this.#write = write
   }
@@ -22,28 +22,28 @@ export class TransactionQueue<Item> {
     })
   }
 
-  /** Runs the work while no transaction does: within one, the same connection would show what is not committed. */
+  /** Runs the work between two transactions: within one, the connection would see uncommitted data. */
   async between<T>(work: () => Promise<T>): Promise<T> {
     const result = Promise.withResolvers<T>()
-    this.#looks.push(async () => await work().then(result.resolve, result.reject))
+    this.#reads.push(async () => await work().then(result.resolve, result.reject))
     this.#running ??= this.#run()
     return await result.promise
   }
 
-  /** The transaction, or the look between two, that runs now: what is added does not go with it. Never rejects. */
+  /** The running transaction, or the running work of between(). Items added now are not part of it. Never rejects. */
   get current(): Promise<unknown> | undefined {
     return this.#current
   }
 
-  /** Resolves when nothing runs and nothing waits. */
+  /** Resolves when nothing is running or waiting. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
   }
 
   async #run(): Promise<void> {
-    await new Promise(setImmediate) // the handlers of a fetch's other partitions come first
-    while (this.#waiting.length > 0 || this.#looks.length > 0) {
-      for (const look of this.#looks.splice(0)) await this.#step(look())
+    await new Promise(setImmediate) // lets the batches of the same fetch's other partitions join
+    while (this.#waiting.length > 0 || this.#reads.length > 0) {
+      for (const read of this.#reads.splice(0)) await this.#step(read())
       if (this.#waiting.length === 0) continue
       const group = this.#waiting.splice(0)
       const written = await this.#step(this.#write(group.map(({ item }) => item)))

@@ -8,38 +8,38 @@ import type { DeadLetter, DecodedRow, TopicIdentity } from '../../event/record/d
 import { classifyError, describeError, sqlstateOf } from '../outage/sqlstate.ts'
 import { createStaging, type StagedOutcome, writeStaged } from './staging.ts'
 
-/** Whether so many refused rows of a batch mean that the table, not the rows, is broken: then nothing is buried. */
+/** Whether so many rows of a batch were refused that the table must be at fault; then no row is dead-lettered. */
 export type TooMany = (refused: number, of: number) => boolean
 
-/** What one transaction stores: the slices it moves, the rows and dead letters between them. */
+/** What one transaction stores: rows, dead letters, and the slices whose offsets it moves. */
 export interface WriteRequest {
   /** In ascending order of partition. */
   slices: readonly Slice[]
   rows: readonly DecodedRow[]
   dead: readonly DeadLetter[]
-  /** Rows that the table took when the request was sampled: it must go on to take them while others are buried. */
+  /** Rows that the table accepted when the request was sampled. It must still accept them while others are dead-lettered. */
   witnesses?: readonly DecodedRow[]
 }
 
 /** What one committed transaction stored. */
 export interface WriteResult {
   stored: number
-  /** Identical events that were stored before. */
+  /** Events that were already stored. */
   duplicates: number
   dead: number
-  /** Of the dead letters: rows that PostgreSQL refused. */
+  /** The number of dead letters that are rows which PostgreSQL refused. */
   refused: number
 }
 
 /**
- * The three write paths of a batch, dearest last:
- * - `copy`: COPY straight into `events`;
- * - `staged`: by way of a temporary table, when ids may be stored already;
- * - `split`: staged, in ever smaller segments, to find the rows that are refused and bury them (I6).
+ * The three write paths of a batch, the most expensive last:
+ * - `copy`: COPY directly into `events`;
+ * - `staged`: through a temporary table, if ids may be stored already;
+ * - `split`: staged, in ever smaller segments, to find refused rows and dead-letter them (I6).
  */
 export type WritePath = 'copy' | 'staged' | 'split'
 
-/** A row was kept out without an error: a trigger of the user's. The `staged` path finds which. */
+/** A user's trigger kept rows out without an error. The `staged` path finds out which. */
 export class RowsKeptOutError extends Error {
   constructor(kept: number, of: number) {
     super(`${kept} of ${of} rows were kept out of "events"`)
@@ -48,8 +48,9 @@ export class RowsKeptOutError extends Error {
 }
 
 /**
- * Stores one batch: rows, dead letters and offsets in one transaction, fenced first (I3). Nothing is stored unless
- * it resolves; if the COMMIT's answer is lost it rejects, and the offsets in the database say what happened.
+ * Stores one request: rows, dead letters and offsets in one transaction, which starts with the fence (I3).
+ *
+ * @throws the driver's error; nothing is stored then, unless only the answer to COMMIT was lost: sink_offsets tells
  */
 export async function writeBatch(
   db: Database,
@@ -76,15 +77,15 @@ export async function writeBatch(
   }
 }
 
-/** Rows of a sample, tried one by one. */
+/** Rows in a sample, tried one by one. */
 const SAMPLE_ROWS = 128
 const WITNESSES = 16
 
 /**
- * Tries rows from all over the request and stores none: of too many rows to split them in one transaction, it tells
- * whether the table is to blame.
+ * Tries an even sample of the request's rows and rolls back. For a request that is too large for the split path in one
+ * transaction, this shows whether the table is at fault.
  *
- * @returns some of the rows that it took
+ * @returns some of the rows that the table accepted
  * @throws {TooManyRefusedError} or the driver's error
  */
 export async function trySample(
@@ -120,7 +121,7 @@ export async function trySample(
 
 /** What became of the rows of a batch. */
 export interface WritePathOutcome extends StagedOutcome {
-  /** Of the dead letters: rows that PostgreSQL refused. */
+  /** The number of dead letters that are rows which PostgreSQL refused. */
   refused: number
 }
 
@@ -152,10 +153,9 @@ async function stagedPath(db: Database, rows: readonly DecodedRow[]): Promise<Wr
 }
 
 /**
- * Stores rows within the open transaction, whatever their neighbours are: those that cannot be stored come back as dead
- * letters.
+ * Stores rows in the open transaction. Rows that cannot be stored are returned as dead letters; the others are stored.
  *
- * @throws the driver's error when it is not about a row
+ * @throws the driver's error if it is not about a row
  */
 export async function splitPath(
   db: Database,
@@ -180,7 +180,7 @@ export async function splitPath(
 
 async function createSplitting(db: Database): Promise<void> {
   await createStaging(db)
-  await db.query('SET CONSTRAINTS ALL IMMEDIATE') // a deferred one must speak while its row can still be told
+  await db.query('SET CONSTRAINTS ALL IMMEDIATE') // a deferred constraint would not show which row it refuses
 }
 
 type SegmentAttempt = { refused: false; outcome: StagedOutcome } | { refused: true; error: unknown }
@@ -193,8 +193,9 @@ async function trySegment(db: Database, segment: readonly DecodedRow[]): Promise
     return { refused: false, outcome }
   } catch (error) {
     const kind = classifyError(error)
-    if (kind !== 'row' && kind !== 'unique_violation') throw error // the latter: of a user's deferred constraint
-    // Released, too: else the dead letters would be written in a subtransaction, which no snapshot names (see `dlq`).
+    if (kind !== 'row' && kind !== 'unique_violation') throw error // the latter: by a user's deferrable constraint
+    // Also released: otherwise the dead letters would be written in a subtransaction, whose id no snapshot lists
+    // (dead-letters/select.ts depends on that).
     await db.queries('ROLLBACK TO SAVEPOINT segment; RELEASE SAVEPOINT segment')
     return { refused: true, error }
   }
