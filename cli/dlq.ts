@@ -132,7 +132,7 @@ async function show(command: Extract<Command, { name: 'show' }>, db: Database): 
       console.log((json ? text.letterJson : text.letterText)(letter, topic, history))
       shown += 1
     }
-    page = await readPage(db, { ...selection, behind: page.at(-1) }, SHOWN_AT_A_TIME)
+    page = await readPage(db, { ...selection, after: page.at(-1) }, SHOWN_AT_A_TIME)
   }
   if (shown === 0) console.error('There is no such dead letter.')
   return shown === 0 ? 1 : 0

@@ -59,7 +59,7 @@ function usageFault(): string | undefined {
   if (bad !== undefined) return `--partition must be a number, not "${bad}".`
   if (command !== 'rewind' && (to ?? time) !== undefined) return '--to and --to-time belong to "rewind".'
   if (command !== 'adopt' && all) return '--all belongs to "adopt".'
-  if (all && partition.length > 0) return '--all and --partition exclude each other.'
+  if (all && partition.length > 0) return '--all and --partition cannot be combined.'
   if (command !== 'rewind') return undefined
   if ((to === undefined) === (time === undefined)) return '"rewind" needs either --to or --to-time.'
   if (to !== undefined && !/^\d{1,18}$/.test(to)) return `--to must be an offset, not "${to}".`

@@ -4,22 +4,22 @@ import type { DeadReason } from '../event/record/decoded.ts'
 import { type LetterState, PROSPECTS } from './letter.ts'
 import type { Selection } from './select.ts'
 
-/** The command was used in a way that means nothing: one sentence that says why. */
+/** The command line is invalid; the message is one sentence that says why. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** What a person asked for. */
+/** A parsed command line. */
 export type Command =
   | { name: 'list'; selection: Selection; limit: number; order: 'newest' | 'oldest'; json: boolean }
   | { name: 'show'; selection: Selection; json: boolean }
   | ({ name: 'replay'; newId: boolean } & Change)
   | ({ name: 'discard'; why: string } & Change)
 
-/** What replay and discard share. */
+/** The options that replay and discard share. */
 interface Change {
   selection: Selection
-  /** No more than so many letters; undefined for all. */
+  /** At most this many letters; undefined for all. */
   limit: number | undefined
   yes: boolean
   dryRun: boolean
@@ -51,7 +51,7 @@ export const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options']
 
-/** The options as node:util's parseArgs gives them. */
+/** The options as parsed by parseArgs() of node:util. */
 export interface OptionValues {
   reason?: string[] | undefined
   state?: string | undefined
@@ -71,7 +71,7 @@ export interface OptionValues {
   'dry-run'?: boolean | undefined
 }
 
-/** Options that are not about which letters, by command. */
+/** By command: the options other than those that select letters. */
 const OWN_OPTIONS: Record<Command['name'], readonly string[]> = {
   list: ['limit', 'order', 'json'],
   show: ['json'],
@@ -80,9 +80,9 @@ const OWN_OPTIONS: Record<Command['name'], readonly string[]> = {
 }
 
 /**
- * Reads a command line. Pure.
+ * Parses a command line. Pure.
  *
- * @param nowMs milliseconds since 1970, from which durations are counted back
+ * @param nowMs milliseconds since 1970; --since and --until may be durations before it
  * @throws {UsageError}
  */
 export function readCommand(
@@ -93,7 +93,7 @@ export function readCommand(
 ): Command {
   const [name, ...places] = positionals
   if (name !== 'list' && name !== 'show' && name !== 'replay' && name !== 'discard') {
-    throw new UsageError(`${name === undefined ? 'A command is missing' : `"${name}" is no command`}.`)
+    throw new UsageError(`${name === undefined ? 'A command is missing' : `There is no command "${name}"`}.`)
   }
   checkOptions(name, values)
   const selection = { ...readSelection(places, values, topic, nowMs), states: readStates(name, values.state) }
@@ -129,10 +129,10 @@ function checkOptions(name: Command['name'], values: OptionValues): void {
   const others = Object.values(OWN_OPTIONS).flat()
   for (const option of Object.keys(values)) {
     if (others.includes(option) && !OWN_OPTIONS[name].includes(option)) {
-      throw new UsageError(`--${option} means nothing to ${name}.`)
+      throw new UsageError(`--${option} is not an option of ${name}.`)
     }
   }
-  if (values.yes && values['dry-run']) throw new UsageError('--yes and --dry-run exclude each other.')
+  if (values.yes && values['dry-run']) throw new UsageError('--yes and --dry-run cannot be combined.')
 }
 
 function readSelection(
@@ -171,7 +171,7 @@ function readPlace(text: string): { partition: number; offset: bigint } {
   return { partition: readPartition(text, partition), offset: readOffset(text, offset) }
 }
 
-/** Kafka's partitions are int32, its offsets int64. */
+/** In Kafka, partitions are int32 and offsets are int64. */
 function readPartition(what: string, text: string): number {
   if (/^\d{1,10}$/.test(text) && Number(text) <= 0x7fff_ffff) return Number(text)
   throw new UsageError(`${what}: a partition must be a number, not "${text}".`)
@@ -187,19 +187,19 @@ function readReason(text: string): DeadReason {
   throw new UsageError(`--reason must be one of ${Object.keys(PROSPECTS).join(', ')}, not "${text}".`)
 }
 
-/** A discarded letter can be replayed when that is said; a replayed one is stored, and nothing is left to do about it. */
+/** Discarded letters are replayed only with --state discarded; replayed ones are stored, so nothing is left to do. */
 function readStates(name: Command['name'], text: string | undefined): LetterState[] {
   if (text === undefined) return name === 'show' ? [] : ['open']
   if (name === 'replay' && text !== 'open' && text !== 'discarded') {
-    throw new UsageError(`replay takes --state open or discarded, not "${text}".`)
+    throw new UsageError(`For replay, --state must be open or discarded, not "${text}".`)
   }
   if (name === 'discard' && text !== 'open') {
-    throw new UsageError(`discard takes only letters that are open, not "${text}".`)
+    throw new UsageError(`For discard, --state must be open, not "${text}".`)
   }
   if (text === 'all') return []
   const state = STATES.find((known) => known === text)
   if (state === undefined) {
-    throw new UsageError(`--state must be one of ${STATES.join(', ')}, all, not "${text}".`)
+    throw new UsageError(`--state must be one of ${STATES.join(', ')} or all, not "${text}".`)
   }
   return [state]
 }
@@ -213,7 +213,7 @@ function readMoment(name: string, text: string | undefined, nowMs: number): stri
   const canonical = canonicalTimestamp(text)
   if (canonical !== undefined) return canonical
   throw new UsageError(
-    `--${name} must be a time such as 2026-01-02T03:04:05Z, or a duration back from now such as 90s, 30m, 2h or 7d, ` +
+    `--${name} must be a time such as 2026-01-02T03:04:05Z, or a duration before now such as 90s, 30m, 2h or 7d, ` +
       `not "${text}".`,
   )
 }
@@ -232,6 +232,6 @@ function readOrder(text: string | undefined): 'newest' | 'oldest' {
 
 function readWhy(text: string | undefined): string {
   const why = text?.trim() ?? ''
-  if (why === '') throw new UsageError('discard needs --why "...": it is kept in the history.')
+  if (why === '') throw new UsageError('discard needs --why "..."; the reason is kept in the history.')
   return why
 }

@@ -7,26 +7,30 @@ import type { WritePathOutcome } from '../sink-worker/store/write-batch.ts'
 import type { Letter, LetterKey, ReplayOutcome } from './letter.ts'
 
 /*
- * What a replay decides, without I/O: which row a letter is, and what became of it.
+ * The decisions of a replay, without I/O: the row that a letter becomes, and its outcome.
  */
 
-/** What Kafka has at the coordinates of a large letter, or why it has nothing. */
+/** The value of a large letter as read from Kafka, or why it could not be read. */
 export type Fetched =
   | { ok: true; value: Buffer | null; timestampMs: number }
   | { ok: false; reason: 'value_expired' | 'value_unavailable'; message: string }
 
-/** A letter as a row, with what in it is not as the record says; or the reason why it is none. */
+/** The row of a letter, with a note if it differs from the record; or why the letter cannot be a row. */
 export type Reading =
   | { ok: true; row: EventRow; record: KafkaRecord; note: string | null }
   | { ok: false; outcome: ReplayOutcome }
 
 type Refusal = Extract<ReplayOutcome, { kind: 'refused' }>
 
-/** Reads a letter with the sink's own decoder. `fetched` is there for a letter whose value is in Kafka alone. */
+/**
+ * Decodes a letter with the sink's own decoder.
+ *
+ * @param fetched the value from Kafka; needed only for a letter whose value is not in dead_letters
+ */
 export function readLetterRow(letter: Letter, topic: string, fetched: Fetched | undefined): Reading {
   const content = letter.sha256 === null ? letter : checkFetched(letter.sha256, fetched)
   if ('kind' in content) return { ok: false, outcome: content }
-  // An id that the sink made was made of the coordinates as they were then.
+  // If the sink generated the event id, it derived it from the original coordinates.
   const identity = { clusterId: originalClusterId(letter.clusterId), topic }
   const record: KafkaRecord = {
     partition: letter.partition,
@@ -40,7 +44,7 @@ export function readLetterRow(letter: Letter, topic: string, fetched: Fetched | 
   if (content.timestampMs === null) {
     const again = { ...record, timestampMs: letter.createdAt.getTime() }
     const late = decodeRecord(again, identity)
-    const note = "the record's own time was not kept: received_at is when it became a dead letter"
+    const note = 'the timestamp of the record was not kept; received_at is when it became a dead letter'
     if (late.ok) return { ok: true, row: late.row, record: again, note }
   }
   return { ok: false, outcome: refusalOf(decoded.dead) }
@@ -51,7 +55,7 @@ function checkFetched(
   fetched: Fetched | undefined,
 ): Refusal | { value: Buffer | null; timestampMs: number } {
   if (fetched === undefined)
-    return refused('value_unavailable', 'The value is in Kafka alone, which was not asked')
+    return refused('value_unavailable', 'The value is only in Kafka and was not fetched')
   if (!fetched.ok) return refused(fetched.reason, fetched.message)
   const digest = fetched.value === null ? undefined : createHash('sha256').update(fetched.value).digest()
   if (digest?.equals(sha256)) return fetched
@@ -66,7 +70,7 @@ function refusalOf({ reason, sqlstate, message }: DeadLetter): Refusal {
   return { kind: 'refused', reason, sqlstate: sqlstate ?? null, message }
 }
 
-/** What became of rows on the split path, by their records. */
+/** The outcomes of rows on the split path, by record. */
 export function outcomesOf(
   rows: readonly (DecodedRow & { note: string | null })[],
   path: Pick<WritePathOutcome, 'duplicates' | 'dead'>,
@@ -82,9 +86,8 @@ export function outcomesOf(
 }
 
 /**
- * The id under which `--new-id` stores an event whose own id is another event's: UUIDv5 (RFC 9562 section 5.5) of its
- * coordinates, so that it is the same however often it is made. The last part keeps it apart from the ids that
- * decodeRecord() makes.
+ * The id under which `--new-id` stores an event whose own id belongs to another event: UUIDv5 (RFC 9562 section 5.5) of
+ * its coordinates, so that it is always the same. The suffix distinguishes it from the ids that decodeRecord() generates.
  */
 export function newEventId({ clusterId, partition, offset }: LetterKey, topic: string): string {
   return uuidV5(`${clusterId}/${topic}/${partition}/${offset}/new-id`, RECORD_NAMESPACE)

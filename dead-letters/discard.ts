@@ -1,33 +1,33 @@
 import type { Database } from '../postgres/database.ts'
 import { commit } from '../sink-worker/store/fence.ts'
 import type { LetterKey } from './letter.ts'
-import { moveLetters, readPage, takeHeads, writeHistory } from './letters.ts'
+import { lockHeads, readPage, setState, writeHistory } from './letters.ts'
 import type { Selection } from './select.ts'
 
-/** Of one transaction. */
+/** Letters in one transaction. */
 const PAGE_LETTERS = 1_000
 
 export interface DiscardOptions {
   selection: Selection
   limit: number
-  /** Kept in the history. */
+  /** The reason, kept in the history. */
   why: string
-  /** Ends after the transaction that runs. */
+  /** Stops after the current transaction. */
   signal: AbortSignal
-  /** After each commit: how many it discarded, and how many someone else had in hand. */
+  /** Called after each commit: how many letters it discarded, and how many another session had locked or changed. */
   onPage: (page: { discarded: number; taken: number }) => void
 }
 
-/** Discards open letters: they stay in the table, and can still be replayed. */
+/** Discards open letters. They stay in the table and can still be replayed. */
 export async function discard(db: Database, options: DiscardOptions): Promise<void> {
   const { topic } = options.selection
-  let behind: LetterKey | undefined
+  let after: LetterKey | undefined
   let left = options.limit
   while (left > 0 && !options.signal.aborted) {
-    const selection = { ...options.selection, behind }
+    const selection = { ...options.selection, after }
     const page = await readPage(db, selection, Math.min(left, PAGE_LETTERS))
-    behind = page.at(-1)
-    if (behind === undefined) return
+    after = page.at(-1)
+    if (after === undefined) return
     left -= page.length
     const discarded = await discardPage(db, topic, page, options.why)
     options.onPage({ discarded, taken: page.length - discarded })
@@ -43,8 +43,8 @@ async function discardPage(
   const entry = { outcome: 'discarded', eventId: null, reason: null, sqlstate: null, message: why } as const
   try {
     await db.query('BEGIN')
-    const letters = await takeHeads(db, topic, page, 'open')
-    await moveLetters(db, topic, letters, 'discarded')
+    const letters = await lockHeads(db, topic, page, 'open')
+    await setState(db, topic, letters, 'discarded')
     await writeHistory(
       db,
       topic,

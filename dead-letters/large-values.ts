@@ -7,8 +7,8 @@ import type { Fetched } from './decide.ts'
 import type { LetterKey } from './letter.ts'
 
 /**
- * Reads values past 1 MiB, which are not in dead_letters. Never rejects: what cannot be read is answered with the
- * reason.
+ * Reads values of more than 1 MiB from Kafka; dead_letters holds only their digests. Never rejects: if a value cannot be
+ * read, the result says why.
  */
 export class LargeValues {
   readonly #inspector: KafkaTopicInspector
@@ -20,7 +20,7 @@ export class LargeValues {
     this.#reader = new RecordReader(connection, topic.name, 'firehose-dlq', logger)
   }
 
-  /** One at a time. */
+  /** Must not be called concurrently. */
   async fetch(key: LetterKey): Promise<Fetched> {
     try {
       this.#description ??= this.#inspector.describe()
@@ -29,10 +29,10 @@ export class LargeValues {
       const { partition, offset } = key
       const record = (await this.#reader.read(new Map([[partition, offset]]))).get(partition)
       if (record !== undefined) return { ok: true, ...record }
-      return { ok: false, reason: 'value_expired', message: 'Kafka has no record there any more' }
+      return { ok: false, reason: 'value_expired', message: 'Kafka no longer has a record at this offset' }
     } catch (error) {
-      this.#description = undefined // the next value is asked for anew
-      return unavailable(`Kafka, which alone has the value, cannot be read: ${(error as Error).message}`)
+      this.#description = undefined // describe the topic again for the next value
+      return unavailable(`The value is only in Kafka, which cannot be read: ${(error as Error).message}`)
     }
   }
 
@@ -41,24 +41,22 @@ export class LargeValues {
   }
 }
 
-/** What the topic's description tells about a value without reading it; undefined when it may be there. Pure. */
+/** Why the value cannot be in Kafka, by the topic's description; undefined if it may be there. Pure. */
 function missing(
   { clusterId, partition, offset }: LetterKey,
   description: TopicDescription,
 ): Fetched | undefined {
   if (clusterId !== description.clusterId) {
-    return unavailable(`The value is not in this Kafka (${description.clusterId}) but was in ${clusterId}`)
+    return unavailable(`The value was in cluster ${clusterId}, not in this one (${description.clusterId})`)
   }
   const ends = description.partitions.get(partition)
   if (ends === undefined) return unavailable(`Kafka does not know partition ${partition}`)
   if (offset < ends.low) {
-    const message = `The value has expired: partition ${partition} of Kafka now begins at offset ${ends.low}`
+    const message = `The value has expired: partition ${partition} now starts at offset ${ends.low}`
     return { ok: false, reason: 'value_expired', message }
   }
   if (offset >= ends.lastStable) {
-    return unavailable(
-      `Partition ${partition} of Kafka ends at offset ${ends.lastStable}: was the topic recreated?`,
-    )
+    return unavailable(`Partition ${partition} ends at offset ${ends.lastStable}: was the topic recreated?`)
   }
   return undefined
 }

@@ -1,17 +1,17 @@
 import type { DeadReason } from '../event/record/decoded.ts'
 
-/** What was decided about a dead letter so far: dead_letters.state. */
+/** The state of a dead letter: dead_letters.state. */
 export type LetterState = 'open' | 'replayed' | 'discarded'
 
-/** Where the record of a dead letter lies, within its topic: the key of dead_letters. */
+/** The key of dead_letters, without the topic: the coordinates of the record. */
 export interface LetterKey {
-  /** As dead_letters has it: of an earlier topic with " until <time>" behind (see sink-worker/positions/resolve.ts). */
+  /** As in dead_letters: for an earlier topic, " until <time>" is appended (see sink-worker/positions/resolve.ts). */
   clusterId: string
   partition: number
   offset: bigint
 }
 
-/** A dead letter without what may hold personal data. */
+/** A dead letter without the fields that may hold personal data. */
 export interface LetterHead extends LetterKey {
   eventId: string | null
   valueBytes: number
@@ -24,26 +24,26 @@ export interface LetterHead extends LetterKey {
 
 /** The whole dead letter. */
 export interface Letter extends LetterHead {
-  /** Null when the record had none, or when it was kept only as `sha256`. */
+  /** Null if the record had none, or if only its digest is stored. */
   value: Buffer | null
-  /** Of a value past 1 MiB, which is kept in Kafka alone. */
+  /** The digest of a value of more than 1 MiB, which is only in Kafka; null for other values. */
   sha256: Buffer | null
-  /** Text, or `{"base64": ...}` where it is none. */
+  /** The values are text, or `{"base64": ...}` if they are not UTF-8. */
   headers: Record<string, unknown>
-  /** Kafka's own time of the record, milliseconds since 1970; null when it was not kept. */
+  /** The record's Kafka timestamp, milliseconds since 1970; null if it was not kept. */
   timestampMs: number | null
 }
 
-/** Why a replay refused a letter: what the sink knows, and what can go wrong with values that only Kafka has. */
+/** Why a replay refused a letter: the sink's reasons, and those for values that only Kafka has. */
 type RefusalReason = DeadReason | 'value_expired' | 'value_unavailable' | 'value_differs'
 
-/** What became of one letter in a replay. */
+/** The outcome of one letter in a replay. */
 export type ReplayOutcome =
   | {
       kind: 'stored' | 'already_stored'
-      /** Of its row. */
+      /** The id of its row. */
       eventId: string
-      /** What is not as the record says; null when all is. */
+      /** How the row differs from the record; null if it does not. */
       note: string | null
     }
   | { kind: 'refused'; reason: RefusalReason; sqlstate: string | null; message: string }
@@ -60,16 +60,16 @@ export interface HistoryEntry {
   message: string | null
 }
 
-/** `PARTITION:OFFSET`, as the commands take it. */
+/** `PARTITION:OFFSET`, as on the command line. */
 export function placeOf({ partition, offset }: { partition: number; offset: bigint }): string {
   return `${partition}:${offset}`
 }
 
-/** What a replay can do about letters of each reason, for the person who decides. */
+/** The expected result of a replay, by reason. */
 export const PROSPECTS: Record<DeadReason, string> = {
-  undecodable: 'no event to this version: most stay as they are',
+  undecodable: 'not events to this version: most stay as they are',
   event_id_conflict: 'stay as they are while another event has their id (--new-id gives them a new one)',
-  data_exception: 'stored, if the table takes them now',
-  constraint: 'stored, if what refused them is gone',
-  kept_out: 'stored, if what kept them out is gone',
+  data_exception: 'stored, if the table accepts them now',
+  constraint: 'stored, if the constraint or trigger that refused them is gone',
+  kept_out: 'stored, if the index or trigger that kept them out is gone',
 }

@@ -3,11 +3,11 @@ import type { HistoryEntry, Letter, LetterHead, LetterKey, LetterState } from '.
 import { type Selection, whereOf } from './select.ts'
 
 /*
- * What is read of dead_letters and dead_letter_history. Every statement names its topic; values are read only where
- * someone asked for them.
+ * The SQL for dead_letters and dead_letter_history. Every statement names its topic, except readSnapshot(). Values are
+ * read only when requested.
  */
 
-/** How many letters there are of one kind. */
+/** The number of letters with the same cluster, reason and state. */
 export interface LetterGroup {
   clusterId: string
   reason: string
@@ -17,10 +17,10 @@ export interface LetterGroup {
   newest: Date
 }
 
-/** A letter that is to be worked on; its value is read within its transaction. */
+/** A letter to replay or discard; its value is read later, in the transaction that changes it. */
 export interface PageItem extends LetterKey {
   valueBytes: number
-  /** Its value is in Kafka alone. */
+  /** Its value is only in Kafka. */
   isLarge: boolean
 }
 
@@ -47,13 +47,13 @@ interface LetterRow extends HeadRow {
 const HEAD = `cluster_id, partition, "offset", event_id, value_bytes, reason, sqlstate, message, created_at, state`
 const WHOLE = `${HEAD}, value, value_sha256, headers, timestamp_ms`
 
-/** Which transactions are over now, as a pg_snapshot: times do not tell, for created_at is when one began. */
+/** The current pg_snapshot. created_at cannot tell which rows are visible: it is when their transactions began. */
 export async function readSnapshot(db: Database): Promise<string> {
   const { rows } = await db.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot')
   return rows[0]?.snapshot ?? ''
 }
 
-/** How many letters are selected, by cluster, reason and state. */
+/** Counts the selected letters by cluster, reason and state. */
 export async function countLetters(db: Database, selection: Selection): Promise<LetterGroup[]> {
   const { where, values } = whereOf(selection)
   const { rows } = await db.query<{
@@ -75,7 +75,7 @@ export async function countLetters(db: Database, selection: Selection): Promise<
   }))
 }
 
-/** The newest or oldest letters, without their values. */
+/** Reads the newest or oldest letters, without their values. */
 export async function listLetters(
   db: Database,
   selection: Selection,
@@ -93,8 +93,8 @@ export async function listLetters(
 }
 
 /**
- * The next letters in the order of keys: at most `maxLetters`, and no more than `maxBytes` of values unless a single
- * one is larger.
+ * Reads the next letters in key order: at most `maxLetters`, with values of at most `maxBytes` in total unless the first
+ * one alone is larger.
  */
 export async function readPage(
   db: Database,
@@ -125,7 +125,7 @@ export async function readPage(
   }))
 }
 
-/** One whole letter; undefined when there is none. */
+/** Reads one whole letter; undefined if there is none. */
 export async function readLetter(db: Database, topic: string, key: LetterKey): Promise<Letter | undefined> {
   const { rows } = await db.query<LetterRow>(
     `SELECT ${WHOLE} FROM dead_letters WHERE (cluster_id, topic, partition, "offset") = ($1, $2, $3, $4)`,
@@ -135,30 +135,32 @@ export async function readLetter(db: Database, topic: string, key: LetterKey): P
 }
 
 /**
- * Takes letters for this transaction: those that are in this state still, and in nobody else's hands. Whoever works on
- * letters takes them first, then touches `events`, then writes here: a sink that buries the same record again does not
- * wait for one that is only taken, so it never waits for a replay that waits for it.
+ * Locks letters for this transaction: those that are still in this state and that no other transaction has locked.
+ *
+ * To avoid deadlocks, a replay locks letters first, then writes to `events`, then updates dead_letters. A sink that
+ * dead-letters the same record again does not wait for a letter that is only locked, so it never waits for a replay that
+ * waits for it.
  */
-export async function takeLetters(
+export async function lockLetters(
   db: Database,
   topic: string,
   keys: readonly LetterKey[],
   state: LetterState,
 ): Promise<Letter[]> {
-  return (await take<LetterRow>(db, topic, keys, state, WHOLE)).map(letterOf)
+  return (await lock<LetterRow>(db, topic, keys, state, WHOLE)).map(letterOf)
 }
 
-/** As takeLetters(), without their content. */
-export async function takeHeads(
+/** Does the same as lockLetters(), but returns the letters without their content. */
+export async function lockHeads(
   db: Database,
   topic: string,
   keys: readonly LetterKey[],
   state: LetterState,
 ): Promise<LetterHead[]> {
-  return (await take<HeadRow>(db, topic, keys, state, HEAD)).map(headOf)
+  return (await lock<HeadRow>(db, topic, keys, state, HEAD)).map(headOf)
 }
 
-async function take<R extends HeadRow>(
+async function lock<R extends HeadRow>(
   db: Database,
   topic: string,
   keys: readonly LetterKey[],
@@ -175,8 +177,8 @@ async function take<R extends HeadRow>(
   return rows
 }
 
-/** Moves letters that this transaction has taken. */
-export async function moveLetters(
+/** Changes the state of letters that this transaction has locked. */
+export async function setState(
   db: Database,
   topic: string,
   keys: readonly LetterKey[],
@@ -191,7 +193,7 @@ export async function moveLetters(
   if (rowCount !== keys.length) throw new Error(`${rowCount} of ${keys.length} dead letters were changed`)
 }
 
-/** Writes what was done, within the transaction that does it. */
+/** Writes history entries, in the transaction that changes the letters. */
 export async function writeHistory(
   db: Database,
   topic: string,
@@ -216,7 +218,7 @@ export async function writeHistory(
   )
 }
 
-/** What was done about a letter, in order. */
+/** Reads the history of a letter, oldest first. */
 export async function readHistory(db: Database, topic: string, key: LetterKey): Promise<HistoryEntry[]> {
   const { rows } = await db.query<Omit<HistoryEntry, 'eventId'> & { event_id: string | null }>(
     `SELECT at, by, action, outcome, event_id, reason, sqlstate, message FROM dead_letter_history

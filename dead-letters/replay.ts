@@ -1,7 +1,8 @@
 /**
- * One replay: letters in the order of their keys, some at a time -> what is in Kafka alone is fetched (large-values.ts)
- * -> one transaction takes them, stores what can be stored (decide.ts, the sink's split path), moves their state and
- * writes the history. A letter is `replayed` exactly when its row is there, wherever the replay is cut off.
+ * A replay reads letters in key order, one page at a time. For each page it fetches values that are only in Kafka
+ * (large-values.ts); then one transaction locks the letters, stores those that can be stored (decide.ts, the sink's split
+ * path), sets their state and writes the history. So a letter is `replayed` if and only if its row is in `events`,
+ * wherever the replay is interrupted.
  */
 import type { Database } from '../postgres/database.ts'
 import { commit, openFencedTransaction } from '../sink-worker/store/fence.ts'
@@ -10,47 +11,47 @@ import { classifyError } from '../sink-worker/outage/sqlstate.ts'
 import { splitPath } from '../sink-worker/store/write-batch.ts'
 import { type Fetched, newEventId, outcomesOf, readLetterRow } from './decide.ts'
 import type { Letter, LetterKey, LetterState, ReplayOutcome } from './letter.ts'
-import { moveLetters, type PageItem, readPage, takeLetters, writeHistory } from './letters.ts'
+import { lockLetters, type PageItem, readPage, setState, writeHistory } from './letters.ts'
 import type { Selection } from './select.ts'
 
-/** Of one transaction: bounds memory, and what a kill undoes. */
+/** Letters in one transaction, and bytes of their values: bounds memory, and how much is rolled back if it is killed. */
 const PAGE_LETTERS = 500
 const PAGE_BYTES = 8 * 1024 * 1024
 const CONTENTION_ATTEMPTS = 5
 
 export interface ReplayOptions {
   selection: Selection
-  /** Which the letters are in: open, or discarded. */
+  /** The state that the letters must be in: open or discarded. */
   state: LetterState
   limit: number
-  /** An event whose id is another event's is stored under a new one. */
+  /** Store an event under a new id if its own id belongs to another event. */
   newId: boolean
-  /** Ends after the transaction that runs. */
+  /** Stops after the current transaction. */
   signal: AbortSignal
   largeValues: { fetch(key: LetterKey): Promise<Fetched> }
   onPage: (page: ReplayedPage) => void
 }
 
-/** What one committed transaction did. */
+/** The result of one committed transaction. */
 export interface ReplayedPage {
   letters: { letter: Letter; outcome: ReplayOutcome }[]
-  /** Letters that someone else had in hand, or had done since they were selected. */
+  /** The number of letters that another session had locked, or changed since they were selected. */
   taken: number
 }
 
 /**
- * Replays what is selected. What was reported by `onPage` is committed, also when this rejects.
+ * Replays the selected letters. Pages reported to `onPage` are committed, even if this rejects later.
  *
- * @throws the driver's error when the database is away, or the table is not to be written: not for the sake of a letter
+ * @throws the driver's error if the database is unavailable or the table cannot be written; never because of a letter
  */
 export async function replay(db: Database, options: ReplayOptions): Promise<void> {
-  let behind: LetterKey | undefined
+  let after: LetterKey | undefined
   let left = options.limit
   while (left > 0 && !options.signal.aborted) {
-    const selection = { ...options.selection, behind }
+    const selection = { ...options.selection, after }
     const page = await readPage(db, selection, Math.min(left, PAGE_LETTERS), PAGE_BYTES)
-    behind = page.at(-1)
-    if (behind === undefined) return
+    after = page.at(-1)
+    if (after === undefined) return
     left -= page.length
     const fetched = await fetchLarge(page, options)
     const letters = await withRetry(async () => await replayPage(db, page, fetched, options))
@@ -58,14 +59,14 @@ export async function replay(db: Database, options: ReplayOptions): Promise<void
   }
 }
 
-/** Before the transaction: Kafka may be slow, and locks must not wait for it. */
+/** Fetches large values before the transaction, so that no locks are held while Kafka is slow. */
 async function fetchLarge(
   page: readonly PageItem[],
   { largeValues }: ReplayOptions,
 ): Promise<Map<string, Fetched>> {
   const fetched = new Map<string, Fetched>()
   for (const item of page) {
-    if (item.isLarge) fetched.set(nameOf(item), await largeValues.fetch(item))
+    if (item.isLarge) fetched.set(keyText(item), await largeValues.fetch(item))
   }
   return fetched
 }
@@ -88,11 +89,11 @@ async function replayPage(
 ): Promise<ReplayedPage['letters']> {
   try {
     await openFencedTransaction(db, { clusterId: '', topic }, [])
-    const letters = await takeLetters(db, topic, page, state)
+    const letters = await lockLetters(db, topic, page, state)
     const outcomes = await storeLetters(db, topic, letters, fetched, newId)
     const results = letters.map((letter) => ({ letter, outcome: outcomes.get(letter)! }))
     const stored = results.filter(({ outcome }) => outcome.kind !== 'refused')
-    await moveLetters(
+    await setState(
       db,
       topic,
       stored.map(({ letter }) => letter),
@@ -127,12 +128,12 @@ async function storeLetters(
   const outcomes = new Map<Letter, ReplayOutcome>()
   const rows: Row[] = []
   for (const letter of letters) {
-    const reading = readLetterRow(letter, topic, fetched.get(nameOf(letter)))
+    const reading = readLetterRow(letter, topic, fetched.get(keyText(letter)))
     if (reading.ok) rows.push({ letter, ...reading })
     else outcomes.set(letter, reading.outcome)
   }
   const store = async (some: readonly Row[]): Promise<Row[]> => {
-    // However many are refused: they only stay what they are.
+    // Never too many: refused letters just stay as they are.
     const path = await splitPath(db, some, () => false)
     const byRecord: Map<KafkaRecord, ReplayOutcome> = outcomesOf(some, path)
     for (const { letter, record } of some) outcomes.set(letter, byRecord.get(record)!)
@@ -148,7 +149,7 @@ function isConflict(outcome: ReplayOutcome): boolean {
 }
 
 function withNewId({ letter, record, row, note }: Row, topic: string): Row {
-  const renamed = `stored under a new id: ${row.eventId} is another event's`
+  const renamed = `stored under a new id: ${row.eventId} belongs to another event`
   return {
     letter,
     record,
@@ -166,6 +167,6 @@ function entryOf(outcome: ReplayOutcome): Parameters<typeof writeHistory>[3][num
   return { outcome: kind, eventId, reason: null, sqlstate: null, message: note }
 }
 
-function nameOf({ clusterId, partition, offset }: LetterKey): string {
+function keyText({ clusterId, partition, offset }: LetterKey): string {
   return `${clusterId}/${partition}/${offset}`
 }

@@ -1,7 +1,7 @@
 import type { DeadReason } from '../event/record/decoded.ts'
 import type { LetterKey, LetterState } from './letter.ts'
 
-/** Which dead letters of a topic a command is about. What is empty or undefined does not narrow. */
+/** Which dead letters of a topic a command applies to. Empty or undefined fields do not filter. */
 export interface Selection {
   topic: string
   states: readonly LetterState[]
@@ -13,35 +13,35 @@ export interface Selection {
   until?: string | undefined
   partition?: number | undefined
   offset?: bigint | undefined
-  /** Any of these. */
+  /** The coordinates of individual letters. */
   places?: readonly { partition: number; offset: bigint }[] | undefined
   eventId?: string | undefined
-  /** No letter that was written or changed after this pg_snapshot: what a person has seen is what is done. */
+  /** Excludes letters written or changed after this pg_snapshot, so that only what the user has seen is changed. */
   snapshot?: string | undefined
-  /** Of a walk in the order of keys: what comes behind this one. */
-  behind?: LetterKey | undefined
+  /** For paging in key order: only letters after this key. */
+  after?: LetterKey | undefined
 }
 
 /**
- * The transaction that a row is of. xmin are its low 32 bits, snapshots have all 64: it is the last one with these bits
- * that can be over. Of one that is more than 4 billion transactions old that is too young by some billions, which is
- * old still. The sink writes letters outside of subtransactions, whose ids no snapshot has.
+ * The 64-bit id of the transaction that wrote a row. xmin has only its low 32 bits; this is the latest transaction with
+ * these bits that may have ended. For rows more than 4 billion transactions old the result is too recent, but still old
+ * enough. The sink writes letters outside subtransactions, because snapshots do not list the ids of subtransactions.
  */
 const NEXT_TRANSACTION = '(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint)'
 const XMIN_WITH_EPOCH = `(${NEXT_TRANSACTION} - ((${NEXT_TRANSACTION} - xmin::text::bigint) & 4294967295))::text::xid8`
 
-/** A condition for `WHERE` on dead_letters, with the values of its parameters from $1 on. Pure. */
+/** The WHERE condition on dead_letters, and the values of its parameters, which are numbered from $1. Pure. */
 export function whereOf(selection: Selection): { where: string; values: unknown[] } {
   const values: unknown[] = []
   const conditions: string[] = []
   const add = (condition: (parameter: (value: unknown) => string) => string): void => {
     conditions.push(condition((value) => `$${values.push(value)}`))
   }
-  const { topic, states, cluster, reasons, sqlstate, since, until, snapshot, behind } = selection
+  const { topic, states, cluster, reasons, sqlstate, since, until, snapshot, after } = selection
   const { partition, offset, places, eventId } = selection
 
   add((p) => `topic = ${p(topic)}`)
-  // Spelled out, so that the index of open letters serves.
+  // A literal, so that the partial index on open letters can be used.
   if (states.length === 1) conditions.push(`state = '${states[0]}'`)
   else if (states.length > 0) add((p) => `state = ANY(${p(states)}::text[])`)
   if (cluster !== undefined) add((p) => `cluster_id = ${p(cluster)}`)
@@ -62,12 +62,12 @@ export function whereOf(selection: Selection): { where: string; values: unknown[
         `${p(places.map((place) => place.offset.toString()))}::bigint[]))`,
     )
   }
-  if (behind !== undefined) {
-    // The topic is in the middle of the key: with it, the primary key's index serves.
+  if (after !== undefined) {
+    // The topic is the second column of the key: with it, the primary key's index can be used.
     add(
       (p) =>
-        `(cluster_id, topic, partition, "offset") > (${p(behind.clusterId)}, ${p(topic)}, ` +
-        `${p(behind.partition)}::int, ${p(behind.offset.toString())}::bigint)`,
+        `(cluster_id, topic, partition, "offset") > (${p(after.clusterId)}, ${p(topic)}, ` +
+        `${p(after.partition)}::int, ${p(after.offset.toString())}::bigint)`,
     )
   }
   return { where: conditions.join(' AND '), values }

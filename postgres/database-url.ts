@@ -2,16 +2,16 @@ import { ConfigError, parseSettings, secret } from '../platform/env.ts'
 
 export const databaseSettings = {
   DATABASE_URL: secret(
-    'PostgreSQL, `postgresql://user:password@host:port/database?sslmode=...`; without it the `PG*` variables of libpq, else the database of `npm start`',
+    'PostgreSQL, `postgresql://user:password@host:port/database?sslmode=...`; if unset, the `PG*` variables of libpq, else the database of `npm start`',
   ),
 }
 
-/** `require` and stricter ones check the server's certificate here, unlike libpq's `require`; `no-verify` does not. */
+/** Unlike in libpq, `require` checks the server's certificate, as `verify-ca` and `verify-full` do; `no-verify` does not. */
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
 const LIBPQ_VARIABLES = ['PGHOST', 'PGPORT', 'PGDATABASE', 'PGUSER', 'PGPASSWORD']
 
 /**
- * The database that every command and the sink use. An empty text lets the driver read `PG*`.
+ * The connection string that the sink and every command use. An empty string makes the driver read the `PG*` variables.
  *
  * @throws {ConfigError}
  */
@@ -26,7 +26,7 @@ export function databaseUrl(env: NodeJS.ProcessEnv): string {
   }
   const sslMode = new URL(url).searchParams.get('sslmode')
   if (sslMode !== null && !SSL_MODES.includes(sslMode)) {
-    throw new ConfigError([`DATABASE_URL has sslmode=${sslMode}, which is none of ${SSL_MODES.join(', ')}`])
+    throw new ConfigError([`DATABASE_URL: sslmode must be one of ${SSL_MODES.join(', ')}, not "${sslMode}"`])
   }
   return url
 }

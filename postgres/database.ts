@@ -4,21 +4,21 @@ import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 
-/** Sessions of the sink carry this name: a frozen rival is told by it. */
+/** The application_name of the sink's sessions; a frozen rival is identified by it. */
 export const APPLICATION_NAME = 'firehose-sink'
 
 /**
- * A chunk of COPY: large enough that the cost of a write is spread, small enough to overlap encoding with the server's
- * work.
+ * The size of a COPY chunk: large enough to spread the cost of a write, small enough to overlap encoding with the
+ * server's work.
  */
 export const CHUNK_BYTES = 64 * 1024
 
 const CONNECT_TIMEOUT_MS = 5_000
 const KEEPALIVE_IDLE_MS = 10_000
 
-/** PostgreSQL said nothing and took nothing while a statement ran; the connection is given up. */
+/** No byte passed in either direction while a statement ran, so the connection was closed. */
 class SilenceError extends Error {
-  /** See sqlstate.ts: a smaller transaction may do. */
+  /** See sqlstate.ts: a smaller transaction may succeed. */
   readonly isTimeout = true
   constructor(silenceMs: number) {
     super(`PostgreSQL has been silent for ${silenceMs} ms`)
@@ -27,13 +27,13 @@ class SilenceError extends Error {
 }
 
 /**
- * One connection to PostgreSQL that is opened again after it broke, and that does not wait for ever: PostgreSQL
- * frozen or gone without a word ends the connection after `silenceMs` without a byte in either direction while a
- * statement runs. All calls reject with the driver's error.
+ * One connection to PostgreSQL. After it breaks, open() connects again. It does not wait forever for a frozen or
+ * unreachable server: while a statement runs, `silenceMs` without a byte in either direction closes the connection. All
+ * calls reject with the driver's error.
  */
 export class Database {
   readonly #config: pg.ClientConfig
-  /** PostgreSQL silent for so long, while a statement runs, counts as down. */
+  /** How long a running statement may pass no byte in either direction before PostgreSQL counts as down. */
   readonly silenceMs: number
   #session: { client: pg.Client; socket: Socket } | undefined
   #running = 0
@@ -48,12 +48,12 @@ export class Database {
     return this.#session !== undefined
   }
 
-  /** Tells when the connection breaks while nothing runs on it: else only the next statement would find out. */
+  /** Calls back when the connection breaks while no statement runs; otherwise only the next statement would notice. */
   onIdleLoss(callback: () => void): void {
     this.#onIdleLoss = callback
   }
 
-  /** Connects, unless the last connection still stands. */
+  /** Connects, unless a connection is already open. */
   async open(): Promise<void> {
     if (this.#session !== undefined) return
     const socket = new Socket()
@@ -64,14 +64,14 @@ export class Database {
       keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
       stream: () => socket,
     })
-    const forget = (): void => {
+    const onLoss = (): void => {
       socket.destroy()
       if (this.#session?.client !== client) return
       this.#session = undefined
       if (this.#running === 0) this.#onIdleLoss()
     }
-    client.on('error', forget) // an idle connection that breaks must not end the process
-    client.on('end', forget)
+    client.on('error', onLoss) // otherwise an idle connection that breaks would end the process
+    client.on('end', onLoss)
     try {
       await client.connect()
     } catch (error) {
@@ -81,7 +81,7 @@ export class Database {
     this.#session = { client, socket }
   }
 
-  /** Runs one statement with parameters, or several without (then the last one's result is returned). */
+  /** Runs one statement, with parameters if it has any. */
   async query<R extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<R>> {
     return await this.#watched(async ({ client }) => await client.query<R>(sql, values))
   }
@@ -93,9 +93,9 @@ export class Database {
   }
 
   /**
-   * `COPY ... FROM STDIN` of the given chunks, encoded as the socket takes them.
+   * Runs `COPY ... FROM STDIN` with the given chunks. They are produced only as fast as the socket takes them.
    *
-   * @returns the number of rows that PostgreSQL says it took
+   * @returns the number of rows that PostgreSQL reports as copied
    */
   async copyIn(sql: string, chunks: Iterable<Buffer>): Promise<number> {
     return await this.#watched(async ({ client }) => {
@@ -105,7 +105,7 @@ export class Database {
     })
   }
 
-  /** Leaves a failed transaction, if the connection still stands. Never rejects. */
+  /** Rolls back, if the connection is still open. Never rejects. */
   async rollback(): Promise<void> {
     try {
       if (this.connected) await this.query('ROLLBACK')
@@ -114,7 +114,7 @@ export class Database {
     }
   }
 
-  /** Drops the connection without a word; the server rolls back what was open. */
+  /** Closes the socket without a Terminate message; the server rolls back any open transaction. */
   destroy(): void {
     this.#session?.socket.destroy()
     this.#session = undefined
@@ -129,7 +129,7 @@ export class Database {
     clearTimeout(giveUp)
   }
 
-  /** A second connection for one call, when the first one is stuck. */
+  /** Opens a second connection for one call, for use while the first one is blocked. */
   async onSecondConnection<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     const client = new pg.Client({
       ...this.#config,

@@ -3,19 +3,20 @@ import pg from 'pg'
 import { roleStatement, sinkGrants, type SinkRole } from './roles.ts'
 
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
-/** Any fixed number does: it only keeps two migrators apart. */
+/** An arbitrary fixed number: all migrators must use the same. */
 const ADVISORY_LOCK_KEY = 7_311_051_971
 
-/** Longer than any other migrator needs. */
+/** Longer than another migrator needs. */
 const LOCK_TIMEOUT_MS = 60_000
 
 /**
- * Applies the numbered SQL files of `migrations/` that the database has not seen, all in one transaction under one
- * advisory lock of the transaction (so it works through PgBouncer too): any number of migrators may start at once.
- * Then gives `sinkRole`, if there is one, what a sink worker needs; the role is made where it is missing.
+ * Applies the numbered SQL files of `migrations/` that are not applied yet, in one transaction under a
+ * transaction-level advisory lock (so it also works through PgBouncer). Any number of migrators may run at the same time.
+ * If `sinkRole` is given, also creates or updates that role and grants it what a sink worker needs.
  *
- * @returns the names of the migrations applied now, in order
- * @throws the driver's error when the database is out of reach or a migration fails (nothing is kept)
+ * @returns the names of the migrations that were applied, in order
+ * @throws the driver's error if the database cannot be reached, or an error that names the migration that failed; all is
+ *   rolled back then
  */
 export async function migrate(connectionString: string, sinkRole?: SinkRole): Promise<string[]> {
   const client = new pg.Client({ connectionString, application_name: 'firehose-migrate' })
@@ -34,7 +35,7 @@ export async function migrate(connectionString: string, sinkRole?: SinkRole): Pr
     await client.query('COMMIT')
     return missing
   } finally {
-    await client.end() // rolls back what is still open
+    await client.end() // after an error, PostgreSQL rolls back
   }
 }
 

@@ -1,19 +1,19 @@
 import { escapeIdentifier, escapeLiteral } from 'pg'
 
-/** A role of PostgreSQL under which sink workers log in. */
+/** The PostgreSQL role that sink workers log in as. */
 export interface SinkRole {
   name: string
   password: string
 }
 
-/** What a sink worker does with each table. `npm run sink -- adopt` also takes UPDATE on dead_letters. */
+/** The privileges that a sink worker needs on each table. `npm run sink -- adopt` also needs UPDATE on dead_letters. */
 export const SINK_TABLE_PRIVILEGES = {
   events: ['SELECT', 'INSERT'],
   dead_letters: ['SELECT', 'INSERT'],
   sink_offsets: ['SELECT', 'INSERT', 'UPDATE'],
 }
 
-/** What a sink worker needs in PostgreSQL, and no more. */
+/** The GRANT statements for a sink worker: exactly what it needs. */
 export function sinkGrants(role: string, database: string): string[] {
   const to = escapeIdentifier(role)
   return [
@@ -24,7 +24,7 @@ export function sinkGrants(role: string, database: string): string[] {
   ]
 }
 
-/** Makes the role or, when it exists, gives it this password. */
+/** The statement that creates the role or, if it exists, sets its password. */
 export function roleStatement({ name, password }: SinkRole, exists: boolean): string {
   return `${exists ? 'ALTER' : 'CREATE'} ROLE ${escapeIdentifier(name)} LOGIN PASSWORD ${escapeLiteral(password)}`
 }

@@ -1,5 +1,5 @@
--- The truth about what has been written, updated in the transaction that writes it (DESIGN: the fence).
--- last_offset and last_digest (SHA-256 of the value) name the last record written: a recreated topic is told by it.
+-- What has been written, updated in the transaction that writes it (the fence: sink-worker/store/fence.ts).
+-- last_offset and last_digest (SHA-256 of the value) identify the last record written, to detect a recreated topic.
 CREATE TABLE sink_offsets (
   cluster_id  text        NOT NULL,
   topic       text        NOT NULL,

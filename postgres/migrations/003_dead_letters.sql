@@ -4,10 +4,10 @@ CREATE TABLE dead_letters (
   topic        text        NOT NULL,
   partition    integer     NOT NULL,
   "offset"     bigint      NOT NULL,
-  event_id     uuid,                -- when it could be read
-  value        bytea,               -- the record's raw bytes; null when it had none, or past 1 MiB
+  event_id     uuid,                -- null if it could not be read
+  value        bytea,               -- the record's raw bytes; null if it had none or they are more than 1 MiB
   value_bytes  bigint      NOT NULL DEFAULT 0,
-  value_sha256 bytea,               -- of a value past 1 MiB: with the coordinates, finds it in Kafka
+  value_sha256 bytea,               -- only of a value of more than 1 MiB, which stays in Kafka
   headers      jsonb       NOT NULL DEFAULT '{}',
   reason       text        NOT NULL,
   sqlstate     text,

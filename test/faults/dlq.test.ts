@@ -165,7 +165,7 @@ test("I2: an event whose id is another's stays open; --new-id stores it once, un
     ),
     ids.map((id) => ({
       event_id: id,
-      message: `stored under a new id: ${idOf(301)} is another event's`,
+      message: `stored under a new id: ${idOf(301)} belongs to another event`,
       by_me: true,
     })),
   )
@@ -224,7 +224,7 @@ test('a value past 1 MiB comes from Kafka by its coordinates; one that has expir
   assert.equal(expired.code, 1)
   assert.match(
     expired.out,
-    /STAYS OPEN .*value_expired: The value has expired: partition 0 of Kafka now begins at/,
+    /STAYS OPEN .*value_expired: The value has expired: partition 0 now starts at/,
   )
   assert.deepEqual(await bench.history(), ['replay refused value_expired x1', 'replay stored x1'])
 })

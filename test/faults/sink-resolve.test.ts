@@ -166,7 +166,7 @@ test('adopt and rewind say in one sentence what is wrong with a command, and mov
     [['rewind', '--to-time', 'yesterday'], /must be an RFC 3339 time such as .*, not "yesterday"/],
     [['rewind', '--to', '-1'], /.*/],
     [['adopt', '--partition', 'x'], /--partition must be a number, not "x"/],
-    [['adopt', '--all', '--partition', '1'], /exclude each other/],
+    [['adopt', '--all', '--partition', '1'], /cannot be combined/],
     [['adpot'], /There is no command "adpot"/],
     [['adopt', '--partition', '99'], /Nothing was moved: Kafka does not know partition 99/],
     [

@@ -23,7 +23,7 @@ test('a selection narrows by what it names, and by nothing else', () => {
     where: 'topic = $1 AND (partition, "offset") IN (SELECT * FROM unnest($2::int[], $3::bigint[]))',
     values: ['events', [0, 3], ['17', '4']],
   })
-  assert.deepEqual(whereOf({ ...all, behind: { clusterId: 'c', partition: 1, offset: 2n } }), {
+  assert.deepEqual(whereOf({ ...all, after: { clusterId: 'c', partition: 1, offset: 2n } }), {
     where: 'topic = $1 AND (cluster_id, topic, partition, "offset") > ($2, $3, $4::int, $5::bigint)',
     values: ['events', 'c', 'events', 1, '2'],
   })
