@@ -58,7 +58,7 @@ async function main(): Promise<number> {
     const findings = chosen(runChecks(facts), values.check, values.skip)
     await write(
       values.json
-        ? json(findings, facts.between?.ok === true ? facts.between.value.progress : undefined)
+        ? json(findings, facts.comparison?.ok === true ? facts.comparison.value.progress : undefined)
         : formatReport(findings),
     )
     return EXIT_CODES[worstOf(findings)]

@@ -6,9 +6,9 @@ import type { Finding } from './finding.ts'
 import { listed, plural } from './units.ts'
 
 const SEPARATE =
-  'Give one of the two a KAFKA_GROUP_ID of its own and restart it; sinks that wait for that go on by themselves.'
+  'Set a different KAFKA_GROUP_ID for one of the two and restart it; sinks that are waiting for this then continue by themselves.'
 
-/** Whether someone reads each partition, by the group's own account of its members. */
+/** Whether each partition is read by a member of the sinks' group. */
 export function checkGroup(
   { groupId, topic }: DoctorSettings,
   kafka: KafkaFacts,
@@ -21,8 +21,8 @@ export function checkGroup(
       {
         check: 'group',
         level: 'critical',
-        text: `Nobody reads: group ${groupId} has no members, so what is accepted waits in Kafka.`,
-        mend: startOrLookElsewhere(groupId, sink),
+        text: `No sink is reading: group ${groupId} has no members, so accepted events wait in Kafka.`,
+        mend: startOrChangeGroup(groupId, sink),
       },
     ]
   }
@@ -35,8 +35,8 @@ export function checkGroup(
       {
         check: 'group',
         level: 'warning',
-        text: `Group ${groupId} (${count}) is sharing out its partitions (${state}): nothing is stored meanwhile.`,
-        mend: 'Look again in a minute; if it stays so, some sink does not answer: look at their logs.',
+        text: `Group ${groupId} (${count}) is rebalancing (${state}): nothing is stored meanwhile.`,
+        mend: 'Run the doctor again in a minute; if this does not end, a sink is not responding: see the logs of the sinks.',
       },
     ]
   }
@@ -44,19 +44,17 @@ export function checkGroup(
   const mixed =
     others.length === 0
       ? undefined
-      : `a member that reads another topic, ${nameReaders(others)}: two topics in one group take partitions from each other`
+      : `a member that reads another topic, ${nameReaders(others)}: topics that share a group lose partitions to each other`
   if (unreadPartitions.length > 0) {
-    const are = unreadPartitions.length === 1 ? 'is' : 'are'
-    const consequence =
-      mixed === undefined ? ': what is accepted there waits in Kafka' : `; the group has ${mixed}`
+    const consequence = mixed === undefined ? ': their events wait in Kafka' : `; the group has ${mixed}`
     return [
       {
         check: 'group',
         level: 'critical',
-        text: `Of "${topic}", ${namePartitions(unreadPartitions)} ${are} read by no member of group ${groupId} (${count})${consequence}.`,
+        text: `No member of group ${groupId} (${count}) reads ${namePartitions(unreadPartitions)} of "${topic}"${consequence}.`,
         mend:
           mixed === undefined
-            ? 'Sinks find added partitions within half a minute; after that restart the members of the group.'
+            ? 'If the partitions were just added, wait half a minute; then restart the members of the group.'
             : SEPARATE,
       },
     ]
@@ -64,10 +62,10 @@ export function checkGroup(
   if (mixed !== undefined)
     return [{ check: 'group', level: 'warning', text: `Group ${groupId} has ${mixed}.`, mend: SEPARATE }]
   const sinks = plural(members.length, 'sink')
-  return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}, each partition is read.` }]
+  return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}; every partition is read.` }]
 }
 
-/** Sinks of this topic in other groups: those of an earlier version, or of another database. */
+/** Sinks that read the topic in other groups: of an earlier version, or with another database. */
 export function checkOtherGroups({ topic, groupId }: DoctorSettings, { otherGroups }: KafkaFacts): Finding[] {
   if (!otherGroups.ok || otherGroups.value.size === 0) return []
   const names = listed([...otherGroups.value.keys()])
@@ -75,16 +73,16 @@ export function checkOtherGroups({ topic, groupId }: DoctorSettings, { otherGrou
     {
       check: 'group',
       level: 'note',
-      text: `Sinks in group ${names} read "${topic}", too: with one database each event is fetched there and in ${groupId}, and stored once.`,
-      mend: 'End those of an earlier version, or set KAFKA_GROUP_ID so that all have one; sinks of another database may stay.',
+      text: `Sinks in group ${names} also read "${topic}": if they use the same database, each event is fetched there and in ${groupId}, but stored once.`,
+      mend: 'Stop sinks of an earlier version, or set KAFKA_GROUP_ID so that all sinks share one group; sinks with another database are fine.',
     },
   ]
 }
 
-/** The sink that answered may say that its group is another one. */
-function startOrLookElsewhere(groupId: string, { url, answer }: ServiceFacts): string {
+/** What to do if the group has no members; the sink that answered may be in another group. */
+function startOrChangeGroup(groupId: string, { url, answer }: ServiceFacts): string {
   const { id } = ((answer.ok ? answer.value.health.group : undefined) ?? {}) as { id?: unknown }
   if (typeof id === 'string' && id !== groupId)
-    return `The sink at ${url} is in group ${id}: run the doctor with KAFKA_GROUP_ID=${id}, or give the sink this group.`
-  return 'Start a sink: npm run sink (docker compose up -d sink-worker); or set KAFKA_GROUP_ID to its group.'
+    return `The sink at ${url} is in group ${id}: run the doctor with KAFKA_GROUP_ID=${id}, or start the sink with KAFKA_GROUP_ID=${groupId}.`
+  return 'Start a sink: npm run sink (docker compose up -d sink-worker); or set KAFKA_GROUP_ID to the group of the sinks.'
 }

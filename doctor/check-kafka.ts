@@ -3,51 +3,51 @@ import { checkGroup, checkOtherGroups } from './check-group.ts'
 import type { DoctorSettings, Facts } from './facts.ts'
 import type { Configs, PartitionReplicas } from '../kafka/cluster-inspector.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
-import { type Finding, fromLook } from './finding.ts'
+import { type Finding, fromResult } from './finding.ts'
 import { duration, listed, plural, size } from './units.ts'
 
-/** With Kafka's framing of a batch, and a margin. */
+/** The largest batch that the API sends, with Kafka's batch header and a margin. */
 const NEEDED_MESSAGE_BYTES = MAX_ENCODED_BATCH_BYTES + 1_024
 const SHORT_RETENTION_MS = 24 * 3_600_000
-/** A clock that is off by less is no reason to refuse an event. */
+/** Kafka should not refuse an event because a clock is off by less than this. */
 const LEAST_TIMESTAMP_SLACK_MS = 60_000
 const GRANT_DESCRIBE = 'Grant this user Describe and DescribeConfigs on the topic, the group and the cluster.'
 
-/** After an upgrade, the group may be another one than an ACL names. */
+/** After an upgrade, the group may differ from the one that an ACL names. */
 function grantGroup({ groupId }: DoctorSettings): string {
   return `Grant this user Describe on consumer group ${groupId} (sinks need Read), or set KAFKA_GROUP_ID to the sinks' group.`
 }
 
-/** What Kafka alone can tell. */
-export function checkKafka({ settings, kafka, between, sink }: Facts): Finding[] {
+/** The checks that need only Kafka. */
+export function checkKafka({ settings, kafka, comparison, sink }: Facts): Finding[] {
   if (!kafka.ok) {
     return [
       {
         check: 'kafka',
         level: 'critical',
-        text: `Kafka at ${settings.brokers.join(',')} cannot be reached (${kafka.error}): the API can accept nothing, the sink reads nothing.`,
-        mend: 'Start it, or set KAFKA_BOOTSTRAP_SERVERS (KAFKA_SSL, KAFKA_SASL_...) to where it is.',
+        text: `Kafka at ${settings.brokers.join(',')} cannot be reached (${kafka.error}): the API cannot accept events, and the sink cannot read any.`,
+        mend: 'Start it, or correct KAFKA_BOOTSTRAP_SERVERS (KAFKA_SSL, KAFKA_SASL_...).',
       },
     ]
   }
   const { value } = kafka
-  const group = between?.ok === true ? between.value.group : value.group
+  const group = comparison?.ok === true ? comparison.value.group : value.group
   const configs = value.topicConfigs
   return [
     ...checkReach(value),
     ...checkTopic(settings, value),
     ...(configs === undefined
       ? []
-      : fromLook('retention', configs, GRANT_DESCRIBE, (found) => checkRetention(settings, found))),
+      : fromResult('retention', configs, GRANT_DESCRIBE, (found) => checkRetention(settings, found))),
     ...(value.partitions === undefined ? [] : checkReplication(settings, value)),
-    ...fromLook('group', group, grantGroup(settings), (found) => checkGroup(settings, value, found, sink)),
+    ...fromResult('group', group, grantGroup(settings), (found) => checkGroup(settings, value, found, sink)),
     ...checkOtherGroups(settings, value),
-    ...fromLook('session', value.brokerConfigs, GRANT_DESCRIBE, (found) => checkSession(settings, found)),
+    ...fromResult('session', value.brokerConfigs, GRANT_DESCRIBE, (found) => checkSession(settings, found)),
   ]
 }
 
 function checkReach({ brokers, brokerConfigs, clusterId }: KafkaFacts): Finding[] {
-  // The protocol does not tell a version. Kafka 4 has dropped this setting, older ones always have it.
+  // The protocol does not report the version. Kafka 4 removed this setting; earlier versions always have it.
   const protocol = brokerConfigs.ok ? brokerConfigs.value['inter.broker.protocol.version'] : undefined
   const version = !brokerConfigs.ok
     ? 'Kafka'
@@ -69,12 +69,12 @@ function checkTopic({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Find
       {
         check: 'topic',
         level: 'critical',
-        text: `Kafka has no topic "${topic}": nothing can be accepted.`,
-        mend: `Start the API, which makes it (npm run api); if it was there before, see "npm run sink -- adopt"; or set KAFKA_TOPIC.`,
+        text: `Kafka has no topic "${topic}": no event can be accepted.`,
+        mend: `Start the API, which creates it (npm run api); if the topic existed before, see "npm run sink -- adopt"; or correct KAFKA_TOPIC.`,
       },
     ]
   }
-  return fromLook('topic', kafka.topicConfigs, GRANT_DESCRIBE, (configs) => {
+  return fromResult('topic', kafka.topicConfigs, GRANT_DESCRIBE, (configs) => {
     const findings: Finding[] = []
     const add = (level: Finding['level'], text: string, change: string): void => {
       findings.push({ check: 'topic', level, text, mend: alterTopic(brokers, topic, change) })
@@ -83,15 +83,16 @@ function checkTopic({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Find
     if ((configs['cleanup.policy'] ?? '').includes('compact')) {
       add(
         'critical',
-        'The topic is compacted, which drops events; the sink refuses it.',
+        'The topic is compacted, which deletes events; the sink refuses to read it.',
         'cleanup.policy=delete',
       )
     }
     if (messageBytes < NEEDED_MESSAGE_BYTES) {
-      const what = messageBytes < MAX_EVENT_BYTES + 1_024 ? 'large events' : 'large requests to POST /events'
+      const refused =
+        messageBytes < MAX_EVENT_BYTES + 1_024 ? 'large events' : 'large requests to POST /events'
       add(
         'critical',
-        `max.message.bytes is ${messageBytes}: Kafka refuses batches that the API may send (up to ${NEEDED_MESSAGE_BYTES} bytes), so ${what} cannot be accepted.`,
+        `max.message.bytes is ${messageBytes}, but the API may send batches of up to ${NEEDED_MESSAGE_BYTES} bytes: Kafka refuses them, so ${refused} cannot be accepted.`,
         'max.message.bytes=1048588',
       )
     }
@@ -101,7 +102,7 @@ function checkTopic({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Find
     if (slack !== undefined && configs['message.timestamp.type'] !== 'LogAppendTime') {
       add(
         'warning',
-        `${slack} is ${configs[slack]}: an API whose clock is off by that much can store nothing.`,
+        `${slack} is ${configs[slack]}: if the clock of the API is off by more than that, Kafka refuses its events.`,
         `${slack}=3600000`,
       )
     }
@@ -112,7 +113,7 @@ function checkTopic({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Find
       {
         check: 'topic',
         level: 'ok',
-        text: `"${topic}"${partitions} is not compacted and takes batches of ${size(messageBytes)}.`,
+        text: `"${topic}"${partitions} is not compacted and accepts batches of up to ${size(messageBytes)}.`,
       },
     ]
   })
@@ -126,7 +127,7 @@ function checkRetention({ topic, brokers }: DoctorSettings, configs: Configs): F
     findings.push({
       check: 'retention',
       level: 'warning',
-      text: `Kafka keeps events for ${duration(ms / 1_000)} only: a longer outage of PostgreSQL or the sink loses them.`,
+      text: `Kafka keeps events for only ${duration(ms / 1_000)}: a longer outage of PostgreSQL or the sink loses events.`,
       mend: alterTopic(brokers, topic, 'retention.ms=604800000'),
     })
   }
@@ -134,7 +135,7 @@ function checkRetention({ topic, brokers }: DoctorSettings, configs: Configs): F
     findings.push({
       check: 'retention',
       level: 'warning',
-      text: `Kafka also deletes by size (retention.bytes ${size(bytes)} a partition), stored or not: how long an outage may last depends on the traffic.`,
+      text: `Kafka also deletes events by size (retention.bytes ${size(bytes)} per partition), whether they are stored or not: how long an outage may last depends on the traffic.`,
       mend: alterTopic(brokers, topic, 'retention.bytes=-1'),
     })
   }
@@ -145,8 +146,8 @@ function checkRetention({ topic, brokers }: DoctorSettings, configs: Configs): F
       level: 'ok',
       text:
         ms < 0
-          ? 'Kafka keeps events for ever.'
-          : `Kafka keeps events for ${duration(ms / 1_000)}: the longest outage to survive.`,
+          ? 'Kafka keeps events forever.'
+          : `Kafka keeps events for ${duration(ms / 1_000)}: no longer outage can be survived.`,
     },
   ]
 }
@@ -159,20 +160,20 @@ function checkReplication({ topic, brokers }: DoctorSettings, kafka: KafkaFacts)
       {
         check: 'replication',
         level: 'critical',
-        text: `A partition of "${topic}" has no leader: it takes and gives no events.`,
-        mend: 'Start the brokers that are down: kafka-topics.sh --describe --unavailable-partitions names what they hold.',
+        text: `A partition of "${topic}" has no leader: it can be neither written nor read.`,
+        mend: 'Start the brokers that are down; kafka-topics.sh --describe --unavailable-partitions lists the partitions.',
       },
     ]
   }
   const configs: Configs = kafka.topicConfigs?.ok === true ? kafka.topicConfigs.value : {}
-  return fromLook('replication', partitions, GRANT_DESCRIBE, (found) => {
+  return fromResult('replication', partitions, GRANT_DESCRIBE, (found) => {
     const behind = checkInSync(found, Number(configs['min.insync.replicas'] ?? 1))
     const promise = checkPromise({ topic, brokers }, found, configs, kafka.brokers.length)
     return [...behind, ...promise.filter(({ level }) => behind.length === 0 || level !== 'ok')]
   })
 }
 
-/** Replicas that are behind now. */
+/** Replicas that are out of sync now. */
 function checkInSync(partitions: readonly PartitionReplicas[], leastInSync: number): Finding[] {
   const refusing = partitions.filter(({ inSync }) => inSync.length < leastInSync)
   const behind = partitions.filter(({ replicas, inSync }) => inSync.length < replicas.length)
@@ -181,8 +182,8 @@ function checkInSync(partitions: readonly PartitionReplicas[], leastInSync: numb
     refusing.length > 0
       ? ['critical', refusing, `min.insync.replicas is ${leastInSync}, so Kafka refuses its events`]
       : lastCopy.length > 0
-        ? ['critical', lastCopy, 'the only copy: if its broker is lost, so are acknowledged events']
-        : ['warning', behind, 'one more failure can stop it']
+        ? ['critical', lastCopy, 'if that broker is lost, acknowledged events are lost too']
+        : ['warning', behind, 'one more failure can make it unavailable']
   const [first] = named
   if (first === undefined) return []
   const tooFew = first.replicas.length < leastInSync
@@ -192,13 +193,13 @@ function checkInSync(partitions: readonly PartitionReplicas[], leastInSync: numb
       level,
       text: `Partition ${listed(named.map(({ partition }) => partition))} has ${first.inSync.length} of ${first.replicas.length} replicas in sync: ${meaning}.`,
       mend: tooFew
-        ? 'Give the topic more replicas (kafka-reassign-partitions.sh), or lower its min.insync.replicas.'
-        : 'Start the brokers that are down, and look at the logs of those whose replicas stay behind.',
+        ? 'Add replicas (kafka-reassign-partitions.sh), or lower min.insync.replicas of the topic.'
+        : 'Start the brokers that are down; see the logs of those whose replicas stay out of sync.',
     },
   ]
 }
 
-/** What a 202 means, however well all brokers are now. */
+/** How safe an acknowledged event is, even if all brokers are healthy now. */
 function checkPromise(
   { topic, brokers }: Pick<DoctorSettings, 'topic' | 'brokers'>,
   partitions: readonly PartitionReplicas[],
@@ -213,9 +214,9 @@ function checkPromise(
       {
         check: 'replication',
         level: alone ? 'note' : 'warning',
-        text: `Each event is on one broker${alone ? ', for there is only one' : ` of ${brokerCount}`}: if its disk is lost, so are acknowledged events that are not stored yet.`,
+        text: `Each event is on ${alone ? 'the only broker' : `one broker of ${brokerCount}`}: if its disk is lost, acknowledged events that are not stored yet are lost too.`,
         mend: alone
-          ? 'For production run three brokers (compose.cluster.yml shows how).'
+          ? 'In production, run three brokers (see compose.cluster.yml).'
           : 'Give the topic three replicas: kafka-reassign-partitions.sh.',
       },
     ]
@@ -225,7 +226,7 @@ function checkPromise(
     findings.push({
       check: 'replication',
       level: 'warning',
-      text: `min.insync.replicas is 1: a 202 may mean one copy of ${replicas}, and that broker's end loses the event.`,
+      text: `min.insync.replicas is 1: a 202 may mean only one copy of ${replicas}; if that broker is lost, so is the event.`,
       mend: alterTopic(brokers, topic, 'min.insync.replicas=2'),
     })
   }
@@ -233,12 +234,12 @@ function checkPromise(
     findings.push({
       check: 'replication',
       level: 'critical',
-      text: 'unclean.leader.election.enable is true: a replica that lacks acknowledged events may become the leader, and they are lost.',
+      text: 'unclean.leader.election.enable is true: a replica without the latest acknowledged events can become the leader, which loses them.',
       mend: alterTopic(brokers, topic, 'unclean.leader.election.enable=false'),
     })
   }
   if (findings.length > 0) return findings
-  const promise = leastInSync === undefined ? '' : `, of which ${leastInSync} have an event before its 202`
+  const promise = leastInSync === undefined ? '' : `; at least ${leastInSync} have an event before its 202`
   return [{ check: 'replication', level: 'ok', text: `${replicas} replicas${promise}.` }]
 }
 
@@ -250,7 +251,7 @@ function checkSession({ sessionTimeoutMs }: DoctorSettings, configs: Configs): F
       {
         check: 'session',
         level: 'ok',
-        text: `A dead sink's partitions have another one after ${duration(sessionTimeoutMs / 1_000)}.`,
+        text: `Another sink takes over the partitions of a dead one after ${duration(sessionTimeoutMs / 1_000)}.`,
       },
     ]
   }
@@ -258,7 +259,7 @@ function checkSession({ sessionTimeoutMs }: DoctorSettings, configs: Configs): F
     {
       check: 'session',
       level: 'critical',
-      text: `KAFKA_SESSION_TIMEOUT_MS is ${sessionTimeoutMs}, the broker takes ${least} to ${most}: a sink with this setting cannot join.`,
+      text: `KAFKA_SESSION_TIMEOUT_MS is ${sessionTimeoutMs}, but the broker accepts ${least} to ${most}: a sink with this setting cannot join the group.`,
       mend: `Set KAFKA_SESSION_TIMEOUT_MS=${Math.min(most, Math.max(least, sessionTimeoutMs))}.`,
     },
   ]

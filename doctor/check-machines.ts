@@ -3,15 +3,15 @@ import { CLOCK_TOLERANCE_MS, type KafkaFacts } from './facts-kafka.ts'
 import type { PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Facts } from './facts.ts'
-import type { Finding, Look } from './finding.ts'
+import type { Finding, Result } from './finding.ts'
 import { duration, listed, plural, size } from './units.ts'
 
 const LOW_DISK_SHARE = 0.1
 const NO_DISK_SHARE = 0.03
-/** Kafka's default of message.timestamp.after.max.ms: it refuses records of later times. */
+/** Kafka's default for message.timestamp.after.max.ms: it refuses records that are further in the future. */
 const KAFKA_REFUSES_MS = 3_600_000
 
-/** Disks, clocks, and what our services say of themselves. */
+/** Disks, clocks, and the health that the services report. */
 export function checkMachines(facts: Facts): Finding[] {
   const { kafka, postgres, disks, api, sink } = facts
   const sizes = postgres.ok ? postgres.value.sizes : undefined
@@ -32,7 +32,7 @@ function checkDisk({ of, directory, space }: DiskFacts, sizes: PostgresFacts['si
     return {
       check: 'disk',
       level: 'note',
-      text: `How much space ${of} has left cannot be seen from here${holds}.`,
+      text: `The free space of ${of} cannot be determined from here${holds}.`,
       mend: `On its host: df -h DIRECTORY (${of === 'Kafka' ? 'log.dirs' : 'data_directory'}${directory === null ? '' : `: ${directory}`}).`,
     }
   }
@@ -41,17 +41,17 @@ function checkDisk({ of, directory, space }: DiskFacts, sizes: PostgresFacts['si
   if (share >= LOW_DISK_SHARE) return { check: 'disk', level: 'ok', text: `${text}.` }
   const harm =
     of === 'Kafka'
-      ? 'when it is full the broker ends, and nothing is accepted'
-      : 'when it is full nothing is stored'
+      ? 'when the disk is full, the broker stops, and no event is accepted'
+      : 'when the disk is full, nothing is stored'
   return {
     check: 'disk',
     level: share < NO_DISK_SHARE ? 'critical' : 'warning',
     text: `${text}: ${harm}.`,
-    mend: `Free space in ${directory}, or ${of === 'Kafka' ? 'lower the retention of what is stored already' : 'drop what is no longer needed'}.`,
+    mend: `Free space in ${directory}, or ${of === 'Kafka' ? 'lower retention.ms, if its events are stored' : 'drop data that is no longer needed'}.`,
   }
 }
 
-function checkClocks(kafka: Look<KafkaFacts>, postgres: Look<PostgresFacts>): Finding[] {
+function checkClocks(kafka: Result<KafkaFacts>, postgres: Result<PostgresFacts>): Finding[] {
   const findings: Finding[] = []
   if (postgres.ok) {
     const { aheadMs, uncertaintyMs } = postgres.value.clock
@@ -60,7 +60,7 @@ function checkClocks(kafka: Look<KafkaFacts>, postgres: Look<PostgresFacts>): Fi
       findings.push({
         check: 'clocks',
         level: skewMs > KAFKA_REFUSES_MS ? 'critical' : 'warning',
-        text: `PostgreSQL's clock is ${duration(Math.abs(aheadMs) / 1_000)} ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine's: times in the tables do not fit, and Kafka refuses events of an API that is more than an hour ahead.`,
+        text: `PostgreSQL's clock is ${duration(Math.abs(aheadMs) / 1_000)} ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine's: times in the tables do not match, and Kafka refuses events from an API whose clock is more than an hour ahead.`,
         mend: 'Let NTP set the clocks of all machines (timedatectl set-ntp true).',
       })
     }
@@ -70,20 +70,20 @@ function checkClocks(kafka: Look<KafkaFacts>, postgres: Look<PostgresFacts>): Fi
     findings.push({
       check: 'clocks',
       level: 'warning',
-      text: `Partition ${listed(inFuture.value)} holds records from the future: a producer's clock is ahead of this machine's, and more than an hour of it Kafka refuses.`,
+      text: `Partition ${listed(inFuture.value)} holds records from the future: a producer's clock is ahead of this machine's. Kafka refuses records that are more than an hour ahead.`,
       mend: 'Let NTP set the clocks of all machines (timedatectl set-ntp true).',
     })
   }
   if (findings.length > 0 || !postgres.ok) return findings
   const writers = inFuture?.ok === true ? ', and no record in Kafka is from the future' : ''
-  return [{ check: 'clocks', level: 'ok', text: `PostgreSQL's clock is this machine's${writers}.` }]
+  return [{ check: 'clocks', level: 'ok', text: `PostgreSQL's clock agrees with this machine's${writers}.` }]
 }
 
-/** Whether events are stored here, or have been: then there should be an API, and on most machines beside us. */
-function isInUse({ kafka, between }: Facts): boolean {
+/** Whether events are, or have been, stored here. Then there should be an API, most likely on this machine. */
+function isInUse({ kafka, comparison }: Facts): boolean {
   const group = kafka.ok ? kafka.value.group : undefined
   const isRead = group?.ok === true && group.value.members.length > 0
-  return isRead || (between?.ok === true && between.value.offsets.offsets.size > 0)
+  return isRead || (comparison?.ok === true && comparison.value.offsets.offsets.size > 0)
 }
 
 function checkApi({ url, named, answer }: ServiceFacts, inUse: boolean): Finding {
@@ -91,23 +91,23 @@ function checkApi({ url, named, answer }: ServiceFacts, inUse: boolean): Finding
     return {
       check: 'api',
       level: 'warning',
-      text: `No API answers at ${url} (${answer.error}), though events are stored here: if it should, nothing is accepted.`,
-      mend: 'Start it: npm run api (docker compose up -d producer-api); if it is elsewhere, name it with --api URL, or --skip api.',
+      text: `No API answers at ${url} (${answer.error}), although events are stored here: if it should run there, no event is accepted.`,
+      mend: 'Start it: npm run api (docker compose up -d producer-api); if it is elsewhere, use --api URL or --skip api.',
     }
   }
-  if (!answer.ok) return silent('api', 'API', url, named, answer.error)
+  if (!answer.ok) return notAnswering('api', 'API', url, named, answer.error)
   if (answer.value.ready)
-    return { check: 'api', level: 'ok', text: `The API at ${url} says that it accepts events.` }
+    return { check: 'api', level: 'ok', text: `The API at ${url} reports that it accepts events.` }
   return {
     check: 'api',
     level: 'critical',
-    text: `The API at ${url} accepts nothing: ${answer.value.reason ?? 'it is not ready'}.`,
-    mend: 'Mend what its reason names; it goes on by itself.',
+    text: `The API at ${url} does not accept events: ${answer.value.reason ?? 'it is not ready'}.`,
+    mend: 'Fix the cause that it reports; it then continues by itself.',
   }
 }
 
 function checkSink({ url, named, answer }: ServiceFacts): Finding[] {
-  if (!answer.ok) return [silent('sink', 'sink', url, named, answer.error)]
+  if (!answer.ok) return [notAnswering('sink', 'sink', url, named, answer.error)]
   const { state, reason, needs_person, paused_since, total_expired } = answer.value.health
   const findings: Finding[] = []
   if (state !== 'running') {
@@ -118,8 +118,8 @@ function checkSink({ url, named, answer }: ServiceFacts): Finding[] {
       level: isWaiting ? 'warning' : 'critical',
       text: `The sink at ${url} is ${String(state)}${since}${typeof reason === 'string' ? `: ${reason}` : ''}.`,
       mend: isWaiting
-        ? 'Mend what its reason names; it goes on by itself.'
-        : 'It waits for a person: do what its reason says.',
+        ? 'Fix the cause that it reports; it then continues by itself.'
+        : 'It waits for an operator: do what its reason says.',
     })
   }
   if (typeof total_expired === 'number' && total_expired > 0) {
@@ -127,20 +127,26 @@ function checkSink({ url, named, answer }: ServiceFacts): Finding[] {
       check: 'sink',
       level: 'warning',
       text: `${plural(total_expired, 'record')} expired before this sink read them: they are lost.`,
-      mend: 'Raise retention.ms of the topic; a restart of the sink ends this warning.',
+      mend: 'Raise retention.ms of the topic; this warning lasts until the sink is restarted.',
     })
   }
   if (findings.length > 0) return findings
-  return [{ check: 'sink', level: 'ok', text: `The sink at ${url} says that it is running.` }]
+  return [{ check: 'sink', level: 'ok', text: `The sink at ${url} reports that it is running.` }]
 }
 
-function silent(check: 'api' | 'sink', name: string, url: string, named: boolean, error: string): Finding {
+function notAnswering(
+  check: 'api' | 'sink',
+  name: string,
+  url: string,
+  named: boolean,
+  error: string,
+): Finding {
   return {
     check,
     level: named ? 'critical' : 'note',
     text: `No ${name} answers at ${url} (${error}).`,
     mend: named
-      ? `Start it, or name another address with --${check} URL.`
-      : `If it is elsewhere, name it with --${check} URL.`,
+      ? `Start it, or give another address with --${check} URL.`
+      : `If it is elsewhere, give its address with --${check} URL.`,
   }
 }

@@ -1,29 +1,29 @@
 import type { Facts } from './facts.ts'
 import type { PostgresFacts, RoleSettings, ServerFacts } from './facts-postgres.ts'
-import { type Finding, fromLook } from './finding.ts'
+import { type Finding, fromResult } from './finding.ts'
 import { count, listed, settingMs, size } from './units.ts'
 
 const TESTED_MAJORS = [17, 18]
-/** A batch can take this long on a slow disk. */
+/** A transaction can take this long on a slow disk. */
 const LEAST_TIMEOUT_MS = 30_000
-/** PostgreSQL stops taking writes at about 2.1 billion, and from 1.6 billion on vacuums at any price. */
+/** PostgreSQL refuses writes at about 2.1 billion, and from 1.6 billion on vacuums without cost limits (failsafe). */
 const XID_WARNING = 1_000_000_000
 const XID_CRITICAL = 1_800_000_000
 const XID_LIMIT = 2_100_000_000
-/** Sinks, migrations and whoever mends need one each. */
+/** One each for a sink, a migration and an operator. */
 const LEAST_FREE_CONNECTIONS = 3
 const HELD_WAL_WARNING_BYTES = 1_000_000_000
-const SEE_ALL = 'Run the doctor with a role that may see it: GRANT pg_monitor TO it.'
+const SEE_ALL = 'Run the doctor as a role that can see this: GRANT pg_monitor TO ...;'
 
-/** What the server and its settings tell. */
+/** The checks of the server and its settings. */
 export function checkPostgres({ settings, postgres }: Facts): Finding[] {
   if (!postgres.ok) {
     return [
       {
         check: 'postgres',
         level: 'critical',
-        text: `PostgreSQL at ${settings.database} cannot be reached (${postgres.error}): nothing is stored, what is accepted waits in Kafka.`,
-        mend: 'Start it, or set DATABASE_URL (or PGHOST, PGUSER, ...) to where it is; the sink goes on by itself.',
+        text: `PostgreSQL at ${settings.database} cannot be reached (${postgres.error}): nothing is stored, and accepted events wait in Kafka.`,
+        mend: 'Start it, or correct DATABASE_URL (or PGHOST, PGUSER, ...); the sink then continues by itself.',
       },
     ]
   }
@@ -31,10 +31,10 @@ export function checkPostgres({ settings, postgres }: Facts): Finding[] {
   return [
     ...checkServer(postgres.value),
     ...checkDurability(postgres.value),
-    ...fromLook('timeouts', roleSettings, SEE_ALL, (roles) => checkTimeouts(postgres.value, roles)),
+    ...fromResult('timeouts', roleSettings, SEE_ALL, (roles) => checkTimeouts(postgres.value, roles)),
     checkConnections(server),
     checkWraparound(server),
-    ...fromLook('wal', wal, SEE_ALL, (found) => (found === undefined ? [] : checkWal(found))),
+    ...fromResult('wal', wal, SEE_ALL, (found) => (found === undefined ? [] : checkWal(found))),
   ]
 }
 
@@ -46,8 +46,8 @@ function checkServer({ server, settings }: PostgresFacts): Finding[] {
     findings.push({
       check: 'postgres',
       level: 'critical',
-      text: 'This PostgreSQL is a standby: it takes no writes, so nothing is stored.',
-      mend: 'Point DATABASE_URL at the primary, or promote this one (pg_promote()).',
+      text: 'This PostgreSQL is a standby: it accepts no writes, so nothing is stored.',
+      mend: 'Point DATABASE_URL at the primary, or promote this server (pg_promote()).',
     })
   }
   const readOnly = valuesOf(settings, 'default_transaction_read_only').find(({ value }) => value === 'on')
@@ -55,7 +55,7 @@ function checkServer({ server, settings }: PostgresFacts): Finding[] {
     findings.push({
       check: 'postgres',
       level: 'critical',
-      text: `default_transaction_read_only is on for ${readOnly.role}: the sink can write nothing.`,
+      text: `default_transaction_read_only is on for ${readOnly.role}: the sink cannot write.`,
       mend: `ALTER ROLE ${readOnly.role} SET default_transaction_read_only = off;`,
     })
   }
@@ -64,8 +64,8 @@ function checkServer({ server, settings }: PostgresFacts): Finding[] {
     findings.push({
       check: 'postgres',
       level: older ? 'warning' : 'note',
-      text: `PostgreSQL ${version} is ${older ? 'older' : 'newer'} than what Firehose is tested with (${listed(TESTED_MAJORS)}).`,
-      mend: older ? 'Upgrade PostgreSQL.' : 'Look for a newer Firehose.',
+      text: `PostgreSQL ${version} is ${older ? 'older' : 'newer'} than the versions that Firehose is tested with (${listed(TESTED_MAJORS)}).`,
+      mend: older ? 'Upgrade PostgreSQL.' : 'Result for a newer release of Firehose.',
     })
   }
   if (findings.length > 0) return findings
@@ -73,7 +73,7 @@ function checkServer({ server, settings }: PostgresFacts): Finding[] {
     {
       check: 'postgres',
       level: 'ok',
-      text: `PostgreSQL ${version}, database ${database}, takes writes; looked at as ${role}.`,
+      text: `PostgreSQL ${version}, database ${database}, accepts writes; checked as ${role}.`,
     },
   ]
 }
@@ -84,7 +84,7 @@ function checkDurability({ server, settings }: PostgresFacts): Finding[] {
     findings.push({
       check: 'durability',
       level: 'critical',
-      text: 'fsync is off: when the machine crashes, the whole database may be beyond repair.',
+      text: 'fsync is off: a crash of the machine may corrupt the whole database beyond repair.',
       mend: 'ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();',
     })
   }
@@ -92,17 +92,17 @@ function checkDurability({ server, settings }: PostgresFacts): Finding[] {
     findings.push({
       check: 'durability',
       level: 'warning',
-      text: 'full_page_writes is off: unless the file system never tears a page (ZFS), a crash of the machine corrupts tables.',
+      text: 'full_page_writes is off: unless the file system prevents torn pages (ZFS does), a crash of the machine corrupts tables.',
       mend: 'ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();',
     })
   }
   const async = valuesOf(settings, 'synchronous_commit').find(({ value }) => value === 'off')
   if (async !== undefined) {
-    // Rows and offsets are in one transaction, so a crash takes both back, and the sink reads on from there.
+    // Rows and offsets are in one transaction, so a crash undoes both, and the sink reads the records again.
     findings.push({
       check: 'durability',
       level: 'note',
-      text: `synchronous_commit is off for ${async.role}: a crash of PostgreSQL takes back the last moments' rows with their offsets, and the sink reads them again from Kafka; no event is lost while Kafka keeps it.`,
+      text: `synchronous_commit is off for ${async.role}: a crash of PostgreSQL undoes the latest commits, rows and offsets together, and the sink reads their records from Kafka again; no event is lost while Kafka keeps it.`,
       mend: `ALTER ROLE ${async.role} SET synchronous_commit = on;`,
     })
   }
@@ -111,7 +111,7 @@ function checkDurability({ server, settings }: PostgresFacts): Finding[] {
     {
       check: 'durability',
       level: 'ok',
-      text: 'fsync, full_page_writes and synchronous_commit are on: what is committed survives a crash.',
+      text: 'fsync, full_page_writes and synchronous_commit are on: committed rows survive a crash.',
     },
   ]
 }
@@ -125,8 +125,8 @@ function checkTimeouts({ sinkRoles }: PostgresFacts, roles: readonly RoleSetting
       findings.push({
         check: 'timeouts',
         level: 'warning',
-        text: `${name} is ${values[name]} for ${role}: a batch that takes longer is ended, and tried again in halves after a pause.`,
-        mend: `ALTER ROLE ${role} SET ${name} = 0; the sink has its own limit (DATABASE_TIMEOUT_MS).`,
+        text: `${name} is ${values[name]} for ${role}: PostgreSQL cancels transactions that take longer; the sink pauses and retries with half as many records.`,
+        mend: `ALTER ROLE ${role} SET ${name} = 0; the sink has a timeout of its own (DATABASE_TIMEOUT_MS).`,
       })
     }
   }
@@ -134,7 +134,7 @@ function checkTimeouts({ sinkRoles }: PostgresFacts, roles: readonly RoleSetting
     findings.push({
       check: 'timeouts',
       level: 'warning',
-      text: `Sinks log in as ${listed(sinkRoles.roles)}: when one freezes within a transaction, one of another role may not end it, and its partitions wait.`,
+      text: `Sinks log in as ${listed(sinkRoles.roles)}: if one freezes in a transaction, a sink with another role cannot terminate it, and its partitions wait.`,
       mend: 'Give all sinks the same role.',
     })
   }
@@ -143,7 +143,7 @@ function checkTimeouts({ sinkRoles }: PostgresFacts, roles: readonly RoleSetting
     {
       check: 'timeouts',
       level: 'ok',
-      text: 'No timeout ends batches; a frozen sink is ended by the one that takes over.',
+      text: 'No timeout cancels transactions of the sink; the session of a frozen sink is terminated by the sink that takes over.',
     },
   ]
 }
@@ -155,8 +155,8 @@ function checkConnections({ connections, connections_limit }: ServerFacts): Find
   return {
     check: 'connections',
     level: 'warning',
-    text: `${text}: a sink that has to connect again may not get one, and then waits.`,
-    mend: 'Raise max_connections, or end sessions that idle (SELECT * FROM pg_stat_activity).',
+    text: `${text}: a sink that has to reconnect may not get one and then waits.`,
+    mend: 'Raise max_connections, or terminate idle sessions (SELECT * FROM pg_stat_activity).',
   }
 }
 
@@ -166,8 +166,8 @@ function checkWraparound({ xid_age }: ServerFacts): Finding {
   return {
     check: 'wraparound',
     level: xid_age < XID_CRITICAL ? 'warning' : 'critical',
-    text: `${text}: with none left PostgreSQL takes no more writes.`,
-    mend: 'End what holds VACUUM back (old transactions, prepared ones, replication slots), then VACUUM (FREEZE);',
+    text: `${text}: when they are used up, PostgreSQL accepts no more writes.`,
+    mend: 'End whatever holds VACUUM back (old transactions, prepared transactions, replication slots), then VACUUM (FREEZE);',
   }
 }
 
@@ -183,19 +183,19 @@ function checkWal({
     ({ name, bytes }): Finding => ({
       check: 'wal',
       level: 'warning',
-      text: `Replication slot ${name} is unused and holds ${size(bytes)} of WAL: the disk fills, and then nothing is stored.`,
-      mend: `Connect its standby, or SELECT pg_drop_replication_slot('${name}');`,
+      text: `Replication slot ${name} is inactive and retains ${size(bytes)} of WAL: when the disk is full, nothing is stored.`,
+      mend: `Reconnect its consumer, or SELECT pg_drop_replication_slot('${name}');`,
     }),
   )
   if (archiving_fails) {
     findings.push({
       check: 'wal',
       level: 'warning',
-      text: 'Archiving of WAL fails, so all of it is kept: the disk fills, and then nothing is stored.',
-      mend: "Mend archive_command; PostgreSQL's log says why it fails.",
+      text: 'WAL archiving fails, so all WAL is retained: when the disk is full, nothing is stored.',
+      mend: "Fix archive_command; PostgreSQL's log says why it fails.",
     })
   }
-  return findings.length > 0 ? findings : [{ check: 'wal', level: 'ok', text: 'Nothing keeps WAL for long.' }]
+  return findings.length > 0 ? findings : [{ check: 'wal', level: 'ok', text: 'Nothing retains much WAL.' }]
 }
 
 function valuesOf(

@@ -1,15 +1,15 @@
 import { SINK_TABLE_PRIVILEGES } from '../postgres/roles.ts'
 import type { Facts } from './facts.ts'
 import type { IndexFacts, LockFacts, PostgresFacts, TableFacts } from './facts-postgres.ts'
-import { type Finding, fromLook } from './finding.ts'
+import { type Finding, fromResult } from './finding.ts'
 import { TABLES } from './postgres-sql.ts'
 import { duration, listed, plural } from './units.ts'
 
-/** A sink's own transaction is over sooner, or the sink is frozen. */
+/** A sink whose transaction takes longer is frozen. */
 const LONG_TRANSACTION_S = 60
-const TRY_AGAIN = 'Mend what else is found here, then look again.'
+const TRY_AGAIN = 'Fix the other findings, then run the doctor again.'
 
-/** Without these, what must not be there twice can be. */
+/** The unique keys that prevent duplicates. */
 const KEYS = [
   {
     table: 'events',
@@ -27,20 +27,20 @@ const KEYS = [
     table: 'dead_letters',
     keys: 'cluster_id,topic,partition,offset',
     level: 'warning',
-    harm: 'a dead letter may be there twice',
+    harm: 'a dead letter may be stored twice',
   },
 ] as const
-/** For queries: whoever dropped them may have meant it. */
+/** Indexes that only queries need; they may have been dropped on purpose. */
 const QUERY_INDEXES = [
   { table: 'events', keys: 'user_id,timestamp' },
   { table: 'events', keys: 'timestamp' },
 ]
 
-/** What the tables, and those who hold them, tell. */
-export function checkTables({ postgres, between }: Facts): Finding[] {
+/** The checks of the tables, their indexes and privileges, and the locks on them. */
+export function checkTables({ postgres, comparison }: Facts): Finding[] {
   if (!postgres.ok) return []
   const { tables, indexes, missingRights, locks, deadLetters, sinkRoles } = postgres.value
-  const held = between?.ok === true ? { ok: true as const, value: between.value.locks } : locks
+  const held = comparison?.ok === true ? { ok: true as const, value: comparison.value.locks } : locks
   const missing = tables.ok
     ? TABLES.filter((table) => !tables.value.found.some(({ name }) => name === table))
     : []
@@ -49,17 +49,22 @@ export function checkTables({ postgres, between }: Facts): Finding[] {
       {
         check: 'tables',
         level: 'critical',
-        text: `The table ${listed(missing)} is not there (or not in the search_path of ${postgres.value.server.role}): nothing can be stored.`,
+        text: `The table ${listed(missing)} does not exist (or is not in the search_path of ${postgres.value.server.role}): nothing can be stored.`,
         mend: 'npm run migrate (docker compose run --rm cli migrate).',
       },
     ]
   }
   return [
-    ...fromLook('tables', tables, TRY_AGAIN, checkDefinitions),
-    ...fromLook('indexes', indexes, TRY_AGAIN, checkIndexes),
-    ...fromLook('rights', missingRights, TRY_AGAIN, (rights) => checkRights(sinkRoles, rights)),
-    ...fromLook('locks', held, TRY_AGAIN, checkLocks),
-    ...fromLook('dead-letters', deadLetters, 'GRANT SELECT ON dead_letters TO this role.', checkDeadLetters),
+    ...fromResult('tables', tables, TRY_AGAIN, checkDefinitions),
+    ...fromResult('indexes', indexes, TRY_AGAIN, checkIndexes),
+    ...fromResult('rights', missingRights, TRY_AGAIN, (rights) => checkRights(sinkRoles, rights)),
+    ...fromResult('locks', held, TRY_AGAIN, checkLocks),
+    ...fromResult(
+      'dead-letters',
+      deadLetters,
+      'GRANT SELECT ON dead_letters TO this role.',
+      checkDeadLetters,
+    ),
   ]
 }
 
@@ -71,7 +76,7 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
   if (missingMigrations !== null && missingMigrations.length > 0) {
     add(
       'critical',
-      `Migration ${listed(missingMigrations)} was not applied: the sink may not find what it needs.`,
+      `Migration ${listed(missingMigrations)} was not applied: the sink may lack tables or columns that it needs.`,
       'npm run migrate (docker compose run --rm cli migrate).',
     )
   }
@@ -79,14 +84,14 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
     add(
       'critical',
       `The columns of "events" are (${events.types}): the sink stores nothing until they are (${events.expectedTypes}).`,
-      'ALTER TABLE events ALTER COLUMN ... TYPE ...; back to these types.',
+      'Restore these types: ALTER TABLE events ALTER COLUMN ... TYPE ...;',
     )
   }
   const required = events?.requiredColumns ?? []
   if (required.length > 0) {
     add(
       'critical',
-      `Column ${listed(required)} of "events" is NOT NULL without a default: each row of the sink is refused.`,
+      `Column ${listed(required)} of "events" is NOT NULL without a default: PostgreSQL refuses every row from the sink.`,
       `ALTER TABLE events ALTER COLUMN ${required[0]} SET DEFAULT ...; or DROP NOT NULL.`,
     )
   }
@@ -94,8 +99,8 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
     if (!unlogged) continue
     const harm =
       name === 'sink_offsets'
-        ? 'and the sink reads all again that Kafka still has'
-        : 'and Kafka does not give them again'
+        ? 'and the sink reads everything again that Kafka still has'
+        : 'and the sink does not read its records again'
     add(
       name === 'sink_offsets' ? 'warning' : 'critical',
       `"${name}" is UNLOGGED: a crash of PostgreSQL empties it, ${harm}.`,
@@ -103,13 +108,13 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
     )
   }
   if (findings.length > 0) return findings
-  return [{ check: 'tables', level: 'ok', text: 'All tables are there, as the sink needs them.' }]
+  return [{ check: 'tables', level: 'ok', text: 'All tables exist and are as the sink needs them.' }]
 }
 
 function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
   const findings: Finding[] = []
   for (const { table, keys, level, harm } of KEYS) {
-    // PostgreSQL enforces an invalid unique index for new rows, but what was there before may be double.
+    // PostgreSQL enforces an invalid unique index for new rows, but existing rows may be duplicates.
     const sameKeys = (index: IndexFacts): boolean =>
       index.keys?.split(',').toSorted().join() === keys.split(',').toSorted().join()
     const isThere = indexes.some(
@@ -124,7 +129,7 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
       check: 'indexes',
       level,
       text: `"${table}" has no unique index on (${columns}): ${harm}.`,
-      mend: `Delete what is there twice, then ALTER TABLE ${table} ADD PRIMARY KEY (${columns});`,
+      mend: `Delete duplicate rows, then ALTER TABLE ${table} ADD PRIMARY KEY (${columns});`,
     })
   }
   const invalid = indexes.filter(({ valid }) => !valid)
@@ -132,7 +137,7 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
     findings.push({
       check: 'indexes',
       level: 'warning',
-      text: `Index ${name} on "${table}" is invalid: it slows each write and no query uses it.`,
+      text: `Index ${name} on "${table}" is invalid: it slows down writes, and no query uses it.`,
       mend: `REINDEX INDEX CONCURRENTLY ${name}; or DROP INDEX ${name};`,
     })
   }
@@ -144,8 +149,8 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
     findings.push({
       check: 'indexes',
       level: 'note',
-      text: `"events" has no index on ${listed(columns)}: writes are cheaper for it, queries by it read the whole table.`,
-      mend: 'If nobody meant it, make it again as postgres/migrations/001_events.sql does, with CONCURRENTLY.',
+      text: `"events" has no index on ${listed(columns)}: writes are cheaper, but queries by these columns read the whole table.`,
+      mend: 'Unless this is intended, create it again as in postgres/migrations/001_events.sql, with CONCURRENTLY.',
     })
   }
   if (findings.length > 0) return findings
@@ -153,7 +158,7 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
     {
       check: 'indexes',
       level: 'ok',
-      text: `All ${indexes.length} indexes are valid, each event_id is unique.`,
+      text: `All ${indexes.length} indexes are valid; event_id is unique.`,
     },
   ]
 }
@@ -164,32 +169,34 @@ function checkRights(
 ): Finding[] {
   if (missing.length === 0) {
     const who = connected ? listed(roles) : `${listed(roles)} (no sink is connected)`
-    return [{ check: 'rights', level: 'ok', text: `The role ${who} may do all that a sink does.` }]
+    return [{ check: 'rights', level: 'ok', text: `The role ${who} has all privileges that a sink needs.` }]
   }
   return [...new Set(missing.map(({ role }) => role))].map((role): Finding => {
-    const of = missing.filter((right) => right.role === role)
+    const lacking = missing.filter((right) => right.role === role)
     const grants = Object.keys(SINK_TABLE_PRIVILEGES).flatMap((table) => {
-      const privileges = of.filter((right) => right.table === table).map(({ privilege }) => privilege)
+      const privileges = lacking.filter((right) => right.table === table).map(({ privilege }) => privilege)
       return privileges.length === 0 ? [] : [`GRANT ${privileges.join(', ')} ON ${table} TO ${role};`]
     })
-    if (of.some(({ privilege }) => privilege === 'TEMPORARY'))
+    if (lacking.some(({ privilege }) => privilege === 'TEMPORARY'))
       grants.push(`GRANT TEMPORARY ON DATABASE ... TO ${role};`)
-    const what = of.map(({ table, privilege }) => (table === '' ? privilege : `${privilege} on ${table}`))
+    const names = lacking.map(({ table, privilege }) =>
+      table === '' ? privilege : `${privilege} on ${table}`,
+    )
     return {
       check: 'rights',
       level: 'critical',
-      text: `The role ${role} lacks ${listed(what)}: ${connected ? 'the sink stops' : 'a sink of this role would stop'}.`,
+      text: `The role ${role} lacks ${listed(names)}: ${connected ? 'the sink stops' : 'a sink of this role would stop'}.`,
       mend: grants.join(' '),
     }
   })
 }
 
 function checkLocks(locks: readonly LockFacts[]): Finding[] {
-  // A sink's own transactions come and go; one that stays is frozen.
+  // Transactions of sinks are short; a long one belongs to a frozen sink.
   const harmful = locks.filter(({ isSink, ageS }) => isSink !== true || (ageS ?? 0) > LONG_TRANSACTION_S)
   const byHolder = Map.groupBy(harmful, ({ id }) => id)
   if (byHolder.size === 0)
-    return [{ check: 'locks', level: 'ok', text: 'Nobody keeps the sink from writing.' }]
+    return [{ check: 'locks', level: 'ok', text: 'No lock keeps the sink from writing.' }]
   return [...byHolder.values()].map(([first, ...others]): Finding => {
     const { pid, gid, role, application, state, ageS, mode } = first as LockFacts
     const tables = [...new Set([first as LockFacts, ...others].map(({ table }) => table))]
@@ -211,14 +218,15 @@ function checkLocks(locks: readonly LockFacts[]): Finding[] {
 }
 
 function checkDeadLetters(open: readonly { reason: string; count: number }[]): Finding[] {
-  if (open.length === 0) return [{ check: 'dead-letters', level: 'ok', text: 'No dead letter is open.' }]
+  if (open.length === 0)
+    return [{ check: 'dead-letters', level: 'ok', text: 'There are no open dead letters.' }]
   const total = open.reduce((sum, { count }) => sum + count, 0)
   const reasons = open.map(({ reason, count }) => `${count} ${reason}`)
   return [
     {
       check: 'dead-letters',
       level: 'warning',
-      text: `${plural(total, 'dead letter')} ${total === 1 ? 'waits' : 'wait'} for a person (${listed(reasons)}): ${total === 1 ? 'it is' : 'they are'} not in "events".`,
+      text: `${plural(total, 'open dead letter')} (${listed(reasons)}): ${total === 1 ? 'it is' : 'they are'} not in "events" and ${total === 1 ? 'needs' : 'need'} a decision.`,
       mend: 'npm run dlq -- list',
     },
   ]

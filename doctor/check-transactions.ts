@@ -2,17 +2,17 @@ import type { DoctorSettings, Facts } from './facts.ts'
 import type { Finding, Level } from './finding.ts'
 import { duration, listed, plural } from './units.ts'
 
-/** What transactions take, unless their producers are told otherwise (transaction.timeout.ms). */
+/** The default of the producer setting transaction.timeout.ms. */
 const LONG_S = 60
 
 /**
- * Transactions of other producers: what follows where one began cannot be read before it ends. How long it is open is
- * not known: its records have the times that their producer gave them, which for an import are days old. So none is
- * more than a warning.
+ * Open transactions of other producers: records after the start of one cannot be read before it ends. How long it has
+ * been open is unknown, because the timestamps of its records are set by the producer (an import may write old ones).
+ * Therefore the finding is never more than a warning.
  */
-export function checkTransactions({ settings, between }: Facts): Finding[] {
-  if (between?.ok !== true) return []
-  const { heldBack, heldSinceMs, atMs } = between.value
+export function checkTransactions({ settings, comparison }: Facts): Finding[] {
+  if (comparison?.ok !== true) return []
+  const { heldBack, heldSinceMs, atMs } = comparison.value
   if (heldBack.length === 0 || heldSinceMs === undefined) {
     return [{ check: 'transactions', level: 'ok', text: 'No open transaction holds records back.' }]
   }
@@ -22,20 +22,20 @@ export function checkTransactions({ settings, between }: Facts): Finding[] {
   const first = new Date(heldSinceMs).toISOString().replace(/\.\d+/, '')
   const which =
     heldBack.length === 1
-      ? 'an open transaction of another producer: its'
-      : 'open transactions of other producers: their'
+      ? 'an open transaction of another producer; its'
+      : 'open transactions of other producers; their'
   return [
     {
       check: 'transactions',
       level,
-      text: `${plural(records, 'record')} of partition ${listed(heldBack.map(({ partition }) => partition))} wait behind ${which} first record is of ${first} (${duration(ageS)} ago), as the producer dates it. The sink cannot pass it.`,
+      text: `${plural(records, 'record')} of partition ${listed(heldBack.map(({ partition }) => partition))} wait for ${which} first record is dated ${first} (${duration(ageS)} ago) by its producer. The sink cannot read past it.`,
       mend: mendOf(settings, level),
     },
   ]
 }
 
 function mendOf({ brokers, topic }: DoctorSettings, level: Level): string {
-  if (level === 'note') return 'Wait: it ends with its producer, or by its transaction.timeout.ms.'
+  if (level === 'note') return 'Wait: it ends when its producer ends it, or by transaction.timeout.ms.'
   const confirm = `kafka-transactions.sh --bootstrap-server ${brokers.join(',')} find-hanging --topic ${topic}`
-  return `Wait while its producer runs, an import may be of old events. If it stays, confirm that it hangs: ${confirm}; then abort what that names (kafka-transactions.sh abort, with that partition and start offset).`
+  return `Wait while its producer runs (an import may write old events). If it does not end, check whether it hangs: ${confirm}; then abort the transaction that this lists (kafka-transactions.sh abort, with that partition and start offset).`
 }

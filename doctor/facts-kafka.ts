@@ -3,35 +3,35 @@ import { ClusterInspector, type Configs, type PartitionReplicas } from '../kafka
 import type { GroupLook } from '../kafka/group-members.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import { createLogger } from '../platform/log.ts'
-import type { Look } from './finding.ts'
-import { look } from './look.ts'
+import type { Result } from './finding.ts'
+import { attempt } from './attempt.ts'
 import { oldestUnread } from './oldest-unread.ts'
 
 export interface KafkaFacts {
   clusterId: string
   brokers: { nodeId: number; host: string; port: number }[]
-  /** Of the first broker. */
-  brokerConfigs: Look<Configs>
+  /** The settings of the first broker. */
+  brokerConfigs: Result<Configs>
   topicExists: boolean
-  /** Undefined of a topic that does not exist; so in the rest. */
-  partitions: Look<PartitionReplicas[]> | undefined
-  topicConfigs: Look<Configs> | undefined
-  watermarks: Look<ReadonlyMap<number, Watermarks>> | undefined
-  /** Partitions that hold records of a time that is ahead of our clock by this much or more. */
-  inFuture: Look<number[]> | undefined
-  group: Look<GroupLook>
-  /** Groups of other sinks that read the topic, by name. */
-  otherGroups: Look<ReadonlyMap<string, GroupLook>>
+  /** Like the next three fields, undefined if the topic does not exist. */
+  partitions: Result<PartitionReplicas[]> | undefined
+  topicConfigs: Result<Configs> | undefined
+  watermarks: Result<ReadonlyMap<number, Watermarks>> | undefined
+  /** Partitions with records whose timestamp is ahead of this machine's clock by CLOCK_TOLERANCE_MS or more. */
+  inFuture: Result<number[]> | undefined
+  group: Result<GroupLook>
+  /** Other groups of sinks that read the topic, by group id. */
+  otherGroups: Result<ReadonlyMap<string, GroupLook>>
 }
 
 const GROUP_PREFIX = 'firehose-sink'
 const MOST_OTHER_GROUPS = 50
 
-/** How far ahead of our clock the time of a record may be. */
+/** How far ahead of this machine's clock the timestamp of a record may be. */
 export const CLOCK_TOLERANCE_MS = 2_000
 
-/** Looks at Kafka through one admin connection; writes nothing and joins no group. */
-export class KafkaLooker {
+/** Inspects Kafka through one admin connection; writes nothing and joins no group. */
+export class KafkaProbe {
   readonly #cluster: ClusterInspector
   readonly #topic: string
   readonly #groupId: string
@@ -42,23 +42,23 @@ export class KafkaLooker {
     this.#groupId = groupId
   }
 
-  /** @throws kafkajs' error when no broker can be reached or lets us in */
+  /** @throws the error of kafkajs if no broker can be reached or access is denied */
   async facts(): Promise<KafkaFacts> {
     const cluster = this.#cluster
     await cluster.connect()
     const { clusterId, brokers } = await cluster.cluster()
-    // Asked before the rest: some clusters create a topic that is named in another request.
+    // First, because some clusters create a topic as soon as a request names it.
     const topicExists = (await cluster.topics()).includes(this.#topic)
-    const ofTopic = async <T>(work: () => Promise<T>) => (topicExists ? await look(work) : undefined)
+    const ofTopic = async <T>(work: () => Promise<T>) => (topicExists ? await attempt(work) : undefined)
     const [brokerConfigs, partitions, topicConfigs, watermarks, inFuture, group, otherGroups] =
       await Promise.all([
-        look(async () => await cluster.configs('BROKER', String(brokers[0]?.nodeId))),
+        attempt(async () => await cluster.configs('BROKER', String(brokers[0]?.nodeId))),
         ofTopic(async () => await cluster.partitions(this.#topic)),
         ofTopic(async () => await cluster.configs('TOPIC', this.#topic)),
         ofTopic(async () => await this.watermarks()),
         ofTopic(async () => await this.#inFuture()),
-        look(async () => await this.group()),
-        look(async () => await this.#otherGroups()),
+        attempt(async () => await this.group()),
+        attempt(async () => await this.#otherGroups()),
       ])
     return {
       clusterId,
@@ -82,7 +82,7 @@ export class KafkaLooker {
     return await this.#cluster.group(this.#groupId)
   }
 
-  /** Of those whose name begins as that of a sinks' group does. */
+  /** Only groups whose id has the prefix of a sink's group. */
   async #otherGroups(): Promise<Map<string, GroupLook>> {
     const groups = await this.#cluster.groups(GROUP_PREFIX, MOST_OTHER_GROUPS)
     return new Map(
@@ -102,13 +102,13 @@ export class KafkaLooker {
     )
   }
 
-  /** Not waited for: with a broker that hangs it takes as long as the requests before it. */
+  /** Does not wait: if a broker hangs, closing takes as long as the pending requests. */
   close(): void {
     this.#cluster.close().catch(() => {})
   }
 
   async #inFuture(): Promise<number[]> {
-    const ends = await this.watermarks() // first, so that records made meanwhile are not taken for such
+    const ends = await this.watermarks() // first, so that records produced meanwhile are not mistaken for such
     const found = await this.#cluster.offsetsAt(this.#topic, Date.now() + CLOCK_TOLERANCE_MS)
     return [...found]
       .filter(([partition, offset]) => offset < (ends.get(partition)?.high ?? 0n))

@@ -4,8 +4,8 @@ import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from '../sink-worker/stor
 import { listMigrations } from '../postgres/migrate.ts'
 import { type Reader, readOffsets, type StoredOffset } from '../sink-worker/positions/offsets.ts'
 import { SINK_TABLE_PRIVILEGES } from '../postgres/roles.ts'
-import type { Look } from './finding.ts'
-import { look } from './look.ts'
+import type { Result } from './finding.ts'
+import { attempt } from './attempt.ts'
 import * as sql from './postgres-sql.ts'
 
 export interface ServerFacts {
@@ -16,14 +16,14 @@ export interface ServerFacts {
   in_recovery: boolean
   fsync: boolean
   full_page_writes: boolean
-  /** Null for a role that may not see it. */
+  /** Null if this role may not see it. */
   data_directory: string | null
   xid_age: number
   connections: number
   connections_limit: number
 }
 
-/** Of one role, those of SINK_SETTINGS that are known, as PostgreSQL spells them. */
+/** The known settings of one role among SINK_SETTINGS, as PostgreSQL spells them. */
 export interface RoleSettings {
   role: string
   values: Readonly<Record<string, string>>
@@ -31,9 +31,9 @@ export interface RoleSettings {
 
 export interface TableFacts {
   found: { name: string; unlogged: boolean }[]
-  /** Files of sink-worker/migrations that were not applied; null where this role may not read which were. */
+  /** Files of postgres/migrations that were not applied; null if this role may not read firehose_migrations. */
   missingMigrations: string[] | null
-  /** Undefined when `events` is missing. */
+  /** Undefined if `events` is missing. */
   events: { types: string; expectedTypes: string; requiredColumns: string[] } | undefined
 }
 
@@ -41,7 +41,7 @@ export interface IndexFacts {
   table: string
   name: string
   valid: boolean
-  /** Unique over all rows. */
+  /** Unique over all rows: neither partial nor on expressions. */
   unique: boolean
   /** Columns, comma-separated. */
   keys: string | null
@@ -51,9 +51,9 @@ export interface LockFacts {
   table: string
   mode: string
   pid: number | null
-  /** Of the transaction. */
+  /** The transaction's virtual id. */
   id: string
-  /** Of a prepared transaction, which has no session. */
+  /** The identifier of a prepared transaction, which has no session; null for others. */
   gid: string | null
   role: string | null
   application: string | null
@@ -64,29 +64,29 @@ export interface LockFacts {
 
 export interface PostgresFacts {
   server: ServerFacts
-  /** Of the server's data; what it takes to find them on this machine. */
-  systemIdentifier: Look<{ id: string }>
-  /** Ours against PostgreSQL's: positive when PostgreSQL is ahead; and how far off that may be. */
+  /** Identifies the server's data directory. */
+  systemIdentifier: Result<{ id: string }>
+  /** How far PostgreSQL's clock is ahead of this machine's (negative: behind), and the error of the measurement. */
   clock: { aheadMs: number; uncertaintyMs: number }
-  /** Roles of the sinks that are connected; our own when none is. */
+  /** The roles of the connected sinks; the doctor's own role if none is connected. */
   sinkRoles: { roles: string[]; connected: boolean }
-  settings: Look<RoleSettings[]>
-  tables: Look<TableFacts>
-  indexes: Look<IndexFacts[]>
-  missingRights: Look<{ role: string; table: string; privilege: string }[]>
-  locks: Look<LockFacts[]>
-  wal: Look<{ slots: { name: string; bytes: number }[]; archiving_fails: boolean } | undefined>
-  deadLetters: Look<{ reason: string; count: number }[]>
-  sizes: Look<{ database: number; events: number }>
+  settings: Result<RoleSettings[]>
+  tables: Result<TableFacts>
+  indexes: Result<IndexFacts[]>
+  missingRights: Result<{ role: string; table: string; privilege: string }[]>
+  locks: Result<LockFacts[]>
+  wal: Result<{ slots: { name: string; bytes: number }[]; archiving_fails: boolean } | undefined>
+  deadLetters: Result<{ reason: string; count: number }[]>
+  sizes: Result<{ database: number; events: number }>
 }
 
-/** What sink_offsets says of a topic. */
+/** The rows of sink_offsets for one topic. */
 export interface OffsetFacts {
   foreignCluster: string | undefined
   offsets: ReadonlyMap<number, StoredOffset>
 }
 
-/** What is asked of the settings of the sink's role. */
+/** The settings of the sink's role that are checked. */
 const SINK_SETTINGS = [
   'synchronous_commit',
   'default_transaction_read_only',
@@ -97,8 +97,8 @@ const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 4_000
 const LOCK_TIMEOUT_MS = 1_000
 
-/** Looks at PostgreSQL through one connection, in transactions that cannot write. */
-export class PostgresLooker implements Reader {
+/** Inspects PostgreSQL through one connection, in read-only transactions. */
+export class PostgresProbe implements Reader {
   readonly #client: pg.Client
 
   constructor(connectionString: string) {
@@ -117,7 +117,7 @@ export class PostgresLooker implements Reader {
     return `${host}:${port}/${database}`
   }
 
-  /** @throws the driver's error when PostgreSQL cannot be reached or does not let us in */
+  /** @throws the driver's error if PostgreSQL cannot be reached or denies access */
   async facts(): Promise<PostgresFacts> {
     await this.#client.connect()
     const server = (await this.query<ServerFacts & pg.QueryResultRow>(sql.SERVER)).rows[0] as ServerFacts
@@ -126,17 +126,17 @@ export class PostgresLooker implements Reader {
     const roles = connected.length === 0 ? [server.role] : connected.map(({ role }) => role)
     return {
       server,
-      systemIdentifier: await look(async () => await this.#one(sql.SYSTEM_IDENTIFIER)),
+      systemIdentifier: await attempt(async () => await this.#one(sql.SYSTEM_IDENTIFIER)),
       clock,
       sinkRoles: { roles, connected: connected.length > 0 },
-      settings: await look(async () => await this.#settings(roles, server.role)),
-      tables: await look(async () => await this.#tables()),
-      indexes: await look(async () => await this.#rows<IndexFacts>(sql.INDEXES, [sql.TABLES])),
-      missingRights: await look(async () => await this.#missingRights(roles)),
-      locks: await look(async () => await this.locks()),
-      wal: await look(async () => (await this.#rows<{ slots: []; archiving_fails: boolean }>(sql.WAL))[0]),
-      deadLetters: await look(async () => await this.#rows(sql.DEAD_LETTERS)),
-      sizes: await look(async () => await this.#one(sql.SIZES)),
+      settings: await attempt(async () => await this.#settings(roles, server.role)),
+      tables: await attempt(async () => await this.#tables()),
+      indexes: await attempt(async () => await this.#rows<IndexFacts>(sql.INDEXES, [sql.TABLES])),
+      missingRights: await attempt(async () => await this.#missingRights(roles)),
+      locks: await attempt(async () => await this.locks()),
+      wal: await attempt(async () => (await this.#rows<{ slots: []; archiving_fails: boolean }>(sql.WAL))[0]),
+      deadLetters: await attempt(async () => await this.#rows(sql.DEAD_LETTERS)),
+      sizes: await attempt(async () => await this.#one(sql.SIZES)),
     }
   }
 
@@ -152,7 +152,7 @@ export class PostgresLooker implements Reader {
     }
   }
 
-  /** One statement in a transaction of its own that cannot write, and gives up soon. */
+  /** Runs one statement in a read-only transaction with short timeouts. */
   async query<R extends pg.QueryResultRow>(
     statement: string,
     values?: unknown[],
@@ -167,7 +167,7 @@ export class PostgresLooker implements Reader {
     }
   }
 
-  /** Not waited for: PostgreSQL may hang. */
+  /** Does not wait: PostgreSQL may hang. */
   close(): void {
     this.#client.end().catch(() => {})
   }
@@ -178,11 +178,11 @@ export class PostgresLooker implements Reader {
 
   async #one<R>(statement: string, values?: unknown[]): Promise<R> {
     const [row] = await this.#rows<R>(statement, values)
-    if (row === undefined) throw new Error('PostgreSQL answered no row')
+    if (row === undefined) throw new Error('PostgreSQL returned no row')
     return row
   }
 
-  /** The quickest of a few answers tells most exactly. */
+  /** Measures the clock a few times; the fastest answer is the most exact. */
   async #clock(): Promise<PostgresFacts['clock']> {
     const tries: PostgresFacts['clock'][] = []
     for (let n = 0; n < 3; n++) {
@@ -251,16 +251,16 @@ export class PostgresLooker implements Reader {
   }
 }
 
-/** A setting of our own session. */
+/** A setting of the doctor's own session. */
 export interface SessionSetting {
   name: string
   value: string
   unit: string | null
-  /** Whether our role has it of its own. */
+  /** Whether it was set for the doctor's own role. */
   ofRole: boolean
 }
 
-/** A setting of a role, of a database, or of both. */
+/** A setting made for a role, a database, or a role in a database (ALTER ROLE ... [IN DATABASE ...] SET). */
 export interface OwnSetting {
   role: string | null
   ofDatabase: boolean
@@ -269,8 +269,9 @@ export interface OwnSetting {
 }
 
 /**
- * What the settings are for another role's sessions: its own in this database, its own, the database's, the server's.
- * The last is known from our own session, unless our role has its own. Pure.
+ * The settings that apply to sessions of another role, in this order: those of the role in this database, of the role, of
+ * the database, of the server. The server's are known from the doctor's own session, unless they are set for its own
+ * role. Pure.
  */
 export function effectiveSettings(
   role: string,

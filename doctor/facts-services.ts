@@ -1,12 +1,12 @@
-import type { Look } from './finding.ts'
-import { look } from './look.ts'
+import type { Result } from './finding.ts'
+import { attempt } from './attempt.ts'
 
-/** What one of our services says of itself. */
+/** The answers of the API or of a sink. */
 export interface ServiceFacts {
   url: string
-  /** Whether the user named this address; else nothing need be there. */
+  /** Whether the user gave this address; otherwise it is the default, where nothing has to run. */
   named: boolean
-  answer: Look<{
+  answer: Result<{
     ready: boolean
     /** Why it is not ready. */
     reason: string | undefined
@@ -18,7 +18,7 @@ export interface ServiceFacts {
 const LIMIT_MS = 3_000
 
 export async function askService(url: string, named: boolean): Promise<ServiceFacts> {
-  const answer = await look(async () => {
+  const answer = await attempt(async () => {
     const ready = await get(url, '/readyz')
     const health = await get(url, '/health')
     const { reason } = ready.json
@@ -38,7 +38,7 @@ async function get(url: string, path: string): Promise<{ ok: boolean; json: Reco
   } catch (error) {
     const { name, cause } = error as Error
     if (name === 'TimeoutError') throw new Error(`no answer within ${LIMIT_MS / 1_000} s`, { cause: error })
-    throw cause ?? error // fetch itself says "fetch failed" only
+    throw cause ?? error // the message of fetch itself is only "fetch failed"
   }
   return { ok: response.ok, json: (await response.json()) as Record<string, unknown> }
 }

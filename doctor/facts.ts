@@ -1,12 +1,12 @@
 import type { GroupLook } from '../kafka/group-members.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
-import type { Look } from './finding.ts'
+import type { Result } from './finding.ts'
 import type { DiskFacts } from './facts-disk.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import type { LockFacts, OffsetFacts, PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
 
-/** What the services were told, and so what they do. */
+/** The settings of the services, as far as the checks need them. */
 export interface DoctorSettings {
   brokers: readonly string[]
   topic: string
@@ -16,50 +16,51 @@ export interface DoctorSettings {
   database: string
 }
 
-/** How two looks a little apart differ. */
+/** The difference between two observations a short time apart. */
 export interface Progress {
+  /** The time between the observations. */
   seconds: number
-  /** Records that Kafka took between the looks. */
+  /** Records that were written to Kafka between them. */
   produced: number
-  /** Records that PostgreSQL's offsets were moved over between the looks. */
+  /** Records that the offsets in PostgreSQL moved past between them. */
   stored: number
-  /** Records that are not stored yet, at the second look. */
+  /** Records that were not stored yet at the second observation. */
   unread: number
-  /** How old the oldest of them is; 0 when there is none. */
+  /** The age of the oldest of them; 0 if there is none. */
   oldestS: number
 }
 
-/** What an open transaction of another producer kept from being read at both looks. */
+/** Records that an open transaction of another producer kept from being read at both observations. */
 export interface HeldBack {
   partition: number
-  /** Where the transaction began: the last stable offset. */
+  /** The start of the transaction: the last stable offset. */
   from: bigint
   /** The high watermark. */
   to: bigint
 }
 
-/** What takes both halves, and two looks. */
-export interface Between {
-  /** At the second look, as the next two. Milliseconds since 1970. */
+/** Facts that need both Kafka and PostgreSQL, and two observations of them. */
+export interface Comparison {
+  /** The time of the second observation, milliseconds since 1970; the offsets and watermarks are of then. */
   atMs: number
   offsets: OffsetFacts
   watermarks: ReadonlyMap<number, Watermarks>
-  group: Look<GroupLook>
-  /** Of the first look, those that are still held. */
+  group: Result<GroupLook>
+  /** Locks that were held at both observations. */
   locks: LockFacts[]
   progress: Progress
   heldBack: HeldBack[]
-  /** When the oldest of these transactions began, milliseconds since 1970; undefined when there is none. */
+  /** The timestamp of the first record of the oldest of them, milliseconds since 1970; undefined if there is none. */
   heldSinceMs: number | undefined
 }
 
-/** All that the checks look at. */
+/** The input of all checks. */
 export interface Facts {
   settings: DoctorSettings
-  kafka: Look<KafkaFacts>
-  postgres: Look<PostgresFacts>
-  /** Undefined unless both halves answer and the topic is there. */
-  between: Look<Between> | undefined
+  kafka: Result<KafkaFacts>
+  postgres: Result<PostgresFacts>
+  /** Undefined unless Kafka and PostgreSQL answer and the topic exists. */
+  comparison: Result<Comparison> | undefined
   disks: DiskFacts[]
   api: ServiceFacts
   sink: ServiceFacts

@@ -1,12 +1,12 @@
 import type { KafkaConnection } from '../kafka/client.ts'
 import { sleep } from '../platform/sleep.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
-import type { Between, Facts, HeldBack, Progress } from './facts.ts'
+import type { Comparison, Facts, HeldBack, Progress } from './facts.ts'
 import { kafkaDisk, postgresDisk } from './facts-disk.ts'
-import { KafkaLooker } from './facts-kafka.ts'
-import { type LockFacts, type OffsetFacts, PostgresLooker } from './facts-postgres.ts'
+import { KafkaProbe } from './facts-kafka.ts'
+import { type LockFacts, type OffsetFacts, PostgresProbe } from './facts-postgres.ts'
 import { askService } from './facts-services.ts'
-import { look, lookWithin } from './look.ts'
+import { attempt, attemptWithin } from './attempt.ts'
 
 export interface DoctorOptions {
   kafka: KafkaConnection
@@ -14,7 +14,7 @@ export interface DoctorOptions {
   topic: string
   groupId: string
   sessionTimeoutMs: number
-  /** Where `npm start` keeps its data, in case that this is its Kafka. */
+  /** The data directory of `npm start`, in case Kafka is the one that it started. */
   startDir: string
   api: ServiceAddress
   sink: ServiceAddress
@@ -25,28 +25,28 @@ interface ServiceAddress {
   named: boolean
 }
 
-/** Each half has so long to answer; monitors do not wait longer. */
+/** How long Kafka and PostgreSQL each may take to answer; monitoring systems do not wait longer. */
 const LIMIT_MS = 10_000
-/** Between the two looks, from which rates are told. */
+/** The time between the two observations, from which rates are computed. */
 const APART_MS = 2_000
 
-/** Looks at everything at once; whatever does not answer is a fact, too. Never rejects. */
+/** Gathers all facts, concurrently where possible. A service that does not answer is a fact too. Never rejects. */
 export async function gather(options: DoctorOptions): Promise<Facts> {
-  const kafkaLooker = new KafkaLooker(options.kafka, options.topic, options.groupId)
-  const postgresLooker = new PostgresLooker(options.databaseUrl)
+  const kafkaProbe = new KafkaProbe(options.kafka, options.topic, options.groupId)
+  const postgresProbe = new PostgresProbe(options.databaseUrl)
   try {
     const [kafka, postgres, api, sink] = await Promise.all([
-      lookWithin(LIMIT_MS, async () => await kafkaLooker.facts()),
-      lookWithin(LIMIT_MS, async () => await postgresLooker.facts()),
+      attemptWithin(LIMIT_MS, async () => await kafkaProbe.facts()),
+      attemptWithin(LIMIT_MS, async () => await postgresProbe.facts()),
       askService(options.api.url, options.api.named),
       askService(options.sink.url, options.sink.named),
     ])
     const answers = kafka.ok && postgres.ok && kafka.value.topicExists
     const locks = postgres.ok && postgres.value.locks.ok ? postgres.value.locks.value : []
-    const watch = async () =>
-      await lookTwice(
-        kafkaLooker,
-        postgresLooker,
+    const observe = async () =>
+      await observeTwice(
+        kafkaProbe,
+        postgresProbe,
         kafka.ok ? kafka.value.clusterId : '',
         options.topic,
         locks,
@@ -57,11 +57,11 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
         topic: options.topic,
         groupId: options.groupId,
         sessionTimeoutMs: options.sessionTimeoutMs,
-        database: postgresLooker.address,
+        database: postgresProbe.address,
       },
       kafka,
       postgres,
-      between: answers ? await lookWithin(2 * LIMIT_MS + APART_MS, watch) : undefined,
+      comparison: answers ? await attemptWithin(2 * LIMIT_MS + APART_MS, observe) : undefined,
       disks: [
         ...(kafka.ok ? [await kafkaDisk(kafka.value, options.startDir)] : []),
         ...(postgres.ok ? [await postgresDisk(postgres.value)] : []),
@@ -70,8 +70,8 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
       sink,
     }
   } finally {
-    kafkaLooker.close()
-    postgresLooker.close()
+    kafkaProbe.close()
+    postgresProbe.close()
   }
 }
 
@@ -81,16 +81,16 @@ interface Position {
   watermarks: ReadonlyMap<number, Watermarks>
 }
 
-async function lookTwice(
-  kafka: KafkaLooker,
-  postgres: PostgresLooker,
+async function observeTwice(
+  kafka: KafkaProbe,
+  postgres: PostgresProbe,
   clusterId: string,
   topic: string,
   locks: readonly LockFacts[],
-): Promise<Between> {
+): Promise<Comparison> {
   const position = async (): Promise<Position> => {
     const offsets = await postgres.offsets(clusterId, topic)
-    // After the offsets: a sink that writes meanwhile must not seem to be ahead of Kafka.
+    // After the offsets: otherwise a sink that writes meanwhile would seem to be ahead of Kafka.
     const watermarks = await kafka.watermarks()
     return { atMs: Date.now(), offsets, watermarks }
   }
@@ -104,7 +104,7 @@ async function lookTwice(
   const heldNow = new Set(locks.length === 0 ? [] : (await postgres.locks()).map(lockKey))
   return {
     ...second,
-    group: await look(async () => await kafka.group()),
+    group: await attempt(async () => await kafka.group()),
     locks: locks.filter((lock) => heldNow.has(lockKey(lock))),
     progress: compare(first, second, (second.atMs - oldestMs) / 1_000),
     heldBack,
@@ -116,7 +116,7 @@ function lockKey({ id, table, mode }: LockFacts): string {
   return `${id} ${table} ${mode}`
 }
 
-/** The first offset that is not stored yet and still there, of each partition that has one. */
+/** The first offset that is not stored yet and has not expired, by partition; only partitions that have one. */
 function unreadOf({ offsets, watermarks }: Position): Map<number, bigint> {
   return new Map(
     [...watermarks].flatMap(([partition, { low, high }]): [number, bigint][] => {
@@ -127,7 +127,7 @@ function unreadOf({ offsets, watermarks }: Position): Map<number, bigint> {
   )
 }
 
-/** By the same transactions: those that come and go are nothing to tell. Pure. */
+/** Records held back by the same transaction at both observations: short transactions are normal. Pure. */
 function heldAtBoth(first: Position, second: Position): HeldBack[] {
   return [...second.watermarks]
     .filter(([partition, { lastStable, high }]) => {
@@ -137,7 +137,7 @@ function heldAtBoth(first: Position, second: Position): HeldBack[] {
     .map(([partition, { lastStable, high }]) => ({ partition, from: lastStable, to: high }))
 }
 
-/** What moved between two looks. Partitions and offsets that are new at the second count for nothing. Pure. */
+/** The progress between two observations. Ignores partitions and offsets that are only in the second one. Pure. */
 function compare(first: Position, second: Position, oldestS: number): Progress {
   let produced = 0n
   let stored = 0n

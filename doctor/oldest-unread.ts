@@ -1,24 +1,23 @@
-/** For each partition, the first offset whose record is of this time or later; the end when there is none. */
+/** By partition: the first offset whose record has this timestamp or a later one; the end of the log if there is none. */
 export type OffsetsByTime = (timestampMs: number) => Promise<ReadonlyMap<number, bigint>>
 
 const FIRST_STEP_MS = 1_000
 const PRECISION_MS = 500
-/** Of the age. */
+/** As a share of the age. */
 const PRECISION = 0.01
 
 /**
- * When the oldest of the unread records was made, by Kafka's index of times: nothing is read and no group is joined.
+ * The timestamp of the oldest unread record. Searches Kafka's time index; reads no record and joins no group.
  *
  * @param from the first unread offset of each partition that has unread records
- * @returns milliseconds since 1970, too early by at most 1 % of the age or half a second; `nowMs` when all are from then
- *   or later
+ * @returns milliseconds since 1970, too early by at most 1 % of the age or half a second; `nowMs` if no record is older
  */
 export async function oldestUnread(
   from: ReadonlyMap<number, bigint>,
   offsetsAt: OffsetsByTime,
   nowMs: number,
 ): Promise<number> {
-  /** Whether some of the records at `from` are older than this time. */
+  /** Whether one of the records at `from` is older than this time. */
   const someOlderThan = async (timestampMs: number): Promise<boolean> => {
     const offsets = await offsetsAt(timestampMs)
     return [...from].some(([partition, offset]) => (offsets.get(partition) ?? offset) > offset)

@@ -1,4 +1,4 @@
-/* What is asked of PostgreSQL: views that every role may read, no lock that another waits for. */
+/* The doctor's SQL. It reads views that every role may read, and takes no lock that anyone else waits for. */
 
 /** The tables of Firehose. */
 export const TABLES = ['events', 'sink_offsets', 'dead_letters'] as const
@@ -13,20 +13,20 @@ export const SERVER = `
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
       - coalesce(current_setting('reserved_connections', true)::int, 0) AS connections_limit`
 
-/** Some providers keep it to themselves. */
+/** Some hosting providers do not permit this. */
 export const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS id FROM pg_control_system()'
 
-/** The roles of the sinks that are connected now. */
+/** The roles of the connected sinks. */
 export const SINK_ROLES = `
   SELECT DISTINCT usename::text AS role FROM pg_stat_activity
   WHERE application_name = $1 AND datname = current_database() AND usename IS NOT NULL ORDER BY 1`
 
-/** The settings named in $1 as they are in this session, outside of transactions. */
+/** The settings named in $1, as they are in this session outside transactions. */
 export const SESSION_SETTINGS = `
   SELECT name, reset_val AS value, unit, source IN ('user', 'database user') AS "ofRole"
   FROM pg_settings WHERE name = ANY($1)`
 
-/** Settings that roles have of their own in this database (or with ofDatabase false, in each); role null: all roles. */
+/** Settings made for roles, in this database or (ofDatabase false) in every database. A null role means all roles. */
 export const ROLE_SETTINGS = `
   SELECT rolname::text AS role, setdatabase <> 0 AS "ofDatabase", split_part(entry, '=', 1) AS name,
     substr(entry, strpos(entry, '=') + 1) AS value
@@ -39,18 +39,18 @@ export const FOUND_TABLES = `
   SELECT name, relpersistence = 'u' AS unlogged
   FROM unnest($1::text[]) AS name JOIN pg_class ON pg_class.oid = to_regclass(quote_ident(name))`
 
-/** Columns that somebody added and that every row of the sink's would lack. */
+/** Added columns without which the rows of the sink are refused. */
 export const REQUIRED_COLUMNS = `
   SELECT attname::text AS name FROM pg_attribute
   WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef
     AND attidentity = '' AND attname NOT IN ('event_id', 'user_id', 'timestamp', 'metadata', 'received_at')`
 
-/** Undefined rows where it may not be read; a table that is not there is read as none. */
+/** Whether firehose_migrations exists, and whether this role may read it. */
 export const CAN_READ_MIGRATIONS = `
   SELECT to_regclass('firehose_migrations') IS NOT NULL AS exists,
     coalesce(has_table_privilege(to_regclass('firehose_migrations'), 'SELECT'), false) AS readable`
 
-/** An index that is being built is left out. */
+/** Without indexes that are being built. */
 export const INDEXES = `
   SELECT t.relname::text AS "table", c.relname::text AS name, indisvalid AS valid,
     indisunique AND indpred IS NULL AND indexprs IS NULL AS "unique",
@@ -61,15 +61,15 @@ export const INDEXES = `
     AND (indisvalid OR NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS building
       WHERE building.datname = current_database() AND coalesce(building.index_relid, indexrelid) = indexrelid))`
 
-/** Rights that are asked for ($1 roles, $2 tables, $3 privileges, side by side) and not there. */
+/** The required privileges that are missing ($1 roles, $2 tables, $3 privileges, as parallel arrays). */
 export const MISSING_RIGHTS = `
   SELECT role, "table", privilege FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted(role, "table", privilege)
   WHERE NOT CASE WHEN privilege = 'TEMPORARY' THEN has_database_privilege(role, current_database(), privilege)
     ELSE coalesce(has_table_privilege(role, to_regclass(quote_ident("table")), privilege), true) END`
 
 /**
- * Locks that are held and that the sink's writes wait for: on a table, or on rows of sink_offsets by whoever writes
- * there. Age and state are null where this role may not see another's.
+ * Granted locks that the sink's writes wait for: on a table, or on rows of sink_offsets that another session writes. Age
+ * and state are null if this role may not see them.
  */
 export const LOCKS = `
   SELECT c.relname::text AS "table", l.mode, l.pid, l.virtualtransaction AS id, p.gid, a.usename::text AS role,

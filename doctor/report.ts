@@ -8,7 +8,7 @@ const NAME_WIDTH = Math.max(...Object.keys(CHECKS).map((name) => name.length)) +
 const LEVEL_WIDTH = 'critical'.length + 2
 const COLORS = { ok: 'green', note: 'cyan', unknown: 'magenta', warning: 'yellow', critical: 'red' } as const
 
-/** For people, and for monitors, which show the first line. The findings are sorted. */
+/** The report for people, and for monitoring systems, which show its first line. The findings must be sorted. */
 export function formatReport(findings: readonly Finding[]): string {
   return [summary(findings), '', ...findings.map(formatFinding), ''].join('\n')
 }
@@ -32,7 +32,7 @@ function formatFinding({ check, level, text, mend }: Finding): string {
   return [
     `${color(level, level.padEnd(LEVEL_WIDTH))}${check.padEnd(NAME_WIDTH)}${first}`,
     ...others.map((line) => indent + line),
-    // Never wrapped: it may be a command to copy.
+    // Not wrapped, because it may be a command to copy.
     ...(mend === undefined ? [] : [`${indent}-> ${escapeControls(mend)}`]),
   ].join('\n')
 }
@@ -51,7 +51,7 @@ function wrap(text: string, width: number): string[] {
   return [...lines, line]
 }
 
-/** Only where standard output is a terminal that wants it. */
+/** Colours the text if standard output is a terminal that supports it. */
 function color(level: Level, text: string): string {
   return styleText(COLORS[level], text, { stream: process.stdout })
 }

@@ -26,7 +26,9 @@ export function databaseUrl(env: NodeJS.ProcessEnv): string {
   }
   const sslMode = new URL(url).searchParams.get('sslmode')
   if (sslMode !== null && !SSL_MODES.includes(sslMode)) {
-    throw new ConfigError([`DATABASE_URL: sslmode must be one of ${SSL_MODES.join(', ')}, not "${sslMode}"`])
+    throw new ConfigError([
+      `DATABASE_URL has sslmode=${sslMode}, which must be one of ${SSL_MODES.join(', ')}`,
+    ])
   }
   return url
 }

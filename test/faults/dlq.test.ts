@@ -222,10 +222,7 @@ test('a value past 1 MiB comes from Kafka by its coordinates; one that has expir
   )
   const expired = await bench.dlq('replay', '--yes')
   assert.equal(expired.code, 1)
-  assert.match(
-    expired.out,
-    /STAYS OPEN .*value_expired: The value has expired: partition 0 now starts at/,
-  )
+  assert.match(expired.out, /STAYS OPEN .*value_expired: The value has expired: partition 0 now starts at/)
   assert.deepEqual(await bench.history(), ['replay refused value_expired x1', 'replay stored x1'])
 })
 

@@ -8,7 +8,7 @@ import { alarms, diagnose, type Diagnosis, textOf } from '../support/diagnosis.t
 import { kafkaClient, record, transactionalProducer, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
-/* The doctor on a real Kafka and PostgreSQL: things are broken one by one, and it has to name each, and it alone. */
+/* The doctor on a real Kafka and PostgreSQL: things are broken one by one, and it must report exactly those. */
 
 const HOUR_MS = 3_600_000
 const RESET_SETTINGS = [
@@ -39,7 +39,7 @@ after(async () => {
   await pipeline.close()
 })
 
-test('a well stack: nothing but notes, exit code 0, and nothing is changed', async () => {
+test('a healthy stack: only notes, exit code 0, and nothing is changed', async () => {
   await send([record(1)])
   await until('stored', async () => (await pipeline.countEvents()) === 1)
   const state = async () => ({
@@ -56,7 +56,7 @@ test('a well stack: nothing but notes, exit code 0, and nothing is changed', asy
   assert.deepEqual(await state(), untouched)
 })
 
-test('a stopped sink: the runway, by the time of the oldest unread record', async () => {
+test('a stopped sink: the runway is computed from the timestamp of the oldest unread record', async () => {
   await sink.stop(10_000)
   const oldMs = Date.now() - 127 * HOUR_MS
   await send([record(1), record(2)], oldMs)
@@ -65,27 +65,30 @@ test('a stopped sink: the runway, by the time of the oldest unread record', asyn
   assert.deepEqual(alarms(findings), ['critical group', 'critical lag', 'critical sink'])
   assert.match(
     textOf(findings, 'lag'),
-    /^3 records not stored, the oldest for 5 days and expires, at this rate, in (39|40|41) h/,
+    /^3 records not stored, the oldest for 5 days; at this rate it expires in (39|40|41) h/,
   )
-  assert.match(textOf(findings, 'group'), /Nobody reads/)
+  assert.match(textOf(findings, 'group'), /No sink is reading/)
   assert.equal(code, 2)
   assert.ok(Math.abs((lag?.oldest_s ?? 0) - 127 * 3_600) < 0.011 * 127 * 3_600, `oldest ${lag?.oldest_s} s`)
 })
 
-test('no API where it should be is a warning, unless it is said that it is elsewhere', async () => {
+test('no API at the default address is a warning, unless --api or --skip says otherwise', async () => {
   await send([record(1)])
   await until('stored', async () => (await pipeline.countEvents()) === 1)
   const atDefault = async (...options: string[]) =>
     await diagnose({ ...pipeline.env, PORT: '1' }, ['--sink', sink.url, ...options])
   const { code, findings } = await atDefault()
   assert.deepEqual([code, alarms(findings)], [1, ['warning api']])
-  assert.match(textOf(findings, 'api'), /No API answers at http:\/\/127\.0\.0\.1:1 .*if it should, nothing/)
+  assert.match(
+    textOf(findings, 'api'),
+    /No API answers at http:\/\/127\.0\.0\.1:1 .*if it should run there, no event/,
+  )
   assert.equal((await atDefault('--skip', 'api')).code, 0)
   assert.equal((await atDefault('--api', api.url)).code, 0)
   assert.equal((await atDefault('--api', 'http://127.0.0.1:1')).code, 2)
 })
 
-test('what comes in and what is stored is told as rates, from two looks', async () => {
+test('the rates of received and stored events are measured between two observations', async () => {
   const stop = new AbortController()
   const producing = (async () => {
     for (let n = 0; !stop.signal.aborted; n++) await send([record(n)])
@@ -97,23 +100,23 @@ test('what comes in and what is stored is told as rates, from two looks', async 
   assert.ok((lag?.produced_per_s ?? 0) > 0 && (lag?.stored_per_s ?? 0) > 0, JSON.stringify(lag))
 })
 
-test('a transaction that stays open: how much waits behind it, of when it is, and how to find out whether it hangs', async (t) => {
+test('an open transaction: how many records it holds back, its age, and how to find out whether it hangs', async (t) => {
   const producer = await transactionalProducer(pipeline.backend.kafka.bootstrapServers, 'another')
   t.after(async () => await producer.disconnect())
-  await send([record(1)], Date.now() - 600_000) // Kafka finds a time by the records before it
+  await send([record(1)], Date.now() - 600_000) // Kafka's time index needs an earlier record
   const transaction = await producer.transaction()
-  const timestamp = String(Date.now() - 300_000) // an import looks like this at once, so it is no more than a warning
+  const timestamp = String(Date.now() - 300_000) // an import writes old records too, so this is only a warning
   await transaction.send({ topic: 'events', messages: [{ value: record(2), partition: 0, timestamp }] })
   await send([record(3), record(4)])
   const { code, findings, lag } = await doctor()
   assert.deepEqual(alarms(findings), ['warning lag', 'warning transactions'])
   assert.match(
     textOf(findings, 'transactions'),
-    /^3 records of partition 0 wait behind an open transaction of another producer: its first record is of \S+Z \(5 min ago\)/,
+    /^3 records of partition 0 wait for an open transaction of another producer; its first record is dated \S+Z \(5 min ago\)/,
   )
   assert.match(
     findings.find(({ check }) => check === 'transactions')?.mend ?? '',
-    /find-hanging --topic events; then abort what that names/,
+    /find-hanging --topic events; then abort the transaction that this lists/,
   )
   assert.deepEqual([code, lag?.records], [1, 3])
   await transaction.commit()
@@ -121,7 +124,7 @@ test('a transaction that stays open: how much waits behind it, of when it is, an
   assert.deepEqual(alarms((await doctor()).findings), [])
 })
 
-test("the topic's settings: retention, size, compaction, replicas that are not there", async () => {
+test("the topic's settings: retention, size, compaction, missing replicas", async () => {
   await alterTopic({
     'retention.ms': String(HOUR_MS),
     'max.message.bytes': '500000',
@@ -129,7 +132,7 @@ test("the topic's settings: retention, size, compaction, replicas that are not t
   })
   const { code, findings } = await doctor('--skip', 'api')
   assert.deepEqual(alarms(findings), ['critical topic', 'critical replication', 'warning retention'])
-  assert.match(textOf(findings, 'retention'), /for 60 min only/)
+  assert.match(textOf(findings, 'retention'), /for only 60 min/)
   assert.match(
     textOf(findings, 'replication'),
     /Partition 0 has 1 of 1 replicas in sync: min\.insync\.replicas is 2/,
@@ -141,7 +144,7 @@ test("the topic's settings: retention, size, compaction, replicas that are not t
   assert.deepEqual(alarms(next.findings), ['critical topic', 'warning retention'])
 })
 
-test('I9: a recreated topic is told as the sink tells it', async () => {
+test('I9: a recreated topic is reported for the same reason as by the sink', async () => {
   await send([record(1), record(2)])
   await until('stored', async () => (await pipeline.countEvents()) === 2)
   await sink.stop(10_000)
@@ -164,7 +167,7 @@ test('I9: records that expired before they were stored are counted', async () =>
   assert.equal(code, 2)
 })
 
-test('indexes: the key dropped, and one that is invalid', async (t) => {
+test('indexes: a dropped primary key and an invalid index', async (t) => {
   afterwards(
     t,
     'DROP INDEX IF EXISTS broken_idx',
@@ -224,7 +227,7 @@ test("the server's settings: fsync and full_page_writes off; synchronous_commit 
   assert.equal(code, 2)
 })
 
-test('a lock: who holds it, also when it hides the offsets', async () => {
+test('a lock: who holds it, even if it makes the offsets unreadable', async () => {
   const client = await pipeline.db.connect()
   const [{ pid } = { pid: 0 }] = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows
   await client.query('BEGIN; LOCK TABLE events IN SHARE MODE')
@@ -243,7 +246,7 @@ test('a lock: who holds it, also when it hides the offsets', async () => {
   assert.match(textOf(hidden.findings, 'locks'), /holds (events and sink_offsets|sink_offsets and events)/)
 })
 
-test("the sink's role: what it lacks; and the doctor needs no more rights than it", async () => {
+test("the sink's role: missing privileges are reported, and the doctor needs no more privileges than the sink", async () => {
   await migrate(pipeline.backend.postgres.url, { name: 'firehose_sink', password: 'sink' })
   const url = new URL(pipeline.backend.postgres.url)
   url.username = 'firehose_sink'
@@ -252,23 +255,23 @@ test("the sink's role: what it lacks; and the doctor needs no more rights than i
   sink = await pipeline.startSink({ DATABASE_URL: url.href })
   assert.deepEqual(alarms((await doctor({ DATABASE_URL: url.href })).findings), [])
   await pipeline.query('REVOKE INSERT ON events FROM firehose_sink')
-  const { code, findings } = await doctor('--skip', 'sink') // as the owner: it looks at the role of the sink
+  const { code, findings } = await doctor('--skip', 'sink') // run as the owner, it checks the role of the sink
   assert.deepEqual(alarms(findings), ['critical rights'])
   assert.match(textOf(findings, 'rights'), /firehose_sink lacks INSERT on events: the sink stops/)
   assert.equal(findings[0]?.mend, 'GRANT INSERT ON events TO firehose_sink;')
   assert.equal(code, 2)
 })
 
-test('dead letters that wait are a warning', async () => {
+test('open dead letters are a warning', async () => {
   await send(['junk', 'more junk'])
-  await until('buried', async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === 2)
+  await until('dead-lettered', async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === 2)
   const { code, findings } = await doctor()
   assert.deepEqual(alarms(findings), ['warning dead-letters'])
-  assert.match(textOf(findings, 'dead-letters'), /2 dead letters wait for a person \(2 undecodable\)/)
+  assert.match(textOf(findings, 'dead-letters'), /2 open dead letters \(2 undecodable\)/)
   assert.equal(code, 1)
 })
 
-test('PostgreSQL down or frozen: the half of Kafka is looked at all the same, in seconds', async (t) => {
+test('PostgreSQL down or frozen: Kafka is still checked, within seconds', async (t) => {
   t.after(async () => {
     await pipeline.backend.postgres.kill()
     await pipeline.backend.postgres.start()
@@ -287,18 +290,18 @@ test('PostgreSQL down or frozen: the half of Kafka is looked at all the same, in
   assert.deepEqual(alarms(frozen.findings), ['critical postgres'])
 })
 
-test('synchronous_commit off: a crash takes commits back, and the sink reads them again', async (t) => {
+test('synchronous_commit off: a crash undoes commits, and the sink reads their records again', async (t) => {
   afterwards(t, ...RESET_SETTINGS)
   await pipeline.query('ALTER ROLE firehose SET synchronous_commit = off')
   await pipeline.query(`ALTER SYSTEM SET wal_writer_delay = '10s'`)
   await pipeline.query('SELECT pg_reload_conf()')
   await sink.stop(10_000)
   await sink.start()
-  // The WAL writer sleeps by its old delay once more; then it writes what it finds every 10 s.
+  // The WAL writer sleeps for its old delay once more; after that it flushes every 10 s.
   const flushed = async () =>
     (await pipeline.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn() AS lsn'))[0]?.lsn
   let rows = 0
-  await until('commits that only memory has', async () => {
+  await until('commits that are not flushed', async () => {
     await send([record(rows)])
     rows += 1
     await until('stored', async () => (await pipeline.countEvents()) === rows)
@@ -310,17 +313,17 @@ test('synchronous_commit off: a crash takes commits back, and the sink reads the
   })
   const offset = async () =>
     (await pipeline.query<{ next_offset: string }>('SELECT next_offset FROM sink_offsets'))[0]?.next_offset
-  await sink.freeze() // so that what the crash took back can be seen
+  await sink.freeze() // so that the rows that the crash undid can be counted
   await pipeline.backend.postgres.kill()
   await pipeline.backend.postgres.start()
   const survived = await pipeline.countEvents()
-  assert.ok(survived < rows, `the crash took nothing back: ${survived} of ${rows}`)
-  assert.equal(await offset(), String(survived), 'rows and offsets went together')
+  assert.ok(survived < rows, `the crash undid nothing: ${survived} of ${rows}`)
+  assert.equal(await offset(), String(survived), 'rows and offsets were undone together')
   sink.thaw()
   await until('stored again', async () => (await pipeline.countEvents()) === rows)
 })
 
-test('Kafka down: the half of PostgreSQL is looked at all the same; a check of which nothing is known is unknown', async (t) => {
+test('Kafka down: PostgreSQL is still checked, and checks without facts are unknown', async (t) => {
   t.after(async () => {
     await pipeline.backend.kafka.start()
   })
@@ -345,7 +348,7 @@ async function doctor(...args: (string | Record<string, string>)[]): Promise<Dia
   return await diagnose(env, ['--api', api.url, '--sink', sink.url, ...options])
 }
 
-/** Mends what a test breaks, also when it fails. */
+/** Restores what a test breaks, even if it fails. */
 function afterwards(t: TestContext, ...statements: string[]): void {
   t.after(async () => {
     for (const statement of statements) await pipeline.query(statement)
@@ -371,18 +374,18 @@ async function alterTopic(configs: Record<string, string>): Promise<void> {
   })
 }
 
-/** With the settings that the API gives it. */
+/** Creates the topic again, with the retention that the API sets. */
 async function recreateTopic(): Promise<void> {
   if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
-  await until('the topic is gone', async () => !(await admin.listTopics()).includes('events'))
-  await until('the topic is made', async () => {
+  await until('the topic is deleted', async () => !(await admin.listTopics()).includes('events'))
+  await until('the topic is created', async () => {
     try {
       const configEntries = [{ name: 'retention.ms', value: String(168 * HOUR_MS) }]
       await admin.createTopics({ topics: [{ topic: 'events', numPartitions: 1, configEntries }] })
       const { topics } = await admin.fetchTopicMetadata({ topics: ['events'] })
       return topics[0]?.partitions[0]?.leader === 1
     } catch {
-      return false // the old one is still being deleted, or the leader elected
+      return false // the old topic is still being deleted, or no leader is elected yet
     }
   })
 }

@@ -9,7 +9,7 @@ import {
   member,
   ok,
   partitionFacts,
-  withBetween,
+  withComparison,
   withKafka,
   withPostgres,
   withTopic,
@@ -23,42 +23,42 @@ const NO_OFFSETS = { foreignCluster: undefined, offsets: new Map() }
 testBroken([
   [
     'Kafka is down',
-    { ...healthy(), kafka: failed, between: undefined },
+    { ...healthy(), kafka: failed, comparison: undefined },
     'kafka',
     'critical',
     /cannot be reached \(the reason\)/,
   ],
   [
     'no member',
-    withBetween({ group: ok({ state: 'Empty', members: [] }) }),
+    withComparison({ group: ok({ state: 'Empty', members: [] }) }),
     'group',
     'critical',
-    /Nobody reads/,
+    /No sink is reading/,
   ],
   [
     'a rebalance',
-    withBetween({ group: ok({ state: 'PreparingRebalance', members: [member([], { topics: [] })] }) }),
+    withComparison({ group: ok({ state: 'PreparingRebalance', members: [member([], { topics: [] })] }) }),
     'group',
     'warning',
-    /sharing out/,
+    /is rebalancing/,
   ],
   [
-    'a partition without reader',
-    withBetween({ group: ok({ state: 'Stable', members: [member([0])] }) }),
+    'a partition without a reader',
+    withComparison({ group: ok({ state: 'Stable', members: [member([0])] }) }),
     'group',
     'critical',
-    /Of "events", partition 1 is read by no member of group firehose-sink-events \(1 member\)/,
+    /No member of group firehose-sink-events \(1 member\) reads partition 1 of "events"/,
   ],
   [
-    'a partition that a member has which does not read it',
-    withBetween({ group: ok({ state: 'Stable', members: [member([0]), stranger([1])] }) }),
+    'a partition assigned to a member that does not read it',
+    withComparison({ group: ok({ state: 'Stable', members: [member([0]), stranger([1])] }) }),
     'group',
     'critical',
-    /partition 1 is read by no member of group firehose-sink-events \(2 members\); the group has a member that reads another topic, "orders" \(another at 10\.0\.0\.2\)/,
+    /No member of group firehose-sink-events \(2 members\) reads partition 1 of "events"; the group has a member that reads another topic, "orders" \(another at 10\.0\.0\.2\)/,
   ],
   [
-    'a member that reads another topic, and takes nothing',
-    withBetween({ group: ok({ state: 'Stable', members: [member(), stranger([])] }) }),
+    'a member that reads another topic but has no partitions',
+    withComparison({ group: ok({ state: 'Stable', members: [member(), stranger([])] }) }),
     'group',
     'warning',
     /another topic, "orders"/,
@@ -68,16 +68,22 @@ testBroken([
     withKafka({ otherGroups: ok(new Map([['firehose-sink', { state: 'Stable', members: [member()] }]])) }),
     'group',
     'note',
-    /Sinks in group firehose-sink read "events", too/,
+    /Sinks in group firehose-sink also read "events"/,
   ],
   [
-    'the group may not be seen',
-    withBetween({ group: failed }),
+    'the group cannot be described',
+    withComparison({ group: failed }),
     'group',
     'unknown',
-    /could not be looked at: the reason/,
+    /could not be checked: the reason/,
   ],
-  ['two looks failed', { ...healthy(), between: failed }, 'lag', 'unknown', /could not be looked at/],
+  [
+    'the second observation failed',
+    { ...healthy(), comparison: failed },
+    'lag',
+    'unknown',
+    /could not be checked/,
+  ],
   [
     'the topic is compacted',
     withTopic({ 'cleanup.policy': 'compact,delete' }),
@@ -100,7 +106,7 @@ testBroken([
     /large events cannot/,
   ],
   [
-    'no slack for clocks',
+    'too little tolerance for clocks',
     withTopic({ 'message.timestamp.after.max.ms': '1000' }),
     'topic',
     'warning',
@@ -115,13 +121,13 @@ testBroken([
         partitions: undefined,
         inFuture: undefined,
       }),
-      between: undefined,
+      comparison: undefined,
     },
     'topic',
     'critical',
     /no topic "events"/,
   ],
-  ['short retention', withTopic({ 'retention.ms': '7200000' }), 'retention', 'warning', /for 2 h only/],
+  ['short retention', withTopic({ 'retention.ms': '7200000' }), 'retention', 'warning', /for only 2 h/],
   [
     'retention by size',
     withTopic({ 'retention.bytes': '1000000' }),
@@ -150,10 +156,10 @@ testBroken([
     ),
     'replication',
     'note',
-    /there is only one/,
+    /on the only broker/,
   ],
   [
-    'a replica is behind',
+    'a replica is out of sync',
     withKafka({ partitions: ok([partitionFacts(0), partitionFacts(1, [1, 2])]) }),
     'replication',
     'warning',
@@ -178,7 +184,7 @@ testBroken([
     withTopic({ 'min.insync.replicas': '1' }),
     'replication',
     'warning',
-    /one copy of 3/,
+    /only one copy of 3/,
   ],
   [
     'unclean elections',
@@ -192,11 +198,11 @@ testBroken([
     { ...healthy(), settings: { ...healthy().settings, sessionTimeoutMs: 3_000 } },
     'session',
     'critical',
-    /the broker takes 6000 to 1800000/,
+    /the broker accepts 6000 to 1800000/,
   ],
   [
     'the topic was recreated',
-    withBetween({
+    withComparison({
       watermarks: new Map([
         [0, { low: 0n, lastStable: 7n, high: 7n }],
         [1, { low: 0n, lastStable: 100n, high: 100n }],
@@ -207,36 +213,48 @@ testBroken([
     /partition 0 ends at offset 7, but 100 was written/,
   ],
   [
-    'a transaction whose first record is two minutes old',
+    'an open transaction whose first record is two minutes old',
     held(120),
     'transactions',
     'warning',
-    /^7 records of partition 1 wait behind an open transaction of another producer: its first record is of 2026-01-02T03:02:05Z \(2 min ago\)/,
+    /^7 records of partition 1 wait for an open transaction of another producer; its first record is dated 2026-01-02T03:02:05Z \(2 min ago\)/,
   ],
-  ['one whose first record is new', held(10), 'transactions', 'note', /The sink cannot pass it\.$/],
-  ['one that imports events of last week', held(7 * 86_400), 'transactions', 'warning', /\(7 days ago\)/],
+  [
+    'an open transaction whose first record is new',
+    held(10),
+    'transactions',
+    'note',
+    /The sink cannot read past it\.$/,
+  ],
+  [
+    'an open transaction that imports events of last week',
+    held(7 * 86_400),
+    'transactions',
+    'warning',
+    /\(7 days ago\)/,
+  ],
   [
     'another cluster',
-    withBetween({ offsets: { foreignCluster: 'other', offsets: new Map() } }),
+    withComparison({ offsets: { foreignCluster: 'other', offsets: new Map() } }),
     'offsets',
     'critical',
     /written from cluster other, this one is cluster\./,
   ],
   [
     'records expired',
-    withBetween({ watermarks: new Map([[0, { low: 130n, lastStable: 150n, high: 150n }]]) }),
+    withComparison({ watermarks: new Map([[0, { low: 130n, lastStable: 150n, high: 150n }]]) }),
     'offsets',
     'critical',
     /30 records of partition 0 expired/,
   ],
-  ['little disk', disk(8e9), 'disk', 'warning', /8\.0 GB left \(8 %\)/],
-  ['no disk', disk(1e9), 'disk', 'critical', /nothing is stored/],
+  ['little disk space', disk(8e9), 'disk', 'warning', /8\.0 GB left \(8 %\)/],
+  ['almost no disk space', disk(1e9), 'disk', 'critical', /nothing is stored/],
   [
-    'a disk elsewhere',
+    'a disk on another machine',
     { ...healthy(), disks: [{ of: 'Kafka', directory: null, space: undefined }] },
     'disk',
     'note',
-    /cannot be seen/,
+    /cannot be determined/,
   ],
   [
     'clocks differ',
@@ -260,14 +278,14 @@ testBroken([
     /Partition 1 holds records from the future/,
   ],
   [
-    'the API accepts nothing',
+    'the API does not accept events',
     api({ ready: false, reason: 'Kafka is out of reach', health: {} }),
     'api',
     'critical',
-    /accepts nothing: Kafka is out of reach/,
+    /does not accept events: Kafka is out of reach/,
   ],
   [
-    'the API that was named is silent',
+    'the API at the given address does not answer',
     { ...healthy(), api: { url: 'http://x', named: true, answer: failed } },
     'api',
     'critical',
@@ -275,10 +293,10 @@ testBroken([
   ],
   [
     'no API at the default address while a sink reads',
-    { ...withBetween({ offsets: NO_OFFSETS }), api: SILENT },
+    { ...withComparison({ offsets: NO_OFFSETS }), api: SILENT },
     'api',
     'warning',
-    /No API answers at http:\/\/x .*though events are stored here/,
+    /No API answers at http:\/\/x .*although events are stored here/,
   ],
   [
     'the sink is paused',
@@ -310,19 +328,19 @@ function disk(freeBytes: number): Facts {
   }
 }
 
-test('api: no API at the default address is a warning where events were stored, a note where there is no sign of any', () => {
+test('api: no API at the default address is a warning if events are stored, otherwise a note', () => {
   const unread = withKafka({ group: ok({ state: 'Empty', members: [] }) })
   const levelOf = (facts: Facts) =>
     runChecks({ ...facts, api: SILENT }).find(({ check }) => check === 'api')?.level
   assert.equal(levelOf(unread), 'warning')
-  assert.equal(levelOf({ ...unread, between: withBetween({ offsets: NO_OFFSETS }).between }), 'note')
-  assert.equal(levelOf({ ...unread, kafka: failed, between: undefined }), 'note')
+  assert.equal(levelOf({ ...unread, comparison: withComparison({ offsets: NO_OFFSETS }).comparison }), 'note')
+  assert.equal(levelOf({ ...unread, kafka: failed, comparison: undefined }), 'note')
 })
 
-test('group: where the sink says that it is in another group, that one is named', () => {
+test('group: if the sink is in another group, the finding names that group', () => {
   const health = { state: 'running', total_expired: 0, group: { id: 'its-own' } }
   const elsewhere = { ...healthy().sink, answer: ok({ ready: true, reason: undefined, health }) }
-  const facts = { ...withBetween({ group: ok({ state: 'Empty', members: [] }) }), sink: elsewhere }
+  const facts = { ...withComparison({ group: ok({ state: 'Empty', members: [] }) }), sink: elsewhere }
   const { mend = '' } = runChecks(facts).find(({ check }) => check === 'group') ?? {}
   assert.match(
     mend,
@@ -330,17 +348,17 @@ test('group: where the sink says that it is in another group, that one is named'
   )
 })
 
-test('nothing is to be aborted that find-hanging does not name', () => {
+test('transactions: the remedy aborts only transactions that find-hanging lists', () => {
   const { mend = '' } = runChecks(held(7 * 86_400)).find(({ check }) => check === 'transactions') ?? {}
-  assert.match(mend, /find-hanging --topic events; then abort what that names/)
+  assert.match(mend, /find-hanging --topic events; then abort the transaction that this lists/)
   assert.doesNotMatch(mend, /--start-offset/)
 })
 
-/** Records of partition 1 behind a transaction whose first record is so old. */
+/** Records of partition 1 are held back by a transaction whose first record is this old. */
 function held(seconds: number): Facts {
   const atMs = Date.parse('2026-01-02T03:04:05Z')
   const heldBack = [{ partition: 1, from: 93n, to: 100n }]
-  return withBetween({ atMs, heldBack, heldSinceMs: atMs - seconds * 1_000 })
+  return withComparison({ atMs, heldBack, heldSinceMs: atMs - seconds * 1_000 })
 }
 
 function api(answer: { ready: boolean; reason: string | undefined; health: object }): Facts {

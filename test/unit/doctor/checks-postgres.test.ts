@@ -5,9 +5,9 @@ import type { Facts } from '../../../doctor/facts.ts'
 import type { IndexFacts, LockFacts } from '../../../doctor/facts-postgres.ts'
 import { CHECKS, worstOf } from '../../../doctor/finding.ts'
 import { testBroken } from './broken.ts'
-import { failed, healthy, ok, withBetween, withPostgres, withServer, withSettings } from './healthy.ts'
+import { failed, healthy, ok, withComparison, withPostgres, withServer, withSettings } from './healthy.ts'
 
-test('a well installation is ok in every check', () => {
+test('a healthy installation is ok in every check', () => {
   const findings = runChecks(healthy())
   assert.deepEqual([...new Set(findings.map(({ level }) => level))], ['ok'])
   assert.deepEqual(findings.map(({ check }) => check).toSorted(), Object.keys(CHECKS).toSorted())
@@ -29,19 +29,25 @@ const HELD: LockFacts = {
 testBroken([
   [
     'PostgreSQL is down',
-    { ...healthy(), postgres: failed, between: undefined },
+    { ...healthy(), postgres: failed, comparison: undefined },
     'postgres',
     'critical',
     /db:5432\/firehose cannot be reached/,
   ],
   [
-    'PostgreSQL is old',
+    'PostgreSQL is older than tested',
     withServer({ version_num: 160_001, version: '16.1' }),
     'postgres',
     'warning',
     /16\.1 is older/,
   ],
-  ['PostgreSQL is new', withServer({ version_num: 190_000, version: '19.0' }), 'postgres', 'note', /newer/],
+  [
+    'PostgreSQL is newer than tested',
+    withServer({ version_num: 190_000, version: '19.0' }),
+    'postgres',
+    'note',
+    /newer/,
+  ],
   ['a standby', withServer({ in_recovery: true }), 'postgres', 'critical', /standby/],
   [
     'read only',
@@ -73,7 +79,7 @@ testBroken([
     /statement_timeout is 5s for firehose_sink/,
   ],
   [
-    'two roles of sinks',
+    'sinks with different roles',
     withPostgres({ sinkRoles: { roles: ['a', 'b'], connected: true } }),
     'timeouts',
     'warning',
@@ -81,20 +87,26 @@ testBroken([
   ],
   ['few connections', withServer({ connections: 95 }), 'connections', 'warning', /95 of 97/],
   ['wraparound is near', withServer({ xid_age: 1_200_000_000 }), 'wraparound', 'warning', /1,200,000,000/],
-  ['wraparound is here', withServer({ xid_age: 1_900_000_000 }), 'wraparound', 'critical', /no more writes/],
   [
-    'a slot holds WAL',
+    'wraparound is imminent',
+    withServer({ xid_age: 1_900_000_000 }),
+    'wraparound',
+    'critical',
+    /no more writes/,
+  ],
+  [
+    'a replication slot retains WAL',
     withPostgres({ wal: ok({ slots: [{ name: 'old', bytes: 3e9 }], archiving_fails: false }) }),
     'wal',
     'warning',
-    /slot old is unused and holds 3\.0 GB/,
+    /slot old is inactive and retains 3\.0 GB/,
   ],
   [
     'archiving fails',
     withPostgres({ wal: ok({ slots: [], archiving_fails: true }) }),
     'wal',
     'warning',
-    /Archiving/,
+    /archiving fails/,
   ],
   [
     'a table is missing',
@@ -107,7 +119,7 @@ testBroken([
     }),
     'tables',
     'critical',
-    /sink_offsets and dead_letters is not there/,
+    /sink_offsets and dead_letters does not exist/,
   ],
   [
     'a migration is missing',
@@ -157,7 +169,7 @@ testBroken([
     /"sink_offsets" is UNLOGGED/,
   ],
   [
-    'no key of events',
+    'events has no primary key',
     indexes((index) => index.name !== 'events_pkey'),
     'indexes',
     'critical',
@@ -171,14 +183,14 @@ testBroken([
     /by_user on "events" is invalid/,
   ],
   [
-    'no index for queries',
+    'an index for queries is missing',
     indexes((index) => index.name !== 'by_time'),
     'indexes',
     'note',
     /no index on \(timestamp\)/,
   ],
   [
-    'rights are missing',
+    'a privilege is missing',
     withPostgres({ missingRights: ok([{ role: 'firehose_sink', table: 'events', privilege: 'INSERT' }]) }),
     'rights',
     'critical',
@@ -186,41 +198,41 @@ testBroken([
   ],
   [
     'a lock',
-    withBetween({ locks: [HELD] }),
+    withComparison({ locks: [HELD] }),
     'locks',
     'warning',
     /ann \(psql\), pid 4711, idle in transaction, holds events for 2 min/,
   ],
   [
     'a prepared transaction',
-    withBetween({ locks: [{ ...HELD, pid: null, gid: 'p1' }] }),
+    withComparison({ locks: [{ ...HELD, pid: null, gid: 'p1' }] }),
     'locks',
     'warning',
     /prepared transaction 'p1'/,
   ],
   [
     'a frozen sink',
-    withBetween({ locks: [{ ...HELD, isSink: true, table: 'sink_offsets' }] }),
+    withComparison({ locks: [{ ...HELD, isSink: true, table: 'sink_offsets' }] }),
     'locks',
     'warning',
     /holds sink_offsets/,
   ],
   [
-    'dead letters',
+    'open dead letters',
     withPostgres({ deadLetters: ok([{ reason: 'undecodable', count: 3 }]) }),
     'dead-letters',
     'warning',
-    /3 dead letters wait for a person \(3 undecodable\)/,
+    /3 open dead letters \(3 undecodable\)/,
   ],
 ])
 
-test("locks: another's lock counts also when it is young, or its age hidden", () => {
+test('locks: a lock of another session is reported even if it is new or its age is hidden', () => {
   for (const ageS of [3, null])
-    assert.equal(worstOf(runChecks(withBetween({ locks: [{ ...HELD, ageS }] }))), 'warning')
+    assert.equal(worstOf(runChecks(withComparison({ locks: [{ ...HELD, ageS }] }))), 'warning')
 })
 
-test('a lock that a sink holds for a moment is no finding', () => {
-  assert.equal(worstOf(runChecks(withBetween({ locks: [{ ...HELD, isSink: true, ageS: 2 }] }))), 'ok')
+test('locks: a lock that a sink holds briefly is not reported', () => {
+  assert.equal(worstOf(runChecks(withComparison({ locks: [{ ...HELD, isSink: true, ageS: 2 }] }))), 'ok')
 })
 
 function tables(change: object): Facts {

@@ -11,7 +11,7 @@ import { duration, listed, settingMs, size } from '../../../doctor/units.ts'
 const HOUR = 3_600
 const WEEK = 168 * HOUR
 
-/** Each row: what moved in two seconds, how long Kafka keeps it, how bad it is, in which words. */
+/** Progress within two seconds, the retention, and the expected finding. */
 const PROGRESS: [
   produced: number,
   stored: number,
@@ -21,8 +21,8 @@ const PROGRESS: [
   level: string,
   text: RegExp,
 ][] = [
-  [0, 0, 0, 0, WEEK, 'ok', /^All is stored/],
-  [2_000, 1_990, 400, 1, WEEK, 'ok', /400 records on the way/],
+  [0, 0, 0, 0, WEEK, 'ok', /^Everything is stored/],
+  [2_000, 1_990, 400, 1, WEEK, 'ok', /400 records not stored yet/],
   [
     0,
     0,
@@ -30,7 +30,7 @@ const PROGRESS: [
     127 * HOUR,
     WEEK,
     'critical',
-    /5 records not stored, the oldest for 5 days and expires, at this rate, in 41 h/,
+    /5 records not stored, the oldest for 5 days; at this rate it expires in 41 h/,
   ],
   [
     200,
@@ -39,11 +39,11 @@ const PROGRESS: [
     2 * HOUR,
     WEEK,
     'warning',
-    /and expires, at this rate, in 6 days \(100\/s come in, 0\/s are stored\)/,
+    /; at this rate it expires in 6 days \(100\/s received, 0\/s stored\)/,
   ],
   [0, 0, 9_000, 2 * HOUR, 3 * HOUR, 'critical', /in 60 min/],
-  [0, 0, 9_000, 4 * HOUR, 3 * HOUR, 'critical', /may expire any moment/],
-  [2_000, 4_000, 180_000, 90, WEEK, 'warning', /caught up in 3 min/],
+  [0, 0, 9_000, 4 * HOUR, 3 * HOUR, 'critical', /may expire at any moment/],
+  [2_000, 4_000, 180_000, 90, WEEK, 'warning', /catches up in 3 min/],
   // Stores half of what came in while the backlog grew: the oldest ages by half a second each second.
   [2_000, 1_000, 7_200_000, 2 * HOUR, 3 * HOUR, 'critical', /in 2 h \(/],
   [0, 0, 10, 400 * HOUR, undefined, 'warning', /not stored, the oldest for 16 days \(/],
@@ -57,7 +57,7 @@ for (const [produced, stored, unread, oldestS, retentionS, level, text] of PROGR
   })
 }
 
-test('the oldest unread record is found by asking for offsets by time', async () => {
+test('the oldest unread record is found by offsets for timestamps', async () => {
   const nowMs = 1_800_000_000_000
   const ages = fc.array(fc.integer({ min: 0, max: 400 * 86_400_000 }), { minLength: 1, maxLength: 20 })
   const partition = fc.record({ ages, readShare: fc.double({ min: 0, max: 0.99, noNaN: true }) })
@@ -89,7 +89,7 @@ test('the oldest unread record is found by asking for offsets by time', async ()
   await fc.assert(property, { numRuns: 300 })
 })
 
-test("another role's settings: its own in this database, its own, the database's, the server's", () => {
+test('settings of another role: in this database, else of the role, of the database, of the server', () => {
   const session = [
     { name: 'statement_timeout', value: '0', unit: 'ms', ofRole: false },
     { name: 'synchronous_commit', value: 'on', unit: null, ofRole: true },
@@ -101,14 +101,18 @@ test("another role's settings: its own in this database, its own, the database's
     { role: 'other', ofDatabase: true, name: 'statement_timeout', value: '4s' },
   ]
   const of = (role: string, settings = own) => effectiveSettings(role, 'me', session, settings)
-  assert.deepEqual(of('sink'), { statement_timeout: '3s' }, 'what only our role has says nothing of others')
+  assert.deepEqual(
+    of('sink'),
+    { statement_timeout: '3s' },
+    'a setting of our own role says nothing about other roles',
+  )
   assert.deepEqual(of('sink', own.slice(0, 2)), { statement_timeout: '2s' })
   assert.deepEqual(of('sink', own.slice(0, 1)), { statement_timeout: '1s' })
   assert.deepEqual(of('sink', []), { statement_timeout: '0ms' })
   assert.deepEqual(of('me'), { statement_timeout: '0ms', synchronous_commit: 'on' })
 })
 
-test('units are those that people say', () => {
+test('durations, sizes, lists and settings are formatted for people', () => {
   assert.deepEqual([0, 90, 150, 7_200, 147_600, 200_000].map(duration), [
     '0 s',
     '90 s',
@@ -129,12 +133,12 @@ test('units are those that people say', () => {
   ])
 })
 
-test('the report is sorted, names what is wrong in its first line, and lets nothing control the terminal', () => {
+test('the report is sorted, names the problems in its first line, and escapes control characters', () => {
   const findings = sortFindings([
     { check: 'kafka', level: 'ok', text: 'Well.' },
     { check: 'lag', level: 'warning', text: 'Late.', mend: 'Wait.' },
     { check: 'locks', level: 'critical', text: `Held by \u001b[2J ${'word '.repeat(30)}.`, mend: 'End it.' },
-    { check: 'disk', level: 'note', text: 'Unseen.', mend: 'Look.' },
+    { check: 'disk', level: 'note', text: 'Unseen.', mend: 'Result.' },
   ])
   assert.equal(worstOf(findings), 'critical')
   const lines = formatReport(findings).split('\n')

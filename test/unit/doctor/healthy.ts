@@ -1,7 +1,7 @@
-import type { Between, Facts } from '../../../doctor/facts.ts'
+import type { Comparison, Facts } from '../../../doctor/facts.ts'
 import type { KafkaFacts } from '../../../doctor/facts-kafka.ts'
 import type { PostgresFacts, ServerFacts } from '../../../doctor/facts-postgres.ts'
-import type { Look } from '../../../doctor/finding.ts'
+import type { Result } from '../../../doctor/finding.ts'
 import type { GroupMember } from '../../../kafka/group-members.ts'
 import { EVENT_COLUMN_TYPES } from '../../../sink-worker/store/event-table.ts'
 
@@ -17,7 +17,7 @@ export function healthy(): Facts {
     },
     kafka: ok(healthyKafka()),
     postgres: ok(healthyPostgres()),
-    between: ok(healthyBetween()),
+    comparison: ok(healthyComparison()),
     disks: [{ of: 'PostgreSQL', directory: '/data', space: { totalBytes: 100e9, freeBytes: 50e9 } }],
     api: {
       url: 'http://api:8000',
@@ -36,7 +36,7 @@ export function ok<T>(value: T): { ok: true; value: T } {
   return { ok: true, value }
 }
 
-export const failed: Look<never> = { ok: false, error: 'the reason' }
+export const failed: Result<never> = { ok: false, error: 'the reason' }
 
 export function withKafka(change: Partial<KafkaFacts>, facts = healthy()): Facts {
   return { ...facts, kafka: ok({ ...healthyKafka(), ...change }) }
@@ -60,8 +60,8 @@ export function withSettings(values: Record<string, string>): Facts {
   return withPostgres({ settings: ok([{ role: 'firehose_sink', values }]) })
 }
 
-export function withBetween(change: Partial<Between>): Facts {
-  return { ...healthy(), between: ok({ ...healthyBetween(), ...change }) }
+export function withComparison(change: Partial<Comparison>): Facts {
+  return { ...healthy(), comparison: ok({ ...healthyComparison(), ...change }) }
 }
 
 /** Of the group: one of our sinks unless it is changed. */
@@ -108,7 +108,7 @@ function healthyKafka(): KafkaFacts {
   }
 }
 
-function healthyBetween(): Between {
+function healthyComparison(): Comparison {
   return {
     offsets: {
       foreignCluster: undefined,
