@@ -3,7 +3,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 /** BSD sysexits.h: the command was used incorrectly. */
 const EX_USAGE = 64
 
-/** node:util's parseArgs; what it does not know ends the process with one sentence. */
+/** parseArgs() of node:util; for an invalid command line, prints one sentence and exits with 64. */
 export function parseArgsOrExit<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
     return parseArgs(config)

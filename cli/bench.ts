@@ -23,30 +23,30 @@ import { UserError } from '../embedded/user-error.ts'
 import { parseArgsOrExit } from './args.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Measures what Firehose costs, as ratios to baselines that take turns with it in the same run.
+const HELP = `Measures the cost of Firehose as ratios to baselines, which alternate with it in the same run.
 
 npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | plot [options]
-  api      POST /event, whole and without Kafka, against bare node:http
-  batch    POST /events, against JSON.parse of the same lines
-  sink     draining a backlog, against psql \\copy; and what exactly-once costs
-  broker   Kafka's CPU at 5,000 events/s, against ProducerPerformance
-  e2e      open loop at 1,000, 5,000 and 10,000 requests/s: the 202, the row, what holds
-  all      these
+  api      POST /event, with and without Kafka, compared with bare node:http
+  batch    POST /events, compared with JSON.parse of the same lines
+  sink     draining a backlog, compared with psql \\copy; and the cost of exactly-once
+  broker   CPU time of Kafka at 5,000 events/s, compared with ProducerPerformance
+  e2e      open loop at 1,000, 5,000 and 10,000 requests/s: latency of the 202 and of the row, sustained rate
+  all      all of the above
   sweep    draining one backlog with FETCH_MAX_BYTES from 64 KiB to 16 MiB
-  growth   what stays flat; not part of \`all\`, for it takes half an hour and 5 GB of disk: draining into a table of
-           many rows, load beside many idle connections, memory over time
-  plot     draws docs/bench-latency.svg (of e2e) and docs/bench-drain.svg (of sweep) from the results
-  --pairs N        times that ours and the baseline take turns (8; growth 3, sweep 2)
-  --seconds N      length of a measured span (5; e2e and growth 30)
-  --rows N         of the backlog (500000)
-  --rates LIST     of e2e, comma-separated (1000,5000,10000)
-  --parts LIST     of growth, comma-separated (table,idle,memory)
-  --table-rows N   in the table that growth drains into (10000000)
-  --minutes N      for which growth watches memory (10)
-  --name TEXT      the results are in tools/bench/results/TEXT.json; those of one commit come together there (latest)
+  growth   what must not grow: the cost of draining into a large table, of load with many idle connections, and memory
+           over time; not part of \`all\`, because it takes half an hour and 5 GB of disk
+  plot     draws docs/bench-latency.svg (from e2e) and docs/bench-drain.svg (from sweep)
+  --pairs N        number of pairs of Firehose and the baseline (8; growth 3, sweep 2)
+  --seconds N      length of each measurement (5; e2e and growth 30)
+  --rows N         rows in the backlog (500000)
+  --rates LIST     request rates of e2e, comma-separated (1000,5000,10000)
+  --parts LIST     parts of growth, comma-separated (table,idle,memory)
+  --table-rows N   rows in the table that growth drains into (10000000)
+  --minutes N      how long growth measures memory (10)
+  --name TEXT      name of the results file, tools/bench/results/TEXT.json; results of the same commit are merged (latest)
   --help
 
-Needs Linux with taskset, two cores, psql, Java 17 and Maven. Close what else runs: the load average is printed.
+Needs Linux with taskset, two cores, psql, Java 17 and Maven. Stop other programs first; the load average is printed.
 Exit code 0: every ratio is within its bound. 1: one is not, or the benchmark could not run.
 `
 
@@ -68,24 +68,24 @@ const { values, positionals } = parseArgsOrExit({
 const say = (line: string): void => {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`)
 }
-/** The options, and for what is left out the part's own values. */
+/** The options, with the given defaults. */
 const bench = (pairs: number, seconds: number): Bench => ({
   rounds: numberOf('pairs', pairs),
   seconds: numberOf('seconds', seconds),
   rows: numberOf('rows'),
   say,
 })
-const ROADS = { api: benchApi, batch: benchBatch, sink: benchSink, broker: benchBroker }
-const PARTS = [...Object.keys(ROADS), 'e2e', 'all', 'sweep', 'growth', 'plot']
-const what = positionals[0] ?? ''
+const BENCHES = { api: benchApi, batch: benchBatch, sink: benchSink, broker: benchBroker }
+const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'plot']
+const part = positionals[0] ?? ''
 
-if (values.help || positionals.length !== 1 || !PARTS.includes(what)) {
+if (values.help || positionals.length !== 1 || !PARTS.includes(part)) {
   ;(values.help ? process.stdout : process.stderr).write(HELP)
   process.exitCode = values.help ? 0 : 64
 } else {
   endOnSignal()
   try {
-    process.exitCode = what === 'plot' ? plot() : await main()
+    process.exitCode = part === 'plot' ? plot() : await main()
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     process.stderr.write(`${error.message}\n`)
@@ -109,21 +109,23 @@ async function main(): Promise<number> {
     growth: {},
   }
   say(`${results.machine.cores} cores, ${results.machine.cpu}; load average ${results.machine.load}`)
-  for (const [name, run] of Object.entries(ROADS)) {
-    if (what === 'all' || what === name) results.measurements.push(...(await run(bench(8, 5))))
+  for (const [name, run] of Object.entries(BENCHES)) {
+    if (part === 'all' || part === name) results.measurements.push(...(await run(bench(8, 5))))
   }
-  if (what === 'all' || what === 'e2e')
+  if (part === 'all' || part === 'e2e')
     results.latencies = await benchLatency(values.rates.split(',').map(Number), bench(8, 30))
-  if (what === 'sweep') results.drains = await benchSweep(bench(2, 5))
-  if (what === 'growth') results.growth = await growth()
+  if (part === 'sweep') results.drains = await benchSweep(bench(2, 5))
+  if (part === 'growth') results.growth = await growth()
   return report(results)
 }
 
 async function growth(): Promise<Growth> {
   const asked = values.parts.split(',')
-  const parts = GROWTH_PARTS.filter((part) => asked.includes(part))
+  const parts = GROWTH_PARTS.filter((name) => asked.includes(name))
   if (parts.length === 0 || parts.length !== asked.length)
-    throw new UserError(`--parts takes ${GROWTH_PARTS.join(', ')}, comma-separated, not "${values.parts}".`)
+    throw new UserError(
+      `--parts must be a comma-separated list of ${GROWTH_PARTS.join(', ')}, not "${values.parts}".`,
+    )
   const more = { tableRows: numberOf('table-rows'), minutes: numberOf('minutes') }
   return await benchGrowth(parts, { ...bench(3, 30), ...more })
 }
@@ -150,14 +152,14 @@ function report(results: Results): number {
   return isMet ? 0 : 1
 }
 
-/** A number above 0 that an option gives. @throws {UserError} it is none */
+/** The value of an option. @throws {UserError} if it is not a number above 0 */
 function numberOf(name: 'pairs' | 'seconds' | 'rows' | 'table-rows' | 'minutes', otherwise?: number): number {
   const value = Number(values[name] ?? otherwise)
   if (!(value > 0)) throw new UserError(`--${name} must be a number above 0, not "${values[name]}".`)
   return value
 }
 
-/** The commit that is measured, with a mark when files differ from it. */
+/** The measured commit, with the suffix "-dirty" if files differ from it. */
 function commit(): string {
   try {
     return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()

@@ -1,4 +1,4 @@
-// An outage of PostgreSQL under load, live, with a verdict.
+// `npm run demo`: shows an outage of PostgreSQL under load, and checks that no event was lost.
 import { availableParallelism } from 'node:os'
 import { writeFileSync } from 'node:fs'
 import { Screen } from '../platform/screen.ts'
@@ -15,17 +15,17 @@ import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 const HELP = `Stops PostgreSQL under load, starts it again, and compares every 202 with the table.
 
 npm run demo -- [options]
-  --embedded     without Docker: Kafka and PostgreSQL as child processes (about a minute in all)
-  --rate N       requests a second (1000)
+  --embedded     without Docker: Kafka and PostgreSQL as child processes (takes about a minute)
+  --rate N       requests per second (1000)
   --outage N     seconds without PostgreSQL (30; with --embedded 20)
-  --svg FILE     also draw what happened
+  --svg FILE     also draw the timeline
   --help
 
-The stack is one of its own, on free ports; nothing of it stays, also after Ctrl-C.
-Exit code 0: every acknowledged event is stored once. 1: not so, or the demo could not run. 130: Ctrl-C.
+It starts a separate stack on free ports, and removes it at the end, even after Ctrl-C.
+Exit code 0: every acknowledged event is stored once. 1: one is not, or the demo could not run. 130: Ctrl-C.
 `
 
-/** A start that was under way has this long to end in order; after that, the guards of the stack end it. */
+/** How long closing the stack may take; after that, the stack's own guards end it. */
 const CLOSE_LIMIT_MS = 60_000
 
 const screen = new Screen(process.stdout)
@@ -45,7 +45,7 @@ else process.exit(await main())
 async function main(): Promise<number> {
   const stop = stopOnSignal(() => {
     screen.live('')
-    screen.say('Stopping everything (again: at once)')
+    screen.say('Stopping everything (press Ctrl-C again to exit immediately)')
   })
   let stack: Promise<DemoStack> | undefined
   let code = 1
@@ -103,11 +103,11 @@ function print({ timeline, summary, verdict, load }: DemoReport, plan: DemoPlan,
   screen.say(`\n${verdictLine(verdict)}`)
 }
 
-/** Ends the stack, one included whose start is still under way. */
+/** Closes the stack, even if it is still starting. */
 async function close(stack: Promise<DemoStack> | undefined): Promise<void> {
   const closed = stack?.then(
     async (started) => await started.close(),
-    () => {}, // its failure was told, and it has cleaned up after itself
+    () => {}, // the failure was printed, and the stack has cleaned up after itself
   )
   const limit = AbortSignal.timeout(CLOSE_LIMIT_MS)
   await abortable(closed ?? Promise.resolve(), limit).catch((error: Error) => console.error(error.message))

@@ -1,4 +1,4 @@
-// The commands of `npm run dlq` that change something: each says first what it will do, and wants to be told to.
+// The commands of `npm run dlq` that change something. Each first prints what it will do and asks for confirmation.
 import { createInterface } from 'node:readline/promises'
 import { type Command, UsageError } from '../dead-letters/arguments.ts'
 import { discard } from '../dead-letters/discard.ts'
@@ -14,7 +14,7 @@ import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 type Replay = Extract<Command, { name: 'replay' }>
 type Discard = Extract<Command, { name: 'discard' }>
 
-/** Letters that stay are named on the screen up to here; the history has all. */
+/** At most this many refused letters are printed; the history has all of them. */
 const NAMED_REFUSALS = 20
 
 /** @returns the exit code */
@@ -30,7 +30,7 @@ export async function replayCommand(command: Replay, db: Database, config: SinkC
       tally.print()
       await largeValues.close()
     }
-    return tally.stay
+    return tally.left
   })
 }
 
@@ -53,77 +53,78 @@ export async function discardCommand(command: Discard, db: Database): Promise<nu
   })
 }
 
-/** Says what will be done, makes sure that it is wanted, and does it. */
+/** Prints what will be done, asks for confirmation, and does it. */
 async function change(
   command: Replay | Discard,
   db: Database,
   work: (selection: Replay['selection'], limit: number, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
-  // Nothing that is committed after the plan is touched.
+  // Letters that are committed after the plan was printed are not touched.
   const selection = { ...command.selection, snapshot: await readSnapshot(db) }
   const groups = await countLetters(db, selection)
   const count = Math.min(text.sum(groups), command.limit ?? Number.POSITIVE_INFINITY)
   if (count === 0) {
-    console.log('There are no such dead letters: nothing to do.')
+    console.log('There are no such dead letters; nothing to do.')
     return 0
   }
   refuseSeveralClusters(selection, groups)
   const newId = command.name === 'replay' && command.newId
   const verb = command.name === 'replay' ? 'Replay' : 'Discard'
-  const of = command.limit !== undefined && count < text.sum(groups) ? ', the first of these by place' : ''
+  const of =
+    command.limit !== undefined && count < text.sum(groups) ? ', the first of these in order of place' : ''
   console.log(command.name === 'replay' ? text.planText(groups, newId) : text.summaryText(groups))
   console.log(`\n${verb} ${text.lettersText(count)} of topic ${selection.topic}${of}.`)
   if (command.dryRun) {
     console.log('Nothing was changed (--dry-run).')
     return 0
   }
-  if (!command.yes && !(await isWanted())) {
+  if (!command.yes && !(await isConfirmed())) {
     console.log('Nothing was changed.')
     return 1
   }
   const signal = stopOnSignal(() => {
-    console.error('Ending after the transaction that runs; once more ends at once.')
+    console.error('Stopping after the current transaction (press Ctrl-C again to exit immediately).')
   })
-  await db.open() // it may have gone while the question stood
-  const stay = await work(selection, count, signal)
+  await db.open() // the connection may have broken while the question was open
+  const left = await work(selection, count, signal)
   if (signal.aborted) {
-    console.log('Interrupted: what was done is done; run it again for the rest.')
+    console.log('Interrupted. What was done is committed; run the command again for the rest.')
     return EXIT_STOPPED
   }
-  return stay > 0 ? 1 : 0
+  return left > 0 ? 1 : 0
 }
 
-/** Coordinates name one record to a person, who may not know of an earlier topic's. */
+/** The user means one record by its coordinates, but an earlier topic may have another with the same ones. */
 function refuseSeveralClusters({ places }: Replay['selection'], groups: readonly LetterGroup[]): void {
   const clusters = [...new Set(groups.map(({ clusterId }) => clusterId))]
   if ((places?.length ?? 0) === 0 || clusters.length < 2) return
   throw new UsageError(
-    `These are there under ${clusters.length} clusters: add --cluster "${clusters.join('" or "')}".`,
+    `These places exist in ${clusters.length} clusters: add --cluster "${clusters.join('" or "')}".`,
   )
 }
 
-/** @throws {UsageError} where nobody can be asked */
-async function isWanted(): Promise<boolean> {
+/** @throws {UsageError} if there is no terminal to ask on */
+async function isConfirmed(): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
-    throw new UsageError('Nothing was changed: add --yes to do it.')
+    throw new UsageError('Nothing was changed: add --yes to confirm.')
   }
   const lines = createInterface({ input: process.stdin, output: process.stdout })
   const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('\n')))
-  const answer = await Promise.race([lines.question('Do it? [y/N] '), closed])
+  const answer = await Promise.race([lines.question('Continue? [y/N] '), closed])
   lines.close()
   if (answer === '\n') console.log() // Ctrl-C, Ctrl-D
   return /^y(?:es)?$/i.test(answer.trim())
 }
 
-/** Counts what a replay does, and names what stays. */
+/** Counts the outcomes of a replay, and prints the letters that it could not store. */
 class Tally {
   #stored = 0
   #alreadyStored = 0
   #refused = 0
   #taken = 0
 
-  /** Letters that are not replayed, as far as this run knows. */
-  get stay(): number {
+  /** Letters that this run did not replay. */
+  get left(): number {
     return this.#refused + this.#taken
   }
 
@@ -137,7 +138,7 @@ class Tally {
       } else if (outcome.kind === 'stored') this.#stored += 1
       else this.#alreadyStored += 1
     }
-    this.#progress(`${text.grouped(this.#stored + this.#alreadyStored + this.stay)} done`)
+    this.#progress(`${text.grouped(this.#stored + this.#alreadyStored + this.left)} done`)
   }
 
   print(): void {
@@ -156,12 +157,12 @@ class Tally {
     if (this.#taken > 0) console.log(takenText(this.#taken))
   }
 
-  /** One line that is overwritten, on a terminal. */
+  /** On a terminal, replaces the progress line. */
   #progress(line: string): void {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`) // EL of ECMA-48: erase to the end of the line
   }
 }
 
 function takenText(count: number): string {
-  return `${text.lettersText(count)} left to another session, which had them in hand: look again with "dlq list".`
+  return `${text.lettersText(count)} skipped, because another session was working on them; see "dlq list".`
 }

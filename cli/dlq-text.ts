@@ -1,4 +1,4 @@
-// What `npm run dlq` prints. Pure: every function gives text, safe for a terminal.
+// The output of `npm run dlq`. Pure: every function returns text that is safe for a terminal.
 import { isUtf8 } from 'node:buffer'
 import {
   type HistoryEntry,
@@ -14,7 +14,7 @@ import { formatTable } from '../platform/table.ts'
 
 const WIDTH = 100
 
-/** How many letters there are, a line for each reason (and cluster, where there are several). */
+/** The number of letters, in one line for each reason (and cluster, if there are several). */
 export function summaryText(groups: readonly LetterGroup[]): string {
   const lines = new Map<string, { clusterId: string; reason: string; groups: LetterGroup[] }>()
   for (const group of groups) {
@@ -36,7 +36,7 @@ export function summaryText(groups: readonly LetterGroup[]): string {
   return formatTable(withCluster ? ['cluster', ...names] : names, rows, WIDTH)
 }
 
-/** The letters, without their values. */
+/** A table of letters, without their values. */
 export function listText(letters: readonly LetterHead[], groups: readonly LetterGroup[]): string {
   const withCluster = hasSeveralClusters(groups)
   const names = ['place', 'at', 'state', 'reason', 'sqlstate', 'event_id', 'bytes', 'message']
@@ -73,22 +73,22 @@ export function letterText(letter: Letter, topic: string, history: readonly Hist
   ]
   const lines = fields.map(([name, text]) => `${name.padEnd(12)}${escapeControls(text ?? '-')}`)
   if (letter.value !== null) lines.push(valueText(letter.value))
-  lines.push('', history.length === 0 ? 'Nothing was done about it yet.' : historyText(history))
+  lines.push('', history.length === 0 ? 'Nothing has been done about it yet.' : historyText(history))
   return lines.join('\n')
 }
 
 function valueForm({ value, sha256, valueBytes }: Letter): string {
-  if (sha256 !== null) return `, in Kafka alone; SHA-256 ${sha256.toString('hex')}`
+  if (sha256 !== null) return `, only in Kafka; SHA-256 ${sha256.toString('hex')}`
   if (value === null) return valueBytes === 0 ? ': the record had none' : ''
   return isUtf8(value) ? '' : ', not UTF-8, in hexadecimal'
 }
 
-/** As text where it is UTF-8, without what a terminal would obey; else in hexadecimal. */
+/** The value as text with control characters escaped, or in hexadecimal if it is not UTF-8. */
 export function valueText(value: Buffer): string {
   return isUtf8(value) ? escapeControls(value.toString('utf8')) : value.toString('hex')
 }
 
-/** Kafka's own time; a producer may have sent any number. */
+/** The record's Kafka timestamp; a producer may have sent any number. */
 function recordTime(timestampMs: number | null): string | null {
   if (timestampMs === null) return null
   const date = new Date(timestampMs)
@@ -108,23 +108,23 @@ function historyText(history: readonly HistoryEntry[]): string {
   return formatTable(['at', 'by', 'action', 'outcome', 'event_id', 'reason', 'message'], rows, 1_000)
 }
 
-/** What a replay is about to do, by reason. */
+/** What a replay is about to do, in one line for each reason. */
 export function planText(groups: readonly LetterGroup[], newId: boolean): string {
   const withCluster = hasSeveralClusters(groups)
   const rows = groups.map((group) => {
     const cells = [group.reason, grouped(group.count), time(group.oldest), prospect(group.reason, newId)]
     return withCluster ? [group.clusterId, ...cells] : cells
   })
-  const names = ['reason', 'letters', 'oldest', 'what can be expected']
+  const names = ['reason', 'letters', 'oldest', 'expected result']
   return formatTable(withCluster ? ['cluster', ...names] : names, rows, WIDTH)
 }
 
 function prospect(reason: string, newId: boolean): string {
-  if (reason === 'event_id_conflict' && newId) return 'stored, under a new id while another event has theirs'
+  if (reason === 'event_id_conflict' && newId) return 'stored, under a new id if another event has theirs'
   return (PROSPECTS as Record<string, string>)[reason] ?? ''
 }
 
-/** Names a letter that a replay could not store. */
+/** One line about a letter that a replay could not store. */
 export function refusalText(
   letter: LetterHead,
   { reason, sqlstate, message }: Extract<ReplayOutcome, { kind: 'refused' }>,
@@ -136,12 +136,12 @@ export function refusalText(
   )
 }
 
-/** A letter as one line of JSON, for machines and still safe for a terminal. */
+/** A letter as one line of JSON. */
 export function headJson(letter: LetterHead, topic: string): string {
   return jsonLine(headObject(letter, topic))
 }
 
-/** As headJson(), with value, headers and history. */
+/** Like headJson(), with value, headers and history. */
 export function letterJson(letter: Letter, topic: string, history: readonly HistoryEntry[]): string {
   const { value, sha256, headers, timestampMs } = letter
   return jsonLine({
@@ -171,7 +171,7 @@ function headObject(letter: LetterHead, topic: string): Record<string, unknown> 
   }
 }
 
-/** JSON.stringify() leaves DEL and the controls of C1 as they are; within a string they may be spelled out. */
+/** JSON.stringify() does not escape DEL and the C1 controls; in JSON strings, they may be escaped. */
 function jsonLine(value: unknown): string {
   return escapeControls(JSON.stringify(value))
 }
@@ -194,7 +194,7 @@ function hasSeveralClusters(groups: readonly LetterGroup[]): boolean {
   return groups.some(({ clusterId }) => clusterId !== groups[0]?.clusterId)
 }
 
-/** UTC, to the second. */
+/** In UTC, to the second. */
 function time(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`
 }

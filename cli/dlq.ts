@@ -11,40 +11,44 @@ import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Usage: npm run dlq -- COMMAND [PARTITION:OFFSET ...] [options]
 
-Dead letters: records that could not be stored, with the reason. They are never deleted; what is done about them is kept.
+Dead letters are records that could not be stored, with the reason. They are never deleted, and everything done about
+them is kept in a history.
 
-  list       how many there are, by reason and state; then the newest
-  show       everything about single ones: value, headers, history
-  replay     store them after all, each once, however often this is run or killed
-  discard    give them up, with the reason: --why "..."
+  list       print how many there are, by reason and state, and the newest ones
+  show       print single letters with value, headers and history
+  replay     store them after all, each exactly once, however often the command is run or killed
+  discard    mark them as given up, with a reason: --why "..."
 
-Which:
-  --reason NAME        undecodable, event_id_conflict, data_exception, constraint, kept_out; may be repeated
-  --state STATE        open (the default), replayed, discarded, all; replay takes open or discarded
-  --since, --until T   when they became dead letters: 2026-01-02T03:04:05Z, or back from now: 30m, 2h, 7d
+To select letters:
+  --reason NAME        undecodable, event_id_conflict, data_exception, constraint or kept_out; may be repeated
+  --state STATE        open (the default), replayed, discarded or all; for replay, open or discarded
+  --since, --until T   when they became dead letters: a time such as 2026-01-02T03:04:05Z, or a duration before now such
+                       as 30m, 2h or 7d
   --partition N, --offset N, --event-id UUID, --sqlstate CODE
-  --cluster ID         where the topic had several ("sink adopt" adds " until <time>" to the earlier ones)
-  --limit N            no more than N (list: 50)
+  --cluster ID         if the topic had several clusters ("sink adopt" appends " until <time>" to the earlier ones)
+  --limit N            at most N letters (list: 50)
 
-list:     --order newest|oldest   --json   one line of JSON for each letter (also show)
-replay:   --new-id   store an event whose id is another event's under a new id, made of its coordinates
-replay, discard:
-  --dry-run   only say what would be done
-  --yes       do it without asking; needed where nobody can be asked
+For list:                --order newest|oldest
+For list and show:       --json      print one line of JSON for each letter
+For replay:              --new-id    store an event under a new id, derived from its coordinates, if its own id belongs to
+                                     another event
+For replay and discard:  --dry-run   only print what would be done
+                         --yes       do not ask for confirmation; needed without a terminal
 
-It works on the letters of KAFKA_TOPIC (events) in the database of DATABASE_URL (or PG*), as the owner of the tables: the
-sink's own role may not change dead letters. Kafka is asked only for values past 1 MiB. A running sink does not mind.
-Exit code 0: all done. 1: some stay as they are. 2: it could not run. 64: wrong usage. 130: Ctrl-C.`
+The command works on the letters of the topic KAFKA_TOPIC (events) in the database DATABASE_URL (or PG*). Run it as the
+owner of the tables: the sink's own role may not change dead letters. It reads from Kafka only values of more than 1 MiB.
+The sink can keep running.
+Exit code 0: all done. 1: some letters stay as they are. 2: the command could not run. 64: wrong usage. 130: Ctrl-C.`
 
-/** A count over many letters may keep PostgreSQL silent for longer than a sink would wait. */
+/** Counting many letters may keep PostgreSQL silent for longer than the sink's own limit. */
 const MIN_SILENCE_MS = 60_000
-/** Keys; values are read one by one. */
-const SHOWN_AT_A_TIME = 100
+/** Keys read at a time by show; values are read one by one. */
+const PAGE_KEYS = 100
 const { values, positionals } = parseArgsOrExit({ allowPositionals: true, options: OPTIONS })
 
 if (values.help) console.log(HELP)
 else {
-  endOnSignal() // what changes something ends in order: dlq-change.ts
+  endOnSignal() // replay and discard shut down gracefully instead: dlq-change.ts
   process.exitCode = await main()
 }
 
@@ -64,9 +68,9 @@ async function main(): Promise<number> {
       console.error(`${error.message} Try --help.`)
       return 64 // EX_USAGE of sysexits.h
     }
-    const mayNot = sqlstateOf(error) === '42501' // insufficient_privilege
+    const lacksPrivilege = sqlstateOf(error) === '42501' // insufficient_privilege
     console.error(
-      `${mayNot ? `${(error as Error).message}: run it as the owner of the tables` : describeError(error)}.`,
+      `${lacksPrivilege ? `${(error as Error).message}: run the command as the owner of the tables` : describeError(error)}.`,
     )
     return 2
   } finally {
@@ -74,7 +78,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** @throws with one sentence for people */
+/** @throws an Error with one sentence for people */
 async function open(database: Database): Promise<void> {
   try {
     await database.open()
@@ -102,7 +106,7 @@ async function list(command: Extract<Command, { name: 'list' }>, db: Database): 
   const letters = await listLetters(db, selection, order, limit)
   if (json) {
     for (const letter of letters) console.log(text.headJson(letter, selection.topic))
-    if (letters.length === limit) console.error(`No more than ${limit} are shown (--limit).`)
+    if (letters.length === limit) console.error(`At most ${limit} letters are shown (--limit).`)
     return 0
   }
   if (groups.length === 0) {
@@ -123,7 +127,7 @@ async function show(command: Extract<Command, { name: 'show' }>, db: Database): 
   const { selection, json } = command
   const { topic } = selection
   let shown = 0
-  for (let page = await readPage(db, selection, SHOWN_AT_A_TIME); page.length > 0; ) {
+  for (let page = await readPage(db, selection, PAGE_KEYS); page.length > 0; ) {
     for (const key of page) {
       const letter = await readLetter(db, topic, key)
       if (letter === undefined) continue
@@ -132,7 +136,7 @@ async function show(command: Extract<Command, { name: 'show' }>, db: Database): 
       console.log((json ? text.letterJson : text.letterText)(letter, topic, history))
       shown += 1
     }
-    page = await readPage(db, { ...selection, after: page.at(-1) }, SHOWN_AT_A_TIME)
+    page = await readPage(db, { ...selection, after: page.at(-1) }, PAGE_KEYS)
   }
   if (shown === 0) console.error('There is no such dead letter.')
   return shown === 0 ? 1 : 0

@@ -1,4 +1,4 @@
-// What would lose or delay events in this installation, and what mends it. For people and for monitors.
+// `npm run doctor`: finds what would lose or delay events in this installation. For people and monitoring systems.
 import { parseArgs } from 'node:util'
 import { runChecks } from '../doctor/checks.ts'
 import type { Progress } from '../doctor/facts.ts'
@@ -11,15 +11,16 @@ import { ConfigError, optionalText, readSettings } from '../platform/env.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Looks at Kafka, PostgreSQL, the API and the sink, and says what would lose or delay events, and what mends it.
-Changes nothing. Takes about 3 s: rates are told from two looks.
+const HELP = `Checks Kafka, PostgreSQL, the API and the sink, and reports what would lose or delay events and how to fix it.
+Changes nothing. Takes about 3 s, because it measures rates between two observations.
 
 npm run doctor -- [options]
   --json         for machines (npm run --silent doctor -- --json)
   --check NAME   only this check; may be repeated
   --skip NAME    not this check; may be repeated
-  --api URL      the API (API_URL, else http://127.0.0.1:8000); silent there while events are stored, it is a warning, and where
-                 it was named critical; --skip api where it cannot be asked
+  --api URL      address of the API (API_URL, else http://127.0.0.1:8000). If it does not answer, that is critical at an
+                 address that you give, and a warning at the default address while events are stored; use --skip api if
+                 it cannot be reached from here
   --sink URL     a sink's own address (SINK_URL, else http://127.0.0.1:8001)
   --help
 
@@ -29,12 +30,13 @@ ${Object.entries(CHECKS)
   .join('\n')}
 
 Environment: the settings of the services (see the README).
-Exit code, as monitors expect: 0 all is well (notes are no alarm), 1 warning, 2 critical, 3 unknown (also: wrong settings).
+Exit code, as monitoring plugins have it: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown (also: invalid
+settings).
 `
 
 endOnSignal()
 
-// Connections to what hangs are not waited for.
+// Do not wait for connections to servers that hang.
 process.exit(await main())
 
 async function main(): Promise<number> {
@@ -64,7 +66,7 @@ async function main(): Promise<number> {
     return EXIT_CODES[worstOf(findings)]
   } catch (error) {
     const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
-    await write(`FIREHOSE UNKNOWN: ${problems.join('\n')}\n`) // monitors show standard output
+    await write(`FIREHOSE UNKNOWN: ${problems.join('\n')}\n`) // monitoring systems show standard output
     return EXIT_CODES.unknown
   }
 }
@@ -100,7 +102,7 @@ function address(option: string, given: string | undefined, port: number): { url
   return { url: given ?? `http://127.0.0.1:${port}`, named: given !== undefined }
 }
 
-/** Of those asked for by name, one that had nothing to look at is unknown: a monitor must not take it for well. */
+/** The findings of the chosen checks. A check named by --check that has no finding is unknown, so that it never seems ok. */
 function chosen(all: readonly Finding[], only: readonly string[], skip: readonly string[]): Finding[] {
   const wanted = (name: string): boolean => (only.length === 0 || only.includes(name)) && !skip.includes(name)
   const found = new Set<string>(all.map(({ check }) => check))
@@ -113,8 +115,8 @@ function chosen(all: readonly Finding[], only: readonly string[], skip: readonly
       (check): Finding => ({
         check,
         level: 'unknown',
-        text: 'This could not be looked at: something that it needs does not answer or is not there.',
-        mend: 'Run the doctor without --check, which names it.',
+        text: 'This could not be checked: something that it needs does not answer or does not exist.',
+        mend: 'Run the doctor without --check to find out what is missing.',
       }),
     ),
   ]).filter(({ check }) => wanted(check))
@@ -136,7 +138,7 @@ function json(findings: readonly Finding[], progress: Progress | undefined): str
   return `${JSON.stringify({ status: worst, exit_code: EXIT_CODES[worst], lag: lag ?? null, findings }, null, 2)}\n`
 }
 
-/** Resolves when it is written: process.exit() would cut off what a pipe has not taken yet. */
+/** Resolves when the text is written: process.exit() would discard what a pipe has not accepted yet. */
 async function write(text: string): Promise<void> {
   await new Promise((resolve) => process.stdout.write(text, resolve))
 }

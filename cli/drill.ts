@@ -1,4 +1,4 @@
-// A fault rehearsal: everything is broken, under load, and nothing may be lost or stored twice.
+// `npm run drill`: injects faults under load, and checks that no event is lost or stored twice.
 import { randomInt } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { Screen } from '../platform/screen.ts'
@@ -14,27 +14,28 @@ import { parseArgsOrExit } from './args.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { formatTable } from '../platform/table.ts'
 
-const HELP = `Breaks everything, under load, on a stack of its own, and compares every 202 with the table.
+const HELP = `Injects faults under load into a separate stack, and compares every 202 with the table.
 
 npm run drill -- [options]
-  --seed N[-M]    seeds of the plans, one after the other; the same seed gives the same faults (a random one)
-  --faults N      faults of each seed's plan (10; ${deck().length} are all kinds at all moments once)
-  --compose       on the containers of docker-compose.yml, under a name and on ports of their own
-                  (${deck(COMPOSE_KINDS).length} are all kinds: what needs proxies within the stack is left out)
-  --rate N        events a second (200)
-  --state FILE    keep what was done; a later run goes on from there and reports the whole
-  --report        only report what FILE holds
-  --page FILE     write the report as a page in Markdown, too
+  --seed N[-M]    seeds of the plans, run in order; the same seed gives the same faults (a random one)
+  --faults N      number of faults in each plan (10; ${deck().length} cover every kind at every moment once)
+  --compose       use the containers of docker-compose.yml, under a separate project name and on free ports
+                  (${deck(COMPOSE_KINDS).length} faults cover every kind; those that need proxies in the stack are left out)
+  --rate N        events per second (200)
+  --state FILE    save the results; a later run continues from there and reports all of them
+  --report        only report the results in FILE
+  --page FILE     also write the report as Markdown
   --help
 
 Without --compose, Kafka and PostgreSQL are child processes on free ports of 127.0.0.1, or containers with
-FIREHOSE_BACKEND=containers; the API and two sinks are processes. Proxies between them aim at moments of a
-transaction, timeouts are short. A fault takes about 5 s, with --compose 30 s. It counts only if its effect was
-observed: a dead process, a frozen one that no longer answers, a broken connection, a paused sink. After every 20
-faults, and after one from which the stack does not recover, all that was acknowledged and all that Kafka holds is
-compared with the tables. What was wrong ends the drill, stays in FILE, and fails each later report; the data of that
-stack are kept. Else nothing of the stack stays, and Ctrl-C stops cleanly.
-Exit code 0: nothing lost, nothing twice, no problems in FILE. 1: not so, or the drill could not run. 130: Ctrl-C.
+FIREHOSE_BACKEND=containers; the API and two sinks are processes. Proxies between them inject faults at exact moments of
+a transaction; timeouts are short. A fault takes about 5 s, with --compose 30 s. It counts only if its effect was
+observed: a dead process, a frozen process that no longer answers, a broken connection, a paused sink. After every 20
+faults, and after a fault from which the stack does not recover, every acknowledged event and every record in Kafka is
+compared with the tables. A problem ends the drill, stays in FILE, and fails every later report; the data of that stack
+is kept. Otherwise the stack is removed; Ctrl-C stops cleanly.
+Exit code 0: no event is lost or stored twice, and FILE holds no problems. 1: otherwise, or the drill could not run.
+130: Ctrl-C.
 `
 
 const screen = new Screen(process.stdout)
@@ -60,7 +61,7 @@ else process.exit(await main())
 async function main(): Promise<number> {
   const signal = stopOnSignal(() => {
     screen.live('')
-    screen.say('Stopping everything (again: at once)')
+    screen.say('Stopping everything (press Ctrl-C again to exit immediately)')
   })
   try {
     const record = new DrillRecord(values.state, stage)
@@ -119,20 +120,20 @@ function number(name: string, given: string): number {
 function faultLine(seed: number, count: number, fault: FaultReport): string {
   const { index, kind, moment } = fault
   const place = `${seed}: ${String(index + 1).padStart(String(count).length)}/${count}`
-  const what = moment === 'under_load' ? kind : `${kind} ${moment}`
-  return `${place}  ${what.padEnd(45)} ${outcome(fault)}`
+  const name = moment === 'under_load' ? kind : `${kind} ${moment}`
+  return `${place}  ${name.padEnd(45)} ${outcome(fault)}`
 }
 
 function outcome({ evidence, recovered_ms, skipped }: FaultReport): string {
-  if (skipped !== undefined) return `cannot be played here: ${skipped}`
+  if (skipped !== undefined) return `skipped: ${skipped}`
   const seconds = recovered_ms === null ? undefined : (recovered_ms / 1000).toFixed(1)
-  const end = seconds === undefined ? 'NOT WELL AGAIN' : `well again after ${seconds} s`
+  const end = seconds === undefined ? 'NOT RECOVERED' : `recovered after ${seconds} s`
   return `${evidence ?? 'NOT OBSERVED'}; ${end}`
 }
 
 function stretchLine({ acked, stored, lost, twice, problems, kept }: Stretch): string {
-  const line = `   compared: ${acked} acknowledged under these faults, ${stored} stored in all, ${lost} lost, ${twice} twice`
-  const place = kept === undefined ? [] : [`   The data are kept: ${kept}`]
+  const line = `   compared: ${acked} acknowledged during these faults, ${stored} stored in total, ${lost} lost, ${twice} twice`
+  const place = kept === undefined ? [] : [`   The data is kept in ${kept}`]
   return [line, ...problems.map((problem) => `   PROBLEM  ${problem}`), ...place].join('\n')
 }
 

@@ -6,32 +6,33 @@ import { databaseUrl } from '../postgres/database-url.ts'
 import { onEndRequest } from '../platform/signals.ts'
 import { parseArgsOrExit } from './args.ts'
 
-const HELP = `Runs a k6 script of the folder k6/, then compares in SQL what it sent with what PostgreSQL holds.
+const HELP = `Runs a k6 script from the folder k6/, then compares in SQL what it sent with what PostgreSQL holds.
 
 npm run k6 -- SCRIPT [options]
-  event      one event a request at a steady rate               --rate 5000 --duration 60s --vus 1000
-  batch      many events a request at a steady rate             --rate 50 --batch 100 --duration 60s --vus 200
+  event      one event per request at a constant rate           --rate 5000 --duration 60s --vus 1000
+  batch      many events per request at a constant rate         --rate 50 --batch 100 --duration 60s --vus 200
   clients    1,000 clients at once, each waits for its answer   --vus 1000 --duration 30s
-  ramp       faster and faster, to find the limit               --rate 8000 --step 1000 --duration 10s --vus 1000
-  outage     a steady load while you take the database away     --rate 1000 --duration 120s --vus 500
+  ramp       a rising rate, to find the limit                   --rate 8000 --step 1000 --duration 10s --vus 1000
+  outage     a constant rate while you stop the database        --rate 1000 --duration 120s --vus 500
 
-  --rate N          requests a second (ramp: of the last stage)
+  --rate N          requests per second (ramp: in the last stage)
   --duration T      how long (ramp: each stage), such as 30s or 1m30s
-  --vus N           virtual users: the most requests at once
-  --batch N         events of a request (batch)
-  --step N          requests a second from stage to stage (ramp)
-  --p99 MS          bound of the 99th percentile of the latency (500; batch 1000, clients 2000)
+  --vus N           virtual users: the most concurrent requests
+  --batch N         events per request (batch)
+  --step N          increase in requests per second from stage to stage (ramp)
+  --p99 MS          bound for the 99th percentile of the latency (500; batch 1000, clients 2000)
   --url URL         base URL of the API (http://127.0.0.1:8000)
   --sink URL        base URL of the sink's health (outage; http://127.0.0.1:8001)
   --help
 
-It takes the k6 of the variable K6 or of PATH, else the container image grafana/k6:2.2.0 (K6_IMAGE names another one).
-The database is DATABASE_URL, else PG*, else the one of npm start and docker compose. Ctrl-C ends k6 early and compares.
-Exit code 0: the run was as the script demands, and all that was acknowledged is stored once with its content. Else 1.
+It uses the k6 named by the variable K6 or found in PATH, else the container image grafana/k6:2.2.0 (or K6_IMAGE).
+The database is DATABASE_URL, else PG*, else that of npm start and docker compose. Ctrl-C ends k6 early; the comparison
+still follows.
+Exit code 0: all thresholds of the script are met, and every acknowledged event is stored once with its content. Else 1.
 `
 
 const STUCK_MS = 60_000
-/** A log takes a line of progress now and then. */
+/** The time between two progress lines if there is no terminal. */
 const LINE_MS = 4500
 const THRESHOLDS_FAILED = 99
 const ENDED_BY_SIGNAL = 105
@@ -115,11 +116,12 @@ function scriptOf([name, ...others]: string[]): string {
     .filter((file) => file.endsWith('.ts'))
     .map((file) => file.slice(0, -'.ts'.length))
   if (name !== undefined && others.length === 0 && scripts.includes(name)) return name
-  const problem = name === undefined ? 'Name a script' : `There is no script ${[name, ...others].join(' ')}`
-  throw new Error(`${problem}: there are ${scripts.join(', ')}. Try --help.`)
+  const problem =
+    name === undefined ? 'A script is missing' : `There is no script ${[name, ...others].join(' ')}`
+  throw new Error(`${problem}; the scripts are ${scripts.join(', ')}. Try --help.`)
 }
 
-/** k6 would say it in more words. @throws one sentence */
+/** Checks the options here, because k6's own messages are long. @throws an Error with one sentence */
 function checkOptions(script: string): void {
   for (const name of ['rate', 'vus', 'batch', 'step', 'p99'] as const) {
     const value = values[name]
@@ -128,17 +130,18 @@ function checkOptions(script: string): void {
     }
   }
   if (values.duration !== undefined && !/^(\d+[hms])+$/.test(values.duration)) {
-    throw new Error(`--duration must be such as 30s or 1m30s, not ${values.duration}.`)
+    throw new Error(`--duration must be a duration such as 30s or 1m30s, not ${values.duration}.`)
   }
   for (const [name, owner] of [
     ['batch', 'batch'],
     ['step', 'ramp'],
     ['sink', 'outage'],
   ] as const) {
-    if (values[name] !== undefined && script !== owner) throw new Error(`--${name} is for ${owner} alone.`)
+    if (values[name] !== undefined && script !== owner)
+      throw new Error(`--${name} is an option of ${owner} only.`)
   }
   if (values.rate !== undefined && script === 'clients') {
-    throw new Error('clients has no --rate: each client sends as soon as it was answered.')
+    throw new Error('clients has no --rate: each client sends its next request as soon as it has an answer.')
   }
 }
 
@@ -162,7 +165,7 @@ function settingsOf(script: string): Record<string, string> {
   >
 }
 
-/** Load is not begun when it could not be answered, or not be compared. */
+/** Checks before the run that the API and the database answer; without them, it could not be compared. */
 async function checkTargets(
   { API_URL = '', SINK_URL }: Record<string, string>,
   database: string,
@@ -177,13 +180,13 @@ async function checkTargets(
 }
 
 async function checkService(url: string, advice: string): Promise<void> {
-  if (!URL.canParse(url)) throw new Error(`${url} is no URL.`)
+  if (!URL.canParse(url)) throw new Error(`${url} is not a URL.`)
   await fetch(new URL('/livez', url), { signal: AbortSignal.timeout(5000) }).catch(() => {
-    throw new Error(`Nothing answers on ${url} (is npm start running?). ${advice}`)
+    throw new Error(`Nothing answers at ${url} (is npm start running?). ${advice}`)
   })
 }
 
-/** Lines for people on stderr and stdout; on a terminal a line of progress takes the place of the one before. */
+/** Output for people: results on stdout, progress on stderr. On a terminal, progress overwrites a single line. */
 function liveLine() {
   const isTerminal = process.stderr.isTTY
   let open = false
@@ -217,7 +220,7 @@ function print({ rows, ids, problems, sentence, ok }: K6Comparison, broken: stri
     for (const id of some) say(`  ${outcome.replace('_', ' ').toUpperCase()}  ${id}`)
   }
   for (const problem of problems) say(`  PROBLEM  ${problem}`)
-  for (const what of broken) say(`  NOT AS DEMANDED  ${what}`)
+  for (const threshold of broken) say(`  THRESHOLD FAILED  ${threshold}`)
   say(`\n${ok && broken.length === 0 ? 'OK' : 'NOT OK'}: ${sentence}`)
 }
 

@@ -3,20 +3,20 @@ import { parseArgs } from 'node:util'
 import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../tools/load/load.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Sends known events to the API of this machine at a fixed pace and counts what becomes of each.
+const HELP = `Sends known events to the API at a constant rate and counts the outcome of each.
 
 npm run load -- [options]
-  --rate N           events a second (1000)
+  --rate N           events per second (1000)
   --connections N    keep-alive connections (100)
   --seconds N        how long (10)
-  --batch K          K events a request, to POST /events (1: POST /event)
+  --batch K          K events per request, to POST /events (1: POST /event)
   --acked FILE       write each acknowledged event as event_id<TAB>body; check with npm run verify -- --acked FILE
-  --retry            repeat what failed, same id and bytes, until it is accepted (120 s at most)
+  --retry            retry failed events, with the same id and bytes, until they are accepted (for at most 120 s)
   --url URL          base URL of the API (http://127.0.0.1:8000)
-  --seed TEXT        name of the run; the events follow from it (random)
+  --seed TEXT        seed from which the events are generated (random)
   --help
 
-Latency counts from the time a request was planned for, so a stalled server shows. Ctrl-C stops early.
+Latency is measured from the intended send time, so that a stalled server shows. Ctrl-C stops early.
 Exit code 0: every event was accepted. 1: some were not, or the command could not run.
 `
 
@@ -30,7 +30,9 @@ try {
 }
 
 async function main(values: ReturnType<typeof parse>): Promise<number> {
-  const signal = stopOnSignal(() => process.stderr.write('Stopping (again: at once)\n'))
+  const signal = stopOnSignal(() =>
+    process.stderr.write('Stopping (press Ctrl-C again to exit immediately)\n'),
+  )
   const cpuBefore = process.cpuUsage()
   const result = await load({ ...optionsOf(values), signal, onProgress })
   printResult(result, process.cpuUsage(cpuBefore), Number(values.batch))
@@ -69,7 +71,7 @@ function optionsOf(given: ReturnType<typeof parse>): LoadOptions {
 function onProgress(progress: LoadProgress): void {
   const { elapsed_s, acked_per_s, acked, failed, retried, in_flight, queued, p99_ms } = progress
   process.stderr.write(
-    `${elapsed_s} s: ${acked_per_s}/s acked, ${acked} in all, ${failed} failed, ${retried} repeated, ` +
+    `${elapsed_s} s: ${acked_per_s}/s acked, ${acked} in total, ${failed} failed, ${retried} retried, ` +
       `${in_flight} in flight, ${queued} waiting, p99 ${p99_ms.toFixed(1)} ms\n`,
   )
 }
@@ -81,13 +83,13 @@ function printResult(result: LoadResult, cpu: NodeJS.CpuUsage, batch: number): v
     ['sent', `${result.sent} events, ${Math.round(result.sent_rate)}/s`],
     ['acknowledged', `${result.acked} events, ${Math.round(result.achieved_rate)}/s`],
     ['failed', counts(result.errors)],
-    ['of these unknown', String(result.unknown)],
-    ['repeated', counts(result.retries)],
+    ['failed, outcome unknown', String(result.unknown)],
+    ['retried', counts(result.retries)],
     ['latency p50 / p90', `${ms(result.p50_ms)} / ${ms(result.p90_ms)}`],
     ['latency p99 / max', `${ms(result.p99_ms)} / ${ms(result.max_ms)}`],
-    ['waited for a connection', `${result.max_queued} requests at most`],
+    ['waiting for a connection', `at most ${result.max_queued} requests`],
     ['generator late p99 / max', `${ms(result.late_p99_ms)} / ${ms(result.late_max_ms)}`],
-    ['generator CPU', `${((cpu.user + cpu.system) / requests).toFixed(1)} us a request`],
+    ['generator CPU', `${((cpu.user + cpu.system) / requests).toFixed(1)} us per request`],
     [
       'load average',
       loadavg()

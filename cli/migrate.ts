@@ -6,9 +6,9 @@ import { migrate } from '../postgres/migrate.ts'
 import type { SinkRole } from '../postgres/roles.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-/** For docker compose, where a changed .env does not change the password of a database that exists. */
-const KEEPS_PASSWORD = `PostgreSQL keeps the password that it was first started with. To change it, first
-docker compose exec postgres psql -U firehose -c '\\password firehose', then .env.`
+/** For docker compose, where a changed .env does not change the password of an existing database. */
+const PASSWORD_HINT = `PostgreSQL keeps the password that it was first started with. To change it, first run
+docker compose exec postgres psql -U firehose -c '\\password firehose', then change .env.`
 
 const { values } = parseArgsOrExit({
   options: { help: { type: 'boolean', short: 'h' }, 'sink-role': { type: 'string' } },
@@ -16,26 +16,26 @@ const { values } = parseArgsOrExit({
 if (values.help) {
   console.log(`Usage: npm run migrate [-- --sink-role NAME]
 
-Creates or updates Firehose's tables in the database of DATABASE_URL (or PG*), each step once, in order. Safe to repeat
-and to run from several places at once.
+Creates or updates Firehose's tables in the database DATABASE_URL (or PG*). Applies each migration once, in order. It can
+be repeated safely, and run several times concurrently.
 
-  --sink-role NAME   also make or update the role under which sink workers log in, with the password of
-                     SINK_DATABASE_PASSWORD and the few rights that a sink needs`)
+  --sink-role NAME   also create or update the role that sink workers log in as, with the password in
+                     SINK_DATABASE_PASSWORD and only the privileges that a sink needs`)
   process.exit(0)
 }
 
-endOnSignal() // PostgreSQL rolls back what was under way
+endOnSignal() // PostgreSQL rolls back an open transaction
 const url = readConfigOrExit(() => databaseUrl(process.env))
 const sinkRole = readConfigOrExit(() => roleOf(values['sink-role'], process.env))
 try {
   const applied = await migrate(url, sinkRole)
   console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
-  if (sinkRole) console.log(`The role ${sinkRole.name} has what a sink needs.`)
+  if (sinkRole) console.log(`The role ${sinkRole.name} has the privileges that a sink needs.`)
 } catch (error) {
   console.error(
     `The migration failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
   )
-  if ((error as { code?: string }).code === '28P01') console.error(KEEPS_PASSWORD)
+  if ((error as { code?: string }).code === '28P01') console.error(PASSWORD_HINT)
   process.exitCode = 1
 }
 

@@ -10,21 +10,21 @@ import { parseArgsOrExit } from './args.ts'
 import { formatTable } from '../platform/table.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Runs a service under load with a CPU profile, and prints where its own time goes.
+const HELP = `Runs a service under load with the CPU profiler, and prints the functions with the most self time.
 
 npm run profile -- api | batch | sink [options]
   api      POST /event, 256 connections
-  batch    POST /events, 100 events a request, 32 connections
+  batch    POST /events, 100 events per request, 32 connections
   sink     draining a backlog
   --top N        functions to print (10)
-  --seconds N    of load (8)
-  --rows N       of the backlog (400000)
+  --seconds N    duration of the load (8)
+  --rows N       rows in the backlog (400000)
   --help
 
-The profile itself opens in Chrome's DevTools, or in VS Code.
+The profile can be opened in Chrome DevTools or VS Code.
 `
 const PARTITIONS = 4
-const LAST_WORDS_MS = 30_000
+const STOP_LIMIT_MS = 30_000
 
 const { values, positionals } = parseArgsOrExit({
   allowPositionals: true,
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
     await writeBacklog(pipeline, records)
     const sink = await pinned('sink-worker/main.ts', 'SINK_PORT')
     while (Number((await sink.health())?.total_stored) < records) await delay(100)
-    await sink.stop(LAST_WORDS_MS)
+    await sink.stop(STOP_LIMIT_MS)
   }
 
   async function load(): Promise<void> {
@@ -79,7 +79,7 @@ async function main(): Promise<void> {
       isBaseline: false,
     })
     process.stderr.write(`${Math.round(perSecond)} events/s\n`)
-    await api.stop(LAST_WORDS_MS)
+    await api.stop(STOP_LIMIT_MS)
   }
 
   async function pinned(program: string, portVariable: string): Promise<NodeService> {

@@ -1,9 +1,9 @@
-// The `cli` service of docker-compose.yml: the commands that need nothing but Kafka and PostgreSQL.
+// The `cli` service of docker-compose.yml: the commands that need only Kafka and PostgreSQL.
 const commands = {
   verify: 'compare what Kafka holds with what PostgreSQL holds',
-  doctor: 'what would lose or delay events in this installation',
+  doctor: 'find what would lose or delay events in this installation',
   sink: 'adopt | rewind: resolve offsets that stopped a partition',
-  dlq: 'list | show | replay | discard: records that could not be stored',
+  dlq: 'list | show | replay | discard: work on records that could not be stored',
   migrate: 'create or update the tables',
 }
 

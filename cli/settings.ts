@@ -9,7 +9,7 @@ const README = new URL('../README.md', import.meta.url)
 const BEGIN = '<!-- settings: made by `npm run settings` -->'
 const END = '<!-- /settings -->'
 
-/** The README with its table of settings made anew from the code. Throws when the markers are missing. */
+/** The README with its table of settings generated from the code. @throws if the markers are missing */
 export function withSettings(readme: string): string {
   const begin = readme.indexOf(BEGIN)
   const end = readme.indexOf(END)
@@ -38,6 +38,6 @@ function table(title: string, settings: Settings): string {
 if (import.meta.main) {
   const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
   if (values.help)
-    console.log("Usage: npm run settings\n\nMakes the README's table of settings from the code.")
+    console.log("Usage: npm run settings\n\nGenerates the README's table of settings from the code.")
   else await writeFile(README, withSettings(await readFile(README, 'utf8')))
 }

@@ -11,19 +11,19 @@ import { parseArgsOrExit } from './args.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Usage: npm run sink                                        start the sink worker
-       npm run sink -- adopt [options]                     read stopped partitions as they are now, from the first record
-       npm run sink -- rewind --to OFFSET [options]        read again from an offset (0: all that is retained)
-       npm run sink -- rewind --to-time TIME [options]     read again what Kafka has got since then (RFC 3339, UTC
-                                                           unless it says otherwise: 2026-01-02T03:04:05Z)
+       npm run sink -- adopt [options]                     read stopped partitions from their first record
+       npm run sink -- rewind --to OFFSET [options]        read again from an offset (0: from the first record)
+       npm run sink -- rewind --to-time TIME [options]     read again from a time (RFC 3339, UTC unless an offset is
+                                                           given: 2026-01-02T03:04:05Z)
 
-The sink stops a partition when its offsets cannot be right: the topic was recreated, belongs to another cluster, or
-lost records. If the topic as it is now is the right one, "adopt" it; if the database was restored or rows were
-deleted, "rewind". Both only move offsets in PostgreSQL: what is stored stays, and what is read again is recognised by
-its event_id. "rewind" never passes over what is unread. A running sink goes on within 10 s.
+The sink stops a partition if its offsets cannot be right: the topic was recreated, belongs to another cluster, or has
+lost records. If the current topic is the right one, use "adopt"; if the database was restored or rows were deleted, use
+"rewind". Both only move offsets in PostgreSQL: stored events stay, and events that are read again are recognised by
+their event_id. "rewind" never skips unread records. A running sink continues within 10 s.
 
   --partition N   this partition, stopped or not; may be repeated
-  --all           adopt: all partitions, not only those that are stopped
-  --dry-run       say what would be moved, and move nothing
+  --all           adopt: all partitions, not only stopped ones
+  --dry-run       print what would be moved, and move nothing
 
 Settings: see the README.`
 
@@ -50,15 +50,15 @@ else if (fault !== undefined) {
 } else if (command === undefined) await import('../sink-worker/main.ts')
 else process.exitCode = await move(command === 'adopt' ? adoptTargets : rewindTargets)
 
-/** What is wrong with the command line, in a sentence. */
+/** What is wrong with the command line, in one sentence; undefined if nothing is. */
 function usageFault(): string | undefined {
   const { to, 'to-time': time, partition, all } = values
   if (positionals.length > 1 || ![undefined, 'adopt', 'rewind'].includes(command))
     return `There is no command "${positionals.join(' ')}".`
   const bad = partition.find((number) => !/^\d{1,9}$/.test(number))
   if (bad !== undefined) return `--partition must be a number, not "${bad}".`
-  if (command !== 'rewind' && (to ?? time) !== undefined) return '--to and --to-time belong to "rewind".'
-  if (command !== 'adopt' && all) return '--all belongs to "adopt".'
+  if (command !== 'rewind' && (to ?? time) !== undefined) return '--to and --to-time are options of "rewind".'
+  if (command !== 'adopt' && all) return '--all is an option of "adopt".'
   if (all && partition.length > 0) return '--all and --partition cannot be combined.'
   if (command !== 'rewind') return undefined
   if ((to === undefined) === (time === undefined)) return '"rewind" needs either --to or --to-time.'
@@ -75,12 +75,12 @@ interface Place {
   config: ReturnType<typeof readSinkConfig>
 }
 
-/** Of the partitions that are named, else of those that are stopped. */
+/** The start of the partitions given by --partition or --all, else of the stopped ones. */
 async function adoptTargets({ database, description, config }: Place): Promise<Target[]> {
   if (description.compacted)
-    throw new Error('the topic is compacted, which drops events: set its cleanup.policy to "delete"')
+    throw new Error('the topic is compacted, which deletes events: set its cleanup.policy to "delete"')
   if (values.all || values.partition.length > 0)
-    return partitionsOr(description).map((partition) => ({ partition, offset: 0n }))
+    return chosenPartitions(description).map((partition) => ({ partition, offset: 0n }))
   const { kafka, topic } = config
   const read: ReadRecords = async (offsets) => {
     const reader = new RecordReader(kafka, topic.name, 'firehose-adopt', createLogger('sink', 'silent'))
@@ -93,25 +93,25 @@ async function adoptTargets({ database, description, config }: Place): Promise<T
   const stopped = await findStopped(database, description, topic.name, read)
   for (const [partition, reason] of stopped) console.log(`partition ${partition} is stopped: ${reason}`)
   if (stopped.size === 0)
-    throw new Error('no partition is stopped; --partition N or --all read what is there again all the same')
+    throw new Error('no partition is stopped; use --partition N or --all to read partitions again anyway')
   return [...stopped.keys()].map((partition) => ({ partition, offset: 0n }))
 }
 
 async function rewindTargets({ inspector, description }: Place): Promise<Target[]> {
   const { to, 'to-time': time } = values
-  const partitions = partitionsOr(description)
+  const partitions = chosenPartitions(description)
   if (to !== undefined) return partitions.map((partition) => ({ partition, offset: BigInt(to) }))
   const offsets = await inspector.offsetsAt(Date.parse(canonicalTimestamp(time ?? '') ?? ''))
   return partitions.map((partition) => ({ partition, offset: offsets.get(partition) ?? 0n }))
 }
 
-/** Those that --partition names, else all. */
-function partitionsOr(description: TopicDescription): number[] {
+/** The partitions given by --partition, else all. */
+function chosenPartitions(description: TopicDescription): number[] {
   return values.partition.length > 0 ? values.partition.map(Number) : [...description.partitions.keys()]
 }
 
 async function move(chooseTargets: (place: Place) => Promise<Target[]>): Promise<number> {
-  endOnSignal() // PostgreSQL rolls back what was under way
+  endOnSignal() // PostgreSQL rolls back an open transaction
   const config = readConfigOrExit(() => readSinkConfig(process.env))
   const database = new Database(config.database, config.databaseTimeoutMs)
   const inspector = new KafkaTopicInspector(config.kafka, config.topic, createLogger('sink', 'silent'))

@@ -1,4 +1,4 @@
-// `npm run sql`: asks the database without psql. With an argument it runs that and ends.
+// `npm run sql`: runs SQL without psql, either its arguments or the statements typed at a prompt.
 import { createInterface } from 'node:readline/promises'
 import {
   Client,
@@ -29,9 +29,9 @@ process.exitCode = await main(process.argv.slice(2).join(' ').trim())
 async function main(statement: string): Promise<number> {
   if (statement === '--help' || statement === '-h') {
     console.log(`Usage: npm run sql                     a prompt (\\q or Ctrl-D ends it)
-       npm run sql -- "select ..."     one result
+       npm run sql -- "select ..."     run one statement
 
-The database is DATABASE_URL, else PG*, else the one of \`npm start\`.`)
+The database is DATABASE_URL, else PG*, else that of \`npm start\`.`)
     return 0
   }
   const client = new Client(connection())
@@ -55,7 +55,7 @@ function connection(): ClientConfig {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const refused = 'code' in error && error.code === 'ECONNREFUSED'
-  return refused ? 'nothing listens there (is `npm start` running?)' : error.message
+  return refused ? 'nothing is listening there (is `npm start` running?)' : error.message
 }
 
 async function prompt(client: Client): Promise<boolean> {
@@ -83,7 +83,7 @@ async function prompt(client: Client): Promise<boolean> {
     }
     if (!statement.trim()) statement = ''
     lines.setPrompt(statement ? '      ... ' : 'firehose> ')
-    // The input may have ended while the statement ran; the lines read before are still delivered.
+    // The input may have ended while the statement ran; lines read before that are still delivered.
     if (!closed) lines.prompt()
   }
   lines.close()
@@ -104,9 +104,9 @@ async function run(client: Client, statement: string): Promise<boolean> {
   }
 }
 
-/** Keeps the first rows only, so that a query over all events does not fill the memory. */
+/** Keeps only the first rows, so that a query over all events does not exhaust memory. */
 function query(client: Client, text: string): Promise<Table[]> {
-  // PostgreSQL's own text of each value: a number past 2^53 in jsonb would not survive JavaScript.
+  // PostgreSQL's own text of each value: JavaScript would round numbers above 2^53 in jsonb.
   const types = { getTypeParser: () => (value: string) => value }
   const running = client.query(new Query({ text, rowMode: 'array', types } as QueryConfig))
   const kept = new Map<unknown, { rows: (string | null)[][]; count: number }>()

@@ -1,9 +1,9 @@
 import { onEndRequest } from '../platform/signals.ts'
 
-/** Exit code of what Ctrl-C has ended. */
+/** The exit code after Ctrl-C: 128 + SIGINT, as shells have it. */
 export const EXIT_STOPPED = 130
 
-/** The first request to end aborts the signal that is returned, after `onStop`; a further one ends at once. */
+/** The first shutdown request calls `onStop` and aborts the returned signal; another one exits immediately. */
 export function stopOnSignal(onStop: () => void): AbortSignal {
   const stop = new AbortController()
   surviveClosedTerminal()
@@ -12,21 +12,21 @@ export function stopOnSignal(onStop: () => void): AbortSignal {
       onStop()
       stop.abort()
     },
-    again: endAtOnce,
+    again: exitNow,
   })
   return stop.signal
 }
 
-/** For what has nothing to end in order: the first request ends it. */
+/** For commands with nothing to clean up: the first shutdown request exits. */
 export function endOnSignal(): void {
-  onEndRequest({ first: endAtOnce, again: endAtOnce })
+  onEndRequest({ first: exitNow, again: exitNow })
 }
 
-function endAtOnce(): never {
+function exitNow(): never {
   process.exit(EXIT_STOPPED)
 }
 
-/** What is written to a terminal that was closed fails: without this it would end the command before it has stopped. */
+/** Writing to a closed terminal fails; without a handler, the error would end the command before it has cleaned up. */
 function surviveClosedTerminal(): void {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.isTTY) stream.on('error', () => {})

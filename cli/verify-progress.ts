@@ -1,16 +1,16 @@
 import type { Screen } from '../platform/screen.ts'
 import type { VerifyProgress } from '../tools/verify/verify.ts'
 
-/** Between two lines where there is no terminal. */
+/** The time between two lines if there is no terminal. */
 const LINE_MS = 5_000
-/** A rate over less time says nothing. */
+/** A rate over a shorter time is meaningless. */
 const RATE_AFTER_MS = 1_000
 
-/** Shows how far a comparison is: one live line on a terminal, elsewhere a line every few seconds. */
+/** Shows the progress of a comparison: one live line on a terminal, otherwise a line every few seconds. */
 export class ProgressDisplay {
   readonly #screen: Screen
   readonly #startedMs = performance.now()
-  /** When the first record came; the ack file is read before. */
+  /** When the first record was read; the file of acknowledged events is read before that. */
   #recordsFromMs: number | undefined
   #lastLineMs = this.#startedMs
 
@@ -30,7 +30,11 @@ export class ProgressDisplay {
   }
 }
 
-/** One line: how far, how fast, how long yet. `elapsedMs` is what the present part (ack file, records) has taken. */
+/**
+ * The progress, the rate and the time left, in one line.
+ *
+ * @param elapsedMs how long the current phase (acknowledged events or records) has taken so far
+ */
 export function progressLine({ records, records_total, acked }: VerifyProgress, elapsedMs: number): string {
   const perSecond = (done: number) =>
     elapsedMs < RATE_AFTER_MS ? '' : `, ${grouped(Math.round((done * 1000) / elapsedMs))}/s`

@@ -1,4 +1,4 @@
-// Whether what Kafka holds, and what was acknowledged, is stored once with its content.
+// `npm run verify`: checks that every record in Kafka and every acknowledged event is stored once, with its content.
 import { Screen } from '../platform/screen.ts'
 import { databaseUrl } from '../postgres/database-url.ts'
 import { ConfigError, readSettings } from '../platform/env.ts'
@@ -9,23 +9,26 @@ import { parseArgsOrExit } from './args.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { ProgressDisplay } from './verify-progress.ts'
 
-const HELP = `Compares what Kafka holds and what was acknowledged with what PostgreSQL holds. Changes nothing, and may run
-beside the services: what the sink has yet to read counts as not yet read, and is no failure.
-Unless no member of the sinks' group reads its partition: that is a PROBLEM; of a group without members, a NOTE.
+const HELP = `Compares the records in Kafka and the acknowledged events with the tables in PostgreSQL. Changes nothing, and can
+run while the services run: records that the sink has not read yet are counted as not yet read, which is not a failure.
+But it is a PROBLEM if no member of the sinks' group reads their partition, and a NOTE if the group has no members.
 
 npm run verify -- [options]
-  --acked FILE   events that were acknowledged, one line each: event_id<TAB>body (from npm run load -- --acked FILE);
+  --acked FILE   acknowledged events, one per line: event_id<TAB>body (from npm run load -- --acked FILE);
                  - is standard input: docker compose run --rm -T cli verify --acked - < acked.tsv
   --json         print only the verdict, as one JSON object; its lists hold the first 100 of each kind
   --help
 
-Every event that is MISSING (in Kafka, but in no table) or DIFFERENT (another content) is printed as it is found, with
-its partition and offset, then the counts. What an open transaction of another producer holds back for 15 s is
-named as a PROBLEM: it was not judged, and an acknowledged event that may be there is not called MISSING. Progress goes to standard error.
+Every event that is MISSING (in Kafka, but in no table) or DIFFERENT (stored with other content) is printed when it is
+found, with its partition and offset; the counts follow at the end. Records that an open transaction of another producer
+holds back for 15 s are a PROBLEM: they were not compared, and an acknowledged event that may be among them is not
+reported as MISSING. Progress goes to standard error.
 
 Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events), KAFKA_GROUP_ID and the other KAFKA_
-settings of the services; DATABASE_URL, else PG* (the database of npm start). The role needs to read the tables and to make temporary ones.
-Exit code 0: nothing is missing or different. 1: something is, or there is a PROBLEM. 2: the comparison could not be made. 130: Ctrl-C.
+settings of the services; DATABASE_URL, else PG* (the database of npm start). The role must be able to read the tables
+and to create temporary tables.
+Exit code 0: nothing is missing or different. 1: something is, or there is a PROBLEM. 2: the comparison could not be made.
+130: Ctrl-C.
 `
 
 const LABELS: Record<FindingKind, string> = {
@@ -52,7 +55,7 @@ else process.exitCode = await main()
 async function main(): Promise<number> {
   const signal = stopOnSignal(() => {
     screen.live('')
-    screen.say('Stopping; nothing was decided (again: at once)')
+    screen.say('Stopping without a verdict (press Ctrl-C again to exit immediately)')
   })
   const progress = new ProgressDisplay(screen)
   try {
@@ -94,10 +97,10 @@ function targets() {
 
 function messageOf(error: unknown): string {
   if (error instanceof ConfigError) return error.problems.join('\n')
-  // Several addresses were tried: the error that holds theirs has no message of its own.
+  // Several addresses were tried: an AggregateError has no message of its own.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n')
   if ((error as { code?: unknown }).code === UNDEFINED_TABLE) {
-    return 'The database has not the tables of Firehose: is DATABASE_URL right? npm run migrate makes them.'
+    return "The database does not have Firehose's tables: is DATABASE_URL right? npm run migrate creates them."
   }
   return error instanceof Error ? error.message : String(error)
 }
@@ -114,23 +117,23 @@ function printVerdict(verdict: Verdict): void {
   const rows: [string, number][] = [
     ['records that the sink has read', verdict.records],
     ['  stored, each once', verdict.stored],
-    ['  duplicates of these', verdict.duplicates],
+    ['  duplicates', verdict.duplicates],
     ['  dead letters', verdict.dead],
     ['  missing', verdict.missing_count],
     ['  different', verdict.different_count],
     ['records not yet read', verdict.not_yet_read],
-    ['  that nobody reads', verdict.unread_count],
+    ['  in unread partitions', verdict.unread_count],
     ['offsets held back', verdict.held_back_count],
     ['acknowledged events', verdict.acked],
     ['  stored', verdict.acked_stored],
     ['  dead letters', verdict.acked_dead],
     ['  in Kafka, not yet read', verdict.acked_not_yet_read],
-    ['  not found, not judged', verdict.acked_not_judged],
+    ['  not found, not compared', verdict.acked_not_judged],
     ['  missing', verdict.acked_missing_count],
     ['  different', verdict.acked_different_count],
   ]
   for (const [name, count] of rows) line(`${name.padEnd(32)}${String(count).padStart(12)}`)
-  if (verdict.missing_from.length > 0) line('What is missing can be stored again from Kafka:')
+  if (verdict.missing_from.length > 0) line('Missing events can be read from Kafka again:')
   for (const { partition, offset } of verdict.missing_from)
     line(`  npm run sink -- rewind --partition ${partition} --to ${offset}`)
   line(verdict.ok ? 'OK: nothing is missing, nothing is different.' : 'NOT OK.')

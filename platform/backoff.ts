@@ -1,17 +1,17 @@
-/** How long to wait before trying again: doubles with each failure, from the first delay to the last. */
+/** Exponential backoff: the delay before a retry doubles with each failure, from `firstMs` up to `lastMs`. */
 export interface Backoff {
   firstMs: number
   lastMs: number
 }
 
-/** 2 to the power of more is past any delay. */
+/** Enough for any delay; keeps the power of 2 finite. */
 const MOST_DOUBLINGS = 30
 
 /**
- * The wait before the next try, in milliseconds: between half and the whole of the delay, so that many that failed
- * together do not come back in step.
+ * The time to wait before the next attempt, in milliseconds: a random share of the delay, at least half of it, so that
+ * clients that failed together do not retry together.
  *
- * @param failures that came before the one at hand: 0 after the first
+ * @param failures the number of failures before the latest one: 0 after the first
  * @param random in [0, 1)
  */
 export function backoffMs({ firstMs, lastMs }: Backoff, failures: number, random = Math.random()): number {

@@ -1,4 +1,4 @@
 import { text } from './env.ts'
 
-/** Where `npm start` keeps what it makes. */
+/** The directory in which `npm start` keeps its data and logs. */
 export const dataDirSetting = text('.firehose', 'Directory for the data and logs of `npm start`')

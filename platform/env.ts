@@ -1,23 +1,23 @@
 /**
- * Settings from environment variables: each is declared once, with its default and its documentation; all are
- * read and checked together, so that one start names every mistake. The README's table is made from the same
+ * Settings from environment variables. Each is declared once, with its default and its documentation. All of them are
+ * read and checked together, so that a single start reports every mistake. The table in the README is generated from the
  * declarations.
  */
 
 export interface Setting<T> {
   /** One sentence for the README's table. */
   doc: string
-  /** The default as the table shows it; '' for none. */
+  /** The default as shown in the README's table; '' if there is none. */
   defaultText: string
   secret: boolean
-  /** Turns the variable's text into its value. Throws an Error whose message completes "NAME ...". */
+  /** Parses the variable's text. Throws an Error whose message completes a sentence that starts with the name. */
   parse: (text: string | undefined) => T
 }
 
 export type Settings = Record<string, Setting<unknown>>
 type Values<S extends Settings> = { [K in keyof S]: S[K] extends Setting<infer T> ? T : never }
 
-/** All mistakes in the environment, one sentence each; never the value of a secret. */
+/** The mistakes in the environment, one sentence each. Never contains the value of a secret. */
 export class ConfigError extends Error {
   readonly problems: string[]
   constructor(problems: string[]) {
@@ -28,8 +28,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads every declared variable; an empty one counts as unset. One that cannot be read is named in `problems` and has
- * its default, so that what several settings say together can be checked in the same go.
+ * Reads every declared variable; an empty one counts as unset. An invalid one is listed in `problems` and gets its
+ * default, so that the caller can also check combinations of settings.
  */
 export function parseSettings<S extends Settings>(
   settings: S,
@@ -45,14 +45,14 @@ export function parseSettings<S extends Settings>(
   return { values: values as Values<S>, problems }
 }
 
-/** @throws {ConfigError} that names all mistakes at once */
+/** @throws {ConfigError} that lists all mistakes */
 export function readSettings<S extends Settings>(settings: S, env: NodeJS.ProcessEnv): Values<S> {
   const { values, problems } = parseSettings(settings, env)
   if (problems.length > 0) throw new ConfigError(problems)
   return values
 }
 
-/** What `read` gives, or undefined with its mistakes added to `problems`. */
+/** The result of `read`; or undefined, with the mistakes added to `problems`, if it throws. */
 export function collectProblems<T>(problems: string[], read: () => T, prefix = ''): T | undefined {
   try {
     return read()
@@ -73,7 +73,7 @@ export function optionalText(doc: string): Setting<string | undefined> {
   return { doc, defaultText: '', secret: false, parse: (value) => value }
 }
 
-/** Like optionalText, but its value is never shown. */
+/** Like optionalText(), but the value is never shown. */
 export function secret(doc: string): Setting<string | undefined> {
   return { ...optionalText(doc), secret: true }
 }
@@ -91,7 +91,7 @@ export function integer(fallback: number, min: number, max: number, doc: string)
   return { doc, defaultText: String(fallback), secret: false, parse }
 }
 
-/** `true` or `false`. */
+/** `true` or `false`; `1` and `0` are accepted too. */
 export function boolean(fallback: boolean, doc: string): Setting<boolean> {
   const parse = (value: string | undefined): boolean => {
     if (value === undefined) return fallback
@@ -102,7 +102,7 @@ export function boolean(fallback: boolean, doc: string): Setting<boolean> {
   return { doc, defaultText: String(fallback), secret: false, parse }
 }
 
-/** One of the given words; absent only if there is no fallback. */
+/** One of the given words, in upper or lower case. */
 export function oneOf<T extends string>(words: readonly T[], fallback: NoInfer<T>, doc: string): Setting<T> {
   const parse = (value: string | undefined): T => {
     if (value === undefined) return fallback
@@ -113,7 +113,7 @@ export function oneOf<T extends string>(words: readonly T[], fallback: NoInfer<T
   return { doc, defaultText: fallback, secret: false, parse }
 }
 
-/** A comma-separated list; blanks around the commas are dropped. */
+/** A comma-separated list; spaces around the commas are ignored. */
 export function list(fallback: string, doc: string): Setting<string[]> {
   const parse = (value: string | undefined): string[] =>
     (value ?? fallback)

@@ -1,6 +1,6 @@
 /**
- * Text as a terminal may show it: control characters (line breaks, escape sequences, also those of C1) and those that
- * turn the direction of writing are spelled out, `\n` or `\u009b`.
+ * Makes text safe for a terminal: escapes control characters (C0 and C1, including line breaks) and characters that change
+ * the text direction, as `\n` or `\u009b`.
  */
 export function escapeControls(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, (char) => {

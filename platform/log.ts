@@ -4,24 +4,24 @@ export type { Logger } from 'pino'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
-/** What may wait for a reader of the log that stands still; further lines are dropped (I7). */
-const MAX_WAITING_BYTES = 1024 * 1024
+/** The most that is buffered if nothing reads the log; further lines are dropped (I7). */
+const MAX_BUFFERED_BYTES = 1024 * 1024
 
 /**
- * Not pino's own output: when its process exits, that tries for ever to write what cannot be written. Standard output
- * drops it: a terminal that was closed, a reader that is gone or a full disk must neither end a service nor keep it.
+ * Used instead of pino's own destination, which at exit retries forever if it cannot write. process.stdout gives up: a
+ * closed terminal, a reader that is gone or a full disk must neither end a service nor keep it from exiting.
  */
 const standardOutput = {
   write(line: string): void {
-    if (process.stdout.writableLength < MAX_WAITING_BYTES) process.stdout.write(line)
+    if (process.stdout.writableLength < MAX_BUFFERED_BYTES) process.stdout.write(line)
   },
 }
-let isListening = false
+let handlesErrors = false
 
-/** JSON lines on stdout, times in UTC (RFC 3339). Metadata of events is never logged. */
+/** A logger that writes JSON lines to standard output, with timestamps in UTC (RFC 3339). Never log event metadata. */
 export function createLogger(service: string, level: string): Logger {
-  if (!isListening) process.stdout.on('error', () => {})
-  isListening = true
+  if (!handlesErrors) process.stdout.on('error', () => {})
+  handlesErrors = true
   const options = {
     level,
     base: { service },

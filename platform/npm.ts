@@ -1,12 +1,12 @@
-/** Whether npm, which started this process, still lives. */
+/* Detects when the npm that started this process has ended. */
 
-/** with-node24.sh hands on here: the pid of what it becomes, and that of npm. */
+/** Set by with-node24.sh to two pids: that of the process that it becomes, and that of npm. */
 const STARTED_BY = 'FIREHOSE_STARTED_BY_NPM'
-const LOOK_EVERY_MS = 1_000
+const CHECK_EVERY_MS = 1_000
 
 /**
- * Of what was handed on: npm's pid; undefined for any other process than the one that npm started. Its children, which
- * inherit the variable, may outlive npm as they like.
+ * The pid of the npm that started the process `pid`, from the value of STARTED_BY; undefined if npm did not start it
+ * directly. Its children inherit the variable but may outlive npm.
  */
 export function npmOf(handedOn: string | undefined, pid: number): number | undefined {
   const [own, npm] = (handedOn ?? '').split(' ').map(Number)
@@ -14,8 +14,8 @@ export function npmOf(handedOn: string | undefined, pid: number): number | undef
 }
 
 /**
- * Calls back once when npm, if it started this process, is gone: a killed npm passes on nothing, and what it started
- * would run on unseen. A process that has lost its parent gets another one.
+ * Calls back once when the npm that started this process has ended. A killed npm forwards no signal, so the process would
+ * otherwise run on unnoticed. When a parent dies, the process gets another parent.
  */
 export function onNpmGone(callback: () => void): void {
   const npm = npmOf(process.env[STARTED_BY], process.pid)
@@ -24,5 +24,5 @@ export function onNpmGone(callback: () => void): void {
     if (process.ppid === npm) return
     clearInterval(timer)
     callback()
-  }, LOOK_EVERY_MS).unref()
+  }, CHECK_EVERY_MS).unref()
 }

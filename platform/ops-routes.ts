@@ -1,16 +1,16 @@
 import { Router } from '@koa/router'
 import type { Registry } from 'prom-client'
 
-/** What a service tells its operators. */
+/** What a service reports to its operators. */
 export interface Ops {
-  /** Whether it can do its work now; else why not, in one sentence. */
+  /** Whether the service can work now; if not, why, in one sentence. */
   ready: () => { ok: true } | { ok: false; reason: string }
-  /** For people and dashboards: the JSON of /health. */
+  /** The JSON of /health, for people and dashboards. */
   health: () => object
   metrics: Registry
 }
 
-/** `/livez` (the process answers), `/readyz` (it can work), `/health` (JSON) and `/metrics` (Prometheus text). */
+/** The routes `/livez` (the process is alive), `/readyz` (it can work), `/health` (JSON) and `/metrics` (Prometheus). */
 export function opsRoutes(ops: Ops): Router {
   const router = new Router()
   router.get('/livez', (ctx) => {

@@ -1,6 +1,6 @@
 import { clearLine, cursorTo } from 'node:readline'
 
-/** Lines that stay, and below them, on a terminal, one line that is overwritten. */
+/** Output for people: permanent lines and, on a terminal, one live line below them that is overwritten. */
 export class Screen {
   readonly isTerminal: boolean
   readonly #out: NodeJS.WriteStream
@@ -9,18 +9,18 @@ export class Screen {
   constructor(out: NodeJS.WriteStream) {
     this.#out = out
     this.isTerminal = out.isTTY
-    // A closed terminal or pipe must not end the launcher before it has stopped its children.
+    // A closed terminal or pipe must not end the process before it has stopped its children.
     out.on('error', () => {})
   }
 
-  /** Prints a line that stays. */
+  /** Prints a permanent line. */
   say(line: string): void {
     this.#clear()
     this.#out.write(`${line}\n`)
     this.#draw()
   }
 
-  /** Replaces the live line; nothing without a terminal. */
+  /** Replaces the live line; does nothing without a terminal. */
   live(line: string): void {
     if (!this.isTerminal) return
     this.#clear()

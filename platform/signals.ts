@@ -1,38 +1,38 @@
 import { isatty } from 'node:tty'
 import { onNpmGone } from './npm.ts'
 
-/**
- * The one place that listens to signals. SIGINT and SIGTERM, SIGHUP on a terminal, and the end of the npm that started
- * this process ask it to end in order; a signal after that means "at once".
+/*
+ * The only code that listens for signals. SIGINT, SIGTERM, SIGHUP on a terminal, and the end of the npm that started this
+ * process request a graceful shutdown. Another signal after that requests an immediate exit.
  */
 
 /**
- * Signals within this time of a request are the same one, whoever passed them on. Ctrl-C, `timeout` and a supervisor
- * signal a whole process group, and npm hands on what its child has got already: milliseconds later, or tenths of a second
- * on a busy machine. Whoever means it twice has first seen that the first time was heard.
+ * Signals within this time are copies of the same request. Ctrl-C, `timeout` and supervisors signal the whole process
+ * group, and npm forwards a signal that its child has already received: milliseconds later, or tenths of a second on a
+ * busy machine. A user who means it twice first waits to see the effect of the first.
  */
 export const SAME_REQUEST_MS = 1_000
 
-/** Who may ask, and what for: `cause` is the signal's name, or a few words. */
+/** Handlers of shutdown requests. `cause` is the name of the signal, or a short description. */
 export interface EndHandlers {
-  /** To end in order; called once. */
+  /** Shut down gracefully; called once. */
   first: (cause: string) => void
-  /** To end at once; called for each further request. */
+  /** Exit immediately; called for each further request. */
   again: (cause: string) => void
 }
 
-/** Tells requests to end from repeats of a request. */
+/** Distinguishes shutdown requests from copies of the same request. */
 export class EndRequests {
   readonly #whenOver: (over: () => void) => void
   #count = 0
   #isOpen = false
 
-  /** @param whenOver calls back when a request and its repeats have been heard */
+  /** @param whenOver calls back when no more copies of a request can arrive */
   constructor(whenOver: (over: () => void) => void) {
     this.#whenOver = whenOver
   }
 
-  /** Takes a signal. @returns which handler it is for; undefined for a repeat */
+  /** Registers a signal. @returns the handler to call; undefined for a copy of a request */
   hear(): keyof EndHandlers | undefined {
     if (this.#isOpen) return undefined
     this.#isOpen = true
@@ -43,19 +43,19 @@ export class EndRequests {
     return this.#count === 1 ? 'first' : 'again'
   }
 
-  /** Takes what can only ask for an orderly end: nothing once that was asked for. */
+  /** Registers a cause that can only request a graceful shutdown; has no effect if one was already requested. */
   hearOnce(): keyof EndHandlers | undefined {
     return this.#count === 0 ? this.hear() : undefined
   }
 }
 
 const requests = new EndRequests((over) => {
-  // After a blocked event loop timers come before the signals that have waited: these are heard first.
+  // After a blocked event loop, timers run before pending signals; setImmediate() lets those signals in first.
   setTimeout(() => setImmediate(over), SAME_REQUEST_MS).unref()
 })
 let handlers: EndHandlers | undefined
 
-/** Says what to do when this process is asked to end, in place of what was said before. */
+/** Sets the handlers of shutdown requests, replacing earlier ones. */
 export function onEndRequest(next: EndHandlers): void {
   const isFirst = handlers === undefined
   handlers = next
@@ -69,8 +69,8 @@ function listen(): void {
   const onSignal = (name: string): void => hear(requests.hear(), name)
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  // Node forgets that `nohup` had this signal ignored, but a process under nohup has no terminal: without one, a closed
-  // terminal is none of its business. Asked now, because a closed terminal is no terminal any more.
+  // Node does not keep the ignored SIGHUP of `nohup`; but a process under nohup has no terminal, and without one SIGHUP is
+  // ignored here. Checked now, because isatty() is false after the terminal was closed.
   const hasTerminal = [0, 1, 2].some((fd) => isatty(fd))
   process.on('SIGHUP', (name) => {
     if (hasTerminal) onSignal(name)

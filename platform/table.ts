@@ -1,6 +1,6 @@
 import { escapeControls } from './escape-controls.ts'
 
-/** Rows as text in columns; longer cells are cut to `maxWidth` characters. */
+/** Formats rows as a table; longer cells are cut to `maxWidth` characters. Control characters are escaped. */
 export function formatTable(names: string[], rows: (string | null)[][], maxWidth: number): string {
   const cells = [names, ...rows].map((row) => row.map((value) => cut(value ?? '', maxWidth)))
   const widths = names.map((_, column) =>

@@ -78,7 +78,7 @@ export function decidePosition(
   const row = 'offsets' in loaded ? loaded.offsets.get(partition) : undefined
   const stored = row ?? { partition, nextOffset: kafka.low, last: null }
   if (description.compacted) {
-    const reason = 'the topic is compacted, which drops events: set its cleanup.policy to "delete"'
+    const reason = 'the topic is compacted, which deletes events: set its cleanup.policy to "delete"'
     return { stored, start: { kind: 'stop', reason } }
   }
   if ('foreignCluster' in loaded) {

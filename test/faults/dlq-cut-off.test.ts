@@ -52,11 +52,11 @@ test('Ctrl-C ends after the transaction that runs, says how far it came, and exi
   const { child, ended, said } = bench.start(['replay', '--yes'])
   await bench.commandWaits()
   child.kill('SIGINT')
-  await until('the signal is heard', () => said().includes('Ending after the transaction that runs'))
+  await until('the signal is heard', () => said().includes('Stopping after the current transaction'))
   await held.release()
   const { code, out, err } = await ended
   assert.equal(code, 130, out + err)
-  assert.match(out, /^1,000 stored, .*\nInterrupted: what was done is done/m)
+  assert.match(out, /^1,000 stored, .*\nInterrupted\. What was done is committed/m)
   assert.deepEqual(await bench.states(), { total: 1_200, open: 200, replayed: 1_000, discarded: 0 })
   assert.equal(await bench.pipeline.countEvents(), 1_000)
   assert.equal((await bench.dlq('replay', '--yes')).code, 0)
@@ -70,7 +70,7 @@ test('I2: two replays at the same time share the letters; each is stored once', 
   await bench.commandWaits()
   const other = await bench.dlq('replay', '--yes')
   assert.equal(other.code, 1)
-  assert.match(other.out, /^700 stored, .*\n500 dead letters left to another session/m)
+  assert.match(other.out, /^700 stored, .*\n500 dead letters skipped, because another session/m)
   await held.release()
   const { code, out } = await first.ended
   assert.equal(code, 0)

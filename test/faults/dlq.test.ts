@@ -76,8 +76,8 @@ test('list counts and filters, and shows nothing of the values; show shows all, 
 test('nothing changes unless that is said: no --yes, a dry run, a plan without letters', async () => {
   await bench.bury(10, 2)
   const unsaid = await bench.dlq('replay')
-  assert.deepEqual([unsaid.code, unsaid.err], [64, 'Nothing was changed: add --yes to do it. Try --help.\n'])
-  assert.match(unsaid.out, /kept_out +\| 2 .*stored, if what kept them out is gone/)
+  assert.deepEqual([unsaid.code, unsaid.err], [64, 'Nothing was changed: add --yes to confirm. Try --help.\n'])
+  assert.match(unsaid.out, /kept_out +\| 2 .*stored, if the index or trigger that kept them out is gone/)
   assert.equal((await bench.dlq('replay', '--dry-run')).code, 0)
   assert.equal((await bench.dlq('discard', '--dry-run', '--why', 'no use')).code, 0)
   assert.equal((await bench.dlq('discard', '--yes')).code, 64)

@@ -51,7 +51,7 @@ test('a stack that does not recover is still compared, its data are kept, and no
   new DrillRecord(state, 'embedded').add(stretch)
   const later = await drill('--state', state, '--seed', String(seed), '--faults', '3')
   assert.equal(later.code, 1, later.output)
-  assert.match(later.output, /:\s+3\/3 .*; well again .*\n {3}compared: .* 0 lost, 0 twice\n/)
+  assert.match(later.output, /:\s+3\/3 .*; recovered .*\n {3}compared: .* 0 lost, 0 twice\n/)
   const problem = `PROBLEM  seed ${seed}, faults 1 to 2: fault 2, api_killed`
   assert.ok(later.output.includes(problem), later.output)
   assert.match(

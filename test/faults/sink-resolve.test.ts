@@ -110,7 +110,7 @@ test('I9: a compacted topic is refused by the sink and by adopt, until it is com
   await sendMessages(0, [{ key: 'compacted topics want one', value: record(5) }])
   sink.spawn()
   const { reason } = await stopped(sink)
-  assert.equal(reason, 'the topic is compacted, which drops events: set its cleanup.policy to "delete"')
+  assert.equal(reason, 'the topic is compacted, which deletes events: set its cleanup.policy to "delete"')
   await assert.rejects(command('adopt'), /Nothing was moved: the topic is compacted/)
   assert.equal(await pipeline.countEvents(), 5)
   await configureTopic(bootstrapServers, 'cleanup.policy', 'delete')
@@ -160,7 +160,7 @@ test('I9: rewind never passes over what is unread', async () => {
 test('adopt and rewind say in one sentence what is wrong with a command, and move nothing', async () => {
   const before = await offsets()
   for (const [args, sentence] of [
-    [['adopt', '--to', '3'], /--to and --to-time belong to "rewind"/],
+    [['adopt', '--to', '3'], /--to and --to-time are options of "rewind"/],
     [['rewind'], /"rewind" needs either --to or --to-time/],
     [['rewind', '--to', '1', '--to-time', '2026-01-01'], /needs either/],
     [['rewind', '--to-time', 'yesterday'], /must be an RFC 3339 time such as .*, not "yesterday"/],

@@ -195,7 +195,7 @@ test("I2: once the constraint is gone, its owner has the row stored; the sink's 
   const args = ['replay', '--event-id', idOf(404), '--yes']
   const asSink = await dlq(args, { ...pipeline.env, DATABASE_URL: sinkDatabaseUrl })
   assert.equal(asSink.code, 2)
-  assert.match(asSink.said, /permission denied .*: run it as the owner of the tables\.$/m)
+  assert.match(asSink.said, /permission denied .*: run the command as the owner of the tables\.$/m)
   assert.equal(await isStored(404), false)
   const asOwner = await dlq(args, pipeline.env)
   assert.deepEqual([asOwner.code, await isStored(404)], [0, true])

@@ -101,8 +101,8 @@ test('I8: a second signal ends at once', async () => {
     stopSignals()
     assert.ok(performance.now() - since >= SAME_REQUEST_MS, 'what follows the first at once is the same')
     assert.deepEqual(
-      service.lastLines().flatMap((line) => /shutting down|ending at once/.exec(line)?.[0] ?? []),
-      ['shutting down', 'ending at once'],
+      service.lastLines().flatMap((line) => /shutting down|exiting immediately/.exec(line)?.[0] ?? []),
+      ['shutting down', 'exiting immediately'],
     )
   }
   await pending

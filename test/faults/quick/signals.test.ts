@@ -100,7 +100,7 @@ async function assertOneRequest(name: string, run: NpmRun): Promise<void> {
   const ended = await run.ended
   if (code !== undefined) assert.equal(ended, code, run.output())
   if (losesOutput) return
-  assert.deepEqual(run.output().match(/shutting down|ending at once/g), ['shutting down'], run.output())
+  assert.deepEqual(run.output().match(/shutting down|exiting immediately/g), ['shutting down'], run.output())
 }
 
 function answersMissing(answers: Answers): number {
