@@ -6,8 +6,8 @@ import { record } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
 /*
- * I2, for dead letters: a letter is `replayed` exactly when its event is stored, and each event is stored once, however
- * often a replay is killed, interrupted, or met by another or by a sink.
+ * I2, for dead letters: a letter is `replayed` if and only if its event is stored, and each event is stored once, however
+ * often a replay is killed or interrupted, or runs beside another replay or a sink.
  */
 
 const bench = await DeadLetterBench.open()
@@ -19,7 +19,7 @@ after(async () => {
   await bench.pipeline.close()
 })
 
-test('I2: a replay that is killed -9, before and after it has moved its letters, loses and repeats nothing', async () => {
+test('I2: a replay killed with SIGKILL, before or after it sets the state of its letters, loses and repeats nothing', async () => {
   await bench.bury(1_001, 1_200)
   const second = await bench.holdEvent(1_700) // in the second of three transactions
   const first = bench.start(['replay', '--yes'])
@@ -46,13 +46,13 @@ test('I2: a replay that is killed -9, before and after it has moved its letters,
   assert.equal((await bench.pipeline.verify()).ok, true)
 })
 
-test('Ctrl-C ends after the transaction that runs, says how far it came, and exits 130', async () => {
+test('Ctrl-C stops the command after the current transaction; it prints the counts and exits with 130', async () => {
   await bench.bury(3_001, 1_200)
   const held = await bench.holdEvent(3_700)
   const { child, ended, said } = bench.start(['replay', '--yes'])
   await bench.commandWaits()
   child.kill('SIGINT')
-  await until('the signal is heard', () => said().includes('Stopping after the current transaction'))
+  await until('the signal is handled', () => said().includes('Stopping after the current transaction'))
   await held.release()
   const { code, out, err } = await ended
   assert.equal(code, 130, out + err)
@@ -63,7 +63,7 @@ test('Ctrl-C ends after the transaction that runs, says how far it came, and exi
   await bench.assertStored(3_001, 1_200)
 })
 
-test('I2: two replays at the same time share the letters; each is stored once', async () => {
+test('I2: two concurrent replays share the letters; each is stored once', async () => {
   await bench.bury(5_001, 1_200)
   const held = await bench.holdEvent(5_100)
   const first = bench.start(['replay', '--yes'])
@@ -79,9 +79,9 @@ test('I2: two replays at the same time share the letters; each is stored once', 
   assert.deepEqual(await bench.history(), ['replay stored x1200'])
 })
 
-test('a letter that is committed after the plan is left alone, although its transaction began before', async () => {
+test('a letter committed after the plan is not touched, even if its transaction began before', async () => {
   await bench.bury(11_001, 1_101)
-  // Of the last page, but not the last: no more letters are taken than the plan had.
+  // On the last page, but not the last letter: a replay handles no more letters than the plan had.
   const [place] = await bench.pipeline.query<{ offset: string }>(
     'DELETE FROM dead_letters WHERE "offset" = (SELECT max("offset") - 10 FROM dead_letters) RETURNING "offset"',
   )
@@ -107,7 +107,7 @@ test('a letter that is committed after the plan is left alone, although its tran
   }
 })
 
-test('I2: a replay beside a sink that reads the same records again: each stored once, no letter comes of it', async () => {
+test('I2: a replay while a sink reads the same records again: each is stored once, without new letters', async () => {
   await bench.bury(7_001, 300)
   await bench.send(...Array.from({ length: 300 }, (_, index) => record(7_301 + index)), 'no event')
   await until('caught up', async () => await bench.pipeline.isCaughtUp())
@@ -125,11 +125,11 @@ test('I2: a replay beside a sink that reads the same records again: each stored 
   assert.equal((await bench.pipeline.verify()).ok, true)
 })
 
-test('I2: a replay and a sink that meet over the same ids in opposite orders: one of them tries again', async () => {
+test('I2: a replay and a sink write the same ids in opposite orders: one of them retries', async () => {
   await bench.bury(9_001, 3, (n) => record(18_004 - n)) // the sink has them in the order of offsets, a replay of ids
   await bench.rewindSink()
   const held = await bench.holdEvent(9_002)
-  // The first to look for a deadlock is its victim.
+  // The session whose deadlock_timeout expires first is the victim.
   const { ended } = bench.start(['replay', '--yes'], { PGOPTIONS: '-c deadlock_timeout=100ms' })
   await bench.commandWaits() // it has 9001
   bench.sink.spawn()

@@ -7,8 +7,8 @@ import { DeadLetterBench } from '../support/dead-letters.ts'
 import { idOf, kafkaClient, record } from '../support/records.ts'
 
 /*
- * `npm run dlq`: letters are looked at, replayed and given up; what cannot be stored stays, nothing changes unless that is
- * said, and what was done is in the history.
+ * `npm run dlq` lists, replays and discards letters. Letters that cannot be stored stay; nothing changes without
+ * confirmation; every change is in the history.
  */
 
 const { ConfigResourceTypes } = kafkajs
@@ -22,7 +22,7 @@ after(async () => {
   await bench.pipeline.close()
 })
 
-test('list counts and filters, and shows nothing of the values; show shows all, and nothing that a terminal obeys', async () => {
+test('list counts and filters, and prints no values; show prints everything, with control characters escaped', async () => {
   await bench.send(
     '{"secret":"\u001b[31mred\u009b',
     Buffer.from([0xff, 0x1b, 0x5b]),
@@ -73,10 +73,13 @@ test('list counts and filters, and shows nothing of the values; show shows all, 
   assert.equal((await bench.dlq('show', '0:999999')).code, 1)
 })
 
-test('nothing changes unless that is said: no --yes, a dry run, a plan without letters', async () => {
+test('nothing changes without confirmation: no --yes, a dry run, no letters selected', async () => {
   await bench.bury(10, 2)
   const unsaid = await bench.dlq('replay')
-  assert.deepEqual([unsaid.code, unsaid.err], [64, 'Nothing was changed: add --yes to confirm. Try --help.\n'])
+  assert.deepEqual(
+    [unsaid.code, unsaid.err],
+    [64, 'Nothing was changed: add --yes to confirm. Try --help.\n'],
+  )
   assert.match(unsaid.out, /kept_out +\| 2 .*stored, if the index or trigger that kept them out is gone/)
   assert.equal((await bench.dlq('replay', '--dry-run')).code, 0)
   assert.equal((await bench.dlq('discard', '--dry-run', '--why', 'no use')).code, 0)
@@ -86,7 +89,7 @@ test('nothing changes unless that is said: no --yes, a dry run, a plan without l
   assert.deepEqual([await bench.pipeline.countEvents(), await bench.history()], [0, []])
 })
 
-test('I2: after the CHECK that refused rows is dropped, a replay stores them; run ten times, each once', async () => {
+test('I2: after the CHECK that refused rows is dropped, ten replays store each of them once', async () => {
   await bench.pipeline.query('ALTER TABLE events ADD CONSTRAINT not_yet CHECK (user_id % 20 <> 0)')
   await bench.send(...Array.from({ length: 40 }, (_, index) => record(101 + index)))
   await bench.letters(2)
@@ -118,7 +121,7 @@ test('I2: after the CHECK that refused rows is dropped, a replay stores them; ru
   assert.match((await bench.dlq('show', `0:${offset}`)).out, /replay \| refused .*replay \| stored/s)
 })
 
-test('I6: a letter that still cannot be stored stays open and is named; its neighbours are stored', async () => {
+test('I6: a letter that still cannot be stored stays open and is reported; its neighbours are stored', async () => {
   await bench.bury(201, 60)
   await bench.pipeline.query('ALTER TABLE events ADD CONSTRAINT no_230 CHECK (user_id <> 230)')
   const { code, out } = await bench.dlq('replay', '--yes')
@@ -130,7 +133,7 @@ test('I6: a letter that still cannot be stored stays open and is named; its neig
   assert.equal(await bench.pipeline.countEvents(), 59)
 })
 
-test("I2: an event whose id is another's stays open; --new-id stores it once, under an id made of its place", async () => {
+test('I2: a letter whose id belongs to another event stays open; --new-id stores it once, under an id derived from its place', async () => {
   await bench.send(
     record(301),
     record(301, { metadata: { page: 'b' } }),
@@ -171,7 +174,7 @@ test("I2: an event whose id is another's stays open; --new-id stores it once, un
   )
 })
 
-test('discard keeps why; what was discarded is replayed only when that is said', async () => {
+test('discard keeps the reason; a discarded letter is replayed only with --state discarded', async () => {
   await bench.bury(401, 3)
   const offset = await bench.firstOffset()
   assert.equal((await bench.dlq('discard', `0:${offset}`, '--yes', '--why', 'a test of ours')).code, 0)
@@ -184,7 +187,7 @@ test('discard keeps why; what was discarded is replayed only when that is said',
   assert.deepEqual(await bench.history(), ['discard discarded x1', 'replay stored x3'])
 })
 
-test('a value past 1 MiB comes from Kafka by its coordinates; one that has expired there is said to have', async () => {
+test('a value of more than 1 MiB is read from Kafka by its coordinates; if it has expired, the replay says so', async () => {
   const admin = kafkaClient(bench.pipeline.backend.kafka.bootstrapServers).admin()
   await admin.connect()
   await admin.alterConfigs({
@@ -226,7 +229,7 @@ test('a value past 1 MiB comes from Kafka by its coordinates; one that has expir
   assert.deepEqual(await bench.history(), ['replay refused value_expired x1', 'replay stored x1'])
 })
 
-test('letters of an earlier topic keep their history under a cluster of their own, and are told apart', async () => {
+test('letters of an earlier topic keep their history under a separate cluster_id, so the two can be distinguished', async () => {
   await bench.send('no event')
   await bench.letters(1)
   await bench.dlq('replay', '--yes')
@@ -260,7 +263,7 @@ test('letters of an earlier topic keep their history under a cluster of their ow
   assert.match((await bench.dlq('show', place, '--state', 'discarded')).out, /discard \| discarded/)
 })
 
-test('PostgreSQL out of reach is one sentence and exit code 2', async () => {
+test('PostgreSQL unreachable: one sentence and exit code 2', async () => {
   const url = new URL(bench.pipeline.backend.postgres.url)
   url.port = '1'
   const { code, err } = await bench.start(['list'], { DATABASE_URL: url.href }).ended

@@ -8,8 +8,9 @@ import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'
 import { configureTopic, createTopic, expireBefore, forgetAll } from '../support/topic.ts'
 
 /*
- * Batches that cannot be read: the sink says so and waits, nothing is lost or passed over, and the remedy of the docs
- * works. LZ4 and Snappy are the broker's own work: it compresses again what does not fit the topic's compression.type.
+ * Batches that cannot be read: the sink reports them and waits, nothing is lost or skipped, and the documented remedy
+ * works. The broker makes the LZ4 and Snappy batches: it recompresses batches that do not match the topic's
+ * compression.type.
  */
 
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1', KAFKA_SESSION_TIMEOUT_MS: '2000' })
@@ -26,7 +27,7 @@ after(async () => {
 })
 
 for (const name of ['gzip', 'zstd', 'uncompressed']) {
-  test(`batches that the broker made ${name} are stored`, async () => {
+  test(`batches that the broker recompressed as ${name} are stored`, async () => {
     await createTopic(bootstrapServers, 1, [{ name: 'compression.type', value: name }])
     await send(...numbers(0, 100).map((n) => record(n)))
     await sink.start()
@@ -35,7 +36,7 @@ for (const name of ['gzip', 'zstd', 'uncompressed']) {
 }
 
 for (const name of ['lz4', 'snappy']) {
-  test(`I9: a batch of ${name} pauses the sink with that word, nothing is passed over, and the remedy works`, async () => {
+  test(`I9: a batch compressed with ${name} pauses the sink with that reason, nothing is skipped, and the remedy works`, async () => {
     await createTopic(bootstrapServers, 1, [{ name: 'compression.type', value: name }])
     await send(...numbers(0, 100).map((n) => record(n)))
     sink.spawn()
@@ -47,7 +48,7 @@ for (const name of ['lz4', 'snappy']) {
   })
 }
 
-test('I7: a batch that inflates without end pauses the sink, in bounded memory, and the remedy works', async (t) => {
+test('I7: a decompression bomb pauses the sink, in bounded memory, and the remedy works', async (t) => {
   await createTopic(bootstrapServers, 1)
   await withProducer(bootstrapServers, async (_send, producer) => {
     const bomb = { value: Buffer.alloc(80 * 1024 * 1024), partition: 0 }
@@ -70,7 +71,7 @@ async function pausedFor(reason: RegExp): Promise<void> {
   assert.equal(health.needs_person, true)
 }
 
-/** What the docs say: drop what cannot be read, which is then counted, and the sink goes on. */
+/** The documented remedy: delete the records that cannot be read; the sink counts them and continues. */
 async function remedied(unreadable: number): Promise<void> {
   await expireBefore(bootstrapServers, unreadable)
   await caughtUp(sink)

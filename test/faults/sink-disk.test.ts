@@ -6,7 +6,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { assertDrained, pausedBy, postEvents, range, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 
-/* I5: PostgreSQL has no room left. */
+/* I5: PostgreSQL's disk is full. */
 
 const disk = SmallDisk.tryMount()
 const skip = disk === undefined ? NO_SMALL_DISK : false
@@ -26,7 +26,7 @@ after(async () => {
   disk?.unmount()
 })
 
-test("I5: PostgreSQL's disk is full: every answer 202, the sink pauses with the reason, drains when there is room", {
+test("I5: PostgreSQL's disk is full: every answer is 202, the sink pauses with the reason and drains once there is space", {
   skip,
 }, async (t) => {
   assert.ok(disk)

@@ -11,13 +11,13 @@ import { storedRows, untilHealth } from '../support/sink-health.ts'
 import { TwoTopics } from '../support/two-topics.ts'
 import { until } from '../support/until.ts'
 
-/* I2: two topics in one consumer group do not take partitions from each other, and what nobody reads is named. */
+/* I2: two topics in one consumer group do not lose partitions to each other, and unread partitions are reported. */
 
 const ALL = range(0, 12)
 const EVENTS = 500
 
 let stack: TwoTopics
-/** Topics and group of one test: no member or record of an earlier one is in them. */
+/** New topics and a new group for each test, without members or records of earlier ones. */
 let topic = ''
 let other = ''
 let group = ''
@@ -36,7 +36,7 @@ after(async () => {
   await stack.close()
 })
 
-test('I2: a sink of another topic does not join the group, says why, and disturbs nobody until the first has gone', async () => {
+test('I2: a sink of another topic does not join the group, reports why, and disturbs no member until the first has left', async () => {
   const api = await stack.startApi(stack.ours)
   const first = await stack.startSink(stack.ours)
   await reads(first, ALL)
@@ -83,7 +83,7 @@ test('I2: a sink of another topic does not join the group, says why, and disturb
   assert.equal((await stack.verdict(stack.theirs)).ok, true)
 })
 
-test('I2: without a KAFKA_GROUP_ID each topic has a group of its own, and both are stored', async () => {
+test('I2: without KAFKA_GROUP_ID each topic has its own group, and both are stored', async () => {
   const first = await stack.startSink({ KAFKA_TOPIC: topic })
   const second = await stack.startSink({ ...stack.theirs, KAFKA_GROUP_ID: '' })
   await post(await stack.startApi(stack.ours))
@@ -99,7 +99,7 @@ test('I2: without a KAFKA_GROUP_ID each topic has a group of its own, and both a
   }
 })
 
-test('I2: the longest name that Kafka gives a topic gives a group, too', async () => {
+test('I2: the longest valid topic name gives a valid group id', async () => {
   const env = { KAFKA_TOPIC: 'x'.repeat(249) }
   const sink = await stack.startSink(env)
   await post(await stack.startApi(env))
@@ -107,7 +107,7 @@ test('I2: the longest name that Kafka gives a topic gives a group, too', async (
   assert.equal((await reads(sink, ALL)).group.id, sinkGroupId(env.KAFKA_TOPIC))
 })
 
-test('I2: sinks of an earlier version in the old group beside new ones: all is stored once, and the doctor says so', async () => {
+test('I2: sinks of an earlier version in the old group run beside new ones: all is stored once, and the doctor reports it', async () => {
   const oldGroup = `firehose-sink-old-${topic}`
   const api = await stack.startApi(stack.ours)
   const older = await stack.startSink({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: oldGroup })
@@ -126,7 +126,7 @@ test('I2: sinks of an earlier version in the old group beside new ones: all is s
   assert.equal((await stack.verdict({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' })).ok, true)
 })
 
-test('I2: of two that start at the same moment one takes the group, and the other one leaves it', async () => {
+test('I2: of two sinks that start at the same moment, one gets the group and the other leaves it', async () => {
   const apis = [await stack.startApi(stack.ours), await stack.startApi(stack.theirs)]
   const sinks = await Promise.all([stack.spawnSink(stack.ours), stack.spawnSink(stack.theirs)])
   for (const api of apis) await post(api)
@@ -145,7 +145,7 @@ test('I2: of two that start at the same moment one takes the group, and the othe
   await until('all of the other is stored', async () => (await stack.rowsOf(loser)) === EVENTS)
 })
 
-test('I2: a group that a consumer of another topic leads is left alone, until that has gone', async () => {
+test('I2: a group led by a consumer of another topic is not joined until that consumer has left', async () => {
   await stack.startApi(stack.theirs) // makes the topic
   const api = await stack.startApi(stack.ours)
   const stranger = await stack.join([other])
@@ -165,7 +165,7 @@ test('I2: a group that a consumer of another topic leads is left alone, until th
   await storedRows(stack.pipeline, EVENTS)
 })
 
-test('I2: a consumer of another topic that joins later is given nothing, and is named', async () => {
+test('I2: a consumer of another topic that joins later gets no partitions and is reported', async () => {
   await stack.startApi(stack.theirs) // makes the topic
   const api = await stack.startApi(stack.ours)
   const sink = await stack.startSink(stack.ours)
@@ -185,7 +185,7 @@ test('I2: a consumer of another topic that joins later is given nothing, and is 
   await seen(sink, { unread_partitions: [], other_topics: [] })
 })
 
-test('I2: a sink that comes back to a group which another topic leads by now leaves it', async () => {
+test('I2: a sink that returns to a group now led by another topic leaves it', async () => {
   await stack.startApi(stack.theirs) // makes the topic
   const api = await stack.startApi(stack.ours)
   const sink = await stack.startSink(stack.ours)
@@ -205,7 +205,7 @@ test('I2: a sink that comes back to a group which another topic leads by now lea
   assert.equal((await stack.verdict(stack.ours)).ok, true)
 })
 
-test('I2: partitions that the leader gives to nobody are named everywhere, and stored once it has left', async () => {
+test('I2: partitions that the leader assigns to no member are reported everywhere, and stored once it has left', async () => {
   const api = await stack.startApi(stack.ours)
   const stranger = await stack.join([topic], leavingOut(topic, [0, 1, 2, 3, 4, 7, 11]))
   const sink = await stack.startSink(stack.ours)
@@ -216,7 +216,7 @@ test('I2: partitions that the leader gives to nobody are named everywhere, and s
   assert.equal((await stack.verdict(stack.ours)).ok, true)
 })
 
-test('I2: partitions that an older leader gives to a member of another topic are named everywhere', async () => {
+test('I2: partitions that an older leader assigns to a member of another topic are reported everywhere', async () => {
   await stack.startApi(stack.theirs) // makes the topic
   const api = await stack.startApi(stack.ours)
   const older = await stack.join([topic])
@@ -233,7 +233,7 @@ test('I2: partitions that an older leader gives to a member of another topic are
   await storedRows(stack.pipeline, EVENTS)
 })
 
-/** /health, the metrics, the log, the doctor and verify name exactly these partitions. */
+/** /health, the metrics, the log, the doctor and verify must report exactly these partitions. */
 async function assertUnread(
   sink: NodeService,
   api: NodeService,
@@ -271,7 +271,7 @@ async function assertUnread(
   )
 }
 
-/** So many requests that each partition has some. */
+/** Sends enough requests that every partition gets some. */
 async function post(api: NodeService): Promise<void> {
   for (const from of range(0, EVENTS / 5)) await postEvents(api, range(from * 5, 5))
 }
@@ -282,14 +282,14 @@ async function paused(sink: NodeService): Promise<SinkHealth> {
   })
 }
 
-/** The sink runs and has these partitions. */
+/** Waits until the sink runs and has these partitions. */
 async function reads(sink: NodeService, partitions: readonly number[]): Promise<SinkHealth> {
   return await untilHealth('the sink reads its partitions', sink, (health) => {
     return health.state === 'running' && partitionsOf(health).join() === partitions.join()
   })
 }
 
-/** The sink has seen this of its group. */
+/** Waits until the sink reports this about its group. */
 async function seen(sink: NodeService, what: Omit<SinkHealth['group'], 'id'>): Promise<SinkHealth> {
   return await untilHealth(`the sink sees ${JSON.stringify(what)}`, sink, (health) => {
     return (

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 
 const BACKLOG_RECORDS = 60_000
 const RECORD_BYTES = 3_000
-/** Node itself, kafkajs, one fetch (8 MiB) decoded and encoded: well below the 180 MB of the backlog on top of them. */
+/** Enough for Node, kafkajs and one fetch (8 MiB), decoded and encoded; well below those plus the backlog of 180 MB. */
 const LIMIT_MIB = 250
 
 let pipeline: Pipeline
@@ -21,7 +21,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I7: the sink drains a backlog that is larger than its memory', async (t) => {
+test('I7: the sink drains a backlog larger than its memory', async (t) => {
   const sink = await pipeline.startSink()
   await sink.stop(10_000)
   const padding = 'x'.repeat(RECORD_BYTES)

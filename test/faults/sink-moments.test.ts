@@ -7,10 +7,10 @@ import { kafkaClient } from '../support/records.ts'
 import { assertDrained, healthOf, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 
-/* I3: at whatever moment of its transaction a worker is stopped, cut off or robbed of its partition. */
+/* I3: a worker is stopped, cut off or loses its partition at any moment of its transaction. */
 
 const ROWS = 300
-/** Several chunks of COPY, so that a COPY can be stopped within. */
+/** Large enough for several COPY chunks, so that a COPY can be stopped in the middle. */
 const metadata = { padding: 'x'.repeat(1_000) }
 
 let pipeline: Pipeline
@@ -32,7 +32,7 @@ for (const [moment, where, isCommitted] of [
   ['before_commit', 'before COMMIT', false],
   ['before_commit_answer', 'between COMMIT and its answer', true],
 ] as const) {
-  test(`I3: a sink frozen ${where} is overtaken; thawed, it writes nothing and stores on with the other`, async () => {
+  test(`I3: a sink frozen ${where} is replaced; thawed, it writes nothing, then works beside its successor`, async () => {
     const [zombie, successor] = sinks
     const link = await holdAt(zombie, moment)
     await zombie.freeze()
@@ -42,7 +42,7 @@ for (const [moment, where, isCommitted] of [
     await until('the successor stores all', async () => (await pipeline.countEvents()) === sent, 90_000)
 
     await zombie.thaw()
-    link.release() // what it sent, and was told, before it froze arrives only now
+    link.release() // data that was in flight when it froze arrives only now
     await send()
     await assertDrained(pipeline, zombie.service, successor.service)
     await assertStoredOnce(zombie, successor)
@@ -50,7 +50,7 @@ for (const [moment, where, isCommitted] of [
   })
 }
 
-test('I3: the COMMIT is lost with its connection: rolled back, stored once by the next try', async () => {
+test('I3: the COMMIT is lost with its connection: the transaction is rolled back, and the retry stores it once', async () => {
   const [sink] = sinks
   const { total_stored } = await healthOf(sink.service)
   const link = await holdAt(sink, 'before_commit')
@@ -60,7 +60,7 @@ test('I3: the COMMIT is lost with its connection: rolled back, stored once by th
   await assertStoredOnce(sink)
 })
 
-test("I3: only the COMMIT's answer is lost: what was committed is not written again", async () => {
+test('I3: only the answer to COMMIT is lost: the committed rows are not written again', async () => {
   const [sink] = sinks
   const { total_stored } = await healthOf(sink.service)
   const link = await holdAt(sink, 'before_commit_answer')
@@ -97,7 +97,7 @@ async function send(): Promise<void> {
   sent += ROWS
 }
 
-/** Sends a batch, and gives the sink's connection as it stands at this moment of the batch's transaction. */
+/** Sends a batch. @returns the sink's connection, held at this moment of the batch's transaction */
 async function holdAt(sink: ProxiedSink, moment: string): Promise<Link> {
   await until('the sink reads', async () => (await healthOf(sink.service)).state === 'running')
   const held = sink.proxy.holdAt(moment, AbortSignal.timeout(60_000))

@@ -12,7 +12,7 @@ import { caughtUp, storedRows, untilHealth } from '../support/sink-health.ts'
 import { expireBefore, forgetAll, withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
 
-/* I9: the offsets in PostgreSQL decide, whatever becomes of the records, the partitions and Kafka's own offsets. */
+/* I9: the offsets in PostgreSQL decide, whatever happens to the records, the partitions and the offsets in Kafka. */
 
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1', KAFKA_SESSION_TIMEOUT_MS: '2000' })
 const { kafka, postgres } = pipeline.backend
@@ -22,7 +22,7 @@ const proxy = await TcpProxy.start(addressOf(postgres.url), () => new PostgresTa
 const throughProxy = new URL(postgres.url)
 throughProxy.port = String(proxy.port)
 const sink = await pipeline.startSink({ DATABASE_URL: throughProxy.href })
-/** Length of the sink's log when the test began. */
+/** The length of the sink's log when the test started. */
 let logStart = 0
 
 beforeEach(async () => {
@@ -38,7 +38,7 @@ after(async () => {
   await proxy.close()
 })
 
-test('I9: records that expired before they were read are counted once, to the record, markers not among them', async () => {
+test('I9: records that expired before they were read are counted exactly once, without transaction markers', async () => {
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
   await sink.stop(10_000)
@@ -62,7 +62,7 @@ test('I9: records that expired before they were read are counted once, to the re
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
 
-test('I9: when all of it has expired it is said at once, is no lag, and counts with the next record', async () => {
+test('I9: if all unread records have expired, this is logged at once, is not lag, and is counted with the next record', async () => {
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
   await sink.stop(10_000)
@@ -81,7 +81,7 @@ test('I9: when all of it has expired it is said at once, is no lag, and counts w
   assert.equal(expiredLines().length, 1)
 })
 
-test('I9: records that expire while the sink is behind are counted, and it goes on', async () => {
+test('I9: records that expire while the sink lags are counted, and it continues', async () => {
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
   await postgres.stop()
@@ -94,7 +94,7 @@ test('I9: records that expire while the sink is behind are counted, and it goes 
   assert.equal((await caughtUp(sink)).total_expired, 20, '10 to 29')
 })
 
-test('I9: what expires behind an open transaction is told within seconds, without a new record', async () => {
+test('I9: records that expire after an open transaction are logged within seconds, without a new record', async () => {
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
   const producer = await transactional()
@@ -104,7 +104,7 @@ test('I9: what expires behind an open transaction is told within seconds, withou
   await expireBefore(bootstrapServers, 40)
   await transaction.abort()
   await producer.disconnect()
-  await until('it is told', () => expiredLines().length > 0)
+  await until('it is logged', () => expiredLines().length > 0)
   await caughtUp(sink)
   assert.deepEqual(expiredLines(), [{ partition: 0, from: '10', count: 30 }])
   await send(0, 50)
@@ -112,7 +112,7 @@ test('I9: what expires behind an open transaction is told within seconds, withou
   assert.equal((await caughtUp(sink)).total_expired, 30)
 })
 
-test('I9: partitions that are added while it runs are found, and read from their first record', async () => {
+test('I9: partitions added while the sink runs are found and read from their first record', async () => {
   const api = await pipeline.startApi()
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
@@ -143,7 +143,7 @@ test('I9: partitions that are added while it runs are found, and read from their
   assert.equal((await pipeline.verify()).ok, true)
 })
 
-test("I2: Kafka's own offset is a hint: set back, set forward or deleted, nothing is lost or stored twice", async () => {
+test('I2: the offset committed to Kafka is only a hint: moved back, moved forward or deleted, nothing is lost or stored twice', async () => {
   await send(0, ...numbers(0, 20))
   await storedRows(pipeline, 20)
   let rows = 20
@@ -170,10 +170,10 @@ test("I2: Kafka's own offset is a hint: set back, set forward or deleted, nothin
   }
 })
 
-test('I2: what a foreign consumer of the group has taken away is stored once that has left', async () => {
+test('I2: records that a foreign member of the group has read are stored after it has left', async () => {
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
-  // Partitions go to the members in the order of their names: this one is given the only one.
+  // Partitions are assigned to members in order of their names, so this member gets the only one.
   const foreign = kafkaClient(bootstrapServers, 'a-foreign-one').consumer({ groupId: GROUP })
   try {
     await foreign.connect()
@@ -195,7 +195,7 @@ test('I2: what a foreign consumer of the group has taken away is stored once tha
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
 
-test('I2: Kafka dies between COMMIT and the hint: no database error, nothing twice, nothing lost', async () => {
+test('I2: Kafka dies between COMMIT and the offset commit: no database error, nothing lost or stored twice', async () => {
   await send(0, ...numbers(0, 10))
   await storedRows(pipeline, 10)
   const held = proxy.holdAt('before_hint', AbortSignal.timeout(30_000))
@@ -206,7 +206,7 @@ test('I2: Kafka dies between COMMIT and the hint: no database error, nothing twi
   link.release()
   await untilHealth('the sink knows of its commit', sink, ({ total_stored }) => total_stored === 20)
   await kafka.start()
-  await until('Kafka takes records again', async () => {
+  await until('Kafka accepts records again', async () => {
     await send(0, ...numbers(20, 10)).catch(() => {})
     return (await pipeline.countEvents()) === 30
   })
@@ -218,7 +218,7 @@ test('I2: Kafka dies between COMMIT and the hint: no database error, nothing twi
   assert.equal((await pipeline.verify()).ok, true)
 })
 
-/** What the sink has logged in this test. */
+/** The sink's log lines in this test. */
 function sinkLog(): string {
   return readFileSync(pipeline.path('sink-worker-0.log'), 'utf8').slice(logStart)
 }

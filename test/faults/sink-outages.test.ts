@@ -19,8 +19,8 @@ import {
 import { until } from '../support/until.ts'
 
 /*
- * I5: PostgreSQL refuses for a while, for reasons of its own. Frozen, killed, locked (55P03) and stopped without traffic:
- * test/faults/quick/database-outage.test.ts; a full disk: sink-disk.test.ts.
+ * I5: other outages of PostgreSQL. Frozen, killed, locked (55P03), and stopped without traffic:
+ * test/faults/quick/database-outage.test.ts. A full disk: sink-disk.test.ts.
  */
 
 let pipeline: Pipeline
@@ -45,7 +45,7 @@ after(async () => {
   await sink?.proxy.close()
 })
 
-test('I5: a failover leaves the sink with a read-only server: paused, needs nobody, drains when another one takes writes', async () => {
+test('I5: a failover leaves the sink with a read-only server: it pauses, needs no operator, and drains once a server accepts writes', async () => {
   await pipeline.query('ALTER DATABASE firehose SET default_transaction_read_only = on')
   try {
     await endSessions()
@@ -58,10 +58,10 @@ test('I5: a failover leaves the sink with a read-only server: paused, needs nobo
     await superuser.query('ALTER DATABASE firehose RESET default_transaction_read_only')
     await superuser.end()
   }
-  // New sessions can write, the old one cannot: the sink must not stay on it.
+  // New sessions can write, the old one cannot, so the sink must reconnect.
 })
 
-test('I5: the last connection is taken when the sink must reconnect: paused with the reason, drains when one is free', async () => {
+test('I5: no connection is free when the sink must reconnect: it pauses with the reason and drains once one is free', async () => {
   const taken: pg.Client[] = []
   try {
     const paused = await until('all connections are taken', async () => {
@@ -83,7 +83,7 @@ test('I5: the last connection is taken when the sink must reconnect: paused with
   }
 })
 
-test('I5: PostgreSQL freezes while there is nothing to write: paused all the same, within seconds', async () => {
+test('I5: PostgreSQL freezes while there is nothing to write: the sink still pauses within seconds', async () => {
   await until('the sink reads', async () => (await healthOf(service)).state === 'running')
   await pipeline.backend.postgres.freeze()
   try {
@@ -94,7 +94,7 @@ test('I5: PostgreSQL freezes while there is nothing to write: paused all the sam
   }
 })
 
-test('I2: a real deadlock with another client: the sink tries again without a pause, all is stored once', async () => {
+test('I2: a deadlock with another client: the sink retries without a pause, and all is stored once', async () => {
   const patient = await startSink(pipeline, 'sink 2', { DATABASE_URL: roleUrl, DATABASE_TIMEOUT_MS: '20000' })
   await service.stop(10_000)
   const other = await connectAs(pipeline.backend.postgres.url)
@@ -117,7 +117,7 @@ test('I2: a real deadlock with another client: the sink tries again without a pa
     const [row] = await pipeline.query<{ deadlocks: string }>(
       'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
     )
-    // Now and then the sink's next try is quicker than the other one's wake-up, and they meet again.
+    // Sometimes the sink retries before the other session wakes up, and they deadlock again.
     assert.ok(Number(row?.deadlocks) >= 1)
     assert.equal(await metricOf(patient.service, 'firehose_sink_pauses_total'), 0)
   } finally {
@@ -147,7 +147,7 @@ for (const [times, pauses] of [
   })
 }
 
-test("I5: someone cancels the sink's COPY: it tries again", async () => {
+test("I5: someone cancels the sink's COPY: the sink retries", async () => {
   await until('the sink reads', async () => (await healthOf(service)).state === 'running')
   const held = sink.proxy.holdAt('within_copy', AbortSignal.timeout(60_000))
   await send(300, { padding: 'x'.repeat(1_000) })
@@ -166,14 +166,14 @@ async function send(count = 50, metadata: object = {}): Promise<void> {
   sent += count
 }
 
-/** Those of the sink, so that it must connect again. */
+/** Terminates the sink's sessions, so that it must reconnect. */
 async function endSessions(): Promise<void> {
   await pipeline.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,
   )
 }
 
-/** Connects as the sink's role until PostgreSQL has no connection left for it. */
+/** Connects as the sink's role until PostgreSQL has no free connection. */
 async function takeAll(taken: pg.Client[]): Promise<void> {
   for (;;) {
     try {

@@ -8,7 +8,7 @@ import { sinkCommand } from '../support/sink-command.ts'
 import { caughtUp, stopped, storedRows, untilHealth } from '../support/sink-health.ts'
 import { configureTopic, createTopic, deleteTopic, forgetAll } from '../support/topic.ts'
 
-/* I9: what stops a partition, and how a person resolves it, while the sink runs and while it is stopped. */
+/* I9: what stops a partition, and how an operator resolves it, while the sink runs and while it is stopped. */
 
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '3', KAFKA_SESSION_TIMEOUT_MS: '2000' })
 const { bootstrapServers } = pipeline.backend.kafka
@@ -26,7 +26,7 @@ after(async () => {
   await pipeline.close()
 })
 
-test('I9: a recreated topic of the same length stops its partition alone; adopt moves that one alone', async () => {
+test('I9: a recreated topic of the same length stops only the affected partition, and adopt moves only that one', async () => {
   await send(0, ...numbers(0, 10))
   await send(1, ...numbers(10, 5))
   await storedRows(pipeline, 15)
@@ -59,7 +59,7 @@ test('I9: a recreated topic of the same length stops its partition alone; adopt 
   assert.equal(await pipeline.countEvents(), 26)
 })
 
-test('I9: adopt finds a recreated topic that has an aborted record where the last one was', async () => {
+test('I9: adopt detects a recreated topic with an aborted record at the offset of the last one', async () => {
   await send(0, 1)
   await untilHealth('stored', sink, ({ total_stored }) => total_stored === 1)
   await sink.stop(10_000)
@@ -74,7 +74,7 @@ test('I9: adopt finds a recreated topic that has an aborted record where the las
   assert.doesNotMatch(said, /partition [12] is stopped/)
 })
 
-test('I9: the topic recreated shorter while the sink runs stops it aloud, adopt brings it on while it runs', async () => {
+test('I9: a topic recreated shorter while the sink runs stops it with a reason; adopt resolves it while it runs', async () => {
   await send(0, ...numbers(0, 20))
   await storedRows(pipeline, 20)
   await recreate()
@@ -87,7 +87,7 @@ test('I9: the topic recreated shorter while the sink runs stops it aloud, adopt 
   await caughtUp(sink)
 })
 
-test('I9: a topic that is deleted is waited for aloud; created again and empty, it stops the partition', async () => {
+test('I9: the sink reports a deleted topic and waits for it; an empty one created again stops the partition', async () => {
   await send(0, ...numbers(0, 20))
   await storedRows(pipeline, 20)
   await deleteTopic(bootstrapServers)
@@ -102,7 +102,7 @@ test('I9: a topic that is deleted is waited for aloud; created again and empty, 
   await storedRows(pipeline, 25)
 })
 
-test('I9: a compacted topic is refused by the sink and by adopt, until it is compacted no more', async () => {
+test('I9: the sink and adopt refuse a compacted topic until it is no longer compacted', async () => {
   await send(0, ...numbers(0, 5))
   await storedRows(pipeline, 5)
   await sink.stop(10_000)
@@ -117,7 +117,7 @@ test('I9: a compacted topic is refused by the sink and by adopt, until it is com
   await storedRows(pipeline, 6)
 })
 
-test('rewind --to-time reads again what Kafka has got since then, also while a sink runs that has nothing to do', async () => {
+test('rewind --to-time reads records again from that time on, even while an idle sink runs', async () => {
   const nowMs = Date.now()
   const at = (n: number, ageMs: number): Message => ({ value: record(n), timestamp: String(nowMs - ageMs) })
   await sendMessages(
@@ -146,7 +146,7 @@ test('rewind --to-time reads again what Kafka has got since then, also while a s
   await storedRows(pipeline, 11)
 })
 
-test('I9: rewind never passes over what is unread', async () => {
+test('I9: rewind never skips unread records', async () => {
   await send(0, ...numbers(0, 5))
   await storedRows(pipeline, 5)
   await sink.stop(10_000)
@@ -157,7 +157,7 @@ test('I9: rewind never passes over what is unread', async () => {
   await storedRows(pipeline, 10)
 })
 
-test('adopt and rewind say in one sentence what is wrong with a command, and move nothing', async () => {
+test('adopt and rewind report a wrong command in one sentence, and move nothing', async () => {
   const before = await offsets()
   for (const [args, sentence] of [
     [['adopt', '--to', '3'], /--to and --to-time are options of "rewind"/],

@@ -8,7 +8,7 @@ import { record, withProducer } from '../support/records.ts'
 import { assertDrained, healthOf, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 
-/* I2: a database that is put back to an earlier time, whole or in part, is filled again from Kafka, each event once. */
+/* I2: a database restored to an earlier state, wholly or partly, is filled again from Kafka, each event once. */
 
 const TABLES = ['events', 'dead_letters', 'sink_offsets']
 
@@ -28,7 +28,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I2: restored from an older backup while the sink is stopped: what came since is stored again, each event once', async () => {
+test('I2: restored from an older backup while the sink is stopped: later events are stored again, each once', async () => {
   await sink.stop(10_000)
   await restore()
   await sink.start()
@@ -38,14 +38,14 @@ test('I2: restored from an older backup while the sink is stopped: what came sin
   assert.deepEqual({ total_stored, total_duplicates }, { total_stored: 200, total_duplicates: 0 })
 })
 
-test('I2: restored from an older backup under a running sink: it notices with the next event, and reads again from there', async () => {
+test('I2: restored from an older backup while the sink runs: it notices with the next event, and reads again from there', async () => {
   await restore()
   await sendMixed(2_000)
   await assertDrained(pipeline, sink)
   await assertRows(600, 6)
 })
 
-test('I2: restored under a running sink, which loses its connections by it: it needs no event to notice', async () => {
+test('I2: restored while the sink runs and loses its connections: it notices without a new event', async () => {
   await restore()
   await pipeline.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,
@@ -55,7 +55,7 @@ test('I2: restored under a running sink, which loses its connections by it: it n
   await assertRows(600, 6)
 })
 
-test('I2: rows are lost and the offsets are not: verify names them, rewind brings them back, each once', async () => {
+test('I2: rows are lost but the offsets are not: verify reports them, rewind stores them again, each once', async () => {
   await pipeline.query('DELETE FROM events WHERE user_id BETWEEN 50 AND 1049')
   await pipeline.query('DELETE FROM dead_letters WHERE "offset" < 150')
   const broken = await pipeline.verify()
@@ -71,7 +71,7 @@ test('I2: rows are lost and the offsets are not: verify names them, rewind bring
   await assertRows(800, 8)
 })
 
-/** 200 events, and two records that can be none: the second one is the last. */
+/** Sends 200 events and two records that are not events; the second of these is the last record. */
 async function sendMixed(from: number): Promise<void> {
   await sendEvents(pipeline, range(from, 100))
   await withProducer(pipeline.backend.kafka.bootstrapServers, async (send) => {
@@ -80,7 +80,7 @@ async function sendMixed(from: number): Promise<void> {
   })
 }
 
-/** The tables as they were at the backup, in one transaction. */
+/** Restores the tables from the backup, in one transaction. */
 async function restore(): Promise<void> {
   const statements = TABLES.map((table) => `DELETE FROM ${table}; INSERT INTO ${table} TABLE backup_${table}`)
   await pipeline.query(['BEGIN', ...statements, 'COMMIT'].join(';'))

@@ -14,7 +14,7 @@ import {
 } from '../support/sink-abuse.ts'
 import { until } from '../support/until.ts'
 
-/* A batch that is too much for one transaction: too slow a table, or too many refused rows. */
+/* A batch that is too large for one transaction: the table is too slow, or too many rows are refused. */
 
 let pipeline: Pipeline
 let sink: NodeService
@@ -30,7 +30,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I5: a trigger too slow for a whole batch: smaller ones are stored, and large ones again when it is gone', async (t) => {
+test('I5: a trigger too slow for a whole batch: smaller transactions are stored, and large ones again once it is dropped', async (t) => {
   await slowTrigger('0.02')
   const from = performance.now()
   await sendEvents(pipeline, range(0, 400)) // 8 s in one transaction, with 1 s of patience
@@ -48,7 +48,7 @@ test('I5: a trigger too slow for a whole batch: smaller ones are stored, and lar
   assert.ok(transactions <= 2, `3000 rows in ${transactions} transactions`)
 })
 
-test('I5: a trigger so slow that only single rows are stored in time: all are', async (t) => {
+test('I5: a trigger so slow that only single rows are stored in time: all are stored', async (t) => {
   await slowTrigger('0.6')
   const from = performance.now()
   await sendEvents(pipeline, range(10_000, 8))
@@ -56,7 +56,7 @@ test('I5: a trigger so slow that only single rows are stored in time: all are', 
   t.diagnostic(`8 rows of 600 ms took ${((performance.now() - from) / 1000).toFixed(1)} s`)
 })
 
-test('I5: a statement_timeout that is too short for a whole batch: smaller ones are stored', async () => {
+test('I5: a statement_timeout too short for a whole batch: smaller transactions are stored', async () => {
   await slowTrigger('0.01')
   await pipeline.query(`ALTER ROLE firehose_sink SET statement_timeout = '240ms'`)
   await sink.stop(10_000)
@@ -75,7 +75,7 @@ test('I5: a statement_timeout that is too short for a whole batch: smaller ones 
   await sink.start()
 })
 
-test('I6: hundreds of refused rows scattered in a batch: those alone are buried, in transactions of bounded size', async (t) => {
+test('I6: hundreds of refused rows scattered in a batch: only those are dead-lettered, in transactions of bounded size', async (t) => {
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_fifth CHECK (user_id % 5 <> 0) NOT VALID')
   const from = performance.now()
   await sendEvents(pipeline, range(21_000, 2_000))
@@ -90,7 +90,7 @@ test('I6: hundreds of refused rows scattered in a batch: those alone are buried,
   assert.ok(Number(largest?.count) <= 100, `${largest?.count} dead letters in one transaction, by its now()`)
 })
 
-test('I6: one client sends a thousand refused events in a row: no pause, they alone are buried', async () => {
+test('I6: one client sends a thousand refused events in a row: no pause, and only they are dead-lettered', async () => {
   const { total_dead } = await healthOf(sink)
   const pauses = await metricOf(sink, 'firehose_sink_pauses_total')
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_777 CHECK (user_id <> 777)')
@@ -101,22 +101,22 @@ test('I6: one client sends a thousand refused events in a row: no pause, they al
   assert.equal(await metricOf(sink, 'firehose_sink_pauses_total'), pauses)
 })
 
-test('I6: a constraint that refuses most of a large batch: a pause that asks for a person, soon; nothing is buried', async () => {
+test('I6: a constraint that refuses most of a large batch: the sink soon pauses and needs an operator; nothing is dead-lettered', async () => {
   const { total_dead } = await healthOf(sink)
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT one_in_ten CHECK (user_id % 10 = 0) NOT VALID')
   await sendEvents(pipeline, range(40_000, 5_000))
-  const paused = await pausedBy(sink, /rows were refused \(one_in_ten, 23514\), so nothing is buried/)
+  const paused = await pausedBy(sink, /rows were refused \(one_in_ten, 23514\), so none is dead-lettered/)
   assert.equal(paused.needs_person, true)
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT one_in_ten')
   await assertDrained(pipeline, sink)
   assert.equal((await healthOf(sink)).total_dead, total_dead)
 })
 
-test('I6: the table breaks while a large batch is split: a pause that asks for a person; nothing is buried for it', async () => {
+test('I6: the table breaks while a large batch is split: the sink pauses and needs an operator; nothing is dead-lettered for it', async () => {
   const { total_dead } = await healthOf(sink)
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_fives CHECK (user_id % 5 <> 0) NOT VALID')
   await sendEvents(pipeline, range(50_000, 5_000))
-  await until('some are buried', async () => (await healthOf(sink)).total_dead > total_dead)
+  await until('some are dead-lettered', async () => (await healthOf(sink)).total_dead > total_dead)
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT nothing CHECK (false) NOT VALID')
   assert.equal((await pausedBy(sink, /rows were refused \(nothing, 23514\)/)).needs_person, true)
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT nothing')
@@ -126,7 +126,7 @@ test('I6: the table breaks while a large batch is split: a pause that asks for a
   assert.deepEqual(await pipeline.query(`SELECT 1 FROM dead_letters WHERE message LIKE '%nothing%'`), [])
 })
 
-/** Each row takes so many seconds. */
+/** Each row takes this many seconds. */
 async function slowTrigger(seconds: string): Promise<void> {
   await pipeline.query(`
     CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS

@@ -15,8 +15,8 @@ import {
 } from '../support/sink-abuse.ts'
 
 /*
- * I6: what people do to the table, the rights and the role under a running sink. Altered types (jsonb to text, bigint
- * to int), a CHECK and row triggers that refuse or keep out rows: test/integration/dead-letters.test.ts.
+ * I6: changes to the table, the privileges and the role while the sink runs. Altered types (jsonb to text, bigint to int),
+ * a CHECK, and row triggers that refuse or keep out rows: test/integration/dead-letters.test.ts.
  */
 
 let pipeline: Pipeline
@@ -38,7 +38,7 @@ const REFUSE_ALL = `
     $$ BEGIN RAISE EXCEPTION 'closed for today'; END $$;
   CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()`
 
-/** What a person does, what the sink then says, and what mends it. */
+/** The damage, the reason that the sink then reports, and the repair. */
 const damages: [what: string, damage: string, reason: RegExp, repair: string][] = [
   [
     'a column is renamed',
@@ -66,25 +66,25 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
     'ALTER TABLE events_2026 RENAME TO events',
   ],
   [
-    'the right to insert is revoked',
+    'the INSERT privilege is revoked',
     'REVOKE INSERT ON events FROM firehose_sink',
     /permission denied for table events \(42501\): grant/,
     'GRANT INSERT ON events TO firehose_sink',
   ],
   [
-    'the right to the offsets is revoked',
+    'the UPDATE privilege on the offsets is revoked',
     'REVOKE UPDATE ON sink_offsets FROM firehose_sink',
     /permission denied for table sink_offsets \(42501\): grant/,
     'GRANT UPDATE ON sink_offsets TO firehose_sink',
   ],
   [
-    'the right to temporary tables is revoked, with a duplicate on its way',
+    'the TEMPORARY privilege is revoked, and a duplicate arrives',
     'REVOKE TEMPORARY ON DATABASE firehose FROM firehose_sink; REVOKE TEMPORARY ON DATABASE firehose FROM PUBLIC',
     /permission denied to create temporary tables in database "firehose" \(42501\): grant/,
     'GRANT TEMPORARY ON DATABASE firehose TO firehose_sink',
   ],
   [
-    'a deferrable unique constraint is added, with a duplicate on its way',
+    'a deferrable unique constraint is added, and a duplicate arrives',
     'ALTER TABLE events ADD CONSTRAINT one_each UNIQUE (user_id) DEFERRABLE INITIALLY DEFERRED',
     /ON CONFLICT does not support deferrable unique constraints.* \(55000\): make the unique constraints/,
     'ALTER TABLE events DROP CONSTRAINT one_each',
@@ -97,34 +97,34 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
     `ALTER ROLE firehose_sink PASSWORD 'secret'`,
   ],
   [
-    'a column NOT NULL without a default is added',
+    'a NOT NULL column without a default is added',
     `ALTER TABLE events ADD COLUMN country text NOT NULL DEFAULT 'unknown'; ALTER TABLE events ALTER country DROP DEFAULT`,
-    /rows were refused \(23502\), so nothing is buried: mend/,
+    /rows were refused \(23502\), so none is dead-lettered: fix/,
     `ALTER TABLE events ALTER country SET DEFAULT 'nowhere'`,
   ],
   [
     'a trigger raises for every row',
     REFUSE_ALL,
-    /rows were refused \(P0001\), so nothing is buried: mend/,
+    /rows were refused \(P0001\), so none is dead-lettered: fix/,
     'DROP TRIGGER refuse ON events',
   ],
   [
-    'a trigger fails by a mistake in it',
+    'a trigger function has a bug',
     `CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.no_such := 1; RETURN NEW; END $$;
      CREATE TRIGGER broken BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION broken()`,
-    /record "new" has no field "no_such" \(42703\): run .* or mend the trigger/,
+    /record "new" has no field "no_such" \(42703\): run .* or fix the trigger/,
     'DROP TRIGGER broken ON events',
   ],
 ]
 
 for (const [what, damage, reason, repair] of damages) {
-  test(`I6: ${what}: the API takes events, the sink asks for a person and buries nothing; mended, all is stored once`, async () => {
+  test(`I6: ${what}: the API accepts events, the sink needs an operator and dead-letters nothing; once fixed, all is stored once`, async () => {
     const { total_dead } = await healthOf(sink)
     const events = take(35)
     const [first = 0] = events
     await pipeline.query(damage)
     try {
-      // The last one stored comes again where a duplicate is wanted: then a batch goes by way of a temporary table.
+      // If a duplicate is needed, the last stored event is sent again, so the batch takes the staged path.
       await postEvents(api, [...(what.includes('duplicate') ? [first - 1] : []), ...events.slice(0, 30)])
       const paused = await pausedBy(sink, reason)
       assert.equal(paused.needs_person, true)
@@ -140,7 +140,7 @@ for (const [what, damage, reason, repair] of damages) {
   })
 }
 
-test('I6: one row breaks a deferred foreign key: it alone is buried, though the error comes with the COMMIT', async () => {
+test('I6: one row violates a deferred foreign key: only it is dead-lettered, although the error comes with COMMIT', async () => {
   const events = take(30)
   const bad = events[7] ?? -1
   await pipeline.query(`

@@ -9,9 +9,9 @@ import { idOf, record, transactionalProducer, withProducer } from '../support/re
 import { caughtUp, untilHealth } from '../support/sink-health.ts'
 import { until } from '../support/until.ts'
 
-/* Other producers' transactions in the topic: only what was committed is stored, and nothing counts as lost. */
+/* Transactions of other producers in the topic: only committed records are stored, and none counts as lost. */
 
-/** The sink looks every 10 s at what may have made its positions void. */
+/** The sink checks its positions every 10 s. */
 const TWO_LOOKS_MS = 22_000
 
 let pipeline: Pipeline
@@ -34,7 +34,7 @@ async function transactional(name: string): Promise<Producer> {
 }
 
 async function within(transaction: Transaction, partition: number, ...numbers: number[]): Promise<void> {
-  // A key of four zeros is what an abort marker has.
+  // The key of an abort marker is four zero bytes.
   const messages = numbers.map((n) => ({ key: Buffer.alloc(4), value: record(n), partition }))
   await transaction.send({ topic: 'events', messages })
 }
@@ -45,7 +45,7 @@ async function plain(partition: number, ...numbers: number[]): Promise<void> {
   })
 }
 
-/** The numbers between that are stored, in order. */
+/** The stored numbers within the range, in order. */
 async function stored(from: number, to: number): Promise<number[]> {
   const rows = await pipeline.query<{ user_id: string }>(
     'SELECT user_id FROM events WHERE user_id BETWEEN $1 AND $2 ORDER BY user_id',
@@ -54,7 +54,7 @@ async function stored(from: number, to: number): Promise<number[]> {
   return rows.map((row) => Number(row.user_id))
 }
 
-test('I2: of transactions that overlap, in any order of their ends, the committed alone are stored', async () => {
+test('I2: of overlapping transactions, whatever the order in which they end, only the committed ones are stored', async () => {
   const [a, b, c] = [await transactional('a'), await transactional('b'), await transactional('c')]
   const [first, second, third] = [await a.transaction(), await b.transaction(), await c.transaction()]
   await within(first, 0, 100, 101)
@@ -80,7 +80,7 @@ test('I2: of transactions that overlap, in any order of their ends, the committe
   assert.equal(total_expired, 0)
 })
 
-test('I2: whatever twenty transactions of three producers do, those that committed are stored once', async (t) => {
+test('I2: whatever twenty transactions of three producers do, the committed ones are stored once', async (t) => {
   const seed = Date.now() % 1_000_000
   t.diagnostic(`seed ${seed}`)
   const random = seededRandom(seed)
@@ -114,7 +114,7 @@ test('I2: whatever twenty transactions of three producers do, those that committ
   assert.equal(verdict.ok, true, JSON.stringify(verdict))
 })
 
-test('I9: aborted records alone are no lag and no loss, also after a restart', async () => {
+test('I9: aborted records alone are neither lag nor loss, even after a restart', async () => {
   const producer = await transactional('g')
   const transaction = await producer.transaction()
   await within(transaction, 2, 300, 301, 302)
@@ -129,7 +129,7 @@ test('I9: aborted records alone are no lag and no loss, also after a restart', a
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
 
-test('I9: an open transaction holds back what follows it, and only that; its end brings it', async () => {
+test('I9: an open transaction holds back the records after its start, and only those, until it ends', async () => {
   const producer = await transactional('h')
   const aborted = await producer.transaction()
   await plain(3, 400)
@@ -157,7 +157,7 @@ test('I9: an open transaction holds back what follows it, and only that; its end
   assert.equal((await caughtUp(sink)).total_expired, 0)
 })
 
-test('I2: verify calls held back what an open transaction holds back, not MISSING; after its end all is judged', async () => {
+test('I2: verify reports records after an open transaction as held back, not MISSING, and compares them after its end', async () => {
   const producer = await transactional('i')
   const committed = await producer.transaction()
   await within(committed, 5, 500)
@@ -177,7 +177,7 @@ test('I2: verify calls held back what an open transaction holds back, not MISSIN
   assert.deepEqual(
     held.acked_missing.map(({ event_id, offset }) => [event_id, offset]),
     [[idOf(510), '0']],
-    'what was read and is in no table is missing all the same',
+    'a record that was read but is in no table is still missing',
   )
   await committed.commit()
   await isStored(502)
@@ -197,7 +197,7 @@ test('I2: verify calls held back what an open transaction holds back, not MISSIN
   )
 })
 
-test('I5: what an open transaction holds back is lag, keeps no outage open, and does not make the sink start over', async () => {
+test('I5: records held back by an open transaction are lag, do not prolong an outage, and do not make the sink start over', async () => {
   const producer = await transactional('j')
   const aborted = await producer.transaction()
   await within(aborted, 7, 700)
@@ -219,7 +219,7 @@ test('I5: what an open transaction holds back is lag, keeps no outage open, and 
   const states = new Set<string>()
   const end = performance.now() + TWO_LOOKS_MS
   await until(
-    'the sink has looked at its positions twice',
+    'the sink has checked its positions twice',
     async () => {
       states.add(String((await sink.health())?.state))
       return performance.now() > end
@@ -240,7 +240,7 @@ async function heldBack(): Promise<void> {
   )
 }
 
-/** A file that says that these were acknowledged. */
+/** A file that lists these events as acknowledged. */
 function acked(...numbers: number[]): string {
   const file = pipeline.path('acked.tsv')
   writeFileSync(file, numbers.map((n) => `${idOf(n)}\t${record(n)}\n`).join(''))

@@ -11,7 +11,7 @@ import type { Verdict } from '../../tools/verify/verify.ts'
 import { idOf, record, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
-/* verify beside the services: while events flow, nothing that is merely under way is a finding. */
+/* verify while the services run: events that are still on their way are not findings. */
 
 const REPLAYED_ID = 'c0ffee00-0000-5000-8000-000000000000'
 
@@ -28,7 +28,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I2: under load, with a sink that stands still, is rewound, and dead letters replayed, verify finds nothing', async (t) => {
+test('I2: under load, while a sink is frozen, offsets are rewound and dead letters replayed, verify finds no fault', async (t) => {
   await sendDeadLetters()
   const ackedFile = pipeline.path('acked.tsv')
   const stop = new AbortController()
@@ -74,7 +74,7 @@ async function sentSince(count: number): Promise<number> {
   return health.total_accepted - count
 }
 
-/** One that is no event, and one whose id another event has. */
+/** A record that is not an event, and one whose id belongs to another event. */
 async function sendDeadLetters(): Promise<void> {
   await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
     await produce(
@@ -93,7 +93,7 @@ async function rewind(): Promise<void> {
   )
 }
 
-/** As a replay leaves the tables: the event under an id of its own, its dead letter `replayed`. */
+/** Leaves the tables as a replay does: the event under a new id, its dead letter `replayed`. */
 async function replay(): Promise<void> {
   await pipeline.query(
     `WITH replayed AS (UPDATE dead_letters SET state = 'replayed' WHERE event_id = $1 RETURNING 1)

@@ -7,27 +7,27 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 /*
- * Each patch beside this file takes one guard away. Without the guard a test of the suite must fail: else nothing would
- * tell if it got lost. With it the same test passes: else its failing would say nothing.
+ * Each patch in this folder removes one guard. Without the guard, a test of the suite must fail; otherwise its loss would go
+ * unnoticed. With the guard, the same test must pass; otherwise its failure would prove nothing.
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const LEFT_OUT = new Set(['.git', '.firehose', 'node_modules'])
 
-/** The guards: what is taken away, and the test that must notice. */
+/** The guards: what is removed, and the test that must fail. */
 const guards: { name: string; patch: string; file: string; title: string }[] = [
   {
     name: 'the fence',
     patch: 'fence.patch',
     file: 'test/faults/quick/fence.test.ts',
-    title: 'I3: two sinks that read the same partition write each range once, and neither counts a duplicate',
+    title: 'I3: two sinks that read the same partition write each range once, without duplicates',
   },
   {
     name: 'the rule for two events with one id',
     patch: 'id-conflict.patch',
     file: 'test/integration/dead-letters.test.ts',
     title:
-      'I2: the first of two events with one id stays; an identical one counts, another one is a dead letter',
+      'I2: the first of several events with one id stays; an identical one is a duplicate, a different one a dead letter',
   },
   {
     name: "the check of Kafka's acknowledgement",
@@ -39,26 +39,26 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
     name: 'the breaker',
     patch: 'breaker.patch',
     file: 'test/faults/quick/database-outage.test.ts',
-    title: 'I5: an outage shows without any traffic, and so does its end',
+    title: 'I5: an outage and its end are detected without any traffic',
   },
   {
     name: 'the bisection',
     patch: 'bisection.patch',
     file: 'test/integration/dead-letters.test.ts',
-    title: "I6: a row that the user's constraint or trigger refuses is a dead letter that names it",
+    title: "I6: a row that a user's constraint or trigger refuses becomes a dead letter that names the cause",
   },
   {
     name: 'the assigner',
     patch: 'assigner.patch',
     file: 'test/faults/sink-group.test.ts',
-    title: 'I2: a consumer of another topic that joins later is given nothing, and is named',
+    title: 'I2: a consumer of another topic that joins later gets no partitions and is reported',
   },
   {
-    name: 'the look at the group before joining it',
+    name: 'the check of the group before joining it',
     patch: 'before-join.patch',
     file: 'test/faults/sink-group.test.ts',
     title:
-      'I2: a sink of another topic does not join the group, says why, and disturbs nobody until the first has gone',
+      'I2: a sink of another topic does not join the group, reports why, and disturbs no member until the first has left',
   },
 ]
 
@@ -67,18 +67,18 @@ for (const { name, patch, file, title } of guards) {
     const copy = copyOfProject()
     try {
       const intact = await run(copy, file, title)
-      assert.ok(intact.includes(`✔ ${title}`), `with the guard it must pass:\n${intact}`)
+      assert.ok(intact.includes(`✔ ${title}`), `it must pass with the guard:\n${intact}`)
       execFileSync('git', ['apply', fileURLToPath(new URL(patch, import.meta.url))], { cwd: copy })
       const broken = await run(copy, file, title)
-      assert.ok(broken.includes(`✖ ${title}`), `without the guard it must fail:\n${broken}`)
-      assert.ok(!broken.includes('while starting'), `the services must start all the same:\n${broken}`)
+      assert.ok(broken.includes(`✖ ${title}`), `it must fail without the guard:\n${broken}`)
+      assert.ok(!broken.includes('while starting'), `the services must still start:\n${broken}`)
     } finally {
       rmSync(copy, { recursive: true, force: true })
     }
   })
 }
 
-/** The source alone, with the dependencies of this place. */
+/** Copies the sources and links node_modules. */
 function copyOfProject(): string {
   const copy = mkdtempSync(join(tmpdir(), 'firehose-guard-'))
   const isSource = (path: string): boolean => !LEFT_OUT.has(path.slice(root.length).split('/')[0] ?? '')
@@ -87,11 +87,11 @@ function copyOfProject(): string {
   return copy
 }
 
-/** @returns what the test runner printed about the one test */
+/** Runs one test. @returns the output of the test runner */
 async function run(cwd: string, file: string, title: string): Promise<string> {
   const pattern = `^${RegExp.escape(title)}$`
   const args = ['--disable-warning=TimeoutNegativeWarning', '--test', '--test-reporter=spec']
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env // else it would take itself for a part of this run
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env // otherwise the runner would act as a child of this run
   const child = spawn(process.execPath, [...args, '--test-name-pattern', pattern, file], { cwd, env })
   let output = ''
   for (const stream of [child.stdout, child.stderr])

@@ -9,8 +9,8 @@ import { idOf, record, withProducer } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
 /*
- * I6: one bad record goes to dead_letters alone, its neighbours are stored, the partition moves on; a broken table
- * buries nothing.
+ * I6: only the bad record goes to dead_letters, its neighbours are stored, and the partition moves on; a broken table
+ * dead-letters nothing.
  */
 
 const { CompressionTypes } = kafkajs
@@ -28,7 +28,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-/** Runs `npm run dlq -- ...`, with what it says and its exit code. */
+/** Runs `npm run dlq -- ...`. @returns its output and its exit code */
 async function dlq(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number; said: string }> {
   const run = promisify(execFile)(process.execPath, ['cli/dlq.ts', ...args], { env })
   return await run.then(
@@ -37,7 +37,7 @@ async function dlq(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: numb
   )
 }
 
-/** The role that the README gives the sink: every write path of a batch is tested with it. */
+/** The role that the README recommends for the sink; every write path is tested with it. */
 async function leastPrivilegedUrl(): Promise<string> {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
   const sql = /```sql\n(CREATE ROLE firehose_sink[\s\S]*?)```/.exec(readme)?.[1]
@@ -73,7 +73,7 @@ async function newestDeadLetters(count: number) {
   }>('SELECT reason, sqlstate, message, event_id FROM dead_letters ORDER BY "offset" DESC LIMIT $1', [count])
 }
 
-test('I6: each kind of undecodable record is a dead letter, its neighbours are stored', async () => {
+test('I6: every kind of undecodable record becomes a dead letter, and its neighbours are stored', async () => {
   const poison: (string | Buffer | null)[] = [
     'not json',
     '',
@@ -104,7 +104,7 @@ test('I6: each kind of undecodable record is a dead letter, its neighbours are s
   assert.equal(await pipeline.countEvents(), poison.length + 1)
 })
 
-test('records of other producers: any order, unknown fields, missing id and time', async () => {
+test('records of other producers are stored: any field order, unknown fields, no id, no time', async () => {
   await send(
     '{"extra":{"nul":"\\u0000"},"metadata":{"a":1},"timestamp":"2026-05-01T12:00:00+02:00","user_id":7,"event_id":"00000000-0000-7000-8000-000000000200"}',
     record(201, { event_id: undefined, received_at: undefined }),
@@ -123,7 +123,7 @@ test('records of other producers: any order, unknown fields, missing id and time
   assert.deepEqual(second, { version: 5, recent: true })
 })
 
-test('I2: the first of two events with one id stays; an identical one counts, another one is a dead letter', async () => {
+test('I2: the first of several events with one id stays; an identical one is a duplicate, a different one a dead letter', async () => {
   const earlier = (await sinkState()) as unknown as { total_duplicates: number }
   await send(record(300), record(300), record(300, { user_id: 1 }), record(301))
   await until('stored', async () => await isStored(301))
@@ -145,7 +145,7 @@ test('I2: the first of two events with one id stays; an identical one counts, an
   assert.deepEqual(rows, [{ user_id: '300', metadata: { page: '/p/300' } }])
 })
 
-test('headers of any kind and zstd of other producers are no reason to stop', async () => {
+test('headers of any kind and zstd compression by other producers do not stop the sink', async () => {
   await withProducer(pipeline.backend.kafka.bootstrapServers, async (_send, producer) => {
     const headers: IHeaders = { text: 'a', repeated: ['a', Buffer.from([0xff, 0])] }
     const messages = [
@@ -162,7 +162,7 @@ test('headers of any kind and zstd of other producers are no reason to stop', as
   assert.deepEqual(dead, { headers: { text: 'a', repeated: { base64: '/wA=' } }, has_record_time: true })
 })
 
-test("I6: a row that the user's constraint or trigger refuses is a dead letter that names it", async () => {
+test("I6: a row that a user's constraint or trigger refuses becomes a dead letter that names the cause", async () => {
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT user_is_not_404 CHECK (user_id <> 404)')
   await pipeline.query(`
     CREATE FUNCTION refuse_405() RETURNS trigger LANGUAGE plpgsql AS
@@ -190,7 +190,7 @@ test("I6: a row that the user's constraint or trigger refuses is a dead letter t
   await pipeline.query('DROP TRIGGER refuse_405 ON events; DROP TRIGGER drop_406 ON events')
 })
 
-test("I2: once the constraint is gone, its owner has the row stored; the sink's own role may not", async () => {
+test("I2: once the constraint is dropped, the owner can replay the letter; the sink's role may not", async () => {
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT user_is_not_404')
   const args = ['replay', '--event-id', idOf(404), '--yes']
   const asSink = await dlq(args, { ...pipeline.env, DATABASE_URL: sinkDatabaseUrl })
@@ -202,7 +202,7 @@ test("I2: once the constraint is gone, its owner has the row stored; the sink's 
   assert.match(asOwner.said, /^1 stored, 0 already stored, 0 stay as they are\.$/m)
 })
 
-test('I6: a constraint that refuses all rows pauses the sink and buries nothing', async () => {
+test('I6: a constraint that refuses all rows pauses the sink, and nothing is dead-lettered', async () => {
   const { total_dead } = await sinkState()
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT nothing_new CHECK (user_id < 500)')
   await send(...Array.from({ length: 30 }, (_, index) => record(500 + index)))
@@ -217,22 +217,22 @@ test('I6: a constraint that refuses all rows pauses the sink and buries nothing'
   assert.equal((await sinkState()).total_dead, total_dead)
 })
 
-test('I6: one bad client does not stop the others: where anything is stored, the table is not to blame', async () => {
+test('I6: one bad client does not stop the others: while some rows are stored, the table is not at fault', async () => {
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_666 CHECK (user_id <> 666)')
   const bad = (n: number): string => record(n, { user_id: 666 })
   const buried = async (n: number): Promise<boolean> =>
     (await pipeline.query('SELECT 1 FROM dead_letters WHERE event_id = $1', [idOf(n)])).length === 1
   for (let n = 0; n < 10; n++) {
     await send(bad(550 + n)) // alone in its batch
-    await until('buried', async () => await buried(550 + n))
+    await until('dead-lettered', async () => await buried(550 + n))
   }
-  // A subtransaction would hide it from the snapshot with which `dlq` plans.
+  // A subtransaction would hide it from the snapshot that `dlq` takes.
   const [letter] = await pipeline.query<{ is_outside: boolean }>(
     `SELECT d.xmin = o.xmin AS is_outside FROM dead_letters AS d JOIN sink_offsets AS o USING (cluster_id, topic, partition)
      WHERE d.event_id = $1`,
     [idOf(559)],
   )
-  assert.equal(letter?.is_outside, true, 'the letter is of the transaction itself')
+  assert.equal(letter?.is_outside, true, 'the letter was written by the top-level transaction')
   await send(bad(560))
   const paused = await until('paused', async () => {
     const now = await sinkState()
@@ -240,15 +240,15 @@ test('I6: one bad client does not stop the others: where anything is stored, the
   })
   assert.match(
     paused.reason ?? '',
-    /1 of 1 rows were refused \(no_666, 23514\), so nothing is buried: mend the constraint/,
+    /1 of 1 rows were refused \(no_666, 23514\), so none is dead-lettered: fix the constraint/,
   )
   await send(record(561))
   await until('the good one is stored', async () => await isStored(561))
-  await until('the bad one is buried', async () => await buried(560))
+  await until('the bad one is dead-lettered', async () => await buried(560))
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT no_666')
 })
 
-test('I6: an altered column pauses the sink aloud, nothing is stored or buried until it is mended', async () => {
+test('I6: an altered column pauses the sink with a reason; nothing is stored or dead-lettered until it is fixed', async () => {
   const { total_dead } = await sinkState()
   for (const [column, type, back] of [
     ['metadata', 'text', 'jsonb'],

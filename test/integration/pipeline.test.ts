@@ -5,7 +5,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { kafkaClient } from '../support/records.ts'
 import { until } from '../support/until.ts'
 
-/* From POST to row, through everything. */
+/* From POST to row, through the whole pipeline. */
 
 let pipeline: Pipeline
 let api: NodeService
@@ -35,7 +35,7 @@ async function stored(id: string): Promise<boolean> {
   return (await pipeline.query('SELECT 1 FROM events WHERE event_id = $1', [id])).length === 1
 }
 
-test('I4: an event is the row that PostgreSQL itself would read from its text', async () => {
+test('I4: a stored event equals what PostgreSQL itself reads from the sent text', async () => {
   for (const metadata of [
     '{"big":123456789012345678901234567890,"huge":1e400,"exact":0.10,"a":1,"a":2}',
     '{ "text" : "caf\\u00e9 \\ud83d\\ude00 \\"q\\" \\/", "nested":[[{"deep":[null,true,false]}]], "":{} }',
@@ -58,7 +58,7 @@ test('I4: an event is the row that PostgreSQL itself would read from its text', 
   }
 })
 
-test('a batch of 1,000 lines is 1,000 rows, and what is refused leaves nothing', async () => {
+test('a batch of 1,000 lines becomes 1,000 rows, and a refused batch leaves nothing', async () => {
   const line = (n: number): string =>
     `{"user_id":${n},"timestamp":"2026-03-04T05:06:07Z","metadata":{"batch":true}}`
   const lines = Array.from({ length: 1_000 }, (_, n) => line(n))
@@ -82,12 +82,12 @@ test('a batch of 1,000 lines is 1,000 rows, and what is refused leaves nothing',
   )
 })
 
-test("Kafka's own committed offset follows, as a hint for lag tools", async () => {
+test('the offset committed to Kafka follows, as a hint for lag monitoring', async () => {
   const id = await postEvent()
   await until('stored', async () => await stored(id))
   const admin = kafkaClient(pipeline.backend.kafka.bootstrapServers).admin()
   await admin.connect()
-  await until('the hint equals the truth', async () => {
+  await until('the offset in Kafka equals the one in PostgreSQL', async () => {
     const [{ partitions } = { partitions: [] }] = await admin.fetchOffsets({
       groupId: pipeline.groupId,
       topics: ['events'],
@@ -101,7 +101,7 @@ test("Kafka's own committed offset follows, as a hint for lag tools", async () =
   await admin.disconnect()
 })
 
-test('the sink tells of itself: health, readiness, metrics', async () => {
+test('the sink reports its health, readiness and metrics', async () => {
   const id = await postEvent()
   await until('stored', async () => await stored(id))
   const health = (await sink.health()) as {
@@ -118,7 +118,7 @@ test('the sink tells of itself: health, readiness, metrics', async () => {
   assert.match(metrics, /^firehose_sink_lag\{partition="3"\} 0$/m)
 })
 
-test("a broker's death and return end neither service", async () => {
+test('neither service ends when the broker dies and comes back', async () => {
   const pids = [api.pid, sink.pid]
   await pipeline.backend.kafka.kill()
   await pipeline.backend.kafka.start()
@@ -134,12 +134,12 @@ test("a broker's death and return end neither service", async () => {
   assert.deepEqual([api.pid, sink.pid], pids)
 })
 
-test('a sink that starts while PostgreSQL is down waits, and stores when it is back', async () => {
+test('a sink that starts while PostgreSQL is down waits, then stores', async () => {
   await sink.stop(10_000)
   await pipeline.backend.postgres.stop()
   sink.spawn()
   const id = await postEvent()
-  const health = await until('the sink says why it waits', async () => {
+  const health = await until('the sink reports why it waits', async () => {
     const now = await sink.health()
     return now?.state === 'paused' ? now : undefined
   })

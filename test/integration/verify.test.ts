@@ -19,7 +19,7 @@ import { until } from '../support/until.ts'
 const topic = 'verify-test'
 const dir = mkdtempSync(join(tmpdir(), 'firehose-verify-'))
 const run = openRun({ seed: 'verify', startedAtMs: 1_750_000_000_000 })
-/** Of another producer: no id, another order, more digits, and a field to ignore that jsonb could not hold. */
+/** A record of another producer: no id, another order, more digits, and an unknown field that jsonb could not hold. */
 const FOREIGN =
   '{"metadata":{"v":1.50,"s":"\\\\u0000\\ud83d\\ude00"},"timestamp":"2026-01-02T03:04:05.1234567","user_id":7,"big":1e400000,"note":"\\u0000 \\ud800 \\\\u0000 \\ud83d\\ude00 \\udc00"}'
 const NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
@@ -32,9 +32,9 @@ let db: Client
 let clusterId: string
 
 /*
- * Partition 0: 0-9 deleted; 10-1009 events 0-999; 1010 event 1000 again; 1011 no JSON, a dead letter; 1012 foreign.
+ * Partition 0: 0-9 deleted; 10-1009 events 0-999; 1010 event 1000 again; 1011 not JSON, a dead letter; 1012 foreign.
  * Partition 1: 0-9 events 1000-1009 and 10 the marker of their transaction; 11 aborted and its marker 12; stored up to 13.
- * Partition 2: 0-4 events 2000-2004, 5 nested past any depth, of which the sink has read none.
+ * Partition 2: 0-4 events 2000-2004, 5 nested too deeply; the sink has read none of them.
  */
 before(async () => {
   backend = await startBackend()
@@ -170,7 +170,7 @@ function command(...args: string[]) {
   return { child, result: async () => ({ code: (await exited)[0], out: await out, said: await said }) }
 }
 
-test('all that is stored, twice sent, dead or not yet read is accounted for', async () => {
+test('records that are stored, sent twice, dead-lettered or not yet read are all counted', async () => {
   const verdict = await check([0, 999, 1003, 2001])
   assert.deepEqual(verdict, {
     ok: true,
@@ -207,7 +207,7 @@ test('all that is stored, twice sent, dead or not yet read is accounted for', as
   assert.deepEqual(await ownGroups(), [], 'its group is deleted')
 })
 
-test('a row that was deleted is named MISSING, with its coordinates', async () => {
+test('a deleted row is reported as MISSING, with its coordinates', async () => {
   const { eventId } = eventOf(run, 1004)
   await db.query('DELETE FROM events WHERE event_id = $1', [eventId])
   const verdict = await check([1004, 1005])
@@ -219,7 +219,7 @@ test('a row that was deleted is named MISSING, with its coordinates', async () =
   assert.deepEqual(verdict.acked_missing, [{ ...found, why: 'in Kafka, but not in the tables' }])
 })
 
-test('an acknowledged event that is nowhere is MISSING', async () => {
+test('an acknowledged event without a row or record is MISSING', async () => {
   const verdict = await check([5555])
   assert.equal(verdict.ok, false)
   assert.equal(verdict.missing_count, 0)
@@ -231,10 +231,10 @@ for (const [column, change] of [
   ['user_id', 'user_id = user_id + 1'],
   ['timestamp', `"timestamp" = "timestamp" + interval '1 microsecond'`],
   ['metadata', `metadata = jsonb_set(metadata, '{view,h}', '-1')`],
-  // Equal as a number, but not what was sent: a store that reads numbers as floating point does this.
+  // The same number, but not as sent: a store that parses numbers as floating point does this.
   ['metadata', `metadata = replace(metadata::text, '.50', '.5')::jsonb`],
 ] as const) {
-  test(`a changed ${column} is named DIFFERENT (${change})`, async () => {
+  test(`a changed ${column} is reported as DIFFERENT (${change})`, async () => {
     const { eventId } = eventOf(run, 7)
     await db.query(`UPDATE events SET ${change} WHERE event_id = $1`, [eventId])
     const verdict = await check([7, 8])
@@ -246,7 +246,7 @@ for (const [column, change] of [
   })
 }
 
-test('a dead letter that holds another value is DIFFERENT, one that is gone is MISSING', async () => {
+test('a dead letter with another value is DIFFERENT, a deleted one is MISSING', async () => {
   await db.query(`UPDATE dead_letters SET value = 'other'`)
   const changed = await check()
   assert.equal(changed.different[0]?.offset, '1011')
@@ -270,7 +270,7 @@ test('offsets that cannot be right are problems (I9)', async () => {
   assert.equal(recreated.ok || expired.ok, false)
 })
 
-test('an id that is stored twice is a problem', async () => {
+test('an id stored twice is a problem', async () => {
   const { eventId } = eventOf(run, 7)
   await db.query('ALTER TABLE events DROP CONSTRAINT events_pkey')
   await db.query('INSERT INTO events SELECT * FROM saved WHERE event_id = $1', [eventId])
@@ -280,12 +280,12 @@ test('an id that is stored twice is a problem', async () => {
   await db.query('TRUNCATE events; ALTER TABLE events ADD PRIMARY KEY (event_id)')
 })
 
-test('a topic that does not exist is one sentence', async () => {
+test('a missing topic is reported in one sentence', async () => {
   const nowhere = { databaseUrl: backend.postgres.url, kafkaBootstrapServers: backend.kafka.bootstrapServers }
   await assert.rejects(verify({ ...nowhere, topic: 'no-such-topic' }), /Kafka has no topic "no-such-topic"/)
 })
 
-test('every finding is handed over as it is found; the verdict lists the first 100', async () => {
+test('every finding is reported as soon as it is found; the verdict lists the first 100', async () => {
   const ids = Array.from({ length: 150 }, (_, n) => eventOf(run, n).eventId)
   await db.query('DELETE FROM events WHERE event_id = ANY($1)', [ids])
   const found: Finding[] = []
@@ -300,7 +300,7 @@ test('every finding is handed over as it is found; the verdict lists the first 1
   assert.deepEqual(places.toSorted(), ids.map((id, n) => `${id} 0 ${n + 10}`).toSorted())
 })
 
-test('a dead letter that was replayed is one, whatever id its row has', async () => {
+test('a replayed dead letter counts as a dead letter, whatever id its row has', async () => {
   await db.query(`UPDATE dead_letters SET state = 'replayed'`)
   await db.query(
     `INSERT INTO events SELECT 'c0ffee00-0000-5000-8000-000000000000', user_id, "timestamp", metadata, received_at
@@ -311,7 +311,7 @@ test('a dead letter that was replayed is one, whatever id its row has', async ()
   await db.query(`UPDATE dead_letters SET state = 'open'`)
 })
 
-test('an acknowledged event is a dead letter only with its own content, not for the sake of its id', async () => {
+test('an acknowledged event counts as a dead letter only if the content matches, not because of its id', async () => {
   const { eventId, body } = eventOf(run, 7)
   const bury = async (value: string) =>
     await db.query(
@@ -330,7 +330,7 @@ test('an acknowledged event is a dead letter only with its own content, not for 
   await db.query('DELETE FROM dead_letters WHERE "offset" = 5000')
 })
 
-test('what a stopped comparison has made in Kafka and PostgreSQL is removed', async () => {
+test('an aborted comparison removes what it created in Kafka and PostgreSQL', async () => {
   const stop = new AbortController()
   const reason = new Error('enough')
   const running = check(undefined, { signal: stop.signal, onProgress: () => stop.abort(reason) })
@@ -339,7 +339,7 @@ test('what a stopped comparison has made in Kafka and PostgreSQL is removed', as
   await until('its session is gone', async () => (await ownSessions()) === 0)
 })
 
-test('the command takes acknowledged events from standard input, and its verdict can be JSON', async () => {
+test('the command reads acknowledged events from standard input and can print its verdict as JSON', async () => {
   await db.query('DELETE FROM events WHERE event_id = $1', [eventOf(run, 1004).eventId])
   const { child, result } = command('--acked', '-', '--json')
   child.stdin.end(ackedLines([0, 1, 1004]))
@@ -348,7 +348,7 @@ test('the command takes acknowledged events from standard input, and its verdict
   assert.deepEqual([code, verdict.acked_stored, verdict.acked_missing[0]?.offset], [1, 2, '4'])
 })
 
-test('Ctrl-C ends the command with 130, and it says that it was stopped', async () => {
+test('Ctrl-C ends the command with exit code 130 and a message', async () => {
   const { child, result } = command('--acked', '-')
   await until('it waits for standard input', async () => (await ownSessions()) > 0)
   child.kill('SIGINT')

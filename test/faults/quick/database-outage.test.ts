@@ -12,8 +12,8 @@ import { groupMembers } from '../../support/records.ts'
 import { until } from '../../support/until.ts'
 
 /*
- * I5: a PostgreSQL outage leaves the API unchanged and the group membership kept; the sink does not crash or spin, and
- * drains by itself after.
+ * I5: during a PostgreSQL outage, the API works as before and the sink stays in its group, without crashing or spinning;
+ * afterwards it drains by itself.
  */
 
 let pipeline: Pipeline
@@ -29,7 +29,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-/** The faults: each begins an outage and returns what ends it. How long it lasts is the outage's own time, not a wait. */
+/** The outages. `begin` starts one and returns the function that ends it. `lastsMs` is part of the fault, not a wait. */
 const outages: [name: string, lastsMs: number, begin: () => Promise<() => Promise<void>>][] = [
   [
     'frozen',
@@ -58,7 +58,7 @@ const outages: [name: string, lastsMs: number, begin: () => Promise<() => Promis
 ]
 
 for (const [name, lastsMs, begin] of outages) {
-  test(`I5: PostgreSQL ${name} under load: every answer 202, no rebalance, all stored once after`, async (t) => {
+  test(`I5: PostgreSQL ${name} under load: every answer is 202, no rebalance, all is stored once afterwards`, async (t) => {
     const members = await groupMembers(pipeline.backend.kafka.bootstrapServers)
     const assignments = countAssignments()
     const ackedFile = pipeline.path(`acked-${name}.tsv`)
@@ -87,7 +87,7 @@ for (const [name, lastsMs, begin] of outages) {
   })
 }
 
-test('I5: an outage shows without any traffic, and so does its end', async () => {
+test('I5: an outage and its end are detected without any traffic', async () => {
   await until('the sink has nothing to do', async () => (await sink.health())?.state === 'running')
   await pipeline.backend.postgres.stop()
   await until('the sink is paused', async () => (await sink.health())?.state === 'paused')
@@ -100,7 +100,7 @@ function loadOptions() {
   return { url: api.url, rate, connections, seconds: scale.full ? seconds : Math.max(seconds, 8) }
 }
 
-/** The sink says each join, so each generation of the group, in its log. */
+/** The sink logs each join, and so each generation of the group. */
 function countAssignments(): number {
   return readFileSync(pipeline.path(`${sink.name}.log`), 'utf8').split('"partitions assigned"').length
 }

@@ -6,7 +6,10 @@ import { quickTimeouts } from '../../support/scale.ts'
 import { record, withProducer } from '../../support/records.ts'
 import { until } from '../../support/until.ts'
 
-/* I3: a worker that lost its partition cannot write it again. Nor hold it up: test/faults/sink-frozen.test.ts, sink-moments.test.ts. */
+/*
+ * I3: a worker that lost its partition cannot write it again. That it cannot block it either is tested in
+ * test/faults/sink-frozen.test.ts and sink-moments.test.ts.
+ */
 
 let pipeline: Pipeline
 
@@ -17,14 +20,14 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I3: two sinks that read the same partition write each range once, and neither counts a duplicate', async () => {
+test('I3: two sinks that read the same partition write each range once, without duplicates', async () => {
   const rivals = [
     await pipeline.startSink({ KAFKA_GROUP_ID: 'one' }),
     await pipeline.startSink({ KAFKA_GROUP_ID: 'other' }),
   ]
   await until('both read', async () => (await Promise.all(rivals.map(isRunning))).every(Boolean))
   for (let batch = 0; batch < 20; batch++) await send(1_000 + batch * 50, 50)
-  await until('both have come to the end', async () => {
+  await until('both have reached the end', async () => {
     const ends = await Promise.all(rivals.map(async (rival) => await nextOffset(rival)))
     return ends.every((offset) => offset === 1_000)
   })

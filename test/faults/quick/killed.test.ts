@@ -23,7 +23,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test(`I2: the sink killed ${scale.sinkKills} times under load, every other time within its transaction`, async (t) => {
+test(`I2: the sink is killed ${scale.sinkKills} times under load, every other time in a transaction`, async (t) => {
   const ackedFile = pipeline.path('acked-sink.tsv')
   const stopLoad = new AbortController()
   const { rate, connections } = scale
@@ -55,7 +55,7 @@ test(`I2: the sink killed ${scale.sinkKills} times under load, every other time 
   await assertAllStored(ackedFile, result.acked)
 })
 
-test(`I2: the API killed ${scale.apiKills} times under load, clients retry with the same ids`, async (t) => {
+test(`I2: the API is killed ${scale.apiKills} times under load, clients retry with the same ids`, async (t) => {
   const ackedFile = pipeline.path('acked-api.tsv')
   const { rate, connections, seconds } = scale
   const running = load({ url: api.url, rate, connections, seconds, retry: true, ackedFile })

@@ -8,7 +8,7 @@ import { caughtUp, stopped, storedRows } from '../../support/sink-health.ts'
 import { createTopic, deleteTopic, expireBefore, forgetAll } from '../../support/topic.ts'
 import { until } from '../../support/until.ts'
 
-/* I9: offsets that cannot be right stop their partition aloud, or count the gap aloud; never a silent skip. */
+/* I9: offsets that cannot be right stop their partition with a reason, or the gap is logged and counted; never skipped. */
 
 const pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
 const { bootstrapServers } = pipeline.backend.kafka
@@ -26,7 +26,7 @@ after(async () => {
   await pipeline.close()
 })
 
-test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is dropped or written', async () => {
+test('I9: a recreated, shorter topic stops the partition with a reason; none of its records is skipped or written', async () => {
   await send(0, 50)
   await storedRows(pipeline, 50)
   await sink.stop(10_000)
@@ -39,7 +39,7 @@ test('I9: a recreated, shorter topic stops the partition aloud; nothing of it is
   assert.equal(await pipeline.countEvents(), 50)
 })
 
-test('adopt takes the recreated topic as it is now; rewind reads again and stores nothing twice', async () => {
+test('adopt accepts the recreated topic; rewind reads again and stores nothing twice', async () => {
   await send(0, 10)
   await sendValue('junk')
   await deadLetters(1)
@@ -77,7 +77,7 @@ test('adopt takes the recreated topic as it is now; rewind reads again and store
   )
 })
 
-test('I9: a recreated topic that has outgrown the old offsets is told by its last record', async () => {
+test('I9: a recreated topic that has grown past the old offsets is detected by its last record', async () => {
   await send(0, 50)
   await storedRows(pipeline, 50)
   await sink.stop(10_000)
@@ -90,7 +90,7 @@ test('I9: a recreated topic that has outgrown the old offsets is told by its las
   assert.equal(await pipeline.countEvents(), 50)
 })
 
-test('I9: the topic recreated while the sink runs stops the partition aloud', async () => {
+test('I9: a topic recreated while the sink runs stops the partition with a reason', async () => {
   await send(0, 50)
   await storedRows(pipeline, 50)
   await deleteTopic(bootstrapServers)
@@ -100,7 +100,7 @@ test('I9: the topic recreated while the sink runs stops the partition aloud', as
   assert.equal(await pipeline.countEvents(), 50)
 })
 
-test('I9: a topic that was written from another cluster stops aloud', async () => {
+test('I9: a topic written from another cluster stops with a reason', async () => {
   await send(0, 10)
   await storedRows(pipeline, 10)
   await sink.stop(10_000)
@@ -110,7 +110,7 @@ test('I9: a topic that was written from another cluster stops aloud', async () =
   assert.match(reason ?? '', /was written from cluster another-cluster/)
 })
 
-test('I9: records that expired before they were read are counted aloud, the rest is stored', async () => {
+test('I9: records that expired before they were read are logged and counted, and the rest is stored', async () => {
   await send(0, 10)
   await storedRows(pipeline, 10)
   await sink.stop(10_000)
@@ -135,7 +135,7 @@ async function deadLetters(count: number): Promise<void> {
 }
 
 async function send(from: number, count: number): Promise<void> {
-  await until('the topic takes records', async () => {
+  await until('the topic accepts records', async () => {
     try {
       await withProducer(bootstrapServers, async (produce) => {
         await produce(

@@ -9,7 +9,7 @@ import { scale } from '../../support/scale.ts'
 import { repeatSignals } from '../../support/signals.ts'
 import { until } from '../../support/until.ts'
 
-/* I8: SIGTERM ends both services in seconds with 0: the API answers what it took, the sink leaves the group. */
+/* I8: on SIGTERM both services exit with 0 within seconds: the API answers accepted requests, the sink leaves the group. */
 
 let pipeline: Pipeline
 
@@ -20,7 +20,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-test('I8: SIGTERM under load: both end with 0, what was acknowledged is stored by the next start', async (t) => {
+test('I8: SIGTERM under load: both services exit with 0, and acknowledged events are stored after the next start', async (t) => {
   const api = await pipeline.startApi()
   const sink = await pipeline.startSink()
   const ackedFile = pipeline.path('acked.tsv')
@@ -50,7 +50,7 @@ test('I8: SIGTERM under load: both end with 0, what was acknowledged is stored b
   await sink.stop(10_000)
 })
 
-test('I8: the sink ends with 0 while PostgreSQL is frozen, and within a transaction that waits', async () => {
+test('I8: the sink exits with 0 while PostgreSQL is frozen, and in a blocked transaction', async () => {
   const api = await pipeline.startApi()
   const post = async (): Promise<Response> =>
     await fetch(`${api.url}/event`, {
@@ -82,7 +82,7 @@ test('I8: the sink ends with 0 while PostgreSQL is frozen, and within a transact
   await last.stop(10_000)
 })
 
-test('I8: a second signal ends at once', async () => {
+test('I8: a second signal exits immediately', async () => {
   const api = await pipeline.startApi()
   const sink = await pipeline.startSink()
   await pipeline.backend.kafka.freeze() // so that neither can leave in order

@@ -39,7 +39,7 @@ const group: LetterGroup = {
   newest: new Date('2026-01-03T03:04:05Z'),
 }
 
-test('whatever a letter holds, what is printed of it holds no control character but line breaks', () => {
+test('property: whatever a letter holds, its output has no control characters except line breaks', () => {
   const printed = [
     text.letterText(letter, 'events', [entry]),
     text.listText([letter], [group]),
@@ -51,7 +51,7 @@ test('whatever a letter holds, what is printed of it holds no control character 
   assert.equal(text.valueText(Buffer.from([0x41, 0xff])), '41ff')
 })
 
-test('JSON is one line and gives back the very value', () => {
+test('JSON output is one line and round-trips the value', () => {
   const json = text.letterJson(letter, 'events', [entry])
   assert.doesNotMatch(json, /\n/)
   const parsed = JSON.parse(json) as { value: string; offset: string; history: { at: string }[] }
@@ -64,7 +64,7 @@ test('JSON is one line and gives back the very value', () => {
   assert.doesNotMatch(text.headJson(letter, 'events'), /value"|headers/)
 })
 
-test('the summary has a line for each reason, and the cluster where there are several', () => {
+test('the summary has a line for each reason, and the cluster if there are several', () => {
   const done: LetterGroup = {
     ...group,
     state: 'replayed',

@@ -11,7 +11,7 @@ function read(line: string): Command {
   return readCommand(positionals, values, 'events', NOW)
 }
 
-test('list: open letters, the newest 50, unless something else is said', () => {
+test('list selects open letters and the newest 50 by default', () => {
   const list = read('list')
   assert.ok(list.name === 'list')
   assert.deepEqual([list.limit, list.order, list.json], [50, 'newest', false])
@@ -20,7 +20,7 @@ test('list: open letters, the newest 50, unless something else is said', () => {
   assert.deepEqual(read('show 0:17').selection.states, [])
 })
 
-test('every filter is read', () => {
+test('every filter is parsed', () => {
   const id = '0198C0DE-7a5b-7000-8000-0123456789ab'
   const { selection } = read(
     `list 0:17 3:9007199254740993 --reason constraint --reason kept_out --state replayed --since 2h --until 2026-01-02T01:00:00-02:00 ` +
@@ -44,7 +44,7 @@ test('every filter is read', () => {
   })
 })
 
-test('replay takes open letters, discarded ones only when that is said, stored ones never', () => {
+test('replay selects open letters, discarded ones only with --state discarded, stored ones never', () => {
   const replay = read('replay --new-id -y --limit 3')
   assert.ok(replay.name === 'replay')
   assert.deepEqual([replay.newId, replay.yes, replay.dryRun, replay.limit], [true, true, false, 3])
@@ -83,7 +83,7 @@ for (const [line, sentence] of [
   ['list --limit 0', /--limit must be a number/],
   ['list --order up', /--order must be newest or oldest/],
 ] as const) {
-  test(`wrong usage is one sentence: dlq ${line}`, () => {
+  test(`wrong usage is reported in one sentence: dlq ${line}`, () => {
     assert.throws(
       () => read(line),
       (error) => error instanceof UsageError && sentence.test(error.message),

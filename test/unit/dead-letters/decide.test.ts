@@ -28,7 +28,7 @@ function letterOf(value: string | null, change: Partial<Letter> = {}): Letter {
   }
 }
 
-test("a letter is read as the sink reads its record: the id that the sink made, the record's own time", () => {
+test('a letter is decoded as the sink decodes its record, with the same generated id and timestamp', () => {
   const value = record(1, { event_id: undefined, received_at: undefined })
   const asSink = decodeRecord(
     { partition: 3, offset: 17n, timestampMs: 1_700_000_000_123, value: Buffer.from(value), headers: {} },
@@ -44,7 +44,7 @@ test("a letter is read as the sink reads its record: the id that the sink made, 
   assert.equal(adopted.row.eventId, asSink.row.eventId, 'adopt does not change the id')
 })
 
-test('where the time of the record was not kept and matters, the note says what stands for it', () => {
+test("if the record's timestamp was not kept but is needed, the note says what replaces it", () => {
   const old = { timestampMs: null }
   const named = readLetterRow(letterOf(record(1), old), 'events', undefined)
   assert.ok(named.ok)
@@ -56,7 +56,7 @@ test('where the time of the record was not kept and matters, the note says what 
   assert.equal(unnamed.row.receivedAt, micros)
 })
 
-test('what is no event stays none, with the reason', () => {
+test('a value that is not an event is refused with the reason', () => {
   for (const value of ['no event', null]) {
     for (const timestampMs of [0, null]) {
       const reading = readLetterRow(letterOf(value, { timestampMs }), 'events', undefined)
@@ -66,7 +66,7 @@ test('what is no event stays none, with the reason', () => {
   }
 })
 
-test('a value that Kafka alone has must be the very one', () => {
+test('a value read from Kafka must have the stored digest', () => {
   const value = Buffer.from(record(1))
   const sha256 = createHash('sha256').update(value).digest()
   const letter = letterOf(null, { sha256, valueBytes: value.length })
@@ -110,7 +110,7 @@ test('each row has one outcome', () => {
   )
 })
 
-test('a new id is the same each time, another for other coordinates, and none that a record gets', () => {
+test('a new id depends only on the coordinates and differs from the id that the record gets', () => {
   const id = newEventId(key, 'events')
   assert.equal(id, newEventId({ ...key }, 'events'))
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)

@@ -5,7 +5,7 @@ import { type Selection, whereOf } from '../../../dead-letters/select.ts'
 
 const all: Selection = { topic: 'events', states: [] }
 
-test('a selection narrows by what it names, and by nothing else', () => {
+test('a selection filters by the fields it sets, and by nothing else', () => {
   assert.deepEqual(whereOf(all), { where: 'topic = $1', values: ['events'] })
   assert.deepEqual(whereOf({ ...all, states: ['open'], reasons: [], places: [], cluster: undefined }), {
     where: `topic = $1 AND state = 'open'`,
@@ -29,7 +29,7 @@ test('a selection narrows by what it names, and by nothing else', () => {
   })
 })
 
-test('what a person types is never part of the SQL, and every parameter is numbered', () => {
+test('property: user input is never part of the SQL, and every parameter is numbered', () => {
   const text = fc.string({ minLength: 3 }).map((typed) => `'"; ${typed}`)
   const some = fc.option(text, { nil: undefined })
   const selection = fc.record({

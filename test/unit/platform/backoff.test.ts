@@ -6,7 +6,7 @@ import { backoffMs } from '../../../platform/backoff.ts'
 const DELAY = { firstMs: 100, lastMs: 5_000 }
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 
-test('a delay is between half and whole of 100 ms, doubled with each attempt, at most 5 s', () => {
+test('property: a delay is between half and all of 100 ms, doubled with each attempt, at most 5 s', () => {
   fc.assert(
     fc.property(fc.nat({ max: 100_000 }), random, (attempts, r) => {
       const whole = Math.min(5_000, 100 * 2 ** Math.min(attempts, 20))

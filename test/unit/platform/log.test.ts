@@ -26,16 +26,16 @@ async function exitOf(stdout: 'pipe' | number, onStart: (output: NodeJS.Readable
   return code
 }
 
-test('a log whose reader is gone does not keep a process from its exit, nor end it', async () => {
+test('a log without a reader neither ends the process nor keeps it from exiting', async () => {
   assert.equal(await exitOf('pipe', (output) => (output as unknown as { destroy: () => void }).destroy()), 7)
 })
 
-test('nor does one whose reader stands still', async () => {
+test('a log whose reader does not read neither ends the process nor keeps it from exiting', async () => {
   assert.equal(await exitOf('pipe', () => {}), 7)
 })
 
 const skip = existsSync('/dev/full') ? false : 'this system has no /dev/full'
-test('nor does one on a disk that is full', { skip }, async () => {
+test('a log on a full disk neither ends the process nor keeps it from exiting', { skip }, async () => {
   const full = openSync('/dev/full', 'w')
   try {
     assert.equal(await exitOf(full, () => {}), 7)
@@ -44,7 +44,7 @@ test('nor does one on a disk that is full', { skip }, async () => {
   }
 })
 
-test('what is logged before an exit is written', async () => {
+test('lines logged before an exit are written', async () => {
   let text = ''
   const code = await exitOf('pipe', (output) => output?.on('data', (chunk) => (text += String(chunk))))
   assert.equal(code, 7)

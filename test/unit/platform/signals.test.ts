@@ -25,7 +25,7 @@ function requestsAt(): { hear: (ms: number) => string | undefined; hearOnce: () 
   }
 }
 
-test('one Ctrl-C counts once, however often it is passed on; a later one ends at once, and counts once too', () => {
+test('one Ctrl-C counts once, however often it is forwarded; a later one requests an immediate exit and also counts once', () => {
   const { hear } = requestsAt()
   assert.deepEqual([0, 1, 40, 999, 1_000, 1_001, 1_999, 2_500].map(hear), [
     'first',
@@ -39,7 +39,7 @@ test('one Ctrl-C counts once, however often it is passed on; a later one ends at
   ])
 })
 
-test('the end of npm asks for an orderly end, and for nothing more where that was asked for', () => {
+test('the end of npm requests a graceful shutdown, and nothing if one was already requested', () => {
   const alone = requestsAt()
   assert.equal(alone.hearOnce(), 'first')
   assert.equal(alone.hearOnce(), undefined)
@@ -79,11 +79,11 @@ async function saidTo(...signals: NodeJS.Signals[]): Promise<{ said: string; cod
   return { said, code }
 }
 
-test('a repeat that waited for a blocked event loop is a repeat all the same', async () => {
+test('a copy of a signal that waited for a blocked event loop still counts as a copy', async () => {
   assert.deepEqual(await saidTo('SIGINT', 'SIGTERM'), { said: 'listening first SIGINT', code: 0 })
 })
 
-test('without a terminal SIGHUP asks for nothing, as under nohup', async () => {
+test('without a terminal, as under nohup, SIGHUP is ignored', async () => {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], { cwd: root })
   await once(child.stdout, 'data')
   child.kill('SIGHUP')
@@ -93,14 +93,14 @@ test('without a terminal SIGHUP asks for nothing, as under nohup', async () => {
   assert.deepEqual(await once(child, 'exit'), [0, null])
 })
 
-test('npm is known to the process that it started, not to the children of that', () => {
+test("only the process that npm started knows it, not that process's children", () => {
   assert.equal(npmOf('12 7', 12), 7)
   assert.equal(npmOf('12 7', 13), undefined)
   assert.equal(npmOf(undefined, 12), undefined)
   assert.equal(npmOf('', 0), undefined)
 })
 
-test('nothing but platform/signals.ts listens to signals', () => {
+test('only platform/signals.ts listens for signals', () => {
   // Events of a process are named where they are listened to; a name that is not there could be a signal's.
   const listens = /\bprocess\s*\.\s*(?:on|once|addListener|prepend(?:Once)?Listener)\(\s*(?!'(?!SIG))/
   const source = /\.(?:[cm]?[jt]s)$/
@@ -114,7 +114,7 @@ test('nothing but platform/signals.ts listens to signals', () => {
   )
 })
 
-test('each script of npm becomes the command that it runs, so that signals to npm reach that', () => {
+test('every npm script execs its command, so that signals to npm reach it', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>
   }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { formatTable } from '../../../platform/table.ts'
 import { escapeControls } from '../../../platform/escape-controls.ts'
 
-test('no control character of C0 or C1, and none that turns the writing round, reaches a terminal', () => {
+test('no C0 or C1 control character and no character that changes the text direction reaches a terminal', () => {
   for (let code = 0; code <= 0xffff; code++) {
     if (code >= 0xd800 && code <= 0xdfff) continue
     const shown = escapeControls(String.fromCharCode(code))
@@ -17,12 +17,12 @@ test('no control character of C0 or C1, and none that turns the writing round, r
   )
 })
 
-test('what is spelled out within JSON is the same text to a reader of JSON', () => {
+test('escapes within JSON decode to the same text', () => {
   const text = 'a\u007f\u009b\u202e"\\\n'
   assert.equal(JSON.parse(escapeControls(JSON.stringify(text))), text)
 })
 
-test('cells are cut and aligned, without what a terminal would obey', () => {
+test('cells are cut, aligned and escaped', () => {
   const table = formatTable(
     ['a', 'b'],
     [

@@ -13,7 +13,7 @@ function problems(env: NodeJS.ProcessEnv): string[] {
   return []
 }
 
-test('every mistake is named at once, secrets never', () => {
+test('all mistakes are reported together, without secrets', () => {
   const found = problems({
     KAFKA_BOOTSTRAP_SERVERS: 'nowhere',
     DATABASE_URL: 'secret-nonsense',
@@ -28,7 +28,7 @@ test('every mistake is named at once, secrets never', () => {
   assert.doesNotMatch(found.join(), /secret/)
 })
 
-test('half of the security settings is a mistake, not plain text', () => {
+test('incomplete security settings are a mistake, not an unencrypted connection', () => {
   assert.match(
     problems({ KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'p' }).join(),
     /need KAFKA_SASL_MECHANISM/,
@@ -37,7 +37,7 @@ test('half of the security settings is a mistake, not plain text', () => {
   assert.match(problems({ DATABASE_URL: 'postgresql://h/d?sslmode=bogus' }).join(), /sslmode=bogus/)
 })
 
-test('the database is DATABASE_URL, else PG*, else the one of npm start', () => {
+test('the database is DATABASE_URL, else PG*, else that of npm start', () => {
   const url = (env: NodeJS.ProcessEnv): string | undefined => readSinkConfig(env).database.connectionString
   assert.equal(url({ DATABASE_URL: 'postgres://h/d', PGHOST: 'other' }), 'postgres://h/d')
   assert.equal(url({ PGDATABASE: 'mine' }), '')

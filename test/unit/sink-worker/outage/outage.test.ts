@@ -5,7 +5,7 @@ import { afterFailure, afterProbe, type Breaker, RUNNING } from '../../../../sin
 
 const because = (reason: string) => ({ reason, needsPerson: false })
 
-test('a failure pauses, a probe lets batches flow, and a failure then goes on where the pause was', () => {
+test('a failure pauses, a probe lets batches flow again, and another failure resumes the pause', () => {
   const paused = afterFailure(RUNNING, because('refused'), 1_000)
   assert.deepEqual(paused, {
     kind: 'paused',
@@ -40,13 +40,13 @@ test('a failure pauses, a probe lets batches flow, and a failure then goes on wh
   })
 })
 
-test('a probe changes nothing while nothing is paused', () => {
+test('a probe changes nothing while the breaker is not paused', () => {
   assert.equal(afterProbe(RUNNING), RUNNING)
   const probing = afterProbe(afterFailure(RUNNING, because('x'), 1))
   assert.equal(afterProbe(probing), probing)
 })
 
-test('whatever happens, the outage keeps its beginning and counts its failures, until it is closed', () => {
+test('an outage keeps its start time and counts its failures until it is closed', () => {
   const step = fc.constantFrom<'failure' | 'probe' | 'close'>('failure', 'failure', 'probe', 'close')
   fc.assert(
     fc.property(fc.array(step), (steps) => {

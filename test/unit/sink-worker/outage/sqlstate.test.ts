@@ -102,7 +102,7 @@ for (const [kind, codes] of TABLE) {
   })
 }
 
-test('an error without SQLSTATE is of the connection', () => {
+test('an error without a SQLSTATE is a connection error', () => {
   const codes = [
     'ECONNREFUSED',
     'ECONNRESET',
@@ -122,14 +122,14 @@ test('an error without SQLSTATE is of the connection', () => {
   }
 })
 
-test('a mistake of our own is no outage', () => {
+test('a programming error is not an outage', () => {
   for (const Kind of [TypeError, RangeError, ReferenceError, SyntaxError]) {
     assert.equal(classifyError(new Kind('x')), 'halt')
     assert.equal(classifyError(Object.assign(new Kind('x'), { code: 'ERR_OUT_OF_RANGE' })), 'halt')
   }
 })
 
-test('an error in one line: its message, its code if that is not in it, what to do, never the row', () => {
+test('an error is one line: its message, its code unless the message has it, a remedy, never the row', () => {
   assert.equal(describeError(errorWith('53100', 'could not extend file')), 'could not extend file (53100)')
   assert.equal(
     describeError(errorWith('ECONNREFUSED', 'connect ECONNREFUSED 1.2.3.4')),

@@ -33,7 +33,7 @@ for (const [name, offset, low, high, seek, checked] of STARTS) {
   })
 }
 
-test('stop: Kafka ends before what was written, or does not know the partition', () => {
+test('stop: the log ends before the written offset', () => {
   for (const [offset, high] of [
     [stored(40n, 39n), 39n],
     [stored(40n, 39n), 0n],
@@ -53,7 +53,7 @@ test('a stop names the commands that resolve it', () => {
   assert.match(stop('because').reason, /^because; .*npm run sink -- adopt.*npm run sink -- rewind/)
 })
 
-test('no written offset is read as new, none that is unread is passed over', () => {
+test('no written offset is read as new, and no unread offset is skipped', () => {
   const offset = fc.bigInt({ min: 0n, max: 60n })
   fc.assert(
     fc.property(offset, fc.option(offset), offset, offset, (next, last, low, length) => {

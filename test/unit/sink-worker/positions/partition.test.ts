@@ -25,40 +25,40 @@ function place(next: bigint, check: ReturnType<typeof checkAt> | null, batch: Re
   return placement.kind === 'take' ? placement.records.map(({ offset }) => offset) : placement
 }
 
-test('a batch that begins at the position is taken whole', () => {
+test('a batch that starts at the position is taken whole', () => {
   assert.deepEqual(place(5n, null, batchOf([5n, 6n, 9n])), [5n, 6n, 9n]) // within a batch, gaps are markers
 })
 
-test('the record written last comes first and is not taken again', () => {
+test('the last written record comes first and is not taken again', () => {
   assert.deepEqual(place(5n, checkAt(4n), batchOf([4n, 5n, 6n])), [5n, 6n])
   assert.deepEqual(place(5n, checkAt(4n), batchOf([4n])), [])
   assert.deepEqual(place(7n, checkAt(4n), batchOf([4n, 7n])), [7n]) // 5 and 6 were trailing markers
   assert.deepEqual(place(5n, checkAt(4n), batchOf([4n, 8n])), [8n]) // 5 to 7 are markers: 4 is retained, so are they
 })
 
-test('another record in its place is another topic, and nothing is taken', () => {
+test('another record at its offset means another topic, and nothing is taken', () => {
   assert.deepEqual(place(5n, checkAt(4n), batchOf([4n, 5n], 'new')), { kind: 'other_topic' })
   const noValue = { ...batchOf([4n, 5n]), records: [{ ...recordAt(4n), value: null }, recordAt(5n)] }
   assert.deepEqual(place(5n, checkAt(4n), noValue), { kind: 'other_topic' })
 })
 
-test('a batch that begins after the record to compare does not pass for it', () => {
+test('a batch that starts after the record to compare is not accepted', () => {
   assert.deepEqual(place(5n, checkAt(4n), batchOf([5n, 6n])), { kind: 'check_missing' })
   assert.deepEqual(place(5n, checkAt(4n), batchOf([90n])), { kind: 'check_missing' })
 })
 
-test('a batch that begins before what was asked for is unexpected', () => {
+test('a batch that starts before the requested offset is unexpected', () => {
   assert.deepEqual(place(5n, null, batchOf([0n, 1n])), { kind: 'unexpected' })
   assert.deepEqual(place(5n, null, batchOf([4n, 5n])), { kind: 'unexpected' })
   assert.deepEqual(place(5n, checkAt(4n), batchOf([3n, 4n, 5n])), { kind: 'unexpected' })
   assert.deepEqual(place(5n, null, batchOf([])), { kind: 'unexpected' })
 })
 
-test('offsets that are missing before the first record are a gap', () => {
+test('missing offsets before the first record are a gap', () => {
   assert.deepEqual(place(5n, null, batchOf([6n, 7n])), { kind: 'gap', first: 6n })
 })
 
-test('the digest is SHA-256 of the value; of no value, that of nothing', () => {
+test('the digest is the SHA-256 of the value; a null value is hashed as empty', () => {
   const sha256 = (bytes: string): Buffer => createHash('sha256').update(bytes).digest()
   assert.deepEqual(digestOf(recordAt(1n)), sha256('topic 1'))
   assert.deepEqual(digestOf({ ...recordAt(1n), value: null }), sha256(''))
@@ -82,7 +82,7 @@ const log = fc
     }
   })
 
-test('whatever is delivered: none below the position is taken, none at or above it is passed over', () => {
+test('property: whatever is delivered, no record below the position is taken, and none at or above it is skipped', () => {
   const delivery = fc.record({ from: fc.nat({ max: 45 }), size: fc.integer({ min: 1, max: 10 }) })
   fc.assert(
     fc.property(
@@ -132,7 +132,7 @@ test('whatever is delivered: none below the position is taken, none at or above 
   )
 })
 
-test('a client that delivers in order from the right place is understood until its end', () => {
+test('property: all records of a client that delivers in order from the right offset are taken', () => {
   fc.assert(
     fc.property(log, fc.nat({ max: 45 }), fc.integer({ min: 1, max: 10 }), (kafka, written, size) => {
       fc.pre(kafka.topic === 'topic')

@@ -34,7 +34,7 @@ function drain(
   return { sizes, timeouts }
 }
 
-test('property: whatever a row takes and whoever ends it, if one alone is stored in time, all are, with few timeouts', () => {
+test('property: if a single row can be stored in time, all rows are, with few timeouts', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 5_000 }),
@@ -57,7 +57,7 @@ test('property: whatever a row takes and whoever ends it, if one alone is stored
 
 const limitOf = (records: number, patienceMs = SILENCE_MS): typeof NO_LIMIT => ({ records, patienceMs })
 
-test('a limit grows back only by full and quick transactions, until there is none', () => {
+test('a limit grows only after full and fast transactions, until there is none', () => {
   assert.equal(limitAfterStored(limitOf(100), 99, 1, SILENCE_MS).records, 100)
   assert.equal(limitAfterStored(limitOf(100), 100, 251, SILENCE_MS).records, 100)
   assert.equal(limitAfterStored(limitOf(100), 100, 250, SILENCE_MS).records, 200)
@@ -69,13 +69,13 @@ test('a limit grows back only by full and quick transactions, until there is non
   }
 })
 
-test('a timeout halves what was too much, down to one record', () => {
+test('a timeout halves the limit, down to one record', () => {
   assert.equal(limitAfterTimeout(NO_LIMIT, 1_001, 9).records, 500)
   assert.equal(limitAfterTimeout(limitOf(200), 100, 9).records, 50)
   assert.equal(limitAfterTimeout(limitOf(1), 1, 9).records, 1)
 })
 
-test('one that was ended by hand after a moment does not keep the batches small', () => {
+test('a transaction cancelled manually after a moment does not keep later ones small', () => {
   const cancelled = limitAfterTimeout(NO_LIMIT, 1_000, 3)
   assert.deepEqual(cancelled, limitOf(500, 3))
   assert.equal(limitAfterStored(cancelled, 500, 2, SILENCE_MS).records, 500)

@@ -33,7 +33,7 @@ const cases = fc.integer({ min: 1, max: 400 }).chain((count) => {
   return fc.tuple(fc.constant(count), bad)
 })
 
-test('exactly the bad items are refused, all others stored once, in order', async () => {
+test('property: exactly the bad items are refused; all others are stored once, in order', async () => {
   await fc.assert(
     fc.asyncProperty(cases, async ([count, bad]) => {
       const items = Array.from({ length: count }, (_, i) => i)
@@ -55,13 +55,13 @@ test('exactly the bad items are refused, all others stored once, in order', asyn
   )
 })
 
-test('nothing is stored of nothing', async () => {
+test('without items, nothing is stored', async () => {
   const { store, tries } = storeWith(new Set())
   assert.deepEqual(await storeBySplitting([], store, never), [])
   assert.equal(tries(), 0)
 })
 
-test('too many refused items end it at once, with the latest error as the cause', async () => {
+test('too many refused items end the search at once, with the latest error as the cause', async () => {
   await fc.assert(
     fc.asyncProperty(cases, fc.nat({ max: 20 }), async ([count, bad], most) => {
       const items = Array.from({ length: count }, (_, i) => i)
@@ -87,7 +87,7 @@ test('too many refused items end it at once, with the latest error as the cause'
   )
 })
 
-test('an error that is not about rows passes, and nothing more is tried', async () => {
+test('an error that is not about rows is passed on, and nothing more is tried', async () => {
   let tries = 0
   const gone = new Error('connection lost')
   const store = async (segment: readonly number[]): Promise<Attempt> => {

@@ -40,7 +40,7 @@ function requestOf(layout: (readonly [gap: number, isRow: boolean])[][]): WriteR
   return { slices, rows, dead }
 }
 
-test('property: cut until nothing is left, each record goes once, in order, and the offsets join without a seam', () => {
+test('property: cutting until nothing is left yields each record once, in order, with contiguous offsets', () => {
   fc.assert(
     fc.property(layouts, fc.integer({ min: 1, max: 40 }), fc.boolean(), (layout, most, singly) => {
       const whole = requestOf(layout)
@@ -86,7 +86,7 @@ test('property: cut until nothing is left, each record goes once, in order, and 
   )
 })
 
-test('what fits goes whole, and a mark stays on both pieces', () => {
+test('a request that fits is not cut, and witnesses stay in both parts', () => {
   const request = { ...requestOf([[[0, true]], [[0, true]]]), witnesses: [] }
   assert.deepEqual(cutRequest(request, 2), [request])
   const [head, rest] = cutRequest(request, 2, true)

@@ -88,7 +88,7 @@ function toRow([id, userId, timestamp, json, receivedAt, ...rest]: Buffer[]): Ev
   }
 }
 
-test('an independent reader finds every row again', () => {
+test('property: an independent reader decodes every row', () => {
   fc.assert(
     fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
       assert.deepEqual(readCopy(Buffer.concat([...encodeCopy(rows)])).map(toRow), withBigInts(rows))
@@ -96,7 +96,7 @@ test('an independent reader finds every row again', () => {
   )
 })
 
-test('with ordinals, each row begins with its index', () => {
+test('with ordinals, each row starts with its index', () => {
   fc.assert(
     fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
       const tuples = readCopy(Buffer.concat([...encodeCopy(rows, true)]))
@@ -112,7 +112,7 @@ test('with ordinals, each row begins with its index', () => {
   )
 })
 
-test('chunks are full but no larger than needed, and do not change once they are handed out', () => {
+test('property: chunks are full but no larger than needed, and do not change after they are yielded', () => {
   fc.assert(
     fc.property(fc.array(eventRow, { maxLength: 30 }), fc.boolean(), (rows, withOrdinal) => {
       const largest = Math.max(0, ...rows.map((row) => row.metadata.length)) + 100
@@ -133,7 +133,7 @@ test('chunks are full but no larger than needed, and do not change once they are
   )
 })
 
-test('a row that just fits stays in its chunk, one byte more begins another', () => {
+test('a row that just fits stays in its chunk; one more byte starts another', () => {
   const signature = 19
   const fixed = 2 + (4 + 16) + (4 + 8) + (4 + 8) + (4 + 1) + (4 + 8)
   const fits = CHUNK_BYTES - signature - fixed
@@ -151,7 +151,7 @@ test('a row that just fits stays in its chunk, one byte more begins another', ()
   )
 })
 
-test('a chunk is encoded when it is asked for, not before', () => {
+test('a chunk is encoded only when it is requested', () => {
   const rows = [rowOf(CHUNK_BYTES), rowOf(1)]
   const chunks = encodeCopy(rows)
   chunks.next() // the signature
@@ -162,6 +162,6 @@ test('a chunk is encoded when it is asked for, not before', () => {
   assert.equal(rest.at(-2)?.includes(Buffer.from('000000000000004d', 'hex')), true)
 })
 
-test('no rows are a signature and a trailer', () => {
+test('without rows, there are only a signature and a trailer', () => {
   assert.deepEqual(readCopy(Buffer.concat([...encodeCopy([])])), [])
 })

@@ -28,7 +28,7 @@ function partsOf(sizes: number[], partition: number): Part[] {
   })
 }
 
-test('property: however many batches of a partition wait, it has one slice, from the first to the last of them', () => {
+test('property: all waiting batches of a partition become one slice, from the first to the last of them', () => {
   fc.assert(
     fc.property(waiting, (sizes) => {
       const parts = sizes.map(partsOf)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { TransactionQueue } from '../../../../sink-worker/store/transaction-queue.ts'
 
-test('what comes at once, and what comes while a transaction runs, goes together', async () => {
+test('items added at once, and items added while a transaction runs, are written together', async () => {
   const gate = Promise.withResolvers<boolean>()
   const groups: number[][] = []
   const queue = new TransactionQueue<number>(async (items) => {
@@ -23,7 +23,7 @@ test('what comes at once, and what comes while a transaction runs, goes together
   ])
 })
 
-test('idle() waits for all that was added, and is at once when nothing was', async () => {
+test('idle() waits for all added items, and resolves at once if there are none', async () => {
   let written = 0
   const queue = new TransactionQueue<number>(async (items) => {
     await new Promise(setImmediate)
@@ -38,7 +38,7 @@ test('idle() waits for all that was added, and is at once when nothing was', asy
   assert.equal(written, 2)
 })
 
-test('between() waits for the transaction that runs, not for those that wait, and its failure stops nothing', async () => {
+test('between() waits for the running transaction, not for queued ones, and its failure stops nothing', async () => {
   const happened: string[] = []
   const gate = Promise.withResolvers<boolean>()
   const queue = new TransactionQueue<number>(async ([item]) => {
