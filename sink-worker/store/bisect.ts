@@ -6,7 +6,7 @@ export class TooManyRefusedError extends Error {
     const { code, constraint } = cause as { code?: string; constraint?: string }
     const by = [constraint, code].filter((part) => part !== undefined).join(', ')
     super(
-      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so none is dead-lettered: ` +
+      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so nothing is dead-lettered: ` +
         'fix the constraint, trigger or table that refuses them',
       { cause },
     )

@@ -21,7 +21,7 @@ after(async () => {
 
 test('I2: a replay killed with SIGKILL, before or after it sets the state of its letters, loses and repeats nothing', async () => {
   await bench.bury(1_001, 1_200)
-  const second = await bench.holdEvent(1_700) // in the second of three transactions
+  const second = await bench.holdEvent(1_700) // blocks the second of three transactions
   const first = bench.start(['replay', '--yes'])
   await bench.commandWaits()
   assert.deepEqual([(await bench.states()).replayed, await bench.pipeline.countEvents()], [500, 500])
@@ -114,7 +114,7 @@ test('I2: a replay while a sink reads the same records again: each is stored onc
   await bench.rewindSink()
   const held = await bench.hold('LOCK TABLE dead_letter_history IN SHARE MODE')
   const { ended } = bench.start(['replay', '--yes', '--reason', 'kept_out'])
-  await bench.commandWaits() // its rows are written, and not yet committed
+  await bench.commandWaits() // its rows are written but not committed
   bench.sink.spawn()
   await sinkInTransaction(bench.pipeline) // it waits for them
   await held.release()
@@ -126,14 +126,14 @@ test('I2: a replay while a sink reads the same records again: each is stored onc
 })
 
 test('I2: a replay and a sink write the same ids in opposite orders: one of them retries', async () => {
-  await bench.bury(9_001, 3, (n) => record(18_004 - n)) // the sink has them in the order of offsets, a replay of ids
+  await bench.bury(9_001, 3, (n) => record(18_004 - n)) // the sink writes them in order of offset, a replay in order of id
   await bench.rewindSink()
   const held = await bench.holdEvent(9_002)
   // The session whose deadlock_timeout expires first is the victim.
   const { ended } = bench.start(['replay', '--yes'], { PGOPTIONS: '-c deadlock_timeout=100ms' })
-  await bench.commandWaits() // it has 9001
+  await bench.commandWaits() // the replay has inserted 9001
   bench.sink.spawn()
-  await sinkInTransaction(bench.pipeline) // it has 9003
+  await sinkInTransaction(bench.pipeline) // the sink has inserted 9003
   await held.release()
   const { code, out } = await ended
   assert.equal(code, 0)

@@ -241,7 +241,7 @@ test('letters of an earlier topic keep their history under a separate cluster_id
   })
   assert.equal(await new Promise((resolve) => adopt.on('close', resolve)), 0)
   await bench.sink.start()
-  await bench.letters(2) // the same record again, of what is another topic to the sink
+  await bench.letters(2) // the same record again, which the sink takes for one of another topic
   const clusterId = await bench.clusterId()
   const list = await bench.dlq('list')
   assert.match(

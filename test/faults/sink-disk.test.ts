@@ -54,7 +54,7 @@ test("I5: PostgreSQL's disk is full: every answer is 202, the sink pauses with t
     disk.free()
   }
   if (!(await answers())) {
-    await pipeline.backend.postgres.kill() // without room for its log, PostgreSQL ends itself
+    await pipeline.backend.postgres.kill() // without space for its log, PostgreSQL stops by itself
     await pipeline.backend.postgres.start()
   }
   await assertDrained(pipeline, sink)

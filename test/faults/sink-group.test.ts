@@ -146,7 +146,7 @@ test('I2: of two sinks that start at the same moment, one gets the group and the
 })
 
 test('I2: a group led by a consumer of another topic is not joined until that consumer has left', async () => {
-  await stack.startApi(stack.theirs) // makes the topic
+  await stack.startApi(stack.theirs) // creates the topic
   const api = await stack.startApi(stack.ours)
   const stranger = await stack.join([other])
   let rebalances = 0
@@ -158,7 +158,7 @@ test('I2: a group led by a consumer of another topic is not joined until that co
   assert.match(refused.reason ?? '', reasonNaming(group, other, 'an-old-one'))
   await post(api)
   const [member, ...more] = await membersOf(kafka, group)
-  assert.deepEqual([more, rebalances], [[], 0], 'the sink is no member and was none')
+  assert.deepEqual([more, rebalances], [[], 0], 'the sink is not a member and never was')
   assert.deepEqual(member?.assigned.get(other), ALL)
   await stranger.disconnect()
   await reads(sink, ALL)
@@ -166,7 +166,7 @@ test('I2: a group led by a consumer of another topic is not joined until that co
 })
 
 test('I2: a consumer of another topic that joins later gets no partitions and is reported', async () => {
-  await stack.startApi(stack.theirs) // makes the topic
+  await stack.startApi(stack.theirs) // creates the topic
   const api = await stack.startApi(stack.ours)
   const sink = await stack.startSink(stack.ours)
   const stranger = await stack.join([other])
@@ -186,7 +186,7 @@ test('I2: a consumer of another topic that joins later gets no partitions and is
 })
 
 test('I2: a sink that returns to a group now led by another topic leaves it', async () => {
-  await stack.startApi(stack.theirs) // makes the topic
+  await stack.startApi(stack.theirs) // creates the topic
   const api = await stack.startApi(stack.ours)
   const sink = await stack.startSink(stack.ours)
   const stranger = await stack.join([other])
@@ -217,7 +217,7 @@ test('I2: partitions that the leader assigns to no member are reported everywher
 })
 
 test('I2: partitions that an older leader assigns to a member of another topic are reported everywhere', async () => {
-  await stack.startApi(stack.theirs) // makes the topic
+  await stack.startApi(stack.theirs) // creates the topic
   const api = await stack.startApi(stack.ours)
   const older = await stack.join([topic])
   const sink = await stack.startSink(stack.ours)
@@ -249,7 +249,7 @@ async function assertUnread(
   const ends = await stack.partitionEnds()
   const waiting = unread.filter((partition) => (ends.get(partition) ?? 0) > 0)
   const records = waiting.reduce((sum, partition) => sum + (ends.get(partition) ?? 0), 0)
-  assert.deepEqual(waiting, unread, 'each of them has records')
+  assert.deepEqual(waiting, unread, 'each unread partition has records')
   const diagnosis = await until('the doctor has seen the rest stored', async () => {
     const found = await stack.doctor(stack.ours, sink)
     return alarms(found.findings).join() === 'critical group' ? found : undefined

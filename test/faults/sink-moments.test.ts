@@ -80,7 +80,7 @@ test('I3: a second sink joins in the middle of a transaction: no row is lost or 
     const link = await holdAt(patient, 'within_copy')
     const joining = second.start()
     await until('the group wants to rebalance', async () => (await groupState()) === 'PreparingRebalance')
-    assert.equal(link.closed.size, 0, 'the transaction still stands')
+    assert.equal(link.closed.size, 0, 'the transaction is still open')
     link.release()
     await joining
     await send()
@@ -113,7 +113,7 @@ async function assertStoredOnce(...running: ProxiedSink[]): Promise<void> {
   assert.equal(await pipeline.countEvents(), sent)
   assert.deepEqual(await pipeline.query('SELECT * FROM dead_letters'), [])
   for (const { service } of running)
-    assert.equal((await healthOf(service)).total_duplicates, 0, 'nothing was read again that was stored')
+    assert.equal((await healthOf(service)).total_duplicates, 0, 'no stored record was read again')
 }
 
 async function groupState(): Promise<string | undefined> {

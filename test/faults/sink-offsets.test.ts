@@ -55,7 +55,7 @@ test('I9: records that expired before they were read are counted exactly once, w
   assert.deepEqual(expiredLines(), [{ partition: 0, from: '10', count: 15 }])
 
   await sink.stop(10_000)
-  await expireBefore(bootstrapServers, 42) // markers and what was read already
+  await expireBefore(bootstrapServers, 42) // markers and records that were read already
   await send(0, 60)
   await sink.start()
   await storedRows(pipeline, 26)
@@ -71,7 +71,7 @@ test('I9: if all unread records have expired, this is logged at once, is not lag
   await sink.start()
   await caughtUp(sink)
   assert.deepEqual(expiredLines(), [{ partition: 0, from: '10', count: 30 }])
-  await postgres.kill() // to read the offsets again says nothing new
+  await postgres.kill() // reading the offsets again must not log anything new
   await untilHealth('paused', sink, ({ state }) => state === 'paused')
   await postgres.start()
   await caughtUp(sink)

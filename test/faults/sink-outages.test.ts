@@ -73,7 +73,7 @@ test('I5: no connection is free when the sink must reconnect: it pauses with the
         /remaining connection slots.* \(53300\): raise max_connections/,
         2_000,
       ).catch(
-        () => undefined, // the sink was quicker
+        () => undefined, // the sink was faster
       )
     })
     assert.equal(paused.needs_person, false)
@@ -104,12 +104,12 @@ test('I2: a deadlock with another client: the sink retries without a pause, and 
     const held = patient.proxy.holdAt('within_copy', AbortSignal.timeout(60_000))
     await send(300, { padding: 'x'.repeat(1_000) })
     const link = await held
-    await other.query(`BEGIN; SET LOCAL deadlock_timeout = '60s'`) // so that the sink is the one that finds it
+    await other.query(`BEGIN; SET LOCAL deadlock_timeout = '60s'`) // so that the sink detects the deadlock
     await other.query(
       `INSERT INTO events VALUES ($1, 0, '2026-01-01T00:00:00Z', '{}', '2026-01-01T00:00:00Z')`,
       [idOf(last)],
     )
-    const waiting = other.query('UPDATE sink_offsets SET updated_at = now()') // the sink has this row
+    const waiting = other.query('UPDATE sink_offsets SET updated_at = now()') // the sink has locked this row
     link.release()
     await waiting
     await other.query('ROLLBACK')

@@ -26,7 +26,7 @@ before(async () => {
   pipeline = await Pipeline.start({ LOG_LEVEL: 'debug' })
   await createTopic(pipeline.backend.kafka.bootstrapServers, 1, [
     { name: 'max.message.bytes', value: String(64 * MIB) },
-    { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' }, // any time that a producer claims
+    { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' }, // accept any timestamp of a producer
   ])
   sink = await pipeline.startSink()
 })
@@ -89,7 +89,7 @@ const POISON: [string | Buffer | null, RegExp][] = [
   [`\u{feff}${record(1)}`, NOT_JSON], // a byte order mark
   [Buffer.from(record(1), 'utf16le'), NOT_JSON],
   [bytes(metadata(`{"${SECRET}":"~"}`), '~', 0x00), NOT_JSON],
-  [bytes(metadata(`{"${SECRET}":"~"}`), '~', 0xc3), NOT_UTF8], // a sequence that is cut off
+  [bytes(metadata(`{"${SECRET}":"~"}`), '~', 0xc3), NOT_UTF8], // a truncated sequence
   [Buffer.from(metadata(`{"${SECRET}":"é"}`)).subarray(0, -4), NOT_UTF8],
   ...OF_OTHER_TYPES,
   [withField('user_id', '9223372036854775808'), BAD_USER],

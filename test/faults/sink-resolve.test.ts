@@ -42,7 +42,7 @@ test('I9: a recreated topic of the same length stops only the affected partition
     partitions.filter((partition) => partition.stopped !== undefined).map(({ partition }) => partition),
     [0],
   )
-  await storedRows(pipeline, 16) // the others go on
+  await storedRows(pipeline, 16) // the others continue
 
   const before = await offsets()
   const dry = await command('adopt', '--dry-run')

@@ -66,7 +66,7 @@ test('I2: rows are lost but the offsets are not: verify reports them, rewind sto
   await promisify(execFile)(process.execPath, ['cli/sink.ts', 'rewind', '--to', first.offset], {
     env: pipeline.env,
   })
-  await sendMixed(3_000) // the sink runs: it finds its offsets moved
+  await sendMixed(3_000) // the running sink finds its offsets moved
   await assertDrained(pipeline, sink)
   await assertRows(800, 8)
 })

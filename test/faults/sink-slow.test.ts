@@ -33,13 +33,13 @@ after(async () => {
 test('I5: a trigger too slow for a whole batch: smaller transactions are stored, and large ones again once it is dropped', async (t) => {
   await slowTrigger('0.02')
   const from = performance.now()
-  await sendEvents(pipeline, range(0, 400)) // 8 s in one transaction, with 1 s of patience
+  await sendEvents(pipeline, range(0, 400)) // 8 s in one transaction, with a timeout of 1 s
   await assertDrained(pipeline, sink)
   t.diagnostic(`400 rows of 20 ms took ${((performance.now() - from) / 1000).toFixed(1)} s`)
   assert.equal((await healthOf(sink)).total_duplicates, 0)
 
   await pipeline.query('DROP TRIGGER slow ON events')
-  await sendEvents(pipeline, range(1_000, 3_000)) // grows back meanwhile
+  await sendEvents(pipeline, range(1_000, 3_000)) // the limit grows back meanwhile
   await assertDrained(pipeline, sink)
   const earlier = await metricOf(sink, 'firehose_sink_batch_records_count')
   await sendEvents(pipeline, range(5_000, 3_000))
@@ -69,7 +69,7 @@ test('I5: a statement_timeout too short for a whole batch: smaller transactions 
   await sendEvents(pipeline, range(11_200, 200))
   await assertDrained(pipeline, sink)
   const more = (await metricOf(sink, 'firehose_sink_pauses_total')) - pauses
-  assert.ok(more <= 3, `it learns what is too much; ${more} pauses more`)
+  assert.ok(more <= 3, `it learns the limit; ${more} more pauses`)
   await pipeline.query('ALTER ROLE firehose_sink RESET statement_timeout')
   await sink.stop(10_000)
   await sink.start()
@@ -105,7 +105,7 @@ test('I6: a constraint that refuses most of a large batch: the sink soon pauses 
   const { total_dead } = await healthOf(sink)
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT one_in_ten CHECK (user_id % 10 = 0) NOT VALID')
   await sendEvents(pipeline, range(40_000, 5_000))
-  const paused = await pausedBy(sink, /rows were refused \(one_in_ten, 23514\), so none is dead-lettered/)
+  const paused = await pausedBy(sink, /rows were refused \(one_in_ten, 23514\), so nothing is dead-lettered/)
   assert.equal(paused.needs_person, true)
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT one_in_ten')
   await assertDrained(pipeline, sink)

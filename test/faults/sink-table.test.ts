@@ -99,13 +99,13 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
   [
     'a NOT NULL column without a default is added',
     `ALTER TABLE events ADD COLUMN country text NOT NULL DEFAULT 'unknown'; ALTER TABLE events ALTER country DROP DEFAULT`,
-    /rows were refused \(23502\), so none is dead-lettered: fix/,
+    /rows were refused \(23502\), so nothing is dead-lettered: fix/,
     `ALTER TABLE events ALTER country SET DEFAULT 'nowhere'`,
   ],
   [
     'a trigger raises for every row',
     REFUSE_ALL,
-    /rows were refused \(P0001\), so none is dead-lettered: fix/,
+    /rows were refused \(P0001\), so nothing is dead-lettered: fix/,
     'DROP TRIGGER refuse ON events',
   ],
   [

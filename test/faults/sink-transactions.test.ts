@@ -104,7 +104,7 @@ test('I2: whatever twenty transactions of three producers do, the committed ones
       if (commits) expected.push(...running.numbers)
       open.delete(producer)
       ended += 1
-      if (ended === 10) await restart() // where some are open, and markers lie behind the last one stored
+      if (ended === 10) await restart() // while some are open, with markers after the last stored record
     }
   }
   await plain(1, n)
@@ -139,7 +139,7 @@ test('I9: an open transaction holds back the records after its start, and only t
   await isStored(420)
   await isStored(400)
   const held = await untilHealth('running', sink, ({ state }) => state === 'running')
-  assert.deepEqual(await stored(400, 419), [400], 'what follows could still be part of it')
+  assert.deepEqual(await stored(400, 419), [400], 'the records after it could still belong to it')
   assert.equal(held.total_expired, 0)
   await aborted.abort()
   await isStored(401)
@@ -201,7 +201,7 @@ test('I5: records held back by an open transaction are lag, do not prolong an ou
   const producer = await transactional('j')
   const aborted = await producer.transaction()
   await within(aborted, 7, 700)
-  await aborted.abort() // with its marker, two offsets to pass over
+  await aborted.abort() // two offsets to skip, with its marker
   const open = await producer.transaction()
   await within(open, 7, 710)
   await plain(7, 711, 712)

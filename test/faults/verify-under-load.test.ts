@@ -81,8 +81,8 @@ async function sendDeadLetters(): Promise<void> {
       ['not JSON', record(1), record(1, { user_id: 2 })].map((value) => ({ value, partition: 0 })),
     )
   })
-  const buried = async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === 2
-  await until('both are dead letters', buried)
+  const areDeadLetters = async () => (await pipeline.query('SELECT 1 FROM dead_letters')).length === 2
+  await until('both are dead letters', areDeadLetters)
 }
 
 async function rewind(): Promise<void> {

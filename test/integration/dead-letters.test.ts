@@ -220,11 +220,11 @@ test('I6: a constraint that refuses all rows pauses the sink, and nothing is dea
 test('I6: one bad client does not stop the others: while some rows are stored, the table is not at fault', async () => {
   await pipeline.query('ALTER TABLE events ADD CONSTRAINT no_666 CHECK (user_id <> 666)')
   const bad = (n: number): string => record(n, { user_id: 666 })
-  const buried = async (n: number): Promise<boolean> =>
+  const isDeadLetter = async (n: number): Promise<boolean> =>
     (await pipeline.query('SELECT 1 FROM dead_letters WHERE event_id = $1', [idOf(n)])).length === 1
   for (let n = 0; n < 10; n++) {
     await send(bad(550 + n)) // alone in its batch
-    await until('dead-lettered', async () => await buried(550 + n))
+    await until('dead-lettered', async () => await isDeadLetter(550 + n))
   }
   // A subtransaction would hide it from the snapshot that `dlq` takes.
   const [letter] = await pipeline.query<{ is_outside: boolean }>(
@@ -240,11 +240,11 @@ test('I6: one bad client does not stop the others: while some rows are stored, t
   })
   assert.match(
     paused.reason ?? '',
-    /1 of 1 rows were refused \(no_666, 23514\), so none is dead-lettered: fix the constraint/,
+    /1 of 1 rows were refused \(no_666, 23514\), so nothing is dead-lettered: fix the constraint/,
   )
   await send(record(561))
   await until('the good one is stored', async () => await isStored(561))
-  await until('the bad one is dead-lettered', async () => await buried(560))
+  await until('the bad one is dead-lettered', async () => await isDeadLetter(560))
   await pipeline.query('ALTER TABLE events DROP CONSTRAINT no_666')
 })
 

@@ -51,7 +51,7 @@ before(async () => {
     0,
     Array.from({ length: 10 }, () => 'old'),
   )
-  await admin.fetchTopicOffsets(topic) // makes kafkajs learn who leads the partitions
+  await admin.fetchTopicOffsets(topic) // makes kafkajs load the leaders of the partitions
   await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '10' }] })
   await send(0, [...records(0, 1000), ...records(1000, 1), 'not JSON', FOREIGN])
   await sendInTransactions()
@@ -150,7 +150,7 @@ async function ownSessions(): Promise<number> {
   return rowCount ?? 0
 }
 
-/** `npm run verify -- ...args` as a process of its own. */
+/** Runs `npm run verify -- ...args`. */
 function command(...args: string[]) {
   const child = spawn(
     process.execPath,
@@ -313,18 +313,18 @@ test('a replayed dead letter counts as a dead letter, whatever id its row has', 
 
 test('an acknowledged event counts as a dead letter only if the content matches, not because of its id', async () => {
   const { eventId, body } = eventOf(run, 7)
-  const bury = async (value: string) =>
+  const addDeadLetter = async (value: string) =>
     await db.query(
       `INSERT INTO dead_letters (cluster_id, topic, partition, "offset", event_id, value, reason, message)
        VALUES ($1, $2, 0, 5000, $3, $4, 'event_id_conflict', 'x')`,
       [clusterId, topic, eventId, value],
     )
   await db.query('DELETE FROM events WHERE event_id = $1', [eventId])
-  await bury(body.replace('"page"', '"pag"'))
+  await addDeadLetter(body.replace('"page"', '"pag"'))
   const other = await check([7])
   assert.deepEqual([other.acked_dead, other.acked_missing_count], [0, 1])
   await db.query('DELETE FROM dead_letters WHERE "offset" = 5000')
-  await bury(body)
+  await addDeadLetter(body)
   const own = await check([7])
   assert.deepEqual([own.acked_dead, own.acked_missing_count], [1, 0])
   await db.query('DELETE FROM dead_letters WHERE "offset" = 5000')

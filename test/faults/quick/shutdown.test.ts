@@ -85,7 +85,7 @@ test('I8: the sink exits with 0 while PostgreSQL is frozen, and in a blocked tra
 test('I8: a second signal exits immediately', async () => {
   const api = await pipeline.startApi()
   const sink = await pipeline.startSink()
-  await pipeline.backend.kafka.freeze() // so that neither can leave in order
+  await pipeline.backend.kafka.freeze() // so that neither can shut down gracefully
   const pending = fetch(`${api.url}/event`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -99,7 +99,7 @@ test('I8: a second signal exits immediately', async () => {
     const stopSignals = repeatSignals(pid, ['SIGTERM', 'SIGINT'])
     assert.deepEqual({ name, ...(await exit) }, { name, code: 1, signal: null })
     stopSignals()
-    assert.ok(performance.now() - since >= SAME_REQUEST_MS, 'what follows the first at once is the same')
+    assert.ok(performance.now() - since >= SAME_REQUEST_MS, 'signals right after the first are copies of it')
     assert.deepEqual(
       service.lastLines().flatMap((line) => /shutting down|exiting immediately/.exec(line)?.[0] ?? []),
       ['shutting down', 'exiting immediately'],

@@ -5,7 +5,7 @@ import type { Result } from '../../../doctor/finding.ts'
 import type { GroupMember } from '../../../kafka/group-members.ts'
 import { EVENT_COLUMN_TYPES } from '../../../sink-worker/store/event-table.ts'
 
-/** What a well three-broker installation looks like; each test breaks one thing of it. */
+/** The facts of a healthy installation with three brokers; each test breaks one thing. */
 export function healthy(): Facts {
   return {
     settings: {
@@ -42,7 +42,7 @@ export function withKafka(change: Partial<KafkaFacts>, facts = healthy()): Facts
   return { ...facts, kafka: ok({ ...healthyKafka(), ...change }) }
 }
 
-/** Settings of the topic, and what else is another way in Kafka. */
+/** Changes settings of the topic and, optionally, other facts about Kafka. */
 export function withTopic(configs: Record<string, string>, change: Partial<KafkaFacts> = {}): Facts {
   return withKafka({ topicConfigs: ok({ ...TOPIC_CONFIGS, ...configs }), ...change })
 }
@@ -55,7 +55,7 @@ export function withServer(change: Partial<ServerFacts>): Facts {
   return withPostgres({ server: { ...healthyPostgres().server, ...change } })
 }
 
-/** Settings of the sink's role. */
+/** Changes settings of the sink's role. */
 export function withSettings(values: Record<string, string>): Facts {
   return withPostgres({ settings: ok([{ role: 'firehose_sink', values }]) })
 }
@@ -64,7 +64,7 @@ export function withComparison(change: Partial<Comparison>): Facts {
   return { ...healthy(), comparison: ok({ ...healthyComparison(), ...change }) }
 }
 
-/** Of the group: one of our sinks unless it is changed. */
+/** A member of the group; one of our sinks unless changed. */
 export function member(partitions = [0, 1], change: Partial<GroupMember> = {}): GroupMember {
   const assigned = new Map([['events', partitions]])
   return {

@@ -15,7 +15,7 @@ for (let n = 0; n < 5_000; n++) logger.info({ n }, 'a line')
 process.exit(7)
 `
 
-/** The exit code; null when it had to be killed. */
+/** The exit code; null if the process had to be killed. */
 async function exitOf(stdout: 'pipe' | number, onStart: (output: NodeJS.ReadableStream | null) => void) {
   const stdio: StdioOptions = ['ignore', stdout, 'inherit']
   const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM], { stdio })

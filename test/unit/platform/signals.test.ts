@@ -10,7 +10,7 @@ import { EndRequests, SAME_REQUEST_MS } from '../../../platform/signals.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** Requests on a clock that is set by hand. */
+/** EndRequests with a manual clock. */
 function requestsAt(): { hear: (ms: number) => string | undefined; hearOnce: () => string | undefined } {
   const timers: { ms: number; over: () => void }[] = []
   let now = 0
@@ -51,7 +51,7 @@ test('the end of npm requests a graceful shutdown, and nothing if one was alread
   assert.equal(after.hearOnce(), undefined)
 })
 
-/** Says what it was asked for; 'SIGINT' blocks its event loop for longer than a request lasts. */
+/** Prints the requests that it gets; SIGINT blocks its event loop for longer than SAME_REQUEST_MS. */
 const PROGRAM = `
   import { writeSync } from 'node:fs'
   import { onEndRequest, SAME_REQUEST_MS } from './platform/signals.ts'
@@ -66,7 +66,7 @@ const PROGRAM = `
   setInterval(() => {}, 1_000)
   writeSync(1, 'listening ')`
 
-/** What the program says in answer to these signals, each sent when it has said something, and its exit code. */
+/** Sends the signals, each after the program has printed something. @returns its output and its exit code */
 async function saidTo(...signals: NodeJS.Signals[]): Promise<{ said: string; code: unknown }> {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', PROGRAM], { cwd: root })
   let said = ''
@@ -101,7 +101,7 @@ test("only the process that npm started knows it, not that process's children", 
 })
 
 test('only platform/signals.ts listens for signals', () => {
-  // Events of a process are named where they are listened to; a name that is not there could be a signal's.
+  // Listeners on `process` must name their event literally: a variable could hold the name of a signal.
   const listens = /\bprocess\s*\.\s*(?:on|once|addListener|prepend(?:Once)?Listener)\(\s*(?!'(?!SIG))/
   const source = /\.(?:[cm]?[jt]s)$/
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(

@@ -9,11 +9,11 @@ import {
 
 function errorWith(code: string | undefined, message = 'no'): Error {
   if (code === undefined) return new Error(message)
-  // Node's own codes begin with E and come without a severity.
+  // Node's own error codes start with E; their errors have no severity.
   return Object.assign(new Error(message), code.startsWith('E') ? { code } : { code, severity: 'ERROR' })
 }
 
-/** What to do, by class and by code; the names are those of the appendix of error codes. */
+/** SQLSTATEs by error class; the names are those of the PostgreSQL appendix on error codes. */
 const TABLE: [ErrorClass, codes: Record<string, string>][] = [
   [
     'outage',
@@ -87,7 +87,7 @@ const TABLE: [ErrorClass, codes: Record<string, string>][] = [
       P0002: 'no_data_found',
       XX000: 'internal_error',
       XX001: 'data_corrupted',
-      MY001: 'of a trigger of the user, with a code of its own',
+      MY001: 'custom code raised by a trigger',
       '99999': 'unknown',
     },
   ],

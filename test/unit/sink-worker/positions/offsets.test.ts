@@ -5,12 +5,12 @@ import { decideStart, type StoredOffset, stop } from '../../../../sink-worker/po
 
 const digest = Buffer.alloc(32, 7)
 
-/** Offsets up to `next`, of which `last` was the last record written. */
+/** Offsets written up to `next`; `last` is the offset of the last written record. */
 function stored(next: bigint, last: bigint | null): StoredOffset {
   return { partition: 5, nextOffset: next, last: last === null ? null : { offset: last, digest } }
 }
 
-/** Each row: what sink_offsets says, what Kafka holds, where reading begins. */
+/** The row of sink_offsets, the range that Kafka holds, and where reading starts. */
 const STARTS: [name: string, StoredOffset, low: bigint, high: bigint, seek: bigint, checked: boolean][] = [
   ['nothing written, nothing in Kafka', stored(0n, null), 0n, 0n, 0n, false],
   ['nothing written, some in Kafka', stored(0n, null), 0n, 50n, 0n, false],
@@ -61,8 +61,8 @@ test('no written offset is read as new, and no unread offset is skipped', () => 
       const start = decideStart(stored(next, last), { low, lastStable: low + length })
       if (low + length < next) return assert.equal(start.kind, 'stop')
       assert.ok(start.kind === 'read')
-      assert.ok(start.seek <= next, 'never beyond what was written')
-      assert.equal(start.check !== null, last !== null && last >= low, 'compared whenever it can be')
+      assert.ok(start.seek <= next, 'never past the written offsets')
+      assert.equal(start.check !== null, last !== null && last >= low, 'compared if Kafka still has it')
       assert.equal(start.seek, start.check === null ? next : start.check.offset)
     }),
     { numRuns: 1_000 },

@@ -19,7 +19,7 @@ function checkAt(offset: bigint, topic?: string): { offset: bigint; digest: Buff
   return { offset, digest: digestOf(recordAt(offset, topic)) }
 }
 
-/** Offsets that were taken, or what else was decided. */
+/** The offsets taken, or the other placement. */
 function place(next: bigint, check: ReturnType<typeof checkAt> | null, batch: RecordBatch): unknown {
   const placement = placeBatch({ next, check }, batch)
   return placement.kind === 'take' ? placement.records.map(({ offset }) => offset) : placement
@@ -33,7 +33,7 @@ test('the last written record comes first and is not taken again', () => {
   assert.deepEqual(place(5n, checkAt(4n), batchOf([4n, 5n, 6n])), [5n, 6n])
   assert.deepEqual(place(5n, checkAt(4n), batchOf([4n])), [])
   assert.deepEqual(place(7n, checkAt(4n), batchOf([4n, 7n])), [7n]) // 5 and 6 were trailing markers
-  assert.deepEqual(place(5n, checkAt(4n), batchOf([4n, 8n])), [8n]) // 5 to 7 are markers: 4 is retained, so are they
+  assert.deepEqual(place(5n, checkAt(4n), batchOf([4n, 8n])), [8n]) // 5 to 7 are markers: since 4 is retained, so are they
 })
 
 test('another record at its offset means another topic, and nothing is taken', () => {
@@ -64,7 +64,7 @@ test('the digest is the SHA-256 of the value; a null value is hashed as empty', 
   assert.deepEqual(digestOf({ ...recordAt(1n), value: null }), sha256(''))
 })
 
-/** A partition's log: which offsets hold records (others are markers), what has expired, whether it was recreated. */
+/** A partition's log: the offsets of records (others are markers), what has expired, whether it was recreated. */
 interface Log {
   offsets: bigint[]
   low: bigint
@@ -91,7 +91,7 @@ test('property: whatever is delivered, no record below the position is taken, an
       fc.nat({ max: 3 }),
       fc.array(delivery),
       (kafka, last, markers, all) => {
-        // What was written before, of the topic of that time: up to the record `last` and the markers behind it.
+        // Written earlier, from the topic of that time: up to the record `last` and the markers after it.
         let check: ReturnType<typeof checkAt> | null = checkAt(BigInt(last), 'topic')
         let next = BigInt(last + 1 + markers)
         if (check.offset < kafka.low) check = null // as decideStart does
@@ -105,7 +105,7 @@ test('property: whatever is delivered, no record below the position is taken, an
           if (placement.kind === 'gap') {
             assert.equal(check, null)
             assert.equal(placement.first, offsets[0])
-            assert.ok(placement.first > next, 'a gap lies above the position')
+            assert.ok(placement.first > next, 'a gap is above the position')
           }
           if (placement.kind !== 'take') continue
           for (const { offset } of placement.records) {
@@ -125,7 +125,8 @@ test('property: whatever is delivered, no record below the position is taken, an
           taken.toSorted((a, b) => Number(a - b)).filter((offset, i) => offset !== taken[i - 1]),
           'each once, in order',
         )
-        if (wasChecked && kafka.topic === 'new') assert.deepEqual(taken, [], 'of a recreated topic')
+        if (wasChecked && kafka.topic === 'new')
+          assert.deepEqual(taken, [], 'nothing is taken from a recreated topic')
       },
     ),
     { numRuns: 2_000 },
@@ -147,7 +148,7 @@ test('property: all records of a client that delivers in order from the right of
         if (offsets.length === 0) break
         const batch = batchOf(offsets)
         const placement = placeBatch({ next, check }, batch)
-        // Markers at the beginning look like a gap: the worker asks Kafka what has expired, and takes the batch.
+        // Markers at the start look like a gap: the worker asks Kafka what has expired, then takes the batch.
         const records =
           placement.kind === 'gap' ? batch.records : placement.kind === 'take' ? placement.records : []
         assert.ok(placement.kind === 'gap' || placement.kind === 'take', placement.kind)

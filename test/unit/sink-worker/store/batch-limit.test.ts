@@ -6,8 +6,8 @@ import { limitAfterStored, limitAfterTimeout, NO_LIMIT } from '../../../../sink-
 const SILENCE_MS = 1_000
 
 /**
- * Stores a backlog of rows that take so long each. The server ends a COPY after the timeout; a transaction has other
- * statements besides.
+ * Stores a backlog of rows that each take this long. The server cancels a COPY after the timeout; a transaction also has
+ * other statements.
  */
 function drain(
   rows: number,
@@ -49,7 +49,7 @@ test('property: if a single row can be stored in time, all rows are, with few ti
           count,
         )
         assert.ok(timeouts <= Math.ceil(Math.log2(count)) + 1, `${timeouts} timeouts`)
-        if (timeouts > 0) assert.ok((sizes[0] ?? 0) * msPerRow > timeoutMs / 4, 'no smaller than need be')
+        if (timeouts > 0) assert.ok((sizes[0] ?? 0) * msPerRow > timeoutMs / 4, 'no smaller than necessary')
       },
     ),
   )

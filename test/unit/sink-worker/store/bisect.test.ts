@@ -5,7 +5,7 @@ import { type Attempt, storeBySplitting } from '../../../../sink-worker/store/bi
 
 const never = (): boolean => false
 
-/** A store that refuses segments with a bad item, and remembers. */
+/** A store that refuses segments with a bad item, and records the calls. */
 function storeWith(bad: ReadonlySet<number>) {
   const stored: number[] = []
   let tries = 0
@@ -23,7 +23,7 @@ function storeWith(bad: ReadonlySet<number>) {
   }
 }
 
-/** How many items there are, and which of them are bad: few, in a cluster, or any number. */
+/** The number of items, and the bad ones: few, clustered, or any number. */
 const cases = fc.integer({ min: 1, max: 400 }).chain((count) => {
   const index = fc.nat({ max: count - 1 })
   const cluster = fc
@@ -50,7 +50,7 @@ test('property: exactly the bad items are refused; all others are stored once, i
       )
       const bound = 2 * bad.length * Math.ceil(Math.log2(count)) + 1
       assert.ok(tries() <= bound, `${tries()} tries for ${bad.length} of ${count}`)
-      assert.ok(tries() <= 2 * count, 'a tree of halves has no more nodes')
+      assert.ok(tries() <= 2 * count, 'a binary tree has no more nodes')
     }),
   )
 })

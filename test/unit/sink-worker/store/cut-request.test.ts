@@ -6,7 +6,7 @@ import { digestOf } from '../../../../sink-worker/positions/partition.ts'
 import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
 import type { WriteRequest } from '../../../../sink-worker/store/write-batch.ts'
 
-/** Partitions, each with the gap before each of its records and whether it is a row. */
+/** Partitions: for each record, the gap before it and whether it is a row. */
 const layouts = fc.array(
   fc.array(fc.tuple(fc.nat({ max: 3 }), fc.boolean()), { minLength: 1, maxLength: 30 }),
   { minLength: 1, maxLength: 4 },
@@ -49,7 +49,7 @@ test('property: cutting until nothing is left yields each record once, in order,
         const [head, next]: [WriteRequest, WriteRequest?] = cutRequest(rest, most, singly)
         heads.push(head)
         rest = next
-        assert.ok(heads.length <= countRecords(whole), 'it comes to an end')
+        assert.ok(heads.length <= countRecords(whole), 'it terminates')
         if (rest !== undefined && !singly) assert.equal(countRecords(head), most)
       }
       for (const head of heads) {

@@ -31,7 +31,7 @@ function rowOf(metadataBytes: number): EventRow {
   }
 }
 
-/** As the independent reader has it, which knows no numbers. */
+/** A row as the independent reader returns it: as text, without numbers. */
 function withBigInts(rows: readonly EventRow[]): EventRow[] {
   return rows.map((row) => ({
     ...row,
@@ -42,8 +42,8 @@ function withBigInts(rows: readonly EventRow[]): EventRow[] {
 }
 
 /**
- * The fields of each tuple, by the description of the binary format in the documentation of COPY. Throws on anything
- * that PostgreSQL would refuse.
+ * Reads the fields of each tuple, as the documentation of COPY describes the binary format. Throws on anything that
+ * PostgreSQL would refuse.
  */
 function readCopy(bytes: Buffer): Buffer[][] {
   assert.equal(bytes.toString('latin1', 0, 11), 'PGCOPY\n\xff\r\n\0', 'signature')
@@ -70,7 +70,7 @@ function readCopy(bytes: Buffer): Buffer[][] {
   return tuples
 }
 
-/** The values of a tuple by the receive functions of uuid, int8, timestamptz and jsonb. */
+/** Decodes a tuple as the receive functions of uuid, int8, timestamptz and jsonb do. */
 function toRow([id, userId, timestamp, json, receivedAt, ...rest]: Buffer[]): EventRow {
   assert.equal(rest.length, 0)
   assert.deepEqual(
@@ -125,7 +125,7 @@ test('property: chunks are full but no larger than needed, and do not change aft
       assert.deepEqual(chunks, copies)
       for (const chunk of chunks)
         assert.ok(chunk.length > 0 && chunk.length <= Math.max(CHUNK_BYTES, largest))
-      // Two neighbours would not have gone into one chunk; the last is the trailer.
+      // Two adjacent chunks would not fit into one; the last chunk is the trailer.
       for (let i = 0; i + 2 < chunks.length; i++) {
         assert.ok(chunks[i]!.length + chunks[i + 1]!.length + largest > CHUNK_BYTES)
       }

@@ -5,7 +5,7 @@ import { type Part, toRequest } from '../../../../sink-worker/store/part.ts'
 import type { PartitionState } from '../../../../sink-worker/positions/partition.ts'
 import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
 
-/** Of each partition, the sizes of the batches that wait. */
+/** For each partition, the sizes of its waiting batches. */
 const waiting = fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }), {
   minLength: 1,
   maxLength: 4,
@@ -32,7 +32,7 @@ test('property: all waiting batches of a partition become one slice, from the fi
   fc.assert(
     fc.property(waiting, (sizes) => {
       const parts = sizes.map(partsOf)
-      // As they come: the first of each, then the second.
+      // In order of arrival: the first of each partition, then the second.
       const inTurns = [0, 1, 2].flatMap((turn) => parts.flatMap((own) => own.slice(turn, turn + 1)))
       const { slices, rows } = toRequest(inTurns)
       assert.deepEqual(
