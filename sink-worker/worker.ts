@@ -14,7 +14,7 @@ import type { Database } from '../postgres/database.ts'
 import { decodeRecords } from '../event/record/decode.ts'
 import { wasSeenBefore } from './positions/offsets.ts'
 import { OutageGuard } from './outage/outage-guard.ts'
-import { type Part, toRequest } from './store/part.ts'
+import { type PlacedBatch, toRequest } from './store/placed-batch.ts'
 import { type PartitionState, place } from './positions/partition.ts'
 import { PositionWatch } from './positions/position-watch.ts'
 import {
@@ -35,11 +35,11 @@ import type {
 } from './record-source.ts'
 import type { KafkaRecord, TopicIdentity } from '../event/record/decoded.ts'
 import { statusOf } from './status.ts'
-import { BatchStore, type StoredPart } from './store/store-batch.ts'
+import { BatchStore, type StoredTransaction } from './store/store-batch.ts'
 import { TransactionQueue } from './store/transaction-queue.ts'
 import type { WriteRequest } from './store/write-batch.ts'
 
-export interface WorkerParts {
+export interface WorkerDependencies {
   source: RecordSource
   inspector: TopicInspector
   database: Database
@@ -49,7 +49,7 @@ export interface WorkerParts {
 }
 
 export class Worker implements SourceListener {
-  readonly #parts: WorkerParts
+  readonly #deps: WorkerDependencies
   readonly #store: BatchStore
   readonly #stopSignal = new AbortController()
   readonly #outage: OutageGuard
@@ -60,16 +60,16 @@ export class Worker implements SourceListener {
   /** Incremented whenever all positions become invalid; work that began under an earlier generation is abandoned. */
   #generation = 0
   #recovery: Promise<void> | undefined
-  readonly #queue = new TransactionQueue<Part>(async (parts) => await this.#write(parts))
+  readonly #queue = new TransactionQueue<PlacedBatch>(async (batches) => await this.#write(batches))
   readonly #watch: PositionWatch
 
-  constructor(parts: WorkerParts) {
-    this.#parts = parts
-    this.#store = new BatchStore(parts.database)
-    this.#watch = new PositionWatch(parts, this.#queue)
-    this.#outage = new OutageGuard(parts.logger, parts.counters, this.#stopSignal.signal)
-    this.#identity = { clusterId: '', topic: parts.topic }
-    parts.database.onIdleLoss(() => this.disturbed()) // detects an outage even without traffic
+  constructor(deps: WorkerDependencies) {
+    this.#deps = deps
+    this.#store = new BatchStore(deps.database)
+    this.#watch = new PositionWatch(deps, this.#queue)
+    this.#outage = new OutageGuard(deps.logger, deps.counters, this.#stopSignal.signal)
+    this.#identity = { clusterId: '', topic: deps.topic }
+    deps.database.onIdleLoss(() => this.disturbed()) // detects an outage even without traffic
   }
 
   /**
@@ -78,16 +78,16 @@ export class Worker implements SourceListener {
    */
   async prepare(): Promise<void> {
     await this.#outage.untilItWorks(async () => {
-      await this.#parts.database.open()
-      if (await wasSeenBefore(this.#parts.database, this.#parts.topic)) return
-      const created = await this.#parts.inspector.createIfMissing()
-      if (created) this.#parts.logger.info({ topic: this.#parts.topic }, 'topic created')
+      await this.#deps.database.open()
+      if (await wasSeenBefore(this.#deps.database, this.#deps.topic)) return
+      const created = await this.#deps.inspector.createIfMissing()
+      if (created) this.#deps.logger.info({ topic: this.#deps.topic }, 'topic created')
     })
   }
 
   assigned(partitions: readonly number[]): void {
     this.#assigned = partitions
-    this.#parts.logger.info({ partitions }, 'partitions assigned')
+    this.#deps.logger.info({ partitions }, 'partitions assigned')
     this.#startOver()
   }
 
@@ -151,9 +151,9 @@ export class Worker implements SourceListener {
   async stop(limitMs: number): Promise<void> {
     this.#stopSignal.abort()
     this.#watch.stop()
-    this.#parts.source.fetchOnly([])
+    this.#deps.source.fetchOnly([])
     await Promise.race([this.#queue.idle(), sleep(limitMs)])
-    this.#parts.database.destroy() // aborts a write that PostgreSQL does not answer; the server rolls it back
+    this.#deps.database.destroy() // aborts a write that PostgreSQL does not answer; the server rolls it back
     await this.#queue.idle()
   }
 
@@ -165,7 +165,7 @@ export class Worker implements SourceListener {
   async #place(state: PartitionState, batch: RecordBatch): Promise<readonly KafkaRecord[] | undefined> {
     const generation = this.#generation
     const placed = await place(state, batch, async () => {
-      return watermarksOf(await this.#parts.inspector.describe(), state.partition).low
+      return watermarksOf(await this.#deps.inspector.describe(), state.partition).low
     })
     if (generation !== this.#generation) return undefined
     if (placed.kind === 'start_over') this.#startOver()
@@ -174,19 +174,19 @@ export class Worker implements SourceListener {
     state.check = null
     if (placed.kind === 'fetch_again') {
       state.gapConfirmed = true
-      this.#parts.source.seek(state.partition, state.read)
+      this.#deps.source.seek(state.partition, state.read)
       return undefined
     }
     if (placed.expired > 0) {
       state.expired += placed.expired
-      logExpired(this.#parts.logger, state)
+      logExpired(this.#deps.logger, state)
     }
     return placed.records
   }
 
   #stopPartition(state: PartitionState, reason: string): void {
     state.stopped = reason
-    this.#parts.logger.error({ partition: state.partition, reason: state.stopped }, 'partition stopped')
+    this.#deps.logger.error({ partition: state.partition, reason: state.stopped }, 'partition stopped')
     this.#fetchStarted()
     this.#watchPositions()
   }
@@ -201,9 +201,9 @@ export class Worker implements SourceListener {
     }
     const { queued: from, expired } = state
     const decoded = decodeRecords(records, this.#identity)
-    const part = { generation: this.#generation, state, from, to, last, expired, ...decoded }
+    const batch = { generation: this.#generation, state, from, to, last, expired, ...decoded }
     Object.assign(state, { queued: to, expired: 0, gapConfirmed: false })
-    const writing = this.#queue.add(part)
+    const writing = this.#queue.add(batch)
     state.writing = writing
     void writing.then((isStored) => {
       if (!isStored) state.expired += expired // already logged, but not yet counted
@@ -212,24 +212,24 @@ export class Worker implements SourceListener {
     return writing
   }
 
-  /** Writes all parts, in one transaction if possible. Stops if their positions have become invalid meanwhile. */
-  async #write(parts: readonly Part[]): Promise<boolean> {
-    let rest: WriteRequest | undefined = toRequest(parts)
+  /** Writes all batches, in one transaction if possible. Stops if their positions have become invalid meanwhile. */
+  async #write(batches: readonly PlacedBatch[]): Promise<boolean> {
+    let rest: WriteRequest | undefined = toRequest(batches)
     while (rest !== undefined) {
-      if (this.#isStopping || parts.some(({ generation }) => generation !== this.#generation)) return false
+      if (this.#isStopping || batches.some(({ generation }) => generation !== this.#generation)) return false
       const outcome = await this.#store.storeNext(this.#identity, rest)
       switch (outcome.kind) {
         case 'stored':
-          this.#committed(parts, outcome.stored)
+          this.#committed(batches, outcome.stored)
           rest = outcome.rest
           break
         case 'fence_lost':
-          this.#parts.counters.fencesLost += 1
-          this.#parts.logger.warn('another worker wrote these offsets; reading them again')
+          this.#deps.counters.fencesLost += 1
+          this.#deps.logger.warn('another worker wrote these offsets; reading them again')
           this.#startOver()
           return false
         case 'failed':
-          this.#parts.database.destroy() // as in #recover()
+          this.#deps.database.destroy() // as in #recover()
           this.#fail(outcome.error)
           return false
       }
@@ -237,19 +237,19 @@ export class Worker implements SourceListener {
     return true
   }
 
-  #committed(parts: readonly Part[], { slices, result, durationMs }: StoredPart): void {
-    const { counters, logger } = this.#parts
+  #committed(batches: readonly PlacedBatch[], { slices, result, durationMs }: StoredTransaction): void {
+    const { counters, logger } = this.#deps
     for (const { partition, from, to } of slices) {
-      for (const part of parts.filter(({ state }) => state.partition === partition)) {
-        part.state.next = to
+      for (const batch of batches.filter(({ state }) => state.partition === partition)) {
+        batch.state.next = to
         // Expired records are counted together with the first records after the gap.
-        if (part.from >= from && part.from < to) counters.expired += part.expired
+        if (batch.from >= from && batch.from < to) counters.expired += batch.expired
       }
     }
     countTransaction(counters, result, durationMs)
     if (result.dead > 0) logger.warn({ count: result.dead }, 'records went to dead_letters')
     // A commit of an earlier generation does not prove that the outage is over: Kafka may have failed since.
-    if (parts.every(({ generation }) => generation === this.#generation)) this.#outage.close()
+    if (batches.every(({ generation }) => generation === this.#generation)) this.#outage.close()
   }
 
   /** PostgreSQL or Kafka failed: stop fetching until they are back. */
@@ -262,7 +262,7 @@ export class Worker implements SourceListener {
   #startOver(): void {
     this.#generation += 1
     this.#watch.stop()
-    this.#parts.source.fetchOnly([])
+    this.#deps.source.fetchOnly([])
     if (this.#isStopping || this.#assigned === undefined) return
     this.#recovery ??= this.#recover()
   }
@@ -275,7 +275,7 @@ export class Worker implements SourceListener {
       await this.#outage.untilItWorks(async () => {
         await this.#readPositions().catch((error: unknown) => {
           // A new connection may reach another server (failover), or get changed settings of the role.
-          this.#parts.database.destroy()
+          this.#deps.database.destroy()
           throw error
         })
       })
@@ -286,7 +286,7 @@ export class Worker implements SourceListener {
     this.#outage.probe()
     this.#watchPositions()
     for (const { partition, check, read } of this.#started)
-      this.#parts.source.seek(partition, check?.offset ?? read)
+      this.#deps.source.seek(partition, check?.offset ?? read)
     this.#fetchStarted()
     this.#closeOutageIfCaughtUp()
   }
@@ -306,11 +306,11 @@ export class Worker implements SourceListener {
   }
 
   #fetchStarted(): void {
-    this.#parts.source.fetchOnly(this.#started.map((state) => state.partition))
+    this.#deps.source.fetchOnly(this.#started.map((state) => state.partition))
   }
 
   async #readPositions(): Promise<void> {
-    const { database, inspector, topic, logger } = this.#parts
+    const { database, inspector, topic, logger } = this.#deps
     await this.#queue.idle() // on this connection, a running transaction would see its own uncommitted offsets
     const description = await inspector.describe()
     updateAllEnds(this.#partitions.values(), description) // so that the lag is current even during a database outage

@@ -7,7 +7,7 @@ import type { TransactionQueue } from '../store/transaction-queue.ts'
 
 const CHECK_EVERY_MS = 10_000
 
-export interface WatchedParts {
+export interface WatchDependencies {
   inspector: TopicInspector
   database: Database
 }
@@ -17,12 +17,12 @@ export interface WatchedParts {
  * expired while the worker waited for them. Owns its timer.
  */
 export class PositionWatch {
-  readonly #parts: WatchedParts
+  readonly #deps: WatchDependencies
   readonly #queue: Pick<TransactionQueue<unknown>, 'between'>
   #timer: NodeJS.Timeout | undefined
 
-  constructor(parts: WatchedParts, queue: Pick<TransactionQueue<unknown>, 'between'>) {
-    this.#parts = parts
+  constructor(deps: WatchDependencies, queue: Pick<TransactionQueue<unknown>, 'between'>) {
+    this.#deps = deps
     this.#queue = queue
   }
 
@@ -52,7 +52,7 @@ export class PositionWatch {
     earlierReads: ReadonlyMap<number, bigint>,
   ): Promise<boolean> {
     if (states.some(({ stopped }) => stopped !== undefined)) return true // an operator may have resolved it
-    const { database, inspector } = this.#parts
+    const { database, inspector } = this.#deps
     const haveMovedNow = async (): Promise<boolean> => await haveMoved(database, identity, states)
     // If PostgreSQL does not answer, reading the positions again detects the outage, even without traffic.
     if (await this.#queue.between(haveMovedNow).catch(() => true)) return true

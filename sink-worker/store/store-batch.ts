@@ -20,14 +20,14 @@ import {
  * answer to COMMIT was lost; reading sink_offsets again settles it.
  */
 export type StoreOutcome =
-  | { kind: 'stored'; stored: StoredPart; rest: WriteRequest | undefined }
+  | { kind: 'stored'; stored: StoredTransaction; rest: WriteRequest | undefined }
   /** Another worker wrote the range: read the offsets again and continue from them. */
   | { kind: 'fence_lost' }
   /** Pause and retry. */
   | { kind: 'failed'; error: unknown }
 
 /** One committed transaction. */
-export interface StoredPart {
+export interface StoredTransaction {
   slices: readonly Slice[]
   result: WriteResult
   durationMs: number
@@ -132,7 +132,7 @@ export class BatchStore {
   readonly #tooMany = (refused: number, of: number): boolean =>
     (refused > FEW_ROWS && refused > of / 2) || (refused === of && refused + this.#refusedInARow > FEW_ROWS)
 
-  #remember(path: WritePath, head: WriteRequest, { result, durationMs }: StoredPart): void {
+  #remember(path: WritePath, head: WriteRequest, { result, durationMs }: StoredTransaction): void {
     const rows = head.rows.length
     // The split path runs so many statements that its duration says nothing about the other paths.
     if (path !== 'split') {

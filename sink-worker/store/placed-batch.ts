@@ -4,7 +4,7 @@ import { digestOf, type PartitionState } from '../positions/partition.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from '../../event/record/decoded.ts'
 
 /** A placed and decoded batch of one partition, waiting for its transaction. */
-export interface Part {
+export interface PlacedBatch {
   generation: number
   state: PartitionState
   /** The value that sink_offsets.next_offset must have before the transaction. */
@@ -18,9 +18,9 @@ export interface Part {
   expired: number
 }
 
-/** Combines parts into one write request. The parts of one partition are contiguous and become one slice. */
-export function toRequest(parts: readonly Part[]): WriteRequest {
-  const sorted = parts.toSorted((a, b) => a.state.partition - b.state.partition)
+/** Combines batches into one write request. The batches of one partition are contiguous and become one slice. */
+export function toRequest(batches: readonly PlacedBatch[]): WriteRequest {
+  const sorted = batches.toSorted((a, b) => a.state.partition - b.state.partition)
   const slices: Slice[] = []
   for (const { state, from, to, last } of sorted) {
     const before = slices.at(-1)

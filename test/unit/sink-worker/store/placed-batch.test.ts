@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type Part, toRequest } from '../../../../sink-worker/store/part.ts'
+import { type PlacedBatch, toRequest } from '../../../../sink-worker/store/placed-batch.ts'
 import type { PartitionState } from '../../../../sink-worker/positions/partition.ts'
 import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
 
@@ -11,7 +11,7 @@ const waiting = fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1
   maxLength: 4,
 })
 
-function partsOf(sizes: number[], partition: number): Part[] {
+function batchesOf(sizes: number[], partition: number): PlacedBatch[] {
   const state = { partition } as PartitionState
   let from = 10n
   return sizes.map((size) => {
@@ -22,26 +22,26 @@ function partsOf(sizes: number[], partition: number): Part[] {
     const last = records.at(-1) as KafkaRecord
     const to = last.offset + 2n // a transaction marker
     const rows = records.map((record) => ({ record, row: {} as EventRow }))
-    const part = { generation: 1, state, from, to, last, rows, dead: [], expired: 0 }
+    const batch = { generation: 1, state, from, to, last, rows, dead: [], expired: 0 }
     from = to
-    return part
+    return batch
   })
 }
 
 test('property: all waiting batches of a partition become one slice, from the first to the last of them', () => {
   fc.assert(
     fc.property(waiting, (sizes) => {
-      const parts = sizes.map(partsOf)
+      const batches = sizes.map(batchesOf)
       // In order of arrival: the first of each partition, then the second.
-      const inTurns = [0, 1, 2].flatMap((turn) => parts.flatMap((own) => own.slice(turn, turn + 1)))
+      const inTurns = [0, 1, 2].flatMap((turn) => batches.flatMap((own) => own.slice(turn, turn + 1)))
       const { slices, rows } = toRequest(inTurns)
       assert.deepEqual(
         slices.map(({ partition, from, to, lastOffset }) => [partition, from, to, lastOffset]),
-        parts.map((own, partition) => [partition, 10n, own.at(-1)?.to, own.at(-1)?.last.offset]),
+        batches.map((own, partition) => [partition, 10n, own.at(-1)?.to, own.at(-1)?.last.offset]),
       )
       assert.deepEqual(
         rows,
-        parts.flatMap((own) => own.flatMap((part) => part.rows)),
+        batches.flatMap((own) => own.flatMap((batch) => batch.rows)),
       )
     }),
   )
