@@ -142,7 +142,7 @@ test('I2: a letter whose id belongs to another event stays open; --new-id stores
   await bench.letters(2)
   const { code, out } = await bench.dlq('replay', '--yes')
   assert.deepEqual([code, (await bench.states()).open], [1, 2])
-  assert.match(out, /STAYS OPEN .*event_id_conflict 23505: An event with this id and other content/)
+  assert.match(out, /STAYS OPEN .*event_id_conflict 23505: An event with this id but different content/)
   assert.match((await bench.dlq('replay', '--yes', '--new-id', '--limit', '1')).out, /^1 stored/m)
   assert.equal((await bench.dlq('replay', '--yes', '--new-id')).code, 0)
   assert.match((await bench.dlq('replay', '--yes', '--new-id')).out, /nothing to do/)
