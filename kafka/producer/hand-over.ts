@@ -1,4 +1,5 @@
-import type { Message } from 'kafkajs'
+import type { IHeaders, Message } from 'kafkajs'
+import type { RecordHeader } from '../../event/record/extras.ts'
 import { eachRecord, type Records } from '../../event/record/records.ts'
 
 /** The records of one send, in the form passed to kafkajs. */
@@ -16,14 +17,34 @@ export type HandOver = (partition: number, requests: readonly Records[]) => Hand
 /** The simple implementation: kafkajs encodes the records. */
 export const asMessages: HandOver = (partition, requests) => {
   let isEncoded = false
-  const messages: Message[] = requests.flatMap(eachRecord).map((value) => ({ value, partition }))
+  const messages = requests.flatMap((records) => messagesOf(records, partition))
+  const headers = messages[0]?.headers ?? {}
   // kafkajs reads this property when it encodes the request, after it has found the broker and connected to it.
   Object.defineProperty(messages[0] ?? {}, 'headers', {
     enumerable: true,
     get: () => {
       isEncoded = true
-      return {}
+      return headers
     },
   })
   return { messages, mayBeWritten: () => isEncoded, end: () => {} }
+}
+
+function messagesOf(records: Records, partition: number): Message[] {
+  return eachRecord(records).map((value, n): Message => {
+    const { key, headers } = records.extras?.[n] ?? {}
+    return {
+      value,
+      partition,
+      ...(key === undefined ? {} : { key }),
+      ...(headers === undefined ? {} : { headers: toHeaders(headers) }),
+    }
+  })
+}
+
+/** A repeated name has an array of its values. */
+function toHeaders(headers: readonly RecordHeader[]): IHeaders {
+  const values = new Map<string, Buffer[]>()
+  for (const { name, value } of headers) values.set(name, [...(values.get(name) ?? []), value])
+  return Object.fromEntries(values)
 }

@@ -3,7 +3,7 @@ import { createTopicIfMissing, type TopicConfig } from '../client.ts'
 import { kafkaErrorType, rootMessage } from '../errors.ts'
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
-import { type Publisher, PublishError } from '../../producer-api/delivery/publisher.ts'
+import { type Published, type Publisher, PublishError } from '../../producer-api/delivery/publisher.ts'
 import { asMessages, type HandOver } from './hand-over.ts'
 import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
@@ -81,12 +81,13 @@ export class KafkaPublisher implements Publisher {
     return { ok: true }
   }
 
-  async publish(partition: number, requests: readonly Records[]): Promise<void> {
+  async publish(partition: number, requests: readonly Records[]): Promise<Published> {
     const { messages, mayBeWritten, end } = this.#handOver(partition, requests)
+    let baseOffset: bigint
     try {
       const topic = this.#topic.name
       const answer = await this.#producer.send({ topic, acks: -1, timeout: BROKER_TIMEOUT_MS, messages })
-      checkAnswer(answer, topic, partition, mayBeWritten())
+      baseOffset = baseOffsetOf(answer, topic, partition, mayBeWritten())
     } catch (error) {
       const failure = classifySendError(error, mayBeWritten())
       this.#logFailure(partition, failure)
@@ -100,6 +101,7 @@ export class KafkaPublisher implements Publisher {
     }
     this.#lastContact = performance.now()
     this.#health.succeeded(partition)
+    return { baseOffset }
   }
 
   async close(): Promise<void> {
@@ -209,22 +211,27 @@ export class KafkaPublisher implements Publisher {
   }
 }
 
-/** I1: checks the produce response, because kafkajs resolves with an empty one for an unknown partition. */
-function checkAnswer(
+/**
+ * I1: checks the produce response, because kafkajs resolves with an empty one for an unknown partition.
+ *
+ * @throws {PublishError}
+ */
+function baseOffsetOf(
   answer: RecordMetadata[],
   topic: string,
   partition: number,
   mayBeWritten: boolean,
-): void {
+): bigint {
   const [only] = answer
   if (
     answer.length === 1 &&
     only?.topicName === topic &&
     only.partition === partition &&
     only.errorCode === 0 &&
+    only.baseOffset !== undefined &&
     mayBeWritten
   )
-    return
+    return BigInt(only.baseOffset)
   throw new PublishError(`the produce response is not for partition ${partition} alone`, {
     code: 'UNEXPECTED_PRODUCE_RESPONSE',
     retryable: true,

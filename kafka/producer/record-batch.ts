@@ -1,6 +1,8 @@
 /** Kafka's record batch, format v2, uncompressed (https://kafka.apache.org/documentation/#recordbatch). */
 
 import type { Records } from '../../event/record/records.ts'
+import { extrasBytes, writeRecordWith } from './record-extras.ts'
+import { varIntBytes, writeVarInt } from './varint.ts'
 
 /** The header, from the base offset to the record count. */
 export const HEADER_BYTES = 61
@@ -16,18 +18,30 @@ const NO_PRODUCER = -1n
 const AROUND_VALUE_BYTES = 5 + 1 + 1 + 5 + 1 + 5 + 1
 
 /**
- * Encodes records without key and headers, all with the same timestamp.
+ * Encodes records, all with the same timestamp; keys and headers only where a request has extras.
  *
  * @param requests must contain at least one record
  * @param timestampMs milliseconds since 1970
  */
 export function encodeRecordBatch(requests: readonly Records[], timestampMs: number): Buffer {
   let size = HEADER_BYTES
-  for (const { bytes, ends } of requests) size += ends.length * AROUND_VALUE_BYTES + bytes.length
+  let hasExtras = false
+  for (const { bytes, ends, extras } of requests) {
+    size += ends.length * AROUND_VALUE_BYTES + bytes.length
+    if (extras === undefined) continue
+    size += extrasBytes(extras)
+    hasExtras = true
+  }
   const batch = Buffer.allocUnsafe(size)
   let count = 0
   let at = HEADER_BYTES
-  for (const { bytes, ends } of requests) {
+  for (const request of requests) {
+    if (hasExtras) {
+      at = writeWithExtras(batch, at, count, request)
+      count += request.ends.length
+      continue
+    }
+    const { bytes, ends } = request
     let start = 0
     for (const end of ends) {
       at = writeRecord(batch, at, count++, bytes, start, end)
@@ -36,6 +50,20 @@ export function encodeRecordBatch(requests: readonly Records[], timestampMs: num
   }
   writeHeader(batch, at, count, BigInt(timestampMs))
   return batch.subarray(0, at)
+}
+
+/** The records of a batch of which some have a key or headers. Returns the offset after them. */
+function writeWithExtras(batch: Buffer, at: number, first: number, { bytes, ends, extras }: Records): number {
+  let start = 0
+  for (const [n, end] of ends.entries()) {
+    const own = extras?.[n]
+    at =
+      own === undefined
+        ? writeRecord(batch, at, first + n, bytes, start, end)
+        : writeRecordWith(batch, at, first + n, bytes, start, end, own)
+    start = end
+  }
+  return at
 }
 
 function writeHeader(batch: Buffer, end: number, count: number, time: bigint): void {
@@ -73,22 +101,6 @@ function writeRecord(
   at = writeVarInt(batch, at, valueBytes)
   at += bytes.copy(batch, at, start, end)
   batch[at++] = 0 // header count
-  return at
-}
-
-/** Length of a nonnegative number as a signed varint. */
-function varIntBytes(value: number): number {
-  let bytes = 1
-  for (let rest = value >>> 6; rest > 0; rest >>>= 7) bytes += 1
-  return bytes
-}
-
-/** Writes a number from 0 to 2^30 as a signed (zigzag) varint, https://protobuf.dev/programming-guides/encoding. */
-function writeVarInt(batch: Buffer, start: number, value: number): number {
-  let at = start
-  let rest = value << 1
-  for (; rest > 0x7f; rest >>>= 7) batch[at++] = (rest & 0x7f) | 0x80
-  batch[at++] = rest
   return at
 }
 

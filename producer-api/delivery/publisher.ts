@@ -17,6 +17,12 @@ export type NotAcceptedReason =
   | 'too_large_for_kafka'
   | 'refused'
 
+/** Where Kafka put the records of one send. */
+export interface Published {
+  /** The offset of the first one; the others follow without a gap. */
+  baseOffset: bigint
+}
+
 /** Sends records to Kafka. */
 export interface Publisher {
   /**
@@ -31,7 +37,7 @@ export interface Publisher {
    *
    * @throws {PublishError} and no other error, within a bounded time
    */
-  publish(partition: number, requests: readonly Records[]): Promise<void>
+  publish(partition: number, requests: readonly Records[]): Promise<Published>
   /** Disconnects. Requests still in flight are abandoned after a short wait. */
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Outcome,
   PublishError,
+  type Published,
   type Publisher,
 } from '../../producer-api/delivery/publisher.ts'
 import type { Records } from '../../event/record/records.ts'
@@ -57,7 +58,7 @@ export class FakePublisher implements Publisher {
     return this.available
   }
 
-  publish(partition: number, requests: readonly Records[]): Promise<void> {
+  publish(partition: number, requests: readonly Records[]): Promise<Published> {
     assert.ok(this.available.includes(partition), 'sent to a partition that is not available')
     assert.ok(!this.inFlight.some((send) => send.partition === partition), 'two sends to one partition')
     const entries = requests.map((records) => this.#byRecords.get(records)).filter((entry) => !!entry)
@@ -80,7 +81,7 @@ export class FakePublisher implements Publisher {
             if (ending === 'ack') entry.acked = true
             if (ending === 'timeout') entry.maybeWritten = true
           }
-          if (ending === 'ack') resolve()
+          if (ending === 'ack') resolve({ baseOffset: 0n })
           else reject(failures[ending])
         },
       }

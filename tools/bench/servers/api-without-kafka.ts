@@ -10,7 +10,7 @@ const logger = createLogger('api-without-kafka', config.logLevel)
 const publisher = {
   connect: (onAvailable: () => void) => onAvailable(),
   availablePartitions: () => partitions,
-  publish: async () => {},
+  publish: async () => ({ baseOffset: 0n }),
   ready: () => ({ ok: true }) as const,
   close: async () => {},
 }

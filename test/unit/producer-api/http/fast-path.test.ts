@@ -18,7 +18,7 @@ async function answers(env: NodeJS.ProcessEnv, requests: [string, string, string
     connect: (onAvailable: () => void) => onAvailable(),
     availablePartitions: () => [0],
     publish: async (_partition: number, sent: readonly { bytes: Buffer }[]) => {
-      if (!sent.some(({ bytes }) => bytes.includes('"user_id":13,'))) return
+      if (!sent.some(({ bytes }) => bytes.includes('"user_id":13,'))) return { baseOffset: 0n }
       throw new PublishError('no', { code: 'NO', retryable: false, mayHaveWritten: false })
     },
     ready: () => ({ ok: true }) as const,
