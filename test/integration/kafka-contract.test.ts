@@ -1,4 +1,4 @@
-import { after } from 'node:test'
+import { after, describe } from 'node:test'
 import { createKafka, type TopicConfig } from '../../kafka/client.ts'
 import { KafkaRecordSource } from '../../kafka/consumer/kafka-record-source.ts'
 import { KafkaTopicInspector } from '../../kafka/consumer/kafka-topic-inspector.ts'
@@ -8,7 +8,11 @@ import { RecordReader } from '../../kafka/record-reader.ts'
 import { createLogger } from '../../platform/log.ts'
 import { startBackend } from '../../tools/stack/backends.ts'
 import type { ClientUnderTest } from '../contract/client.ts'
+import { outageContract } from '../contract/outages.ts'
 import { publisherContract } from '../contract/publisher.ts'
+import { recordReaderContract } from '../contract/record-reader.ts'
+import { recordSourceContract } from '../contract/record-source.ts'
+import { topicInspectorContract } from '../contract/topic-inspector.ts'
 
 /*
  * The ports of the two services on a real Kafka, each promise by itself: kafkajs keeps them here, and what takes its
@@ -48,4 +52,11 @@ const kafkajs: ClientUnderTest = {
 }
 
 const place = { kafka, client: kafkajs }
-publisherContract(place)
+// Each test has topics and groups of its own, and waits for Kafka most of the time.
+describe('while Kafka is well', { concurrency: 3 }, () => {
+  publisherContract(place)
+  recordSourceContract(place)
+  topicInspectorContract(place)
+  recordReaderContract(place)
+})
+describe('while Kafka is away', () => outageContract(place))

@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import type { RecordSource } from '../../sink-worker/record-source.ts'
+import { membersOf } from '../support/group-members.ts'
+import { transactionalProducer } from '../support/records.ts'
+import { withAdmin } from '../support/topic.ts'
+import { until } from '../support/until.ts'
+import type { Place } from './client.ts'
+import { makeTopic, newTopic, send, transact, withSender } from './other-client.ts'
+import { Recorder } from './recorder.ts'
+
+const SESSION_MS = 6_000
+const SHORT_SESSION_MS = 1_000
+
+/** What a RecordSource promises. */
+export function recordSourceContract({ kafka: { bootstrapServers }, client }: Place): void {
+  /** A source that runs until the test ends, and what it tells. */
+  const running = (
+    t: TestContext,
+    topic: string,
+    { positions, session = SESSION_MS }: { positions?: Map<number, bigint>; session?: number } = {},
+  ): { source: RecordSource; recorder: Recorder; end: () => Promise<void> } => {
+    const source = client.source(topic, { groupId: `group-${topic}`, sessionTimeoutMs: session })
+    const recorder = new Recorder(source, positions)
+    const run = source.run(recorder)
+    const end = async (): Promise<void> => {
+      await source.stop()
+      await run
+    }
+    t.after(end)
+    return { source, recorder, end }
+  }
+  const arrived = async (recorder: Recorder, values: string[], partition = 0): Promise<void> => {
+    await until(`${values.length} records`, () => recorder.values(partition).length >= values.length)
+    assert.deepEqual(recorder.values(partition), values)
+  }
+
+  test('RecordSource: delivers from where it was told to begin, in order, each record once, with its time and headers', async (t) => {
+    const topic = await newTopic(bootstrapServers, 2)
+    await withSender(bootstrapServers, topic, async (produce) => {
+      await produce(0, 'a', 'b', 'c')
+      await produce(1, { value: 'm', timestamp: '1700000000000', headers: { n: 'v' } })
+      const { recorder } = running(t, topic, { positions: new Map([[0, 1n]]) })
+      let seen: unknown
+      recorder.onBatch = async ({ partition, records: [first] }) => {
+        if (partition === 1) seen = [first?.timestampMs, first?.offset, String(first?.headers.n)]
+        return 'take'
+      }
+      await arrived(recorder, ['b', 'c'])
+      await produce(0, 'd')
+      await produce(0, 'e', 'f')
+      await arrived(recorder, ['b', 'c', 'd', 'e', 'f'])
+      await arrived(recorder, ['m'], 1)
+      assert.deepEqual(seen, [1_700_000_000_000, 0n, 'v'])
+      const firstKinds = recorder.told.map(({ kind }) => kind).slice(0, 2)
+      assert.deepEqual(firstKinds, ['assigned', 'batch'], 'assigned() comes before anything is fetched')
+    })
+  })
+
+  test('RecordSource: seek() goes back, also while a batch is pending, which then counts no more', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    await send(bootstrapServers, topic, 0, 'a', 'b', 'c')
+    const { recorder, source } = running(t, topic)
+    await arrived(recorder, ['a', 'b', 'c'])
+    source.seek(0, 1n)
+    await arrived(recorder, ['a', 'b', 'c', 'b', 'c'])
+    recorder.onBatch = async () => {
+      recorder.onBatch = async () => 'take'
+      source.seek(0, 2n)
+      return 'take'
+    }
+    source.seek(0, 0n)
+    await arrived(recorder, ['a', 'b', 'c', 'b', 'c', 'a', 'b', 'c', 'c'])
+  })
+
+  test('RecordSource: after fetchOnly() nothing comes of the other partitions, until they are fetched again', async (t) => {
+    const topic = await newTopic(bootstrapServers, 2)
+    await withSender(bootstrapServers, topic, async (produce) => {
+      await produce(0, 'a')
+      await produce(1, '0')
+      const { recorder, source } = running(t, topic)
+      await arrived(recorder, ['a'])
+      source.fetchOnly([1])
+      await produce(0, 'held')
+      for (const n of [1, 2, 3]) {
+        await produce(1, String(n))
+        await until('the other one', () => recorder.values(1).length === n + 1)
+      }
+      source.fetchOnly([])
+      await produce(1, 'held')
+      await produce(0, 'too')
+      assert.deepEqual([recorder.values(0), recorder.values(1)], [['a'], ['0', '1', '2', '3']])
+      source.fetchOnly([0])
+      await arrived(recorder, ['a', 'held', 'too'])
+      assert.deepEqual(recorder.values(1), ['0', '1', '2', '3'])
+      source.fetchOnly([0, 1])
+      await arrived(recorder, ['0', '1', '2', '3', 'held'], 1)
+    })
+  })
+
+  test('RecordSource: a batch that is not taken comes again, as it was', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    await send(bootstrapServers, topic, 0, 'a', 'b')
+    const { recorder } = running(t, topic)
+    let left = 2
+    recorder.onBatch = async () => (left-- > 0 ? 'leave' : 'take')
+    await arrived(recorder, ['a', 'b', 'a', 'b', 'a', 'b'])
+    await send(bootstrapServers, topic, 0, 'c')
+    await arrived(recorder, ['a', 'b', 'a', 'b', 'a', 'b', 'c'])
+  })
+
+  test('RecordSource: markers and aborted records are never delivered, and are covered: as gaps, or as empty', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    const [first, second] = await Promise.all([
+      transactionalProducer(bootstrapServers, `${topic}-1`),
+      transactionalProducer(bootstrapServers, `${topic}-2`),
+    ])
+    t.after(async () => await Promise.all([first.disconnect(), second.disconnect()]))
+    const endFirst = await transact(first, topic, 'aborted', 'aborted')
+    const endSecond = await transact(second, topic, 'aborted too')
+    await endSecond('abort') // ends before the one that it began after
+    await endFirst('abort')
+    await (await transact(second, topic, 'a'))('commit')
+    await (await transact(first, topic, 'aborted'))('abort')
+    await send(bootstrapServers, topic, 0, 'b')
+    await (await transact(first, topic, 'c'))('commit')
+    const { recorder } = running(t, topic)
+    await arrived(recorder, ['a', 'b', 'c'])
+    const end = await endOf(topic)
+    assert.equal(recorder.of('batch').at(-1)?.to, end, 'past the marker that ends it')
+    await (await transact(second, topic, 'aborted', 'aborted'))('abort')
+    await until('the end is told', () => recorder.of('empty').at(-1)?.to === end + 3n)
+    assert.equal(recorder.of('empty')[0]?.from, end)
+    assert.deepEqual(recorder.values(), ['a', 'b', 'c'])
+  })
+
+  test('RecordSource: ends() tells the last stable offset and the high watermark, which an open transaction parts', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    const producer = await transactionalProducer(bootstrapServers, topic)
+    t.after(async () => await producer.disconnect())
+    await send(bootstrapServers, topic, 0, 'a')
+    const { recorder } = running(t, topic)
+    await arrived(recorder, ['a'])
+    const end = await transact(producer, topic, 'b')
+    await send(bootstrapServers, topic, 0, 'c')
+    await until('both ends', () => {
+      const { lastStable, high } = recorder.lastEnds.get(0) ?? {}
+      return lastStable === 1n && high === 3n
+    })
+    assert.deepEqual(recorder.values(), ['a'])
+    await end('commit')
+    await arrived(recorder, ['a', 'b', 'c'])
+    await until('they are one again', () => recorder.lastEnds.get(0)?.lastStable === 4n)
+  })
+
+  test('RecordSource: a member that comes gets its share, one that stops leaves at once; each is told before it is delivered anything', async (t) => {
+    const topic = await newTopic(bootstrapServers, 4)
+    const positions = new Map<number, bigint>()
+    const both = (): Recorder[] => [one.recorder, other.recorder]
+    const one = running(t, topic, { positions })
+    await until('all are assigned', () => one.recorder.of('assigned').at(-1)?.partitions.length === 4)
+    const other = running(t, topic, { positions })
+    await withSender(bootstrapServers, topic, async (produce) => {
+      let sent = 0
+      const produceAll = async (): Promise<void> => {
+        for (const partition of [0, 1, 2, 3]) await produce(partition, `${sent++}`)
+      }
+      await until('they share', async () => {
+        await produceAll()
+        return both().every((each) => each.of('assigned').at(-1)?.partitions.length === 2)
+      })
+      const given = both().flatMap((each) => [...(each.of('assigned').at(-1)?.partitions ?? [])])
+      assert.deepEqual(given.toSorted(), [0, 1, 2, 3])
+      await produceAll()
+      const values = (each: Recorder) => [0, 1, 2, 3].flatMap((partition) => each.values(partition))
+      const isAll = (): boolean => new Set(both().flatMap(values)).size === sent
+      await until('all records came', isAll)
+      await other.end()
+      assert.equal((await membersOf(bootstrapServers, `group-${topic}`)).length, 1)
+      await until('the first has all', () => one.recorder.of('assigned').at(-1)?.partitions.length === 4)
+      await produceAll()
+      await until('all records came', isAll)
+    })
+    for (const { told } of both()) assertOnlyAssigned(told)
+  })
+
+  test('RecordSource: while a batch is pending for longer than the session timeout, the membership is kept', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    await send(bootstrapServers, topic, 0, 'a')
+    const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
+    const release = Promise.withResolvers<void>()
+    recorder.onBatch = async () => {
+      await release.promise
+      return 'take'
+    }
+    await until('it is pending', () => recorder.values().length === 1)
+    const members = async () =>
+      (await membersOf(bootstrapServers, `group-${topic}`)).map(({ memberId }) => memberId)
+    const before = await members()
+    assert.equal(before.length, 1)
+    const end = performance.now() + 3 * SHORT_SESSION_MS
+    await until('three sessions are over', async () => {
+      assert.deepEqual(await members(), before)
+      return performance.now() > end
+    })
+    release.resolve()
+    await send(bootstrapServers, topic, 0, 'b')
+    await arrived(recorder, ['a', 'b'])
+    assert.deepEqual([recorder.of('assigned').length, recorder.of('lost').length], [1, 0])
+  })
+
+  test('RecordSource: a record with thousands of headers is delivered, and does not cost the membership', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    const headers = Object.fromEntries(Array.from({ length: 6_000 }, (_, n) => [`header-${n}`, 'x']))
+    await send(bootstrapServers, topic, 0, { value: 'a', headers })
+    const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
+    let found = 0
+    recorder.onBatch = async ({ records: [record] }) => {
+      found = Math.max(found, Object.keys(record?.headers ?? {}).length)
+      return 'take'
+    }
+    await arrived(recorder, ['a'])
+    await send(bootstrapServers, topic, 0, 'b')
+    await arrived(recorder, ['a', 'b'])
+    assert.deepEqual([found, recorder.of('assigned').length, recorder.of('lost').length], [6_000, 1, 0])
+  })
+
+  test('RecordSource: of a topic that was recreated nothing comes before disturbed(), or a new assignment', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    await send(bootstrapServers, topic, 0, 'old', 'old')
+    const { recorder } = running(t, topic)
+    await arrived(recorder, ['old', 'old'])
+    const before = recorder.told.length
+    await withAdmin(bootstrapServers, async (admin) => await admin.deleteTopics({ topics: [topic] }))
+    await makeTopic(bootstrapServers, topic, 1)
+    await send(bootstrapServers, topic, 0, 'new', 'new', 'new')
+    await until('it comes', () => recorder.values().length > 2)
+    const [first] = recorder.told.slice(before)
+    assert.ok(first !== undefined && first.kind !== 'batch', `${first?.kind} came first`)
+  })
+
+  test('RecordSource: a batch that cannot be read is no outage: lost() says within a second that it needs a person', async (t) => {
+    const topic = await newTopic(bootstrapServers, 1, { 'compression.type': 'lz4' })
+    const { recorder } = running(t, topic)
+    await until('it is assigned', () => recorder.of('assigned').length > 0)
+    await send(bootstrapServers, topic, 0, 'a'.repeat(1_000))
+    const sentAt = performance.now()
+    const { reason } = await until('it is told', () => recorder.of('lost')[0])
+    assert.equal((reason as { needsPerson?: boolean }).needsPerson, true, String(reason))
+    assert.ok(performance.now() - sentAt < 1_000, `after ${performance.now() - sentAt} ms`)
+    assert.deepEqual(recorder.values(), [])
+  })
+
+  async function endOf(topic: string): Promise<bigint> {
+    const [only] = await withAdmin(bootstrapServers, async (admin) => await admin.fetchTopicOffsets(topic))
+    return BigInt(only?.high ?? -1)
+  }
+}
+
+/** Nothing is delivered of a partition that the last assigned() did not name. */
+function assertOnlyAssigned(told: Recorder['told']): void {
+  let assigned: readonly number[] = []
+  for (const each of told) {
+    if (each.kind === 'assigned') assigned = each.partitions
+    if (each.kind === 'batch') assert.ok(assigned.includes(each.partition), JSON.stringify(assigned))
+  }
+}
