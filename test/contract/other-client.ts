@@ -1,4 +1,4 @@
-import kafkajs, { type Message, type Producer } from 'kafkajs'
+import type { Message, Producer } from 'kafkajs'
 import { kafkaClient } from '../support/records.ts'
 import { withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
@@ -119,14 +119,6 @@ export async function recordsIn(
     await consumer.disconnect()
   }
   return records
-}
-
-export async function limitMessages(bootstrapServers: string, topic: string, bytes: number): Promise<void> {
-  await withAdmin(bootstrapServers, async (admin) => {
-    const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }]
-    const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }]
-    await admin.alterConfigs({ validateOnly: false, resources })
-  })
 }
 
 /** Drops what lies before `offset`, as retention would. */

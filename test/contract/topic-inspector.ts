@@ -14,7 +14,7 @@ export function topicInspectorContract({ kafka: { bootstrapServers }, client }: 
     assert.equal(await inspector.createIfMissing(), false)
     const { partitions, compacted } = await inspector.describe()
     assert.equal(compacted, false)
-    assert.deepEqual([...partitions.keys()].toSorted(), [0, 1, 2])
+    assert.deepEqual(new Set(partitions.keys()), new Set([0, 1, 2]))
     assert.equal(await client.inspector('contract-created', 7).createIfMissing(), false, 'it stays as it is')
     assert.equal((await inspector.describe()).partitions.size, 3)
   })
