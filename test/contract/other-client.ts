@@ -12,7 +12,7 @@ export interface StoredRecord {
   headers: Record<string, string>
 }
 
-let topics = 0
+let made = 0
 
 /** A new topic with a leader for each partition; its name. */
 export async function newTopic(
@@ -20,11 +20,12 @@ export async function newTopic(
   numPartitions = 1,
   config: Record<string, string> = {},
 ): Promise<string> {
-  const topic = `contract-${topics++}`
+  const topic = `contract-${made++}`
   await makeTopic(bootstrapServers, topic, numPartitions, config)
   return topic
 }
 
+/** Makes it, and waits for one of that name that is still being deleted. */
 export async function makeTopic(
   bootstrapServers: string,
   topic: string,
@@ -33,11 +34,20 @@ export async function makeTopic(
 ): Promise<void> {
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
   await withAdmin(bootstrapServers, async (admin) => {
+    let mayBeOurs = false
     await until('the topic is made', async () => {
-      // One of that name may still be on its way out.
-      return await admin
-        .createTopics({ topics: [{ topic, numPartitions, configEntries }] })
-        .catch(() => undefined)
+      try {
+        const topics = [{ topic, numPartitions, configEntries }]
+        return (await admin.createTopics({ topics, waitForLeaders: false })) || mayBeOurs
+      } catch {
+        mayBeOurs = true // made, and the answer came too late
+        return false
+      }
+    })
+    // Their leaders answer: the metadata may name one that has yet to open its log.
+    await until('all partitions are there', async () => {
+      const offsets = await admin.fetchTopicOffsets(topic).catch(() => [])
+      return offsets.length === numPartitions
     })
   })
 }

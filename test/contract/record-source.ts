@@ -1,39 +1,15 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
-import type { RecordSource } from '../../sink-worker/record-source.ts'
-import { membersOf } from '../support/group-members.ts'
+import { test } from 'node:test'
 import { transactionalProducer } from '../support/records.ts'
 import { withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
 import type { Place } from './client.ts'
 import { makeTopic, newTopic, send, transact, withSender } from './other-client.ts'
-import { Recorder } from './recorder.ts'
+import { arrived, sourcesOf } from './running-source.ts'
 
-const SESSION_MS = 6_000
-const SHORT_SESSION_MS = 1_000
-
-/** What a RecordSource promises. */
+/** What a RecordSource promises of the records. What it promises of the group: membership.ts. */
 export function recordSourceContract({ kafka: { bootstrapServers }, client }: Place): void {
-  /** A source that runs until the test ends, and what it tells. */
-  const running = (
-    t: TestContext,
-    topic: string,
-    { positions, session = SESSION_MS }: { positions?: Map<number, bigint>; session?: number } = {},
-  ): { source: RecordSource; recorder: Recorder; end: () => Promise<void> } => {
-    const source = client.source(topic, { groupId: `group-${topic}`, sessionTimeoutMs: session })
-    const recorder = new Recorder(source, positions)
-    const run = source.run(recorder)
-    const end = async (): Promise<void> => {
-      await source.stop()
-      await run
-    }
-    t.after(end)
-    return { source, recorder, end }
-  }
-  const arrived = async (recorder: Recorder, values: string[], partition = 0): Promise<void> => {
-    await until(`${values.length} records`, () => recorder.values(partition).length >= values.length)
-    assert.deepEqual(recorder.values(partition), values)
-  }
+  const running = sourcesOf(client)
 
   test('RecordSource: delivers from where it was told to begin, in order, each record once, with its time and headers', async (t) => {
     const topic = await newTopic(bootstrapServers, 2)
@@ -71,6 +47,20 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     }
     source.seek(0, 0n)
     await arrived(recorder, ['a', 'b', 'c', 'b', 'c', 'a', 'b', 'c', 'c'])
+  })
+
+  test('RecordSource: seek() counts for what the same fetch brought and was not delivered yet', async (t) => {
+    const topic = await newTopic(bootstrapServers, 2)
+    await send(bootstrapServers, topic, 0, 'a', 'b')
+    await send(bootstrapServers, topic, 1, 'a', 'b')
+    const { recorder, source } = running(t, topic)
+    recorder.onBatch = async ({ partition }) => {
+      recorder.onBatch = async () => 'take'
+      source.seek(1 - partition, 1n)
+      return 'take'
+    }
+    await until('all came', () => recorder.values(0).length + recorder.values(1).length >= 3)
+    assert.deepEqual([...recorder.values(0), ...recorder.values(1)].toSorted(byText), ['a', 'b', 'b'])
   })
 
   test('RecordSource: after fetchOnly() nothing comes of the other partitions, until they are fetched again', async (t) => {
@@ -153,78 +143,6 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     await until('they are one again', () => recorder.lastEnds.get(0)?.lastStable === 4n)
   })
 
-  test('RecordSource: a member that comes gets its share, one that stops leaves at once; each is told before it is delivered anything', async (t) => {
-    const topic = await newTopic(bootstrapServers, 4)
-    const positions = new Map<number, bigint>()
-    const both = (): Recorder[] => [one.recorder, other.recorder]
-    const one = running(t, topic, { positions })
-    await until('all are assigned', () => one.recorder.of('assigned').at(-1)?.partitions.length === 4)
-    const other = running(t, topic, { positions })
-    await withSender(bootstrapServers, topic, async (produce) => {
-      let sent = 0
-      const produceAll = async (): Promise<void> => {
-        for (const partition of [0, 1, 2, 3]) await produce(partition, `${sent++}`)
-      }
-      await until('they share', async () => {
-        await produceAll()
-        return both().every((each) => each.of('assigned').at(-1)?.partitions.length === 2)
-      })
-      const given = both().flatMap((each) => [...(each.of('assigned').at(-1)?.partitions ?? [])])
-      assert.deepEqual([given.length, new Set(given)], [4, new Set([0, 1, 2, 3])])
-      await produceAll()
-      const values = (each: Recorder) => [0, 1, 2, 3].flatMap((partition) => each.values(partition))
-      const isAll = (): boolean => new Set(both().flatMap(values)).size === sent
-      await until('all records came', isAll)
-      await other.end()
-      assert.equal((await membersOf(bootstrapServers, `group-${topic}`)).length, 1)
-      await until('the first has all', () => one.recorder.of('assigned').at(-1)?.partitions.length === 4)
-      await produceAll()
-      await until('all records came', isAll)
-    })
-    for (const { told } of both()) assertOnlyAssigned(told)
-  })
-
-  test('RecordSource: while a batch is pending for longer than the session timeout, the membership is kept', async (t) => {
-    const topic = await newTopic(bootstrapServers)
-    await send(bootstrapServers, topic, 0, 'a')
-    const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
-    const release = Promise.withResolvers<void>()
-    recorder.onBatch = async () => {
-      await release.promise
-      return 'take'
-    }
-    await until('it is pending', () => recorder.values().length === 1)
-    const members = async () =>
-      (await membersOf(bootstrapServers, `group-${topic}`)).map(({ memberId }) => memberId)
-    const before = await members()
-    assert.equal(before.length, 1)
-    const end = performance.now() + 3 * SHORT_SESSION_MS
-    await until('three sessions are over', async () => {
-      assert.deepEqual(await members(), before)
-      return performance.now() > end
-    })
-    release.resolve()
-    await send(bootstrapServers, topic, 0, 'b')
-    await arrived(recorder, ['a', 'b'])
-    assert.deepEqual([recorder.of('assigned').length, recorder.of('lost').length], [1, 0])
-  })
-
-  test('RecordSource: a record with thousands of headers is delivered, and does not cost the membership', async (t) => {
-    const topic = await newTopic(bootstrapServers)
-    const headers = Object.fromEntries(Array.from({ length: 6_000 }, (_, n) => [`header-${n}`, 'x']))
-    await send(bootstrapServers, topic, 0, { value: 'a', headers })
-    const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
-    let found = 0
-    recorder.onBatch = async ({ records: [record] }) => {
-      found = Math.max(found, Object.keys(record?.headers ?? {}).length)
-      return 'take'
-    }
-    await arrived(recorder, ['a'])
-    await send(bootstrapServers, topic, 0, 'b')
-    await arrived(recorder, ['a', 'b'])
-    assert.deepEqual([found, recorder.of('assigned').length, recorder.of('lost').length], [6_000, 1, 0])
-  })
-
   test('RecordSource: of a topic that was recreated nothing comes before disturbed(), or a new assignment', async (t) => {
     const topic = await newTopic(bootstrapServers)
     await send(bootstrapServers, topic, 0, 'old', 'old')
@@ -257,11 +175,6 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
   }
 }
 
-/** Nothing is delivered of a partition that the last assigned() did not name. */
-function assertOnlyAssigned(told: Recorder['told']): void {
-  let assigned: readonly number[] = []
-  for (const each of told) {
-    if (each.kind === 'assigned') assigned = each.partitions
-    if (each.kind === 'batch') assert.ok(assigned.includes(each.partition), JSON.stringify(assigned))
-  }
+function byText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
 }

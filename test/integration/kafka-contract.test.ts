@@ -8,6 +8,7 @@ import { RecordReader } from '../../kafka/record-reader.ts'
 import { createLogger } from '../../platform/log.ts'
 import { startBackend } from '../../tools/stack/backends.ts'
 import type { ClientUnderTest } from '../contract/client.ts'
+import { membershipContract } from '../contract/membership.ts'
 import { outageContract } from '../contract/outages.ts'
 import { publisherContract } from '../contract/publisher.ts'
 import { recordReaderContract } from '../contract/record-reader.ts'
@@ -56,6 +57,7 @@ const place = { kafka, client: kafkajs }
 describe('while Kafka is well', { concurrency: 3 }, () => {
   publisherContract(place)
   recordSourceContract(place)
+  membershipContract(place)
   topicInspectorContract(place)
   recordReaderContract(place)
 })
