@@ -144,6 +144,23 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     await until('they are one again', () => recorder.lastEnds.get(0)?.lastStable === 4n)
   })
 
+  test('RecordSource: no call throws while it stops, nor after', async (t) => {
+    const topic = await newTopic(bootstrapServers)
+    await send(bootstrapServers, topic, 0, 'a')
+    const { recorder, source } = running(t, topic)
+    await arrived(recorder, ['a'])
+    const stopped = new AbortController()
+    const stopping = source.stop().finally(() => stopped.abort())
+    while (!stopped.signal.aborted) {
+      source.seek(0, 0n)
+      source.fetchOnly([])
+      await setImmediate()
+    }
+    await stopping
+    source.seek(0, 0n)
+    source.fetchOnly([0])
+  })
+
   test('RecordSource: of a topic that was recreated nothing comes before disturbed(), or a new assignment', async (t) => {
     const topic = await newTopic(bootstrapServers)
     await send(bootstrapServers, topic, 0, 'old', 'old')
@@ -160,15 +177,11 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
 
   test('RecordSource: a batch that cannot be read is no outage: lost() says within a second that it needs a person', async (t) => {
     const topic = await newTopic(bootstrapServers, 1, { 'compression.type': 'lz4' })
-    const { recorder, source } = running(t, topic)
+    const { recorder } = running(t, topic)
     await until('it is assigned', () => recorder.of('assigned').length > 0)
     await send(bootstrapServers, topic, 0, 'a'.repeat(1_000))
     const sentAt = performance.now()
-    while (recorder.of('lost').length === 0) {
-      source.fetchOnly([0]) // no call throws, whatever state the client is in
-      await setImmediate()
-    }
-    const reason = recorder.of('lost')[0]?.reason
+    const { reason } = await until('it is told', () => recorder.of('lost')[0])
     assert.equal((reason as { needsPerson?: boolean }).needsPerson, true, String(reason))
     assert.ok(performance.now() - sentAt < 1_000, `after ${performance.now() - sentAt} ms`)
     assert.deepEqual(recorder.values(), [])
