@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { kafkaGuards } from './kafka-guards.ts'
 
 /*
  * Each patch in this folder removes one guard. Without the guard, a test of the suite must fail; otherwise its loss would go
@@ -62,7 +63,7 @@ const guards: { name: string; patch: string; file: string; title: string }[] = [
   },
 ]
 
-for (const { name, patch, file, title } of guards) {
+for (const { name, patch, file, title } of [...guards, ...kafkaGuards]) {
   test(`without ${name} a test fails`, async () => {
     const copy = copyOfProject()
     try {
