@@ -12,7 +12,7 @@ import { until } from '../support/until.ts'
 
 /*
  * One stop request, however it is sent, ends everything that a command has started: Kafka, PostgreSQL, the API and the
- * sink for `npm start`, and whatever other commands run on. For single services: test/faults/quick/signals.test.ts.
+ * sink for `npm start`, and whatever other commands run on. For single services: test/faults/service-signals.test.ts.
  */
 
 let pipeline: Pipeline

@@ -41,12 +41,6 @@ export const kafkaGuards: { name: string; patch: string; file: string; title: st
       'Publisher with placeholders: a send is these records, in this order, in this partition, from the base offset on',
   },
   {
-    name: 'placeholders at all',
-    patch: 'kafka/placeholder-cost.patch',
-    file: 'test/unit/kafka/producer/encoding-cost.test.ts',
-    title: 'a send by placeholder takes less than half the time of the encoder of kafkajs',
-  },
-  {
     name: 'the headers getter',
     patch: 'kafka/headers-getter.patch',
     file: 'test/integration/kafka-contract.test.ts',

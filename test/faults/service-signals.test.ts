@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { freePorts } from '../../../embedded/ports.ts'
-import { isAlive, type ProcessId, signal } from '../../../embedded/process-info.ts'
-import { Pipeline } from '../../../tools/stack/pipeline.ts'
-import { type Answers, hammer, httpRequest } from '../../support/clients.ts'
-import { type NpmRun, serviceOf, untilGone, WAYS } from '../../support/npm-run.ts'
-import { groupMembers } from '../../support/records.ts'
-import { until } from '../../support/until.ts'
+import { freePorts } from '../../embedded/ports.ts'
+import { isAlive, type ProcessId, signal } from '../../embedded/process-info.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
+import { type Answers, hammer, httpRequest } from '../support/clients.ts'
+import { type NpmRun, serviceOf, untilGone, WAYS } from '../support/npm-run.ts'
+import { groupMembers } from '../support/records.ts'
+import { until } from '../support/until.ts'
 
 /*
  * I8 for services started by npm, stopped as people and supervisors do: the service receives the same signal twice or three
