@@ -90,7 +90,7 @@ Ctrl-C stops everything; the data are kept.
 
 function explain(error: unknown): string[] {
   if (error instanceof ConfigError)
-    return ['The settings cannot be used:', ...error.problems.map((line) => `  ${line}`)]
+    return ['The settings are invalid:', ...error.problems.map((line) => `  ${line}`)]
   if (error instanceof UserError) return [error.message]
   return [
     error instanceof Error ? error.message : String(error),

@@ -136,7 +136,7 @@ function table(data: SummaryData, outline: Outline, report: Report): string {
   ]
   const lines = rows.map(([name, value]) => `  ${name.padEnd(20)}${value}`)
   // The runner prints these at its own end.
-  const verdict = __ENV.REPORT ? [] : report.broken.map((what) => `  NOT AS DEMANDED  ${what}`)
+  const verdict = __ENV.REPORT ? [] : report.broken.map((what) => `  THRESHOLD FAILED  ${what}`)
   return [
     '',
     `${outline.script}: ${outline.title}, to ${apiUrl}`,
