@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import type { Publisher } from '../../producer-api/delivery/publisher.ts'
+import type { Published, Publisher } from '../../producer-api/delivery/publisher.ts'
 import { recordsOf } from '../support/records-of.ts'
 import { until } from '../support/until.ts'
 import type { Place } from './client.ts'
@@ -24,6 +24,12 @@ interface Opened {
 export function outageContract({ kafka, client }: Place): void {
   const { bootstrapServers } = kafka
   const records = [recordsOf(Buffer.from('a'), Buffer.from('b'))]
+
+  /** Kafka may answer before its partitions are there again. */
+  const publishInTheEnd = async (publisher: Publisher, way: string): Promise<Published> =>
+    await until(`a send passes ${way}`, async () => {
+      return await publisher.publish(0, records).catch(() => undefined)
+    })
 
   /** A publisher of each way, with a topic of its own. */
   const openAll = async (t: TestContext): Promise<Opened[]> =>
@@ -63,7 +69,7 @@ export function outageContract({ kafka, client }: Place): void {
     }
     for (const { publisher, topic, way } of all) {
       await until('it is available', () => publisher.availablePartitions().length === 1)
-      const { baseOffset } = await publisher.publish(0, records)
+      const { baseOffset } = await publishInTheEnd(publisher, way)
       const stored = await recordsIn(bootstrapServers, topic, 0)
       assert.deepEqual(
         stored.slice(Number(baseOffset)).map(({ value }) => value),
@@ -106,9 +112,7 @@ export function outageContract({ kafka, client }: Place): void {
     await kafka.start()
     for (const [n, each] of all.entries()) {
       await until(`onAvailable is called ${each.way}`, () => each.calls > (calls[n] ?? 0))
-      // A partition may still be loading.
-      const publish = async () => await each.publisher.publish(0, records).catch(() => undefined)
-      const { baseOffset } = await until(`a send passes ${each.way}`, publish)
+      const { baseOffset } = await publishInTheEnd(each.publisher, each.way)
       const stored = await recordsIn(bootstrapServers, each.topic, 0)
       assert.deepEqual([baseOffset, stored.length], [2n, 4], 'no send that failed has written')
     }

@@ -6,6 +6,7 @@ import type { Extras } from '../../../../event/record/extras.ts'
 import { asMessages } from '../../../../kafka/producer/hand-over.ts'
 import { crc32c, encodeRecordBatch } from '../../../../kafka/producer/record-batch.ts'
 import { recordsOf } from '../../../support/records-of.ts'
+import '../../../../kafka/patches.ts' // kafkajs itself takes a name like "valueOf" for one that came before
 
 const require = createRequire(import.meta.url)
 const Decoder = require('kafkajs/src/protocol/decoder') as new (buffer: Buffer) => object
