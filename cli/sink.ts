@@ -6,6 +6,7 @@ import { readSinkConfig } from '../sink-worker/config.ts'
 import { Database } from '../postgres/database.ts'
 import type { TopicDescription } from '../sink-worker/record-source.ts'
 import { findStopped, moveOffsets, type ReadRecords, type Target } from '../sink-worker/positions/resolve.ts'
+import { withClusterInspector } from '../kafka/cluster-inspector.ts'
 import { KafkaTopicInspector } from '../kafka/consumer/kafka-topic-inspector.ts'
 import { parseArgsOrExit } from './args.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -70,7 +71,6 @@ function usageFault(): string | undefined {
 
 interface Place {
   database: Database
-  inspector: KafkaTopicInspector
   description: TopicDescription
   config: ReturnType<typeof readSinkConfig>
 }
@@ -97,11 +97,17 @@ async function adoptTargets({ database, description, config }: Place): Promise<T
   return [...stopped.keys()].map((partition) => ({ partition, offset: 0n }))
 }
 
-async function rewindTargets({ inspector, description }: Place): Promise<Target[]> {
+async function rewindTargets({ description, config }: Place): Promise<Target[]> {
   const { to, 'to-time': time } = values
   const partitions = chosenPartitions(description)
   if (to !== undefined) return partitions.map((partition) => ({ partition, offset: BigInt(to) }))
-  const offsets = await inspector.offsetsAt(Date.parse(canonicalTimestamp(time ?? '') ?? ''))
+  const timeMs = Date.parse(canonicalTimestamp(time ?? '') ?? '')
+  const offsets = await withClusterInspector(
+    config.kafka,
+    'firehose-rewind',
+    createLogger('sink', 'silent'),
+    async (cluster) => await cluster.offsetsAt(config.topic.name, timeMs),
+  )
   return partitions.map((partition) => ({ partition, offset: offsets.get(partition) ?? 0n }))
 }
 
@@ -118,7 +124,7 @@ async function move(chooseTargets: (place: Place) => Promise<Target[]>): Promise
   try {
     const description = await inspector.describe()
     await database.open()
-    const targets = await chooseTargets({ database, inspector, description, config })
+    const targets = await chooseTargets({ database, description, config })
     const moved = await moveOffsets(database, description, config.topic.name, targets, {
       onlyBack: command === 'rewind',
       isOtherTopic: command === 'adopt',

@@ -91,3 +91,19 @@ export class ClusterInspector {
     await this.#admin.disconnect()
   }
 }
+
+/** Connects an inspector for `work`, and closes it afterwards. @throws as its methods and `work` do */
+export async function withClusterInspector<T>(
+  connection: KafkaConnection,
+  clientId: string,
+  logger: Logger,
+  work: (cluster: ClusterInspector) => Promise<T>,
+): Promise<T> {
+  const cluster = new ClusterInspector(connection, clientId, logger)
+  await cluster.connect()
+  try {
+    return await work(cluster)
+  } finally {
+    await cluster.close()
+  }
+}

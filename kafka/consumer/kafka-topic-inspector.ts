@@ -1,66 +1,38 @@
-import kafkajs, { type Admin, type Kafka } from 'kafkajs'
 import { createKafka, createTopicIfMissing, type KafkaConnection, type TopicConfig } from '../client.ts'
+import { withClusterInspector } from '../cluster-inspector.ts'
 import type { Logger } from '../../platform/log.ts'
-import { fetchTopicEnds } from '../topic-ends.ts'
 import type { TopicDescription, TopicInspector } from '../../sink-worker/record-source.ts'
+
+const CLIENT_ID = 'firehose-sink-inspector'
 
 /**
  * Describes the topic through a connection that is opened for each call: a permanent one would double the CPU time that
  * kafkajs takes when idle.
  */
 export class KafkaTopicInspector implements TopicInspector {
-  readonly #kafka: Kafka
+  readonly #connection: KafkaConnection
   readonly #topic: TopicConfig
+  readonly #logger: Logger
 
   constructor(connection: KafkaConnection, topic: TopicConfig, logger: Logger) {
-    this.#kafka = createKafka(connection, 'firehose-sink-inspector', logger)
+    this.#connection = connection
     this.#topic = topic
+    this.#logger = logger
   }
 
   async createIfMissing(): Promise<boolean> {
-    return await createTopicIfMissing(this.#kafka, this.#topic)
+    return await createTopicIfMissing(createKafka(this.#connection, CLIENT_ID, this.#logger), this.#topic)
   }
 
   async describe(): Promise<TopicDescription> {
-    return await this.#withAdmin(async (admin) => {
+    const { name } = this.#topic
+    return await withClusterInspector(this.#connection, CLIENT_ID, this.#logger, async (cluster) => {
       const [{ clusterId }, partitions, configs] = await Promise.all([
-        admin.describeCluster(),
-        fetchTopicEnds(admin, this.#topic.name),
-        admin.describeConfigs({
-          includeSynonyms: false,
-          resources: [
-            {
-              type: kafkajs.ConfigResourceTypes.TOPIC,
-              name: this.#topic.name,
-              configNames: ['cleanup.policy'],
-            },
-          ],
-        }),
+        cluster.cluster(),
+        cluster.ends(name),
+        cluster.configs('TOPIC', name),
       ])
-      const policy = configs.resources[0]?.configEntries[0]?.configValue ?? ''
-      return {
-        clusterId,
-        compacted: policy.includes('compact'),
-        partitions,
-      }
+      return { clusterId, compacted: configs['cleanup.policy']?.includes('compact') ?? false, partitions }
     })
-  }
-
-  /** For each partition, the first offset whose record has this timestamp or a later one, or the end if there is none. */
-  async offsetsAt(timeMs: number): Promise<Map<number, bigint>> {
-    return await this.#withAdmin(async (admin) => {
-      const offsets = await admin.fetchTopicOffsetsByTimestamp(this.#topic.name, timeMs)
-      return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
-    })
-  }
-
-  async #withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
-    const admin = this.#kafka.admin()
-    await admin.connect()
-    try {
-      return await work(admin)
-    } finally {
-      await admin.disconnect()
-    }
   }
 }
