@@ -5,6 +5,7 @@ import { benchBatch } from '../tools/bench/batch.ts'
 import type { Bench } from '../tools/bench/bench.ts'
 import { benchBroker } from '../tools/bench/broker.ts'
 import { writeCharts } from '../tools/bench/charts.ts'
+import { compare, COMPARED_PARTS, comparisonTable, conclusion } from '../tools/bench/compare.ts'
 import { benchGrowth, type Growth, GROWTH_PARTS, growthTables, staysFlat } from '../tools/bench/growth.ts'
 import { benchLatency } from '../tools/bench/latency.ts'
 import { describeMachine } from '../tools/bench/machine.ts'
@@ -25,7 +26,7 @@ import { endOnSignal } from './stop-on-signal.ts'
 
 const HELP = `Measures the cost of Firehose as ratios to baselines, which alternate with it in the same run.
 
-npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | plot [options]
+npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | compare | plot [options]
   api      POST /event, with and without Kafka, compared with bare node:http
   batch    POST /events, compared with JSON.parse of the same lines
   sink     draining a backlog, compared with psql \\copy; and the cost of exactly-once
@@ -35,19 +36,22 @@ npm run bench -- api | batch | sink | broker | e2e | all | sweep | growth | plot
   sweep    draining one backlog with FETCH_MAX_BYTES from 64 KiB to 16 MiB
   growth   what must not grow: the cost of draining into a large table, of load with many idle connections, and memory
            over time; not part of \`all\`, because it takes half an hour and 5 GB of disk
+  compare  CPU time of this checkout and of another one (--with), in turns, until the 95 % interval of their ratio lies
+           within 0.97 to 1.03 or outside it
   plot     draws docs/bench-latency.svg (from e2e) and docs/bench-drain.svg (from sweep)
-  --pairs N        number of pairs of Firehose and the baseline (8; growth 3, sweep 2)
+  --pairs N        number of pairs of Firehose and the baseline (8; growth 3, sweep 2; compare: at most, 32)
   --seconds N      length of each measurement (5; e2e and growth 30)
   --rows N         rows in the backlog (500000)
   --rates LIST     request rates of e2e, comma-separated (1000,5000,10000)
-  --parts LIST     parts of growth, comma-separated (table,idle,memory)
+  --parts LIST     parts of growth (table,idle,memory) or of compare (api,batch,sink), comma-separated
+  --with DIR       compare: the other checkout, in which npm ci was run
   --table-rows N   rows in the table that growth drains into (10000000)
   --minutes N      how long growth measures memory (10)
   --name TEXT      name of the results file, tools/bench/results/TEXT.json; results of the same commit are merged (latest)
   --help
 
 Needs Linux with taskset, two cores, psql, Java 17 and Maven. Stop other programs first; the load average is printed.
-Exit code 0: every ratio is within its bound. 1: one is not, or the benchmark could not run.
+Exit code 0: every ratio is within its bound; compare: nothing is slower or unresolved. 1: something is, or the benchmark could not run.
 `
 
 const { values, positionals } = parseArgsOrExit({
@@ -57,7 +61,8 @@ const { values, positionals } = parseArgsOrExit({
     seconds: { type: 'string' },
     rows: { type: 'string', default: '500000' },
     rates: { type: 'string', default: '1000,5000,10000' },
-    parts: { type: 'string', default: GROWTH_PARTS.join(',') },
+    parts: { type: 'string' },
+    with: { type: 'string' },
     'table-rows': { type: 'string', default: '10000000' },
     minutes: { type: 'string', default: '10' },
     name: { type: 'string', default: 'latest' },
@@ -76,7 +81,7 @@ const bench = (pairs: number, seconds: number): Bench => ({
   say,
 })
 const BENCHES = { api: benchApi, batch: benchBatch, sink: benchSink, broker: benchBroker }
-const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'plot']
+const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'compare', 'plot']
 const part = positionals[0] ?? ''
 
 if (values.help || positionals.length !== 1 || !PARTS.includes(part)) {
@@ -85,7 +90,7 @@ if (values.help || positionals.length !== 1 || !PARTS.includes(part)) {
 } else {
   endOnSignal()
   try {
-    process.exitCode = part === 'plot' ? plot() : await main()
+    process.exitCode = part === 'plot' ? plot() : part === 'compare' ? await compareWith() : await main()
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     process.stderr.write(`${error.message}\n`)
@@ -120,14 +125,26 @@ async function main(): Promise<number> {
 }
 
 async function growth(): Promise<Growth> {
-  const asked = values.parts.split(',')
-  const parts = GROWTH_PARTS.filter((name) => asked.includes(name))
-  if (parts.length === 0 || parts.length !== asked.length)
-    throw new UserError(
-      `--parts must be a comma-separated list of ${GROWTH_PARTS.join(', ')}, not "${values.parts}".`,
-    )
+  const parts = partsOf(GROWTH_PARTS)
   const more = { tableRows: numberOf('table-rows'), minutes: numberOf('minutes') }
   return await benchGrowth(parts, { ...bench(3, 30), ...more })
+}
+
+async function compareWith(): Promise<number> {
+  if (values.with === undefined) throw new UserError('compare needs --with DIR, another checkout.')
+  const comparisons = await compare(partsOf(COMPARED_PARTS), { ...bench(32, 5), other: values.with })
+  process.stdout.write(`\n${comparisonTable(comparisons)}\n`)
+  const good = ['no difference', 'faster']
+  return comparisons.every(({ ratio }) => good.includes(conclusion(ratio))) ? 0 : 1
+}
+
+/** The chosen parts, by default all. @throws {UserError} if one is unknown */
+function partsOf<Part extends string>(all: readonly Part[]): Part[] {
+  const asked = values.parts?.split(',') ?? all
+  const parts = all.filter((name) => asked.includes(name))
+  if (parts.length === 0 || parts.length !== asked.length)
+    throw new UserError(`--parts must be a comma-separated list of ${all.join(', ')}, not "${values.parts}".`)
+  return parts
 }
 
 /** Prints the results and adds them to the file. @returns the exit code */
