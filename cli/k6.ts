@@ -1,12 +1,18 @@
 import { readdirSync } from 'node:fs'
-import { checkDatabase, compareK6, type K6Comparison } from '../tools/k6/k6-compare.ts'
+import { compareK6 } from '../tools/k6/k6-compare.ts'
 import { K6Output } from '../tools/k6/k6-output.ts'
 import { findK6, startK6 } from '../tools/k6/k6-process.ts'
-import { databaseUrl } from '../postgres/database-url.ts'
+import type { K6Verdict } from '../tools/k6/k6-verdict.ts'
+import { countUnstored, type Targets, topicNow, untilStored } from '../tools/verify/until-stored.ts'
+import type { VerifyProgress } from '../tools/verify/verify.ts'
 import { onEndRequest } from '../platform/signals.ts'
 import { parseArgsOrExit } from './args.ts'
+import { progressLine } from './verify-progress.ts'
+import { targetsOf } from './verify-targets.ts'
+import { findingLine, messageOf } from './verify-text.ts'
 
-const HELP = `Runs a k6 script from the folder k6/, then compares in SQL what it sent with what PostgreSQL holds.
+const HELP = `Runs a k6 script from the folder k6/, then compares what it sent, and the whole topic, with the tables, as
+npm run verify does.
 
 npm run k6 -- SCRIPT [options]
   event      one event per request at a constant rate           --rate 5000 --duration 60s --vus 1000
@@ -26,9 +32,12 @@ npm run k6 -- SCRIPT [options]
   --help
 
 It uses the k6 named by the variable K6 or found in PATH, else the container image grafana/k6:2.2.0 (or K6_IMAGE).
-The database is DATABASE_URL, else PG*, else that of npm start and docker compose. Ctrl-C ends k6 early; the comparison
-still follows.
-Exit code 0: all thresholds of the script are met, and every acknowledged event is stored once with its content. Else 1.
+Kafka and the database are those of npm run verify: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092) and the other KAFKA_
+settings, DATABASE_URL, else PG* (the database of npm start and docker compose). Before the comparison it waits until
+the sink has stored what is in Kafka, or has stored nothing for 60 s. Ctrl-C ends k6 early, and after that the wait; the
+comparison still follows, which Ctrl-C also ends.
+Exit code 0: all thresholds of the script are met, every acknowledged event is stored once with its content, and verify
+has no problem. Else 1.
 `
 
 const STUCK_MS = 60_000
@@ -57,7 +66,7 @@ if (values.help) {
   try {
     process.exitCode = await main()
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`${messageOf(error)}\n`)
     process.exitCode = 1
   }
 }
@@ -66,9 +75,9 @@ async function main(): Promise<number> {
   const script = scriptOf(positionals)
   checkOptions(script)
   const settings = settingsOf(script)
-  const database = databaseUrl(process.env)
+  const targets = targetsOf(process.env)
   const k6 = findK6(process.env)
-  await checkTargets(settings, database)
+  await checkTargets(settings, targets)
   say(`${k6.name} runs k6/${script}.ts against ${settings.API_URL}. Ctrl-C ends it early.`)
 
   const output = new K6Output()
@@ -86,29 +95,36 @@ async function main(): Promise<number> {
       if (shown !== undefined) live.say(shown)
     },
   })
-  const stopWaiting = new AbortController()
   let onSignal = running.interrupt
   onEndRequest({ first: () => onSignal(), again: () => onSignal() })
+  const abortOnSignal = (): AbortSignal => {
+    const stop = new AbortController()
+    onSignal = () => stop.abort(new Error('Stopped without a verdict.'))
+    return stop.signal
+  }
+  const onProgress = (now: VerifyProgress): void => live.progress(progressLine(now, 0))
   const code = await running.done
-  onSignal = () => stopWaiting.abort()
   live.end()
   const { report, notAcknowledged, interrupted } = output
+  const stopWaiting = abortOnSignal()
   if (report === undefined) throw new Error(`k6 ended with exit code ${code} and without a report.`)
 
-  const comparison = await compareK6({
-    databaseUrl: database,
-    report,
-    failed: notAcknowledged,
-    interrupted,
-    stuckMs: STUCK_MS,
-    signal: stopWaiting.signal,
-    onWait: (sentence) => live.progress(sentence),
-  })
-  live.end()
+  let verdict: K6Verdict
+  try {
+    await untilStored(targets, {
+      stuckMs: STUCK_MS,
+      signal: stopWaiting,
+      onWait: (text) => live.progress(text),
+    })
+    const options = { ...targets, onProgress, signal: abortOnSignal() }
+    verdict = await compareK6({ report, notAcknowledged, interrupted }, options)
+  } finally {
+    live.end()
+  }
   const broken = [...report.broken]
   if (![0, THRESHOLDS_FAILED, ENDED_BY_SIGNAL].includes(code)) broken.push(`k6 ended with exit code ${code}`)
-  print(comparison, broken)
-  return comparison.ok && broken.length === 0 ? 0 : 1
+  print(verdict, broken)
+  return verdict.ok && broken.length === 0 ? 0 : 1
 }
 
 function scriptOf([name, ...others]: string[]): string {
@@ -165,18 +181,24 @@ function settingsOf(script: string): Record<string, string> {
   >
 }
 
-/** Checks before the run that the API and the database answer; without them, it could not be compared. */
+/** Checks before the run that everything answers; without it, the run could not be compared. */
 async function checkTargets(
   { API_URL = '', SINK_URL }: Record<string, string>,
-  database: string,
+  targets: Targets,
 ): Promise<void> {
   await checkService(API_URL, '--url names another API.')
   if (SINK_URL !== undefined) {
     await checkService(SINK_URL, '--sink names another sink; docker compose port sink-worker 8001 finds it.')
   }
-  await checkDatabase(database).catch((error: Error) => {
-    throw new Error(`The comparison needs PostgreSQL, but: ${error.message}. DATABASE_URL names another one.`)
-  })
+  try {
+    await countUnstored(targets, await topicNow(targets))
+  } catch (error) {
+    throw new Error(
+      `The comparison needs Kafka and PostgreSQL, but: ${messageOf(error)} ` +
+        '(KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name others.)',
+      { cause: error },
+    )
+  }
 }
 
 async function checkService(url: string, advice: string): Promise<void> {
@@ -213,12 +235,10 @@ function liveLine() {
   }
 }
 
-function print({ rows, ids, problems, sentence, ok }: K6Comparison, broken: string[]): void {
-  say('\nCompared with PostgreSQL, event by event:')
+function print({ rows, findings, problems, sentence, ok }: K6Verdict, broken: string[]): void {
+  say('\nCompared with Kafka and PostgreSQL, event by event:')
   for (const [name, count] of rows) say(`  ${name.padEnd(34)}${count.toLocaleString('en-US').padStart(12)}`)
-  for (const [outcome, some] of Object.entries(ids)) {
-    for (const id of some) say(`  ${outcome.replace('_', ' ').toUpperCase()}  ${id}`)
-  }
+  for (const [kind, finding] of findings) say(`  ${findingLine(kind, finding)}`)
   for (const problem of problems) say(`  PROBLEM  ${problem}`)
   for (const threshold of broken) say(`  THRESHOLD FAILED  ${threshold}`)
   say(`\n${ok && broken.length === 0 ? 'OK' : 'NOT OK'}: ${sentence}`)

@@ -1,13 +1,11 @@
 // `npm run verify`: checks that every record in Kafka and every acknowledged event is stored once, with its content.
 import { Screen } from '../platform/screen.ts'
-import { databaseUrl } from '../postgres/database-url.ts'
-import { ConfigError, readSettings } from '../platform/env.ts'
-import { kafkaConfig, kafkaSettings } from '../kafka/client.ts'
-import { groupSetting, sinkGroupId } from '../kafka/sink-group.ts'
 import { type Finding, type FindingKind, type Verdict, verify } from '../tools/verify/verify.ts'
 import { parseArgsOrExit } from './args.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { ProgressDisplay } from './verify-progress.ts'
+import { targetsOf } from './verify-targets.ts'
+import { findingLine, messageOf } from './verify-text.ts'
 
 const HELP = `Compares the records in Kafka and the acknowledged events with the tables in PostgreSQL. Changes nothing, and can
 run while the services run: records that the sink has not read yet are counted as not yet read, which is not a failure.
@@ -31,15 +29,6 @@ Exit code 0: nothing is missing or different. 1: something is, or there is a PRO
 130: Ctrl-C.
 `
 
-const LABELS: Record<FindingKind, string> = {
-  missing: 'MISSING',
-  different: 'DIFFERENT',
-  acked_missing: 'ACKED, MISSING',
-  acked_different: 'ACKED, DIFFERENT',
-}
-
-const UNDEFINED_TABLE = '42P01'
-
 const screen = new Screen(process.stderr)
 const { values } = parseArgsOrExit({
   options: {
@@ -60,7 +49,7 @@ async function main(): Promise<number> {
   const progress = new ProgressDisplay(screen)
   try {
     const verdict = await verify({
-      ...targets(),
+      ...targetsOf(process.env),
       ...(values.acked === undefined ? {} : { ackedFile: values.acked }),
       ...(values.json ? {} : { onFinding: printFinding }),
       onProgress: (now) => {
@@ -80,35 +69,9 @@ async function main(): Promise<number> {
   }
 }
 
-function targets() {
-  const settings = readSettings({ ...kafkaSettings, KAFKA_GROUP_ID: groupSetting }, process.env)
-  const { connection, topic } = kafkaConfig(settings)
-  return {
-    databaseUrl: databaseUrl(process.env),
-    kafkaBootstrapServers: connection.brokers.join(','),
-    kafkaAccess: {
-      ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
-      ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
-    },
-    topic: topic.name,
-    groupId: sinkGroupId(topic.name, settings.KAFKA_GROUP_ID),
-  }
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof ConfigError) return error.problems.join('\n')
-  // Several addresses were tried: an AggregateError has no message of its own.
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n')
-  if ((error as { code?: unknown }).code === UNDEFINED_TABLE) {
-    return "The database does not have Firehose's tables: is DATABASE_URL right? npm run migrate creates them."
-  }
-  return error instanceof Error ? error.message : String(error)
-}
-
-function printFinding(kind: FindingKind, { event_id, partition, offset, why }: Finding): void {
-  const place = partition === null ? 'no record' : `partition ${partition} offset ${offset}`
+function printFinding(kind: FindingKind, finding: Finding): void {
   screen.live('')
-  line(`${LABELS[kind]}  ${event_id ?? 'no id'}  ${place}: ${why}`)
+  line(findingLine(kind, finding))
 }
 
 function printVerdict(verdict: Verdict): void {

@@ -1,5 +1,6 @@
-// Pure, and also imported by unit tests. An event is determined by the run and its number, using integer arithmetic
-// that tools/k6/k6-sql.ts repeats in SQL to check the stored rows.
+// Pure, and also imported by tools/k6/, which makes the events of a run once more to compare them with the stored rows:
+// an event is determined by the run and its number. Other known events are made by tools/load/events.ts, which k6 cannot
+// import: it has no Node modules, and its container sees only the folder k6/.
 
 /** One run of a script. The same values give the same events. */
 export interface Run {

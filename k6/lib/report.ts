@@ -4,7 +4,6 @@ import type { Run } from './event.ts'
 
 /** The report of a script. */
 export interface Report {
-  script: string
   run: Run
   /** Events per request. */
   batch: number

@@ -79,7 +79,6 @@ function reportOf(data: SummaryData, outline: Outline): Report {
   const late = forgotten(plannedOf(data, outline), sent, dropped)
   const tooSlow = `k6 itself was too slow: it did not send ${grouped(late)} requests that were due`
   return {
-    script: outline.script,
     run: data.setup_data ?? { start_ms: 0, random: 0 },
     batch: outline.batch ?? 1,
     parts,

@@ -72,6 +72,8 @@ test('the topic is created as configured: partitions, retention, not compacted',
 })
 
 test('Kafka down: 503 not_accepted with the ids at the deadline; Kafka up: 202 without a restart', async () => {
+  const records = async () => (await pipeline.ends()).reduce((sum, end) => sum + end, 0n)
+  const earlier = await records()
   await pipeline.backend.kafka.kill()
   await unavailable(await post(1), 'not_accepted', [idOf(1)])
   await unavailable(await post(2, '/events'), 'not_accepted', [idOf(2), idOf(3)])
@@ -80,6 +82,7 @@ test('Kafka down: 503 not_accepted with the ids at the deadline; Kafka up: 202 w
   await pipeline.backend.kafka.start()
   await ready()
   assert.equal((await post(4)).status, 202)
+  assert.equal((await records()) - earlier, 1n, 'what was not accepted is in Kafka')
 })
 
 test('I8: events waiting for Kafka at SIGTERM are accepted if Kafka is back in time', async () => {

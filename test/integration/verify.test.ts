@@ -12,6 +12,7 @@ import { Client } from 'pg'
 import { v5 as uuidV5 } from 'uuid'
 import { type Backend, startBackend } from '../../tools/stack/backends.ts'
 import { eventOf, openRun } from '../../tools/load/events.ts'
+import { untilStored, type WaitOptions } from '../../tools/verify/until-stored.ts'
 import { type Finding, type Verdict, verify, type VerifyOptions } from '../../tools/verify/verify.ts'
 import { migrate } from '../../postgres/migrate.ts'
 import { until } from '../support/until.ts'
@@ -205,6 +206,40 @@ test('records that are stored, sent twice, dead-lettered or not yet read are all
     ],
   })
   assert.deepEqual(await ownGroups(), [], 'its group is deleted')
+})
+
+test('a wait for the sink ends when all is stored, when nothing new is stored for a while, or by its signal', async () => {
+  const waits: string[] = []
+  const wait = async (options: Partial<WaitOptions>, databaseUrl = backend.postgres.url) => {
+    const targets = { databaseUrl, kafkaBootstrapServers: backend.kafka.bootstrapServers, topic }
+    const { signal } = new AbortController()
+    await untilStored(targets, {
+      stuckMs: 60_000,
+      signal,
+      onWait: (sentence) => waits.push(sentence),
+      ...options,
+    })
+  }
+  await wait({ stuckMs: 1 })
+  assert.deepEqual(waits, ['6 records are not yet stored; nothing new for 0 of 0.001 s'])
+  await wait({ signal: AbortSignal.abort() })
+  const nobody = 'postgresql://127.0.0.1:1/x'
+  await assert.rejects(wait({ stuckMs: 1 }, nobody), /ECONNREFUSED/)
+  assert.match(
+    waits[1] ?? '',
+    /^PostgreSQL does not answer \(connect ECONNREFUSED .*\); nothing new for 0 of/,
+  )
+  const stored = async () => {
+    await db.query('INSERT INTO sink_offsets VALUES ($1, $2, 2, 6) ON CONFLICT DO NOTHING', [
+      clusterId,
+      topic,
+    ])
+  }
+  try {
+    await wait({ onWait: () => void stored() })
+  } finally {
+    await db.query('DELETE FROM sink_offsets WHERE partition = 2')
+  }
 })
 
 test('a deleted row is reported as MISSING, with its coordinates', async () => {

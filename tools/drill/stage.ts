@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
+import { ask } from '../stack/ask.ts'
 import type { CloseOptions } from '../stack/backends.ts'
 import type { Verdict } from '../verify/verify.ts'
 import { type Part, PROBE_MS, type SinkPart } from './part.ts'
@@ -80,24 +80,8 @@ export async function recovered(stage: Stage, signal: AbortSignal): Promise<numb
   }
 }
 
-/** Runs one query on a separate connection. @throws the driver's error, at the latest after `limitMs` */
-async function ask<R extends pg.QueryResultRow>(url: string, sql: string, limitMs = 5_000): Promise<R[]> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: limitMs,
-    query_timeout: limitMs,
-  })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    return (await client.query<R>(sql)).rows
-  } finally {
-    void client.end().catch(() => {})
-  }
-}
-
 export async function databaseAnswers(url: string): Promise<boolean> {
-  return await ask(url, 'SELECT 1', PROBE_MS).then(
+  return await ask(url, 'SELECT 1', { limitMs: PROBE_MS }).then(
     () => true,
     () => false,
   )
@@ -105,7 +89,9 @@ export async function databaseAnswers(url: string): Promise<boolean> {
 
 /** Number of rows in `events`. */
 export async function countEvents(url: string): Promise<number> {
-  const [row] = await ask<{ count: string }>(url, 'SELECT count(*) FROM events', 60_000)
+  const [row] = await ask<{ count: string }>(url, 'SELECT count(*) FROM events', {
+    limitMs: 60_000,
+  })
   return Number(row?.count)
 }
 

@@ -1,17 +1,15 @@
 import { type Report, REPORT_MARK } from '../../k6/lib/report.ts'
 
-/** A request that was not answered 202. */
+/** A request that was not answered 202: its events may be stored or not. */
 export interface NotAcknowledged {
   /** Number of its first event. */
   n: number
   /** Number of events in the request. */
   count: number
-  /** Whether the API answered that none of the events was accepted; otherwise they may be stored or not. */
-  refused: boolean
 }
 
 const FAILURES_SHOWN = 5
-const FAILURE = /^not-acknowledged n=(\d+) count=(\d+) id=\S+ status=(\d+) (.*)$/
+const FAILURE = /^not-acknowledged n=(\d+) count=(\d+) /
 const LOG_LINE = /^time="[^"]*" level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S+)(.*)$/
 const PROGRESS = /^running \(.* (\d+) complete and (\d+) interrupted iterations/
 /** A scenario's line: name, mark, progress bar. */
@@ -50,21 +48,11 @@ export class K6Output {
     const message = quoted.startsWith('"') ? unquote(quoted) : quoted
     const failure = FAILURE.exec(message)
     if (failure === null) return rest.includes('source=console') ? message : line
-    const [, n, count, status, why = ''] = failure
-    this.notAcknowledged.push({
-      n: Number(n),
-      count: Number(count),
-      refused: isRefusal(Number(status), why),
-    })
+    this.notAcknowledged.push({ n: Number(failure[1]), count: Number(failure[2]) })
     const seen = this.notAcknowledged.length
     if (seen > FAILURES_SHOWN) return undefined
     return seen === FAILURES_SHOWN ? `${message}\n(further failures are counted but not shown)` : message
   }
-}
-
-/** Whether the response guarantees that no event of the request was accepted. */
-function isRefusal(status: number, why: string): boolean {
-  return (status >= 400 && status < 500) || why === 'not_accepted'
 }
 
 /** k6 quotes strings as Go does, which is the same as JSON except for control characters. */

@@ -1,30 +1,14 @@
 import type { Report } from '../../k6/lib/report.ts'
+import type { Finding, FindingKind, Verdict } from '../verify/verdict.ts'
 import type { NotAcknowledged } from './k6-output.ts'
-
-/** The outcome of an event; see k6-sql.ts. */
-export type K6Outcome =
-  | 'stored'
-  | 'different'
-  | 'missing'
-  | 'dead'
-  | 'absent'
-  | 'unacknowledged_stored'
-  | 'refused_stored'
-
-/** A range of event numbers to look up, both inclusive. */
-export interface K6Range {
-  first: number
-  last: number
-}
 
 /** The expected outcome of a run, before looking at the tables. All counts are events. */
 export interface K6Expectation {
-  ranges: K6Range[]
   sent: number
   acknowledged: number
   not_acknowledged: number
-  /** Interrupted when k6 was stopped, so it is unknown whether they were acknowledged. */
-  unknown: number
+  /** Interrupted when k6 was stopped, so it is unknown which they are and whether they were accepted. */
+  interrupted: number
   problems: string[]
 }
 
@@ -34,94 +18,97 @@ export interface K6Verdict {
   sentence: string
   /** Names and counts, for a table. */
   rows: [name: string, count: number][]
+  /** The first of each kind. */
+  findings: [kind: FindingKind, finding: Finding][]
   problems: string[]
 }
 
-/** The ranges of a run, divided into chunks that bound the memory of a comparison, and the expected outcome. */
+const KINDS: readonly FindingKind[] = ['acked_missing', 'acked_different', 'missing', 'different']
+const FINDINGS_SHOWN = 10
+
 export function expectationOf(
   report: Report,
   failed: readonly NotAcknowledged[],
   interrupted: number,
-  chunk: number,
 ): K6Expectation {
-  const { batch } = report
-  const parts = report.parts.map((part) => ({ ...part }))
-  const lastBegun = parts.findLast(({ requests }) => requests > 0) ?? parts[0]
-  if (lastBegun !== undefined) lastBegun.requests += interrupted
-  const sent = batch * parts.reduce((sum, { requests }) => sum + requests, 0)
+  const requests = partsOf(report, interrupted).reduce((sum, part) => sum + part.requests, 0)
+  const sent = report.batch * requests
   const not_acknowledged = failed.reduce((sum, { count }) => sum + count, 0)
-  const unknown = Math.min(batch * interrupted, sent - not_acknowledged)
+  const unknown = Math.min(report.batch * interrupted, sent - not_acknowledged)
   const problems =
     interrupted === 0 && failed.length !== report.failed
       ? [`k6 counted ${report.failed} requests without a 202, but named ${failed.length}`]
       : []
-  const ranges = parts.flatMap(({ first, requests }) => cut(first, first + requests * batch, chunk))
   return {
-    ranges,
     sent,
     acknowledged: sent - not_acknowledged - unknown,
     not_acknowledged,
-    unknown,
+    interrupted: unknown,
     problems,
   }
 }
 
-/** Divides the numbers from `first` up to the end (exclusive) into chunks. */
-function cut(first: number, end: number, chunk: number): K6Range[] {
-  const ranges: K6Range[] = []
-  for (let from = first; from < end; from += chunk) {
-    ranges.push({ first: from, last: Math.min(from + chunk, end) - 1 })
+/** The numbers of the events that were acknowledged or interrupted. */
+export function* numbersOf(
+  report: Report,
+  failed: readonly NotAcknowledged[],
+  interrupted: number,
+): Generator<number> {
+  const { batch } = report
+  const failedFirsts = new Set(failed.map(({ n }) => n))
+  for (const { first, requests } of partsOf(report, interrupted)) {
+    for (let request = first; request < first + requests * batch; request += batch) {
+      if (failedFirsts.has(request)) continue
+      for (let n = request; n < request + batch; n += 1) yield n
+    }
   }
-  return ranges
 }
 
-/** The verdict on a run (pure), from the expectation, the count of each outcome, and the rows in excess of one per id. */
-export function conclude(
-  expected: K6Expectation,
-  found: Partial<Record<K6Outcome, number>>,
-  copies: number,
-): K6Verdict {
-  const count = (outcome: K6Outcome) => found[outcome] ?? 0
-  // Interrupted events may be missing or stored; neither is a problem.
-  const lost = Math.max(0, count('missing') - expected.unknown)
-  const unknownStored = Math.max(0, expected.unknown - count('missing'))
-  const stored = count('stored') - unknownStored
-  const problems = [...expected.problems]
-  if (copies > 0) problems.push(`${grouped(copies)} rows have the id of another row`)
-  if (count('dead') > 0) problems.push(`${grouped(count('dead'))} events are dead letters; none should be`)
-  if (count('refused_stored') > 0) {
+/** The parts with all requests that were started: the report does not count interrupted ones. */
+function partsOf({ parts }: Report, interrupted: number): Report['parts'] {
+  const last = parts.findLast(({ requests }) => requests > 0) ?? parts[0]
+  return parts.map((part) => (part === last ? { ...part, requests: part.requests + interrupted } : part))
+}
+
+/** The verdict on a run, from the expectation and what verify found for the events of `numbersOf` (pure). */
+export function judgeRun(expected: K6Expectation, found: Verdict): K6Verdict {
+  const { sent, acknowledged, not_acknowledged, interrupted } = expected
+  const [dead, different] = [found.acked_dead, found.acked_different_count]
+  // As many may be missing as were interrupted.
+  const absent = acknowledged + interrupted - found.acked_stored - dead - different
+  const missing = Math.max(0, absent - interrupted)
+  const stored = Math.max(0, acknowledged - missing - dead - different)
+  const problems = [...expected.problems, ...found.problems]
+  if (found.acked_not_yet_read > 0) {
     problems.push(
-      `${grouped(count('refused_stored'))} events are stored although the API answered that they were not accepted`,
+      `${grouped(found.acked_not_yet_read)} of these events are in Kafka, and the sink has not read them yet`,
     )
   }
-  const ok = lost + count('different') === 0 && stored === expected.acknowledged && problems.length === 0
-  return {
-    ok,
-    problems,
-    sentence:
-      `${grouped(expected.sent)} sent, ${grouped(expected.acknowledged)} acknowledged, ${grouped(stored)} stored once ` +
-      `with their content, ${grouped(lost)} lost, ${grouped(count('different'))} different`,
-    rows: [
-      ['sent', expected.sent],
-      ...ifAny(expected.unknown, [
-        ['  interrupted when k6 was stopped', expected.unknown],
-        ['  of these stored', unknownStored],
-      ]),
-      ['  not acknowledged', expected.not_acknowledged],
-      ...ifAny(expected.not_acknowledged, [
-        ['  of these stored', count('unacknowledged_stored') + count('refused_stored')],
-      ]),
-      ['acknowledged', expected.acknowledged],
-      ['  stored once with their content', stored],
-      ['  dead letters', count('dead')],
-      ['  missing', lost],
-      ['  different', count('different')],
-    ],
+  if (dead > 0) problems.push(`${grouped(dead)} of these events are dead letters; none should be`)
+  for (const kind of ['missing', 'different'] as const) {
+    const count = found[`${kind}_count`]
+    if (count > 0) problems.push(`${grouped(count)} records of the topic are ${kind}`)
   }
-}
-
-function ifAny(count: number, rows: K6Verdict['rows']): K6Verdict['rows'] {
-  return count > 0 ? rows : []
+  return {
+    ok: missing + different === 0 && problems.length === 0,
+    sentence:
+      `${grouped(sent)} sent, ${grouped(acknowledged)} acknowledged, ${grouped(stored)} stored once with their content, ` +
+      `${grouped(missing)} lost, ${grouped(different)} different`,
+    rows: [
+      ['sent', sent],
+      ['  not acknowledged', not_acknowledged],
+      ['  interrupted when k6 was stopped', interrupted],
+      ['acknowledged', acknowledged],
+      ['  stored once with their content', stored],
+      ['  dead letters', dead],
+      ['  missing', missing],
+      ['  different', different],
+    ],
+    findings: KINDS.filter((kind) => kind !== 'acked_missing' || missing > 0).flatMap((kind) =>
+      found[kind].slice(0, FINDINGS_SHOWN).map((finding): [FindingKind, Finding] => [kind, finding]),
+    ),
+    problems,
+  }
 }
 
 function grouped(value: number): string {

@@ -33,6 +33,11 @@ export class AckFile {
     if (this.#chars >= FLUSH_CHARS) this.#flush()
   }
 
+  /** Resolves when the file system keeps up. For writers that can wait; others need not call it. @throws its error */
+  async drained(): Promise<void> {
+    if (this.#stream.writableNeedDrain) await once(this.#stream, 'drain')
+  }
+
   /** Writes what is left and closes the file. @throws the first error of any write */
   async close(): Promise<void> {
     this.#flush()

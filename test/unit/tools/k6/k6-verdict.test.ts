@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Report } from '../../../../k6/lib/report.ts'
-import { conclude, expectationOf } from '../../../../tools/k6/k6-verdict.ts'
-
-const CHUNK = 1000
+import { expectationOf, judgeRun, numbersOf } from '../../../../tools/k6/k6-verdict.ts'
+import { emptyVerdict, type Verdict } from '../../../../tools/verify/verdict.ts'
 
 function reportOf(parts: Report['parts'], others: Partial<Report> = {}): Report {
   return {
-    script: 'x',
     run: { start_ms: 0, random: 0 },
     batch: 1,
     parts,
@@ -19,51 +17,35 @@ function reportOf(parts: Report['parts'], others: Partial<Report> = {}): Report 
 }
 
 function failed(...numbers: number[]) {
-  return numbers.map((n) => ({ n, count: 1, refused: false }))
+  return numbers.map((n) => ({ n, count: 1 }))
 }
 
-test('every event that was started is looked up once, in chunks', () => {
-  const { ranges, sent } = expectationOf(
-    reportOf([
-      { first: 0, requests: 2500 },
-      { first: 9000, requests: 1 },
-      { first: 20_000, requests: 0 },
-    ]),
-    [],
-    0,
-    CHUNK,
-  )
-  assert.deepEqual(ranges, [
-    { first: 0, last: 999 },
-    { first: 1000, last: 1999 },
-    { first: 2000, last: 2499 },
-    { first: 9000, last: 9000 },
+function found(counts: Partial<Verdict>): Verdict {
+  return { ...emptyVerdict(), ...counts }
+}
+
+test('every acknowledged event of each part is compared once', () => {
+  const report = reportOf([
+    { first: 0, requests: 2500 },
+    { first: 9000, requests: 1 },
+    { first: 20_000, requests: 0 },
   ])
-  assert.equal(sent, 2501)
+  assert.deepEqual([...numbersOf(report, [], 0)], [...Array(2500).keys(), 9000])
+  assert.equal(expectationOf(report, [], 0).sent, 2501)
 })
 
 test('a failed batch request counts for all of its events', () => {
   const report = reportOf([{ first: 0, requests: 10 }], { batch: 100, failed: 1 })
-  const expected = expectationOf(report, [{ n: 300, count: 100, refused: false }], 2, CHUNK)
-  assert.deepEqual(expected.ranges, [
-    { first: 0, last: 999 },
-    { first: 1000, last: 1199 },
-  ])
-  const { sent, acknowledged, not_acknowledged, unknown } = expected
-  assert.deepEqual(
-    { sent, acknowledged, not_acknowledged, unknown },
-    {
-      sent: 1200,
-      acknowledged: 900,
-      not_acknowledged: 100,
-      unknown: 200,
-    },
-  )
+  const failures = [{ n: 300, count: 100 }]
+  const { sent, acknowledged, not_acknowledged, interrupted } = expectationOf(report, failures, 2)
+  assert.deepEqual([sent, acknowledged, not_acknowledged, interrupted], [1200, 900, 100, 200])
+  const numbers = [...Array(1200).keys()].filter((n) => n < 300 || n >= 400)
+  assert.deepEqual([...numbersOf(report, failures, 2)], numbers)
 })
 
 test('a run is good if every acknowledged event is stored with its content', () => {
-  const expected = expectationOf(reportOf([{ first: 0, requests: 300_000 }]), [], 0, CHUNK)
-  const verdict = conclude(expected, { stored: 300_000 }, 0)
+  const expected = expectationOf(reportOf([{ first: 0, requests: 300_000 }]), [], 0)
+  const verdict = judgeRun(expected, found({ acked_stored: 300_000 }))
   assert.ok(verdict.ok)
   assert.equal(
     verdict.sentence,
@@ -72,50 +54,63 @@ test('a run is good if every acknowledged event is stored with its content', () 
 })
 
 test('events that were not acknowledged may be stored or not', () => {
-  const expected = expectationOf(
-    reportOf([{ first: 0, requests: 10 }], { failed: 3 }),
-    failed(4, 5, 6),
-    0,
-    CHUNK,
-  )
-  assert.ok(conclude(expected, { stored: 7, absent: 3 }, 0).ok)
-  assert.ok(conclude(expected, { stored: 7, absent: 1, unacknowledged_stored: 2 }, 0).ok)
+  const report = reportOf([{ first: 0, requests: 10 }], { failed: 3 })
+  assert.deepEqual([...numbersOf(report, failed(4, 5, 6), 0)], [0, 1, 2, 3, 7, 8, 9])
+  assert.ok(judgeRun(expectationOf(report, failed(4, 5, 6), 0), found({ acked_stored: 7 })).ok)
 })
 
-test('a run is bad if an event is missing, different, a dead letter, refused but stored, or stored twice', () => {
-  const expected = expectationOf(reportOf([{ first: 0, requests: 10 }]), [], 0, CHUNK)
-  assert.match(conclude(expected, { stored: 9, missing: 1 }, 0).sentence, / 9 stored .* 1 lost, 0 different$/)
-  assert.match(
-    conclude(expected, { stored: 9, different: 1 }, 0).sentence,
-    / 9 stored .* 0 lost, 1 different$/,
+test('a run is bad if an acknowledged event is missing, different, a dead letter or not yet read, or verify finds anything', () => {
+  const expected = expectationOf(reportOf([{ first: 0, requests: 10 }]), [], 0)
+  const sentenceOf = (counts: Partial<Verdict>) => judgeRun(expected, found(counts)).sentence
+  assert.match(sentenceOf({ acked_stored: 9, acked_missing_count: 1 }), / 9 stored .* 1 lost, 0 different$/)
+  assert.match(sentenceOf({ acked_stored: 9, acked_different_count: 1 }), / 9 stored .* 0 lost, 1 different$/)
+  const finding = { event_id: 'an id', partition: null, offset: null, why: 'gone' }
+  const { findings } = judgeRun(
+    expected,
+    found({ acked_stored: 9, acked_missing_count: 1, acked_missing: [finding] }),
   )
-  for (const [found, copies] of [
-    [{ stored: 9, missing: 1 }, 0],
-    [{ stored: 9, different: 1 }, 0],
-    [{ stored: 9, dead: 1 }, 0],
-    [{ stored: 10, refused_stored: 1 }, 0],
-    [{ stored: 11 }, 1],
-    [{}, 0],
-  ] as const) {
-    assert.equal(conclude(expected, found, copies).ok, false, JSON.stringify(found))
+  assert.deepEqual(findings, [['acked_missing', finding]])
+  for (const counts of [
+    { acked_stored: 9, acked_missing_count: 1 },
+    { acked_stored: 9, acked_different_count: 1 },
+    { acked_stored: 9, acked_dead: 1 },
+    { acked_stored: 9, acked_not_yet_read: 1 },
+    { acked_stored: 9, acked_not_judged: 1 },
+    { acked_stored: 10, missing_count: 1 },
+    { acked_stored: 10, different_count: 1 },
+    { acked_stored: 10, problems: ['an id is stored more than once'] },
+    {},
+  ]) {
+    assert.equal(judgeRun(expected, found(counts)).ok, false, JSON.stringify(counts))
   }
 })
 
 test('interrupted events may be missing, but no others', () => {
-  const expected = expectationOf(reportOf([{ first: 0, requests: 100 }]), [], 5, CHUNK)
+  const expected = expectationOf(reportOf([{ first: 0, requests: 100 }]), [], 5)
   assert.deepEqual([expected.sent, expected.acknowledged], [105, 100])
+  const event = { event_id: 'an id', partition: null, offset: null, why: 'gone' }
+  const verdictOf = (missing: number) =>
+    judgeRun(
+      expected,
+      found({
+        acked_stored: 105 - missing,
+        acked_missing_count: missing,
+        acked_missing: Array.from({ length: missing }, () => event),
+      }),
+    )
   for (const missing of [0, 3, 5]) {
-    const verdict = conclude(expected, { stored: 105 - missing, missing }, 0)
+    const verdict = verdictOf(missing)
     assert.ok(verdict.ok)
     assert.match(verdict.sentence, /^105 sent, 100 acknowledged, 100 stored .* 0 lost/)
+    assert.deepEqual(verdict.findings, [])
   }
-  const verdict = conclude(expected, { stored: 99, missing: 6 }, 0)
+  const verdict = verdictOf(6)
   assert.equal(verdict.ok, false)
   assert.match(verdict.sentence, / 99 stored .* 1 lost/)
+  assert.equal(verdict.findings.length, 6)
 })
 
 test('a failure that was counted but not named is a problem', () => {
-  const report = reportOf([{ first: 0, requests: 10 }], { failed: 2 })
-  const expected = expectationOf(report, failed(1), 0, CHUNK)
-  assert.equal(conclude(expected, { stored: 9, absent: 1 }, 0).ok, false)
+  const expected = expectationOf(reportOf([{ first: 0, requests: 10 }], { failed: 2 }), failed(1), 0)
+  assert.equal(judgeRun(expected, found({ acked_stored: 9 })).ok, false)
 })

@@ -1,0 +1,25 @@
+import pg from 'pg'
+
+/**
+ * Runs one query on a separate connection.
+ *
+ * @throws the driver's error, at the latest after `limitMs` for the connection and again for the query
+ */
+export async function ask<R extends pg.QueryResultRow>(
+  url: string,
+  sql: string,
+  { values = [], limitMs = 5_000 }: { values?: unknown[]; limitMs?: number } = {},
+): Promise<R[]> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: limitMs,
+    query_timeout: limitMs,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return (await client.query<R>(sql, values)).rows
+  } finally {
+    void client.end().catch(() => {})
+  }
+}
