@@ -1,4 +1,9 @@
-import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../kafka/group-members.ts'
+import {
+  type GroupDescription,
+  assessGroup,
+  formatPartitions,
+  formatReaders,
+} from '../kafka/group-members.ts'
 import type { DoctorSettings } from './facts.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import type { ServiceFacts } from './facts-services.ts'
@@ -12,7 +17,7 @@ const SEPARATE =
 export function checkGroup(
   { groupId, topic }: DoctorSettings,
   kafka: KafkaFacts,
-  group: GroupLook,
+  group: GroupDescription,
   sink: ServiceFacts,
 ): Finding[] {
   const { state, members } = group
@@ -29,8 +34,8 @@ export function checkGroup(
   const count = plural(members.length, 'member')
   const partitions =
     kafka.partitions?.ok === true ? kafka.partitions.value.map(({ partition }) => partition) : []
-  const judged = judgeGroup(group, topic, partitions)
-  if (judged === undefined) {
+  const assessment = assessGroup(group, topic, partitions)
+  if (assessment === undefined) {
     return [
       {
         check: 'group',
@@ -40,18 +45,18 @@ export function checkGroup(
       },
     ]
   }
-  const { unreadPartitions, others } = judged
+  const { unreadPartitions, others } = assessment
   const mixed =
     others.length === 0
       ? undefined
-      : `a member that reads another topic, ${nameReaders(others)}: topics that share a group lose partitions to each other`
+      : `a member that reads another topic, ${formatReaders(others)}: topics that share a group lose partitions to each other`
   if (unreadPartitions.length > 0) {
     const consequence = mixed === undefined ? ': their events wait in Kafka' : `; the group has ${mixed}`
     return [
       {
         check: 'group',
         level: 'critical',
-        text: `No member of group ${groupId} (${count}) reads ${namePartitions(unreadPartitions)} of "${topic}"${consequence}.`,
+        text: `No member of group ${groupId} (${count}) reads ${formatPartitions(unreadPartitions)} of "${topic}"${consequence}.`,
         mend:
           mixed === undefined
             ? 'If the partitions were just added, wait half a minute; then restart the members of the group.'

@@ -1,6 +1,6 @@
 import type { KafkaConnection } from '../kafka/client.ts'
 import { ClusterInspector, type Configs, type PartitionReplicas } from '../kafka/cluster-inspector.ts'
-import type { GroupLook } from '../kafka/group-members.ts'
+import type { GroupDescription } from '../kafka/group-members.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import { createLogger } from '../platform/log.ts'
 import type { Result } from './finding.ts'
@@ -19,9 +19,9 @@ export interface KafkaFacts {
   watermarks: Result<ReadonlyMap<number, Watermarks>> | undefined
   /** Partitions with records whose timestamp is ahead of this machine's clock by CLOCK_TOLERANCE_MS or more. */
   inFuture: Result<number[]> | undefined
-  group: Result<GroupLook>
+  group: Result<GroupDescription>
   /** Other groups of sinks that read the topic, by group id. */
-  otherGroups: Result<ReadonlyMap<string, GroupLook>>
+  otherGroups: Result<ReadonlyMap<string, GroupDescription>>
 }
 
 const GROUP_PREFIX = 'firehose-sink'
@@ -78,12 +78,12 @@ export class KafkaProbe {
     return await this.#cluster.ends(this.#topic)
   }
 
-  async group(): Promise<GroupLook> {
+  async group(): Promise<GroupDescription> {
     return await this.#cluster.group(this.#groupId)
   }
 
   /** Only groups whose id has the prefix of a sink's group. */
-  async #otherGroups(): Promise<Map<string, GroupLook>> {
+  async #otherGroups(): Promise<Map<string, GroupDescription>> {
     const groups = await this.#cluster.groups(GROUP_PREFIX, MOST_OTHER_GROUPS)
     return new Map(
       [...groups].filter(

@@ -1,4 +1,4 @@
-import type { GroupLook } from '../kafka/group-members.ts'
+import type { GroupDescription } from '../kafka/group-members.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { Result } from './finding.ts'
 import type { DiskFacts } from './facts-disk.ts'
@@ -45,7 +45,7 @@ export interface Comparison {
   atMs: number
   offsets: OffsetFacts
   watermarks: ReadonlyMap<number, Watermarks>
-  group: Result<GroupLook>
+  group: Result<GroupDescription>
   /** Locks that were held at both observations. */
   locks: LockFacts[]
   progress: Progress

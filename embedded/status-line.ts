@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { namePartitions } from '../kafka/group-members.ts'
+import { formatPartitions } from '../kafka/group-members.ts'
 
 /** The services' /health; undefined if they do not answer. */
 export interface Observation {
@@ -84,7 +84,7 @@ function lagOf(sink: Record<string, unknown> | undefined): number | undefined {
 function groupTroubleOf(group: unknown): string {
   const { id, unread_partitions: unread } = (group ?? {}) as { id?: unknown; unread_partitions?: unknown }
   if (!Array.isArray(unread) || unread.length === 0) return ''
-  return `${namePartitions(unread as number[])} read by no member of group ${String(id)}`
+  return `${formatPartitions(unread as number[])} read by no member of group ${String(id)}`
 }
 
 function troubleOf(sink: Record<string, unknown> | undefined): string {

@@ -1,8 +1,8 @@
 import kafkajs, { type Admin } from 'kafkajs'
 import type { Logger } from '../platform/log.ts'
 import { createKafka, type KafkaConnection } from './client.ts'
-import { toGroupLook } from './group-description.ts'
-import type { GroupLook } from './group-members.ts'
+import { toGroupDescription } from './group-description.ts'
+import type { GroupDescription } from './group-members.ts'
 import { pastOpenTransactions } from './patches.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
 
@@ -70,13 +70,13 @@ export class ClusterInspector {
     return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
   }
 
-  async group(groupId: string): Promise<GroupLook> {
+  async group(groupId: string): Promise<GroupDescription> {
     const { groups } = await this.#admin.describeGroups([groupId])
-    return toGroupLook(groups[0])
+    return toGroupDescription(groups[0])
   }
 
   /** At most `limit` groups whose names begin with `prefix`, by name: a cluster may have thousands. */
-  async groups(prefix: string, limit: number): Promise<Map<string, GroupLook>> {
+  async groups(prefix: string, limit: number): Promise<Map<string, GroupDescription>> {
     const { groups } = await this.#admin.listGroups()
     const names = groups
       .map(({ groupId }) => groupId)
@@ -84,7 +84,7 @@ export class ClusterInspector {
       .slice(0, limit)
     if (names.length === 0) return new Map()
     const described = await this.#admin.describeGroups(names)
-    return new Map(described.groups.map((group) => [group.groupId, toGroupLook(group)]))
+    return new Map(described.groups.map((group) => [group.groupId, toGroupDescription(group)]))
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,9 @@
-import kafkajs, { type GroupDescription } from 'kafkajs'
-import type { GroupLook } from './group-members.ts'
+import kafkajs, { type GroupDescription as KafkajsGroup } from 'kafkajs'
+import type { GroupDescription } from './group-members.ts'
 
 /** Decodes kafkajs' description of a group. A group that does not exist has the state `Dead`. */
-export function toGroupLook(description: GroupDescription | undefined): GroupLook {
-  const { state, members = [] } = (description ?? {}) as Partial<GroupDescription>
+export function toGroupDescription(description: KafkajsGroup | undefined): GroupDescription {
+  const { state, members = [] } = (description ?? {}) as Partial<KafkajsGroup>
   return {
     state: state ?? 'Dead',
     members: members.map(({ memberId, clientId, clientHost, memberMetadata, memberAssignment }) => ({

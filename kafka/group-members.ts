@@ -17,7 +17,7 @@ export interface GroupMember {
 }
 
 /** A group as described by Kafka. Topics and partitions are known only in the state `Stable`. */
-export interface GroupLook {
+export interface GroupDescription {
   /** `Stable`, `Empty`, `Dead`, `PreparingRebalance` or `CompletingRebalance`. */
   state: string
   members: readonly GroupMember[]
@@ -30,7 +30,7 @@ export interface OtherReader {
   host: string
 }
 
-export interface GroupJudgement {
+export interface GroupAssessment {
   /** Partitions that no member reads: not assigned, or assigned to a member that does not subscribe to the topic. */
   unreadPartitions: number[]
   /** One member for each other topic that is subscribed to, sorted by topic. */
@@ -38,11 +38,11 @@ export interface GroupJudgement {
 }
 
 /** Returns undefined during a rebalance, when assignments are unknown. */
-export function judgeGroup(
-  { state, members }: GroupLook,
+export function assessGroup(
+  { state, members }: GroupDescription,
   topic: string,
   partitions: readonly number[],
-): GroupJudgement | undefined {
+): GroupAssessment | undefined {
   if (members.length > 0 && state !== 'Stable') return undefined
   const read = new Set(
     members
@@ -60,7 +60,7 @@ export function judgeGroup(
 }
 
 /** Formats ascending partition numbers: `partition 3`, `partitions 0-2, 5 and 7`. */
-export function namePartitions(partitions: readonly number[]): string {
+export function formatPartitions(partitions: readonly number[]): string {
   const runs: [first: number, last: number][] = []
   for (const partition of partitions) {
     const run = runs.at(-1)
@@ -74,13 +74,13 @@ export function namePartitions(partitions: readonly number[]): string {
   return `${partitions.length === 1 ? 'partition' : 'partitions'} ${text}`
 }
 
-const MAX_NAMED_READERS = 3
+const MAX_LISTED_READERS = 3
 const MAX_CLIENT_ID_LENGTH = 80
 
 /** Formats readers of other topics: `"orders" (firehose-sink at 10.0.0.7)`. Lists the first three and counts the rest. */
-export function nameReaders(others: readonly OtherReader[]): string {
+export function formatReaders(others: readonly OtherReader[]): string {
   const named = others
-    .slice(0, MAX_NAMED_READERS)
+    .slice(0, MAX_LISTED_READERS)
     .map(({ topic, clientId, host }) => `"${topic}" (${printable(clientId)} at ${host})`)
   const rest = others.length - named.length
   return named.join(', ') + (rest > 0 ? ` and ${rest} more` : '')

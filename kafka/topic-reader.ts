@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
-import { toGroupLook } from './group-description.ts'
-import type { GroupLook } from './group-members.ts'
+import { toGroupDescription } from './group-description.ts'
+import type { GroupDescription } from './group-members.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
 
 /** The connection settings of kafkajs. */
@@ -69,11 +69,11 @@ export async function describeTopic(
 }
 
 /** @throws Kafka is unreachable, or refuses to describe the group */
-export async function describeGroup(access: KafkaAccess, groupId: string): Promise<GroupLook> {
+export async function describeGroup(access: KafkaAccess, groupId: string): Promise<GroupDescription> {
   const admin = connect(access).admin()
   await admin.connect()
   try {
-    return toGroupLook((await admin.describeGroups([groupId])).groups[0])
+    return toGroupDescription((await admin.describeGroups([groupId])).groups[0])
   } finally {
     await admin.disconnect()
   }

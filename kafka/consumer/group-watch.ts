@@ -1,4 +1,4 @@
-import { type GroupJudgement, type GroupLook, judgeGroup, nameReaders } from '../group-members.ts'
+import { type GroupAssessment, type GroupDescription, assessGroup, formatReaders } from '../group-members.ts'
 import { causeChain, kafkaErrorType } from '../errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
@@ -21,16 +21,16 @@ export interface GroupStatus {
 }
 
 /** Describes the group, and returns the partitions of the topic that the client knows. */
-export type DescribeGroup = () => Promise<{ group: GroupLook; partitions: readonly number[] }>
+export type DescribeGroup = () => Promise<{ group: GroupDescription; partitions: readonly number[] }>
 
 /** The group is used for another topic, so this sink must not be a member of it. */
 export class OtherTopicError extends Error {
   /** For classifyError(): an operator must change one of the two groups. */
   readonly needsPerson = true
 
-  constructor(groupId: string, { others }: Pick<GroupJudgement, 'others'>) {
+  constructor(groupId: string, { others }: Pick<GroupAssessment, 'others'>) {
     super(
-      `consumer group "${groupId}" has a member that reads another topic, ${nameReaders(others)}; consumers of different ` +
+      `consumer group "${groupId}" has a member that reads another topic, ${formatReaders(others)}; consumers of different ` +
         'topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
     )
     this.name = 'OtherTopicError'
@@ -68,7 +68,7 @@ export class GroupWatch {
   readonly #groupId: string
   readonly #topic: string
   readonly #logger: Logger
-  #lastKnown: GroupJudgement = { unreadPartitions: [], others: [] }
+  #lastKnown: GroupAssessment = { unreadPartitions: [], others: [] }
   #isKnown = false
   #isDenied = false
   #timer: NodeJS.Timeout | undefined
@@ -101,13 +101,13 @@ export class GroupWatch {
     for (;;) {
       const found = await this.#describe(describe)
       if (found === 'not allowed') return
-      const judged = judgeGroup(found.group, this.#topic, found.partitions)
-      if (judged !== undefined && judged.others.length > 0) {
-        this.#report(judged)
-        throw new OtherTopicError(this.#groupId, judged)
+      const assessment = assessGroup(found.group, this.#topic, found.partitions)
+      if (assessment !== undefined && assessment.others.length > 0) {
+        this.#report(assessment)
+        throw new OtherTopicError(this.#groupId, assessment)
       }
       // If the rebalance takes longer, join: afterJoin() makes the same check.
-      if (judged !== undefined || performance.now() > endMs) return
+      if (assessment !== undefined || performance.now() > endMs) return
       await sleep(SETTLE_STEP_MS)
     }
   }
@@ -130,15 +130,15 @@ export class GroupWatch {
       const found = await this.#describe(describe).catch(() => undefined) // outages of Kafka are reported elsewhere
       if (this.#membership !== membership) return
       const seen = found === 'not allowed' ? undefined : found
-      const judged = seen && judgeGroup(seen.group, this.#topic, seen.partitions)
-      if (judged !== undefined) this.#report(judged)
+      const assessment = seen && assessGroup(seen.group, this.#topic, seen.partitions)
+      if (assessment !== undefined) this.#report(assessment)
       const leader = seen?.group.members.find(({ memberId }) => memberId === leaderId)
       const readsOtherTopic = leader?.topics.some((topic) => topic !== this.#topic) ?? false
-      if (judged !== undefined && readsOtherTopic) {
-        onOtherLeader(new OtherTopicError(this.#groupId, judged))
+      if (assessment !== undefined && readsOtherTopic) {
+        onOtherLeader(new OtherTopicError(this.#groupId, assessment))
         return
       }
-      const hasResult = judged !== undefined || found === 'not allowed'
+      const hasResult = assessment !== undefined || found === 'not allowed'
       this.#timer = setTimeout(() => void poll(), hasResult ? POLL_MS : RETRY_MS).unref()
     }
     void poll()
@@ -167,12 +167,12 @@ export class GroupWatch {
     }
   }
 
-  #report(judged: GroupJudgement): void {
+  #report(assessment: GroupAssessment): void {
     const before = summaryOf(this.#lastKnown)
-    this.#lastKnown = judged
+    this.#lastKnown = assessment
     this.#isKnown = true
-    if (summaryOf(judged) === before) return
-    const { unreadPartitions, others } = judged
+    if (summaryOf(assessment) === before) return
+    const { unreadPartitions, others } = assessment
     const details = { group: this.#groupId, unread_partitions: unreadPartitions, others }
     if (others.length > 0)
       this.#logger.warn(
@@ -187,7 +187,7 @@ export class GroupWatch {
 }
 
 /** The state without client ids and hosts, which may change with every rebalance and are not worth a log line. */
-function summaryOf({ unreadPartitions, others }: GroupJudgement): string {
+function summaryOf({ unreadPartitions, others }: GroupAssessment): string {
   return JSON.stringify([unreadPartitions, others.map(({ topic }) => topic)])
 }
 

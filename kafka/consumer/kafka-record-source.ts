@@ -1,5 +1,5 @@
 import type { Cluster, Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
-import { toGroupLook } from '../group-description.ts'
+import { toGroupDescription } from '../group-description.ts'
 import { createKafka, type KafkaConnection } from '../client.ts'
 import { NO_HEADERS, onFetched } from '../patches.ts'
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
@@ -173,7 +173,7 @@ export class KafkaRecordSource implements RecordSource {
       ],
     })
     const describeGroup: DescribeGroup = async () => ({
-      group: toGroupLook(await consumer.describeGroup()),
+      group: toGroupDescription(await consumer.describeGroup()),
       partitions:
         cluster?.findTopicPartitionMetadata(this.#options.topic).map(({ partitionId }) => partitionId) ?? [],
     })

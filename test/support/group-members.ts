@@ -1,5 +1,5 @@
 import kafkajs, { type Consumer, type PartitionAssigner } from 'kafkajs'
-import { toGroupLook } from '../../kafka/group-description.ts'
+import { toGroupDescription } from '../../kafka/group-description.ts'
 import type { GroupMember } from '../../kafka/group-members.ts'
 import { kafkaClient } from './records.ts'
 import { withAdmin } from './topic.ts'
@@ -55,7 +55,7 @@ export function leavingOut(topic: string, given: readonly number[]): PartitionAs
 /** The current members of a group. */
 export async function membersOf(bootstrapServers: string, groupId: string): Promise<readonly GroupMember[]> {
   return await withAdmin(bootstrapServers, async (admin) => {
-    return toGroupLook((await admin.describeGroups([groupId])).groups[0]).members
+    return toGroupDescription((await admin.describeGroups([groupId])).groups[0]).members
   })
 }
 

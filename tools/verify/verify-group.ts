@@ -1,4 +1,9 @@
-import { type GroupLook, judgeGroup, namePartitions, nameReaders } from '../../kafka/group-members.ts'
+import {
+  type GroupDescription,
+  assessGroup,
+  formatPartitions,
+  formatReaders,
+} from '../../kafka/group-members.ts'
 import { kafkaErrorType } from '../../kafka/errors.ts'
 import { sleep } from '../../platform/sleep.ts'
 import type { VerifyContext } from './verify-context.ts'
@@ -14,13 +19,13 @@ const SETTLE_STEP_MS = 250
  */
 export async function noteUnreadPartitions(
   { topic, verdict, notYetRead }: VerifyContext,
-  look: () => Promise<GroupLook>,
+  look: () => Promise<GroupDescription>,
   signal?: AbortSignal,
 ): Promise<void> {
   if (notYetRead.size === 0) return
   const waiting = [...notYetRead.keys()]
   const { group } = verdict
-  let found: GroupLook
+  let found: GroupDescription
   try {
     found = await lookSettled(look, signal)
   } catch (error) {
@@ -31,17 +36,17 @@ export async function noteUnreadPartitions(
     )
     return
   }
-  const judged = judgeGroup(found, topic, waiting)
-  if (judged === undefined) {
+  const assessment = assessGroup(found, topic, waiting)
+  if (assessment === undefined) {
     verdict.notes.push(`cannot tell who reads the rest, because group ${group} is rebalancing`)
     return
   }
-  const { unreadPartitions, others } = judged
+  const { unreadPartitions, others } = assessment
   if (unreadPartitions.length === 0) return
   const count = unreadPartitions.reduce((sum, partition) => sum + (notYetRead.get(partition) ?? 0), 0)
   verdict.unread_partitions = unreadPartitions
   verdict.unread_count = count
-  const records = `${count === 1 ? '1 record' : `${count} records`} of ${namePartitions(unreadPartitions)} not yet read`
+  const records = `${count === 1 ? '1 record' : `${count} records`} of ${formatPartitions(unreadPartitions)} not yet read`
   if (found.members.length === 0) {
     verdict.notes.push(
       `group ${group} has no members: ${records}, waiting for a sink (or set KAFKA_GROUP_ID to the sinks' group)`,
@@ -50,13 +55,16 @@ export async function noteUnreadPartitions(
   }
   const remedy =
     others.length > 0
-      ? `it has a member that reads another topic, ${nameReaders(others)}: give one of the two a KAFKA_GROUP_ID of its own`
+      ? `it has a member that reads another topic, ${formatReaders(others)}: give one of the two a KAFKA_GROUP_ID of its own`
       : 'sinks find new partitions within half a minute; after that, restart the members of the group'
   verdict.problems.push(`${records}, and no member of group ${group} reads them: ${remedy}`)
 }
 
 /** Waits for the end of a rebalance, during which assignments are unknown. */
-async function lookSettled(look: () => Promise<GroupLook>, signal?: AbortSignal): Promise<GroupLook> {
+async function lookSettled(
+  look: () => Promise<GroupDescription>,
+  signal?: AbortSignal,
+): Promise<GroupDescription> {
   const endMs = performance.now() + SETTLE_LIMIT_MS
   for (;;) {
     signal?.throwIfAborted()

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { toGroupLook } from '../../../kafka/group-description.ts'
-import { type GroupMember, judgeGroup, namePartitions, nameReaders } from '../../../kafka/group-members.ts'
+import { toGroupDescription } from '../../../kafka/group-description.ts'
+import {
+  type GroupMember,
+  assessGroup,
+  formatPartitions,
+  formatReaders,
+} from '../../../kafka/group-members.ts'
 import { sinkGroupId } from '../../../kafka/sink-group.ts'
 
 const ALL = [0, 1, 2, 3]
@@ -16,16 +21,16 @@ test('a partition is read only by a member that subscribes to the topic', () => 
     member(['events'], { events: [0, 2] }),
     member(['orders'], { events: [1, 3], orders: [0] }, 'other'),
   ]
-  assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'events', ALL), {
+  assert.deepEqual(assessGroup({ state: 'Stable', members }, 'events', ALL), {
     unreadPartitions: [1, 3],
     others: [{ topic: 'orders', clientId: 'c', host: 'other' }],
   })
-  assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'orders', [0])?.unreadPartitions, [])
+  assert.deepEqual(assessGroup({ state: 'Stable', members }, 'orders', [0])?.unreadPartitions, [])
 })
 
 test('a member that subscribes to several topics reads all of them', () => {
   const members = [member(['audit', 'events'], { events: ALL })]
-  assert.deepEqual(judgeGroup({ state: 'Stable', members }, 'events', ALL), {
+  assert.deepEqual(assessGroup({ state: 'Stable', members }, 'events', ALL), {
     unreadPartitions: [],
     others: [{ topic: 'audit', clientId: 'c', host: 'h' }],
   })
@@ -34,16 +39,16 @@ test('a member that subscribes to several topics reads all of them', () => {
 test('nothing is known during a rebalance; without members every partition is unread', () => {
   const members = [member([], {})]
   for (const state of ['PreparingRebalance', 'CompletingRebalance'])
-    assert.equal(judgeGroup({ state, members }, 'events', ALL), undefined)
+    assert.equal(assessGroup({ state, members }, 'events', ALL), undefined)
   for (const state of ['Empty', 'Dead']) {
-    const judged = judgeGroup({ state, members: [] }, 'events', ALL)
-    assert.deepEqual(judged, { unreadPartitions: ALL, others: [] })
+    const assessment = assessGroup({ state, members: [] }, 'events', ALL)
+    assert.deepEqual(assessment, { unreadPartitions: ALL, others: [] })
   }
 })
 
 test('a topic may have the name of an object property', () => {
-  const judged = judgeGroup({ state: 'Stable', members: [member(['events'], {})] }, 'constructor', [0])
-  assert.deepEqual(judged?.unreadPartitions, [0])
+  const assessment = assessGroup({ state: 'Stable', members: [member(['events'], {})] }, 'constructor', [0])
+  assert.deepEqual(assessment?.unreadPartitions, [0])
 })
 
 test('every partition is either read or unread', () => {
@@ -52,7 +57,7 @@ test('every partition is either read or unread', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(topics, some)), (given) => {
       const members = given.map(([subscribed, events]) => member(subscribed, { events }))
-      const unread = judgeGroup({ state: 'Stable', members }, 'events', ALL)?.unreadPartitions ?? []
+      const unread = assessGroup({ state: 'Stable', members }, 'events', ALL)?.unreadPartitions ?? []
       const read = given.flatMap(([subscribed, events]) => (subscribed.includes('events') ? events : []))
       assert.deepEqual(
         [...new Set([...unread, ...read])].toSorted((a, b) => a - b),
@@ -64,23 +69,23 @@ test('every partition is either read or unread', () => {
 })
 
 test('partitions are named completely, as ranges', () => {
-  assert.equal(namePartitions([3]), 'partition 3')
-  assert.equal(namePartitions([0, 2]), 'partitions 0 and 2')
-  assert.equal(namePartitions([0, 1, 2, 5, 7, 8]), 'partitions 0-2, 5, 7 and 8')
-  assert.equal(namePartitions([0, 1, 2, 3]), 'partitions 0-3')
+  assert.equal(formatPartitions([3]), 'partition 3')
+  assert.equal(formatPartitions([0, 2]), 'partitions 0 and 2')
+  assert.equal(formatPartitions([0, 1, 2, 5, 7, 8]), 'partitions 0-2, 5, 7 and 8')
+  assert.equal(formatPartitions([0, 1, 2, 3]), 'partitions 0-3')
 })
 
 test('only the first of many other readers are named', () => {
   const others = ['a', 'b', 'c', 'd', 'e'].map((topic) => ({ topic, clientId: 'c', host: 'h' }))
-  assert.equal(nameReaders(others.slice(0, 1)), '"a" (c at h)')
-  const odd = nameReaders([{ topic: 'a', clientId: `\u001b[2J${'x'.repeat(1_000)}`, host: 'h' }])
+  assert.equal(formatReaders(others.slice(0, 1)), '"a" (c at h)')
+  const odd = formatReaders([{ topic: 'a', clientId: `\u001b[2J${'x'.repeat(1_000)}`, host: 'h' }])
   assert.ok(!odd.includes('\u001b') && odd.length < 120, 'client ids are chosen by clients')
-  assert.equal(nameReaders(others), '"a" (c at h), "b" (c at h), "c" (c at h) and 2 more')
+  assert.equal(formatReaders(others), '"a" (c at h), "b" (c at h), "c" (c at h) and 2 more')
 })
 
 test('member data that cannot be decoded are empty; a group that does not exist is dead', () => {
   const junk = Buffer.from([0])
-  const { members } = toGroupLook({
+  const { members } = toGroupDescription({
     groupId: 'g',
     protocol: '',
     protocolType: 'consumer',
@@ -92,7 +97,7 @@ test('member data that cannot be decoded are empty; a group that does not exist 
   assert.deepEqual(members, [
     { memberId: 'm', clientId: 'c', host: '10.0.0.1', topics: [], assigned: new Map() },
   ])
-  assert.deepEqual(toGroupLook(undefined), { state: 'Dead', members: [] })
+  assert.deepEqual(toGroupDescription(undefined), { state: 'Dead', members: [] })
 })
 
 test('the default group follows the topic', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { GroupLook, GroupMember } from '../../../../kafka/group-members.ts'
+import type { GroupDescription, GroupMember } from '../../../../kafka/group-members.ts'
 import { createLogger } from '../../../../platform/log.ts'
 import {
   explainFailure,
@@ -18,18 +18,18 @@ function member(memberId: string, topic: string, partitions: number[] = []): Gro
   return { memberId, clientId: 'a-client', host: '10.0.0.1', topics: [topic], assigned }
 }
 
-const stable = (...members: GroupMember[]): GroupLook => ({ state: 'Stable', members })
-const rebalance: GroupLook = { state: 'PreparingRebalance', members: [member('a', '')] }
+const stable = (...members: GroupMember[]): GroupDescription => ({ state: 'Stable', members })
+const rebalance: GroupDescription = { state: 'PreparingRebalance', members: [member('a', '')] }
 
 /** Each call returns the next of these, and finally the last one repeatedly. */
-function looks(...found: (GroupLook | Error)[]): DescribeGroup & { count: () => number } {
+function describing(...found: (GroupDescription | Error)[]): DescribeGroup & { count: () => number } {
   let count = 0
-  const look: DescribeGroup = async () => {
-    const group = found[Math.min(count++, found.length - 1)] as GroupLook | Error
+  const describe: DescribeGroup = async () => {
+    const group = found[Math.min(count++, found.length - 1)] as GroupDescription | Error
     if (group instanceof Error) throw group
     return { group, partitions: PARTITIONS }
   }
-  return Object.assign(look, { count: () => count })
+  return Object.assign(describe, { count: () => count })
 }
 
 function watchOf(): GroupWatch {
@@ -41,15 +41,15 @@ const refusal = (): Error =>
 
 test('a group without members, or with members of the same topic, may be joined; its status is unknown before', async () => {
   const watch = watchOf()
-  await watch.beforeJoin(looks({ state: 'Dead', members: [] }))
-  await watch.beforeJoin(looks(stable(member('a', 'events', PARTITIONS))))
+  await watch.beforeJoin(describing({ state: 'Dead', members: [] }))
+  await watch.beforeJoin(describing(stable(member('a', 'events', PARTITIONS))))
   assert.deepEqual(watch.status, { id: 'the-group', unread_partitions: null, other_topics: null })
 })
 
 test('a group with a member of another topic is not joined; the error needs an operator, and the status shows it', async () => {
   const watch = watchOf()
   const error = await watch
-    .beforeJoin(looks(stable(member('a', 'orders', [0]))))
+    .beforeJoin(describing(stable(member('a', 'orders', [0]))))
     .catch((thrown: unknown) => thrown)
   assert.ok(error instanceof OtherTopicError)
   assert.equal(
@@ -63,16 +63,16 @@ test('a group with a member of another topic is not joined; the error needs an o
 })
 
 test('beforeJoin() waits for the end of a rebalance', async () => {
-  const look = looks(rebalance, stable(member('a', 'orders')))
-  await assert.rejects(watchOf().beforeJoin(look), OtherTopicError)
-  assert.equal(look.count(), 2)
+  const describe = describing(rebalance, stable(member('a', 'orders')))
+  await assert.rejects(watchOf().beforeJoin(describe), OtherTopicError)
+  assert.equal(describe.count(), 2)
 })
 
 test('a group that may not be described is joined anyway, but not during an outage', async () => {
   const watch = watchOf()
-  await watch.beforeJoin(looks(refusal()))
+  await watch.beforeJoin(describing(refusal()))
   assert.equal(watch.status.unread_partitions, null)
-  await assert.rejects(watch.beforeJoin(looks(new Error('connection reset'))), /connection reset/)
+  await assert.rejects(watch.beforeJoin(describing(new Error('connection reset'))), /connection reset/)
 })
 
 test('an error of a group that may not be joined names the group and the remedy; other errors are unchanged', () => {
@@ -95,11 +95,11 @@ test('an error of a group that may not be joined names the group and the remedy;
 
 test('the last known status is kept during rebalances and failures', async () => {
   const watch = watchOf()
-  const look = looks(stable(member('a', 'events', [0, 2])), rebalance, new Error('gone'))
-  watch.afterJoin(look, 'a', assert.fail)
+  const describe = describing(stable(member('a', 'events', [0, 2])), rebalance, new Error('gone'))
+  watch.afterJoin(describe, 'a', assert.fail)
   await until('it was seen', () => watch.status.unread_partitions !== null)
-  watch.afterJoin(look, 'a', assert.fail)
-  await until('it was looked at again', () => look.count() === 3)
+  watch.afterJoin(describe, 'a', assert.fail)
+  await until('it was described again', () => describe.count() === 3)
   watch.stop()
   assert.deepEqual(watch.status, { id: 'the-group', unread_partitions: [1], other_topics: [] })
 })
@@ -107,10 +107,10 @@ test('the last known status is kept during rebalances and failures', async () =>
 test('the topic of the leader decides which members stay', async () => {
   const watch = watchOf()
   const mixed = stable(member('a', 'events', PARTITIONS), member('b', 'orders'))
-  watch.afterJoin(looks(mixed), 'a', assert.fail)
+  watch.afterJoin(describing(mixed), 'a', assert.fail)
   await until('it was seen', () => watch.status.other_topics?.length === 1)
   const error = await new Promise<Error>((resolve) => {
-    watch.afterJoin(looks(mixed), 'b', resolve)
+    watch.afterJoin(describing(mixed), 'b', resolve)
   })
   assert.ok(error instanceof OtherTopicError)
   watch.stop()

@@ -3,22 +3,25 @@ import { test } from 'node:test'
 import { emptyVerdict, type Verdict } from '../../../../tools/verify/verdict.ts'
 import type { VerifyContext } from '../../../../tools/verify/verify-context.ts'
 import { noteUnreadPartitions } from '../../../../tools/verify/verify-group.ts'
-import type { GroupLook } from '../../../../kafka/group-members.ts'
+import type { GroupDescription } from '../../../../kafka/group-members.ts'
 
 /** The verdict for these numbers of unread records by partition; each call describes the group as the next of `found`. */
-async function verdictOf(waiting: [number, number][], ...found: (GroupLook | Error)[]): Promise<Verdict> {
+async function verdictOf(
+  waiting: [number, number][],
+  ...found: (GroupDescription | Error)[]
+): Promise<Verdict> {
   const verdict = emptyVerdict('the-group')
   const context = { topic: 'events', verdict, notYetRead: new Map(waiting) } as unknown as VerifyContext
-  let looks = 0
+  let calls = 0
   await noteUnreadPartitions(context, async () => {
-    const group = found[Math.min(looks++, found.length - 1)]
+    const group = found[Math.min(calls++, found.length - 1)]
     if (group === undefined || group instanceof Error) throw group ?? new Error('unexpected call')
     return group
   })
   return verdict
 }
 
-function stable(partitions: number[], topics = ['events']): GroupLook {
+function stable(partitions: number[], topics = ['events']): GroupDescription {
   const assigned = new Map([['events', partitions]])
   return {
     state: 'Stable',
@@ -26,7 +29,7 @@ function stable(partitions: number[], topics = ['events']): GroupLook {
   }
 }
 
-const rebalance: GroupLook = { ...stable([], []), state: 'PreparingRebalance' }
+const rebalance: GroupDescription = { ...stable([], []), state: 'PreparingRebalance' }
 
 test('nothing is noted if everything is or will be read, and the group is described only if records wait', async () => {
   const calm = emptyVerdict('the-group')
