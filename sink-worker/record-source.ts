@@ -16,7 +16,7 @@ export interface RecordBatch {
 }
 
 /** The result of a batch that the listener accepted. */
-export interface Taken {
+export interface AcceptedBatch {
   /** The next fetch starts here. */
   to: bigint
   /** Resolves to whether the partition is stored up to `to`, once that is decided. Never rejects. */
@@ -26,24 +26,24 @@ export interface Taken {
 /** Processes the batches: worker.ts. No call throws. */
 export interface SourceListener {
   /** The group assigned these partitions; all earlier positions are invalid. Called before any of them is fetched. */
-  assigned(partitions: readonly number[]): void
+  onAssigned(partitions: readonly number[]): void
   /** The consumer has left the group or lost its membership; the source tries to join again. */
-  lost(reason: Error): void
+  onMembershipLost(reason: Error): void
   /** The group belongs to another topic, so the source did not join it and has no partitions; it tries again later. */
-  refused(reason: Error): void
-  /** A fetch failed in a way that may mean another topic of the same name: check all positions again. */
-  disturbed(): void
+  onJoinRefused(reason: Error): void
+  /** A fetch failed, so the topic may have been recreated under the same name: check all positions again. */
+  onFetchFailed(): void
   /**
    * Accepts one batch. While the promise is pending, the client sends heartbeats and fetches nothing else from the same
    * broker.
    *
    * @returns undefined if the batch was not accepted
    */
-  batch(batch: RecordBatch): Promise<Taken | undefined>
+  onBatch(batch: RecordBatch): Promise<AcceptedBatch | undefined>
   /** A fetch held no records: the offsets from `from` up to `to` (exclusive) are transaction markers and aborted records. */
-  empty(range: EmptyRange): void
+  onEmptyRange(range: EmptyRange): void
   /** The ends of a partition at the time of a fetch, including one without records; called before its records arrive. */
-  ends(partition: number, ends: Omit<Watermarks, 'low'>): void
+  onWatermarks(partition: number, watermarks: Omit<Watermarks, 'low'>): void
 }
 
 /** Offsets of a partition without records to store. */

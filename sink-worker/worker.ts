@@ -30,7 +30,7 @@ import type {
   RecordBatch,
   RecordSource,
   SourceListener,
-  Taken,
+  AcceptedBatch,
   TopicInspector,
 } from './record-source.ts'
 import type { KafkaRecord, TopicIdentity } from '../event/record/decoded.ts'
@@ -69,7 +69,7 @@ export class Worker implements SourceListener {
     this.#watch = new PositionWatch(deps, this.#queue)
     this.#outage = new OutageGuard(deps.logger, deps.counters, this.#stopSignal.signal)
     this.#identity = { clusterId: '', topic: deps.topic }
-    deps.database.onIdleLoss(() => this.disturbed()) // detects an outage even without traffic
+    deps.database.onIdleLoss(() => this.#startOver()) // detects an outage even without traffic
   }
 
   /**
@@ -85,29 +85,29 @@ export class Worker implements SourceListener {
     })
   }
 
-  assigned(partitions: readonly number[]): void {
+  onAssigned(partitions: readonly number[]): void {
     this.#assigned = partitions
     this.#deps.logger.info({ partitions }, 'partitions assigned')
     this.#startOver()
   }
 
-  lost(reason: Error): void {
+  onMembershipLost(reason: Error): void {
     this.#assigned = undefined
     this.#generation += 1
     this.#watch.stop()
     this.#outage.open(reason)
   }
 
-  refused(reason: Error): void {
+  onJoinRefused(reason: Error): void {
     this.#partitions.clear()
-    this.lost(reason)
+    this.onMembershipLost(reason)
   }
 
-  disturbed(): void {
+  onFetchFailed(): void {
     this.#startOver()
   }
 
-  async batch(batch: RecordBatch): Promise<Taken | undefined> {
+  async onBatch(batch: RecordBatch): Promise<AcceptedBatch | undefined> {
     const state = this.#partitions.get(batch.partition)
     const isReading = this.#recovery === undefined && this.#assigned !== undefined && !this.#isStopping
     if (!isReading || state === undefined || state.stopped !== undefined) return undefined
@@ -128,16 +128,16 @@ export class Worker implements SourceListener {
     }
   }
 
-  empty({ partition, from, to }: EmptyRange): void {
+  onEmptyRange({ partition, from, to }: EmptyRange): void {
     const state = this.#partitions.get(partition)
     if (state === undefined || state.check !== null || this.#recovery !== undefined) return
     if (from <= state.read && to > state.read) state.read = to
     this.#closeOutageIfCaughtUp()
   }
 
-  ends(partition: number, ends: Omit<Watermarks, 'low'>): void {
+  onWatermarks(partition: number, watermarks: Omit<Watermarks, 'low'>): void {
     const state = this.#partitions.get(partition)
-    if (state !== undefined) updateEnds(state, ends)
+    if (state !== undefined) updateEnds(state, watermarks)
   }
 
   /** The state that /health reports. */

@@ -84,7 +84,7 @@ export class KafkaRecordSource implements RecordSource {
       consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
         this.#hints.clear()
         this.#assigned = (payload.memberAssignment[this.#options.topic] ?? []).toSorted((a, b) => a - b)
-        listener.assigned(this.#assigned)
+        listener.onAssigned(this.#assigned)
         this.#group.afterJoin(describeGroup, payload.leaderId, otherLeader.resolve)
       })
       // From now on pause() and seek() of kafkajs throw. CRASH is emitted only after it has disconnected.
@@ -93,11 +93,12 @@ export class KafkaRecordSource implements RecordSource {
       })
       // eachBatch is not called for a fetch without records.
       consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-        if (payload.batchSize === 0 && payload.firstOffset !== null) listener.empty(toEmptyRange(payload))
+        if (payload.batchSize === 0 && payload.firstOffset !== null)
+          listener.onEmptyRange(toEmptyRange(payload))
       })
       watchFetches(consumer, listener)
       const stopEnds = onFetched(({ topic, partition, lastStable, high }) => {
-        if (topic === this.#options.topic) listener.ends(partition, { lastStable, high })
+        if (topic === this.#options.topic) listener.onWatermarks(partition, { lastStable, high })
       })
       let failure: Error | void
       try {
@@ -121,10 +122,10 @@ export class KafkaRecordSource implements RecordSource {
       stopEnds()
       this.#consumer = undefined
       if (this.#stopping) return
-      if (failure instanceof OtherTopicError) listener.refused(failure)
+      if (failure instanceof OtherTopicError) listener.onJoinRefused(failure)
       else {
         const reason = explainFailure(failure ?? new Error('the Kafka consumer ended'), this.#options.groupId)
-        listener.lost(reason)
+        listener.onMembershipLost(reason)
         this.#logger.warn({ error: reason.message }, 'the Kafka consumer failed; starting a new one')
       }
       await Promise.race([sleep(backoffMs(REJOIN, this.#failures)), stopped])
@@ -195,15 +196,15 @@ export class KafkaRecordSource implements RecordSource {
       )
     }, this.#options.sessionTimeoutMs / 10)
     try {
-      const taken = await listener.batch(toRecordBatch(payload))
-      if (taken === undefined) return
-      payload.resolveOffset((taken.to - 1n).toString())
-      void taken.stored.then((isStored) => {
-        if (isStored) this.#hint(payload, taken.to)
+      const accepted = await listener.onBatch(toRecordBatch(payload))
+      if (accepted === undefined) return
+      payload.resolveOffset((accepted.to - 1n).toString())
+      void accepted.stored.then((isStored) => {
+        if (isStored) this.#hint(payload, accepted.to)
       })
       // Let a rebalance wait for the write, or the next owner of the partition would conflict with it at the fence.
       await payload.heartbeat().catch((error: unknown) => (lostMembership = error))
-      if (lostMembership !== undefined) await taken.stored
+      if (lostMembership !== undefined) await accepted.stored
     } finally {
       clearInterval(heartbeat)
     }
@@ -241,7 +242,7 @@ export class KafkaRecordSource implements RecordSource {
 function watchFetches(consumer: Consumer, listener: SourceListener): void {
   const running = new Set<number>()
   consumer.on(consumer.events.FETCH_START, ({ payload: { nodeId } }) => {
-    if (running.has(nodeId)) listener.disturbed()
+    if (running.has(nodeId)) listener.onFetchFailed()
     running.add(nodeId)
   })
   consumer.on(consumer.events.FETCH, ({ payload: { nodeId } }) => running.delete(nodeId))

@@ -42,7 +42,7 @@ export function membershipContract({ kafka: { bootstrapServers }, client }: Plac
       await produceAll()
       await until('all records came', isAll)
     })
-    for (const { told } of both()) assertOnlyAssigned(told)
+    for (const { calls } of both()) assertOnlyAssigned(calls)
   })
 
   test('RecordSource: while a batch is pending for longer than the session timeout, the membership is kept', async (t) => {
@@ -51,7 +51,7 @@ export function membershipContract({ kafka: { bootstrapServers }, client }: Plac
     const release = Promise.withResolvers<void>()
     t.after(() => release.resolve()) // before it is stopped
     const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
-    recorder.onBatch = async () => {
+    recorder.decide = async () => {
       await release.promise
       return 'take'
     }
@@ -68,7 +68,7 @@ export function membershipContract({ kafka: { bootstrapServers }, client }: Plac
     release.resolve()
     await send(bootstrapServers, topic, 0, 'b')
     await arrived(recorder, ['a', 'b'])
-    assert.deepEqual([recorder.of('assigned').length, recorder.of('lost').length], [1, 0])
+    assert.deepEqual([recorder.of('assigned').length, recorder.of('membershipLost').length], [1, 0])
   })
 
   test('RecordSource: a record with thousands of headers is delivered, and does not cost the membership', async (t) => {
@@ -77,14 +77,17 @@ export function membershipContract({ kafka: { bootstrapServers }, client }: Plac
     await send(bootstrapServers, topic, 0, { value: 'a', headers })
     const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
     let found = 0
-    recorder.onBatch = async ({ records: [record] }) => {
+    recorder.decide = async ({ records: [record] }) => {
       found = Math.max(found, Object.keys(record?.headers ?? {}).length)
       return 'take'
     }
     await arrived(recorder, ['a'])
     await send(bootstrapServers, topic, 0, 'b')
     await arrived(recorder, ['a', 'b'])
-    assert.deepEqual([found, recorder.of('assigned').length, recorder.of('lost').length], [6_000, 1, 0])
+    assert.deepEqual(
+      [found, recorder.of('assigned').length, recorder.of('membershipLost').length],
+      [6_000, 1, 0],
+    )
   })
 
   test('RecordSource: shares the topic with a sink of an earlier version, whichever of the two came first', async (t) => {
@@ -96,22 +99,22 @@ export function membershipContract({ kafka: { bootstrapServers }, client }: Plac
       }
       if (!isFirst) await older()
       const { recorder } = running(t, topic, { session: SHORT_SESSION_MS })
-      await until('it has joined', () => recorder.told.length > 0)
+      await until('it has joined', () => recorder.calls.length > 0)
       if (isFirst) await older()
       await until(
         'it has its half',
         () => recorder.of('assigned').at(-1)?.partitions.length === 1,
         JOIN_BOUND_MS,
       )
-      assert.equal(recorder.of('lost').length, 0)
+      assert.equal(recorder.of('membershipLost').length, 0)
     }
   })
 }
 
-/** Nothing is delivered of a partition that the last assigned() did not name. */
-function assertOnlyAssigned(told: Recorder['told']): void {
+/** Nothing is delivered of a partition that the last onAssigned() did not name. */
+function assertOnlyAssigned(calls: Recorder['calls']): void {
   let assigned: readonly number[] = []
-  for (const each of told) {
+  for (const each of calls) {
     if (each.kind === 'assigned') assigned = each.partitions
     if (each.kind === 'batch') assert.ok(assigned.includes(each.partition), JSON.stringify(assigned))
   }

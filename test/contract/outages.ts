@@ -105,7 +105,7 @@ export function outageContract({ kafka, client }: Place): void {
       assert.rejects(client.inspector(topic, 1).describe()),
       assert.rejects(client.inspector(topic, 1).createIfMissing()),
       assert.rejects(reader.read(new Map([[0, 0n]]))),
-      until('lost() is told', () => recorder.of('lost').length > 0),
+      until('onMembershipLost() is called', () => recorder.of('membershipLost').length > 0),
     ])
     assert.ok(performance.now() - startedAt < BOUND_MS, 'it took too long')
     const calls = all.map((each) => each.calls)

@@ -19,7 +19,7 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
       await produce(1, { value: 'm', timestamp: '1700000000000', headers: { n: 'v' } })
       const { recorder } = running(t, topic, { positions: new Map([[0, 1n]]) })
       let seen: unknown
-      recorder.onBatch = async ({ partition, records: [first] }) => {
+      recorder.decide = async ({ partition, records: [first] }) => {
         if (partition === 1) seen = [first?.timestampMs, first?.offset, String(first?.headers.n)]
         return 'take'
       }
@@ -29,8 +29,8 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
       await arrived(recorder, ['b', 'c', 'd', 'e', 'f'])
       await arrived(recorder, ['m'], 1)
       assert.deepEqual(seen, [1_700_000_000_000, 0n, 'v'])
-      const firstKinds = recorder.told.map(({ kind }) => kind).slice(0, 2)
-      assert.deepEqual(firstKinds, ['assigned', 'batch'], 'assigned() comes before anything is fetched')
+      const firstKinds = recorder.calls.map(({ kind }) => kind).slice(0, 2)
+      assert.deepEqual(firstKinds, ['assigned', 'batch'], 'onAssigned() comes before anything is fetched')
     })
   })
 
@@ -41,8 +41,8 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     await arrived(recorder, ['a', 'b', 'c'])
     source.seek(0, 1n)
     await arrived(recorder, ['a', 'b', 'c', 'b', 'c'])
-    recorder.onBatch = async () => {
-      recorder.onBatch = async () => 'take'
+    recorder.decide = async () => {
+      recorder.decide = async () => 'take'
       source.seek(0, 2n)
       return 'take'
     }
@@ -55,8 +55,8 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     await send(bootstrapServers, topic, 0, 'a', 'b')
     await send(bootstrapServers, topic, 1, 'a', 'b')
     const { recorder, source } = running(t, topic)
-    recorder.onBatch = async ({ partition }) => {
-      recorder.onBatch = async () => 'take'
+    recorder.decide = async ({ partition }) => {
+      recorder.decide = async () => 'take'
       source.seek(1 - partition, 1n)
       return 'take'
     }
@@ -94,7 +94,7 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     await send(bootstrapServers, topic, 0, 'a', 'b')
     const { recorder } = running(t, topic)
     let left = 2
-    recorder.onBatch = async () => (left-- > 0 ? 'leave' : 'take')
+    recorder.decide = async () => (left-- > 0 ? 'leave' : 'take')
     await arrived(recorder, ['a', 'b', 'a', 'b', 'a', 'b'])
     await send(bootstrapServers, topic, 0, 'c')
     await arrived(recorder, ['a', 'b', 'a', 'b', 'a', 'b', 'c'])
@@ -120,12 +120,12 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     const end = await endOf(topic)
     assert.equal(recorder.of('batch').at(-1)?.to, end, 'past the marker that ends it')
     await (await transact(second, topic, 'aborted', 'aborted'))('abort')
-    await until('the end is told', () => recorder.of('empty').at(-1)?.to === end + 3n)
-    assert.equal(recorder.of('empty')[0]?.from, end)
+    await until('the end is reported', () => recorder.of('emptyRange').at(-1)?.to === end + 3n)
+    assert.equal(recorder.of('emptyRange')[0]?.from, end)
     assert.deepEqual(recorder.values(), ['a', 'b', 'c'])
   })
 
-  test('RecordSource: ends() tells the last stable offset and the high watermark, which an open transaction parts', async (t) => {
+  test('RecordSource: onWatermarks() reports the last stable offset and the high watermark, which differ during an open transaction', async (t) => {
     const topic = await newTopic(bootstrapServers)
     const producer = await transactionalProducer(bootstrapServers, topic)
     t.after(async () => await producer.disconnect())
@@ -135,13 +135,13 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     const end = await transact(producer, topic, 'b')
     await send(bootstrapServers, topic, 0, 'c')
     await until('both ends', () => {
-      const { lastStable, high } = recorder.lastEnds.get(0) ?? {}
+      const { lastStable, high } = recorder.lastWatermarks.get(0) ?? {}
       return lastStable === 1n && high === 3n
     })
     assert.deepEqual(recorder.values(), ['a'])
     await end('commit')
     await arrived(recorder, ['a', 'b', 'c'])
-    await until('they are one again', () => recorder.lastEnds.get(0)?.lastStable === 4n)
+    await until('they are one again', () => recorder.lastWatermarks.get(0)?.lastStable === 4n)
   })
 
   test('RecordSource: no call throws while it stops, nor after', async (t) => {
@@ -161,27 +161,27 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     source.fetchOnly([0])
   })
 
-  test('RecordSource: of a topic that was recreated nothing comes before disturbed(), or a new assignment', async (t) => {
+  test('RecordSource: nothing of a recreated topic is delivered before onFetchFailed() or a new assignment', async (t) => {
     const topic = await newTopic(bootstrapServers)
     await send(bootstrapServers, topic, 0, 'old', 'old')
     const { recorder } = running(t, topic)
     await arrived(recorder, ['old', 'old'])
-    const before = recorder.told.length
+    const before = recorder.calls.length
     await withAdmin(bootstrapServers, async (admin) => await admin.deleteTopics({ topics: [topic] }))
     await makeTopic(bootstrapServers, topic, 1)
     await send(bootstrapServers, topic, 0, 'new', 'new', 'new')
     await until('it comes', () => recorder.values().length > 2)
-    const [first] = recorder.told.slice(before)
+    const [first] = recorder.calls.slice(before)
     assert.ok(first !== undefined && first.kind !== 'batch', `${first?.kind} came first`)
   })
 
-  test('RecordSource: a batch that cannot be read is no outage: lost() says within a second that it needs a person', async (t) => {
+  test('RecordSource: a batch that cannot be read is no outage: onMembershipLost() reports within a second that it needs a person', async (t) => {
     const topic = await newTopic(bootstrapServers, 1, { 'compression.type': 'lz4' })
     const { recorder } = running(t, topic)
     await until('it is assigned', () => recorder.of('assigned').length > 0)
     await send(bootstrapServers, topic, 0, 'a'.repeat(1_000))
     const sentAt = performance.now()
-    const { reason } = await until('it is told', () => recorder.of('lost')[0])
+    const { reason } = await until('it is reported', () => recorder.of('membershipLost')[0])
     assert.equal((reason as { needsPerson?: boolean }).needsPerson, true, String(reason))
     assert.ok(performance.now() - sentAt < 1_000, `after ${performance.now() - sentAt} ms`)
     assert.deepEqual(recorder.values(), [])

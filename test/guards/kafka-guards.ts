@@ -12,7 +12,7 @@ export const kafkaGuards: { name: string; patch: string; file: string; title: st
     patch: 'kafka/ends.patch',
     file: 'test/integration/kafka-contract.test.ts',
     title:
-      'RecordSource: ends() tells the last stable offset and the high watermark, which an open transaction parts',
+      'RecordSource: onWatermarks() reports the last stable offset and the high watermark, which differ during an open transaction',
   },
   {
     name: 'the look past open transactions',
@@ -52,7 +52,7 @@ export const kafkaGuards: { name: string; patch: string; file: string; title: st
     patch: 'kafka/unreadable.patch',
     file: 'test/integration/kafka-contract.test.ts',
     title:
-      'RecordSource: a batch that cannot be read is no outage: lost() says within a second that it needs a person',
+      'RecordSource: a batch that cannot be read is no outage: onMembershipLost() reports within a second that it needs a person',
   },
   {
     name: 'the partitioner that reads metadata',
@@ -65,7 +65,7 @@ export const kafkaGuards: { name: string; patch: string; file: string; title: st
     patch: 'kafka/failed-fetch.patch',
     file: 'test/integration/kafka-contract.test.ts',
     title:
-      'RecordSource: of a topic that was recreated nothing comes before disturbed(), or a new assignment',
+      'RecordSource: nothing of a recreated topic is delivered before onFetchFailed() or a new assignment',
   },
   {
     name: "the assigner's name",
