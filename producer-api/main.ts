@@ -14,9 +14,9 @@ if (process.argv.includes('--help')) {
 
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
-const { socketFactory, handOver } = new ProduceSockets()
+const { socketFactory, prepareSend } = new ProduceSockets()
 const kafka = createKafka(config.kafka, 'firehose-api', logger, socketFactory)
-const publisher = new KafkaPublisher(kafka, config.topic, logger, handOver)
+const publisher = new KafkaPublisher(kafka, config.topic, logger, prepareSend)
 const service = createService(config, publisher, logger)
 listen(service, config, logger)
 onShutdownSignal(service.drain, config.shutdownTimeoutMs, logger)

@@ -1,7 +1,7 @@
 /**
  * The fast path of decode.ts: recognizes a record written by the API (encode.ts) from its bytes, and finds the fields at
  * their known positions. It does not parse the metadata. PostgreSQL parses them anyway, and if it refuses them, the
- * general decoder reads the record again to find out why (readAgain() in decode.ts).
+ * general decoder decodes the record again to find out why (decodeAgain() in decode.ts).
  *
  * This is only an optimization: the general decoder reads these records the same way.
  */

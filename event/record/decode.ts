@@ -38,7 +38,7 @@ export function decodeRecords(
   const dead: DeadLetter[] = []
   for (const record of records) {
     const row = record.value === null ? undefined : decodeCanonical(record.value)
-    if (row !== undefined) rows.push({ record, row, isUnread: true })
+    if (row !== undefined) rows.push({ record, row, metadataUnparsed: true })
     else {
       const decoded = decodeRecord(record, identity)
       if (decoded.ok) rows.push({ record, row: decoded.row })
@@ -54,19 +54,19 @@ export function decodeRecords(
  *
  * @returns the remaining rows and the dead letters; undefined if all rows are valid
  */
-export function readAgain(
+export function decodeAgain(
   decoded: readonly DecodedRow[],
   identity: TopicIdentity,
 ): { rows: DecodedRow[]; dead: DeadLetter[] } | undefined {
   const rows: DecodedRow[] = []
   const dead: DeadLetter[] = []
   for (const each of decoded) {
-    const again = each.isUnread ? decodeRecord(each.record, identity) : undefined
+    const again = each.metadataUnparsed ? decodeRecord(each.record, identity) : undefined
     if (again?.ok === false) {
       dead.push(again.dead)
       continue
     }
-    each.isUnread = undefined // in place, because other lists share the object
+    each.metadataUnparsed = undefined // in place, because other lists share the object
     rows.push(each)
   }
   return dead.length > 0 ? { rows, dead } : undefined

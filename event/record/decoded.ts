@@ -61,7 +61,7 @@ export interface DecodedRow {
   record: KafkaRecord
   row: EventRow
   /** Set while the metadata have not been parsed; PostgreSQL is the first to do it (decode-fast.ts). */
-  isUnread?: true | undefined
+  metadataUnparsed?: true | undefined
 }
 
 /** The result of decoding one record. */

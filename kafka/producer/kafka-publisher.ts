@@ -4,7 +4,7 @@ import { kafkaErrorType, rootMessage } from '../errors.ts'
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { type Published, type Publisher, PublishError } from '../../producer-api/delivery/publisher.ts'
-import { asMessages, type HandOver } from './hand-over.ts'
+import { prepareMessages, type PrepareSend } from './prepare-send.ts'
 import { PartitionHealth } from './partition-health.ts'
 import { classifySendError } from './publish-errors.ts'
 import type { Records } from '../../event/record/records.ts'
@@ -32,7 +32,7 @@ export class KafkaPublisher implements Publisher {
   readonly #kafka: Kafka
   readonly #topic: TopicConfig
   readonly #logger: Logger
-  readonly #handOver: HandOver
+  readonly #prepareSend: PrepareSend
   readonly #producer: Producer
   readonly #health: PartitionHealth
   #onAvailable: () => void = () => {}
@@ -49,9 +49,9 @@ export class KafkaPublisher implements Publisher {
   /** Time of the last log line for each error code. */
   readonly #failuresLogged = new Map<string, number>()
 
-  constructor(kafka: Kafka, topic: TopicConfig, logger: Logger, handOver: HandOver = asMessages) {
+  constructor(kafka: Kafka, topic: TopicConfig, logger: Logger, prepareSend: PrepareSend = prepareMessages) {
     this.#kafka = kafka
-    this.#handOver = handOver
+    this.#prepareSend = prepareSend
     this.#topic = topic
     this.#logger = logger
     this.#health = new PartitionHealth(() => this.#onAvailable())
@@ -82,7 +82,7 @@ export class KafkaPublisher implements Publisher {
   }
 
   async publish(partition: number, requests: readonly Records[]): Promise<Published> {
-    const { messages, mayBeWritten, end } = this.#handOver(partition, requests)
+    const { messages, mayBeWritten, end } = this.#prepareSend(partition, requests)
     let baseOffset: bigint
     try {
       const topic = this.#topic.name

@@ -4,15 +4,15 @@
  * (`socketFactory`), replaces the placeholder's batch with our own when the request is written. Everything else is left to
  * kafkajs: connections, leaders, SASL, responses, timeouts.
  *
- *     handOver(records) -> placeholder -> kafkajs encodes: | length | ... | length | batch of the placeholder |
- *                                  socket.write():  | length'| ... | length'| batch of the records |
+ *     prepareSend(records) -> placeholder -> kafkajs encodes: | length | ... | length | batch of the placeholder |
+ *                                             socket.write(): | length'| ... | length'| batch of the records |
  *
  * A placeholder that is not, or no longer, registered must never reach Kafka: the connection is closed instead.
  */
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
-import type { HandOver } from './hand-over.ts'
+import type { PrepareSend } from './prepare-send.ts'
 import { COUNT_AT, encodeRecordBatch, HEADER_BYTES } from './record-batch.ts'
 import type { Records } from '../../event/record/records.ts'
 
@@ -49,8 +49,8 @@ export class ProduceSockets {
     return socket
   }
 
-  /** The HandOver for KafkaPublisher. */
-  readonly handOver: HandOver = (partition, requests) => {
+  /** Registers the records under a placeholder, for KafkaPublisher. */
+  readonly prepareSend: PrepareSend = (partition, requests) => {
     this.#placeholders += 1
     const placeholder = String(this.#placeholders).padStart(PLACEHOLDER_BYTES, '0')
     const waiting = { requests, mayBeWritten: false }

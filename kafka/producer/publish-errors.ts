@@ -40,7 +40,7 @@ const NOTHING_WRITTEN_IF_DIRECT = new Set(['INVALID_TOPIC_EXCEPTION', 'TOPIC_AUT
  * records count as not written only if this is certain: they were never part of a request, or the broker returned an
  * error that implies it. In all other cases they may have been written.
  *
- * @param mayBeWritten whether the records were part of a produce request that may have been sent (hand-over.ts)
+ * @param mayBeWritten whether the records were part of a produce request that may have been sent (prepare-send.ts)
  */
 export function classifySendError(error: unknown, mayBeWritten: boolean): PublishError {
   if (error instanceof PublishError) return error

@@ -3,7 +3,7 @@ import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from '
 import { countRecords, cutRequest } from './cut-request.ts'
 import { TooManyRefusedError } from './bisect.ts'
 import type { Database } from '../../postgres/database.ts'
-import { readAgain } from '../../event/record/decode.ts'
+import { decodeAgain } from '../../event/record/decode.ts'
 import { FenceLostError, type Slice } from './fence.ts'
 import { classifyError, isTimeout } from '../outage/sqlstate.ts'
 import {
@@ -93,9 +93,9 @@ export class BatchStore {
         return { kind: 'stored', stored, rest }
       } catch (error) {
         if (error instanceof FenceLostError) return { kind: 'fence_lost' }
-        const read = classifyError(error) === 'row' ? readAgain(request.rows, identity) : undefined
-        if (read !== undefined) {
-          request = { ...request, rows: read.rows, dead: [...request.dead, ...read.dead] }
+        const decoded = classifyError(error) === 'row' ? decodeAgain(request.rows, identity) : undefined
+        if (decoded !== undefined) {
+          request = { ...request, rows: decoded.rows, dead: [...request.dead, ...decoded.dead] }
           continue
         }
         // Either one client sent many bad events, or the table broke after the sample was taken. The rows that it

@@ -21,9 +21,9 @@ export function kafkajsClient(kafka: KafkaBackend): ClientUnderTest {
   return {
     publishers: {
       'with placeholders': (topic, partitions) => {
-        const { socketFactory, handOver } = new ProduceSockets()
+        const { socketFactory, prepareSend } = new ProduceSockets()
         const client = createKafka(connection, 'test', logger, socketFactory)
-        return new KafkaPublisher(client, topicOf(topic, partitions), logger, handOver)
+        return new KafkaPublisher(client, topicOf(topic, partitions), logger, prepareSend)
       },
       'as messages': (topic, partitions) =>
         new KafkaPublisher(createKafka(connection, 'test', logger), topicOf(topic, partitions), logger),

@@ -20,7 +20,7 @@ after(async () => {
 })
 
 test('I2: a replay killed with SIGKILL, before or after it sets the state of its letters, loses and repeats nothing', async () => {
-  await bench.bury(1_001, 1_200)
+  await bench.deadLetter(1_001, 1_200)
   const second = await bench.holdEvent(1_700) // blocks the second of three transactions
   const first = bench.start(['replay', '--yes'])
   await bench.commandWaits()
@@ -47,7 +47,7 @@ test('I2: a replay killed with SIGKILL, before or after it sets the state of its
 })
 
 test('Ctrl-C stops the command after the current transaction; it prints the counts and exits with 130', async () => {
-  await bench.bury(3_001, 1_200)
+  await bench.deadLetter(3_001, 1_200)
   const held = await bench.holdEvent(3_700)
   const { child, ended, said } = bench.start(['replay', '--yes'])
   await bench.commandWaits()
@@ -64,7 +64,7 @@ test('Ctrl-C stops the command after the current transaction; it prints the coun
 })
 
 test('I2: two concurrent replays share the letters; each is stored once', async () => {
-  await bench.bury(5_001, 1_200)
+  await bench.deadLetter(5_001, 1_200)
   const held = await bench.holdEvent(5_100)
   const first = bench.start(['replay', '--yes'])
   await bench.commandWaits()
@@ -80,7 +80,7 @@ test('I2: two concurrent replays share the letters; each is stored once', async 
 })
 
 test('a letter committed after the plan is not touched, even if its transaction began before', async () => {
-  await bench.bury(11_001, 1_101)
+  await bench.deadLetter(11_001, 1_101)
   // On the last page, but not the last letter: a replay handles no more letters than the plan had.
   const [place] = await bench.pipeline.query<{ offset: string }>(
     'DELETE FROM dead_letters WHERE "offset" = (SELECT max("offset") - 10 FROM dead_letters) RETURNING "offset"',
@@ -108,7 +108,7 @@ test('a letter committed after the plan is not touched, even if its transaction 
 })
 
 test('I2: a replay while a sink reads the same records again: each is stored once, without new letters', async () => {
-  await bench.bury(7_001, 300)
+  await bench.deadLetter(7_001, 300)
   await bench.send(...Array.from({ length: 300 }, (_, index) => record(7_301 + index)), 'no event')
   await until('caught up', async () => await bench.pipeline.isCaughtUp())
   await bench.rewindSink()
@@ -126,7 +126,7 @@ test('I2: a replay while a sink reads the same records again: each is stored onc
 })
 
 test('I2: a replay and a sink write the same ids in opposite orders: one of them retries', async () => {
-  await bench.bury(9_001, 3, (n) => record(18_004 - n)) // the sink writes them in order of offset, a replay in order of id
+  await bench.deadLetter(9_001, 3, (n) => record(18_004 - n)) // the sink writes them in order of offset, a replay in order of id
   await bench.rewindSink()
   const held = await bench.holdEvent(9_002)
   // The session whose deadlock_timeout expires first is the victim.

@@ -74,7 +74,7 @@ test('list counts and filters, and prints no values; show prints everything, wit
 })
 
 test('nothing changes without confirmation: no --yes, a dry run, no letters selected', async () => {
-  await bench.bury(10, 2)
+  await bench.deadLetter(10, 2)
   const unsaid = await bench.dlq('replay')
   assert.deepEqual(
     [unsaid.code, unsaid.err],
@@ -122,7 +122,7 @@ test('I2: after the CHECK that refused rows is dropped, ten replays store each o
 })
 
 test('I6: a letter that still cannot be stored stays open and is reported; its neighbours are stored', async () => {
-  await bench.bury(201, 60)
+  await bench.deadLetter(201, 60)
   await bench.pipeline.query('ALTER TABLE events ADD CONSTRAINT no_230 CHECK (user_id <> 230)')
   const { code, out } = await bench.dlq('replay', '--yes')
   await bench.pipeline.query('ALTER TABLE events DROP CONSTRAINT no_230')
@@ -175,7 +175,7 @@ test('I2: a letter whose id belongs to another event stays open; --new-id stores
 })
 
 test('discard keeps the reason; a discarded letter is replayed only with --state discarded', async () => {
-  await bench.bury(401, 3)
+  await bench.deadLetter(401, 3)
   const offset = await bench.firstOffset()
   assert.equal((await bench.dlq('discard', `0:${offset}`, '--yes', '--why', 'a test of ours')).code, 0)
   assert.deepEqual(await bench.states(), { total: 3, open: 2, replayed: 0, discarded: 1 })
@@ -202,7 +202,7 @@ test('a value of more than 1 MiB is read from Kafka by its coordinates; if it ha
   })
   const large = (n: number): string =>
     record(n, { metadata: { page: `/p/${n}`, large: 'x'.repeat(1_500_000) } })
-  await bench.bury(8_001, 2, large)
+  await bench.deadLetter(8_001, 2, large)
   const [kept] = await bench.pipeline.query<{ value: null; first: string; last: string }>(
     'SELECT min(value) AS value, min("offset") AS first, max("offset") AS last FROM dead_letters',
   )

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { PROBLEMS } from '../../producer-api/http/problem.ts'
-import type { HandOver } from '../../kafka/producer/hand-over.ts'
+import type { PrepareSend } from '../../kafka/producer/prepare-send.ts'
 import { ProduceSockets } from '../../kafka/producer/produce-socket.ts'
 import { KafkaPublisher } from '../../kafka/producer/kafka-publisher.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
@@ -55,11 +55,11 @@ for (const way of ['with placeholders', 'as messages']) {
     const connection = { brokers: [pipeline.backend.kafka.bootstrapServers], ssl: false, sasl: undefined }
     const logger = createLogger('test', 'silent')
     const topic = { name: 'events', partitions: 4, replicationFactor: 1, retentionMs: 3_600_000 }
-    const { socketFactory, handOver } = new ProduceSockets()
+    const { socketFactory, prepareSend } = new ProduceSockets()
     let ended = 0
-    const counting: HandOver = (...given) => {
-      const handed = handOver(...given)
-      return { ...handed, end: () => [handed.end(), (ended += 1)] }
+    const counting: PrepareSend = (...given) => {
+      const prepared = prepareSend(...given)
+      return { ...prepared, end: () => [prepared.end(), (ended += 1)] }
     }
     const publisher =
       way === 'with placeholders'

@@ -126,7 +126,7 @@ export class DeadLetterBench {
   }
 
   /** Dead-letters the events in [from, from + count) with a trigger, and then drops it, so that they can be replayed. */
-  async bury(from: number, count: number, value = (n: number): string => record(n)): Promise<void> {
+  async deadLetter(from: number, count: number, value = (n: number): string => record(n)): Promise<void> {
     await this.pipeline.query(`
       CREATE OR REPLACE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
       CREATE TRIGGER keep_out BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION keep_out()`)

@@ -13,7 +13,7 @@ export const backendTerminated: Strike = async (scene) => {
       `SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,
     )
     const pids = sessions.rows.map(({ pid }) => pid)
-    return await scene.seen(async () => {
+    return await scene.poll(async () => {
       const left = await admin.query('SELECT FROM pg_stat_activity WHERE pid = ANY($1)', [pids])
       return left.rowCount === 0 && pids.length > 0
         ? `${pids.length} sessions of the sinks were terminated`
@@ -21,7 +21,7 @@ export const backendTerminated: Strike = async (scene) => {
     })
   } finally {
     await admin.end()
-    scene.letGo()
+    scene.endHold()
   }
 }
 
@@ -30,8 +30,8 @@ export const tableLocked: Strike = async (scene) => {
   const locker = await connect(scene.stage)
   try {
     await locker.query('BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE')
-    scene.letGo(true)
-    const evidence = await scene.seen(async () => {
+    scene.endHold(true)
+    const evidence = await scene.poll(async () => {
       const { rowCount } = await locker.query(
         `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
          WHERE NOT granted AND relation = 'events'::regclass AND application_name = 'firehose-sink'`,
@@ -42,7 +42,7 @@ export const tableLocked: Strike = async (scene) => {
     return evidence
   } finally {
     await locker.end()
-    scene.letGo(true)
+    scene.endHold(true)
   }
 }
 
@@ -53,15 +53,15 @@ export const diskFull: Strike = async (scene) => {
   const pid = part.pid()
   disk.fill()
   try {
-    scene.letGo(true)
-    return await scene.seen(async () => {
+    scene.endHold(true)
+    return await scene.poll(async () => {
       const reason = await scene.pauseReason(/No space left|could not extend/i)
       if (reason !== undefined) return `a sink paused: ${reason}`
       return await gone(part, pid)
     })
   } finally {
     disk.free()
-    if ((await scene.seen(async () => ((await part.answers()) ? 'yes' : undefined), 3_000)) === undefined) {
+    if ((await scene.poll(async () => ((await part.answers()) ? 'yes' : undefined), 3_000)) === undefined) {
       await part.kill()
       await part.start()
     }
@@ -84,18 +84,18 @@ export const connectionsExhausted: Strike = async (scene) => {
   try {
     await takeAll()
     // The sinks' connections are free for a moment: take them before the sinks reconnect.
-    return await scene.seen(async () => {
+    return await scene.poll(async () => {
       await taken[0]?.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'firehose-sink'`,
       )
-      scene.letGo()
+      scene.endHold()
       await takeAll()
       const reason = await scene.pauseReason(/too many clients|remaining connection slots/)
       return reason && `a sink paused: ${reason}`
     })
   } finally {
     await Promise.all(taken.map(async (client) => await client.end()))
-    scene.letGo()
+    scene.endHold()
   }
 }
 

@@ -24,7 +24,7 @@ export async function strike(stage: Stage, fault: Fault, signal: AbortSignal): P
     if (error instanceof MomentMissedError) return undefined
     throw error
   } finally {
-    scene.letGo()
+    scene.endHold()
   }
 }
 

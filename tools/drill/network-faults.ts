@@ -17,8 +17,8 @@ export function cut(linksOf: LinksOf): Strike {
     await scene.moment()
     const links = await someLinks(scene, linksOf)
     for (const link of links) link.cut()
-    scene.letGo()
-    const evidence = await scene.seen(() =>
+    scene.endHold()
+    const evidence = await scene.poll(() =>
       links.every((link) => link.closed.size === 2) ? 'broken' : undefined,
     )
     return links.length === 0 ? undefined : evidence && `${links.length} connections were broken`
@@ -37,7 +37,7 @@ export function halfOpen(linksOf: LinksOf): Strike {
       if (scene.fault.arrives) link.release()
       else link.cut()
     }
-    scene.letGo()
+    scene.endHold()
     return held + givenUp === 0
       ? undefined
       : `${held} messages were held back, ${givenUp} connections were given up`
@@ -60,7 +60,7 @@ export function delayed(linksOf: LinksOf): Strike {
 /** Intact links, so that the effect can only be ours. Waits for one, because the previous fault may have broken them. */
 async function someLinks(scene: Scene, linksOf: LinksOf): Promise<Link[]> {
   const whole = () => linksOf(scene).filter((link) => link.closed.size === 0)
-  return (await scene.seen(() => (whole().length > 0 ? whole() : undefined), 5_000)) ?? []
+  return (await scene.poll(() => (whole().length > 0 ? whole() : undefined), 5_000)) ?? []
 }
 
 function sum(counts: readonly number[]): number {

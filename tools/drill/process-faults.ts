@@ -16,7 +16,7 @@ export function killed(partOf: PartOf): Strike {
     await scene.moment()
     const pid = part.pid()
     await part.kill()
-    scene.letGo()
+    scene.endHold()
     const evidence = await gone(part, pid)
     await part.start()
     return evidence
@@ -29,9 +29,9 @@ export function ended(partOf: PartOf): Strike {
     await scene.moment()
     const pid = part.pid()
     const ending = part.stop()
-    if (scene.fault.arrives) scene.letGo() // in time for a clean shutdown
+    if (scene.fault.arrives) scene.endHold() // in time for a clean shutdown
     await ending
-    scene.letGo()
+    scene.endHold()
     const evidence = await gone(part, pid)
     await part.start()
     return evidence
@@ -45,7 +45,7 @@ export function frozen(partOf: PartOf, time: keyof Times): Strike {
     await scene.moment()
     const answered = await part.answers()
     await part.freeze()
-    if (scene.fault.arrives) scene.letGo() // to be processed when it thaws
+    if (scene.fault.arrives) scene.endHold() // to be processed when it thaws
     try {
       const frozenMs = performance.now()
       const answers = await part.answers()
@@ -56,7 +56,7 @@ export function frozen(partOf: PartOf, time: keyof Times): Strike {
         : undefined
     } finally {
       await part.thaw()
-      scene.letGo(true)
+      scene.endHold(true)
     }
   }
 }
@@ -70,7 +70,7 @@ export const rollingRestart: Strike = async (scene) => {
     await part.stop()
     if ((await gone(part, pid)) === undefined) return undefined
     await part.start()
-    const isBack = await scene.seen(async () => ((await part.answers()) ? 'it answers' : undefined))
+    const isBack = await scene.poll(async () => ((await part.answers()) ? 'it answers' : undefined))
     if (isBack === undefined) throw new Error(`${part.name} does not answer again`)
   }
   return `${parts.map(({ name }) => name).join(', ')} were restarted in turn`

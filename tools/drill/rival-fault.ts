@@ -8,17 +8,17 @@ export const twoSinks: Strike = async (scene) => {
   if (rival === undefined) return undefined
   const all = [...stage.sinks, rival]
   try {
-    const before = await scene.seen(async () => await fencesLost(all))
+    const before = await scene.poll(async () => await fencesLost(all))
     await scene.moment()
     const releaseMs = performance.now() + stage.times.sinkLong
-    const evidence = await scene.seen(async () => {
+    const evidence = await scene.poll(async () => {
       if (scene.caught?.closed.has('server')) return "the rival terminated the sink's session"
-      if (performance.now() > releaseMs) scene.letGo(true)
+      if (performance.now() > releaseMs) scene.endHold(true)
       const now = await fencesLost(all)
       if (before === undefined || now === undefined) return undefined
       return now > before ? 'a sink found its range written by another sink' : undefined
     })
-    scene.letGo(true)
+    scene.endHold(true)
     return evidence
   } finally {
     await stage.stopRival?.()

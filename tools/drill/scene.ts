@@ -33,7 +33,7 @@ export class Scene {
     return this.stage.sinks[this.fault.sink]
   }
 
-  /** Waits for the moment. Its connection is held until letGo(). @throws {MomentMissedError} after WAIT_MS */
+  /** Waits for the moment. Its connection is held until endHold(). @throws {MomentMissedError} after WAIT_MS */
   async moment(): Promise<void> {
     const { moment } = this.fault
     if (moment === 'under_load') return
@@ -49,14 +49,14 @@ export class Scene {
     return this.#caught
   }
 
-  /** Delivers or drops the held data, as planned. */
-  letGo(arrives = this.fault.arrives): void {
+  /** Ends the hold: delivers or drops the held data, as planned. */
+  endHold(arrives = this.fault.arrives): void {
     if (arrives) this.#caught?.release()
     else this.#caught?.cut()
   }
 
-  /** Polls for evidence of the effect. @returns undefined after `limitMs` */
-  async seen<T>(
+  /** Polls until `look` returns a value. @returns undefined after `limitMs` */
+  async poll<T>(
     look: () => Promise<T | undefined> | T | undefined,
     limitMs = WAIT_MS,
   ): Promise<T | undefined> {

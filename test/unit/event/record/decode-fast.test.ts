@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { MAX_DEPTH } from '../../../../event/limits.ts'
 import { encodeRecord } from '../../../../event/record/encode.ts'
 import { decodeCanonical } from '../../../../event/record/decode-fast.ts'
-import { decodeRecord, decodeRecords, readAgain } from '../../../../event/record/decode.ts'
+import { decodeRecord, decodeRecords, decodeAgain } from '../../../../event/record/decode.ts'
 import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
 import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
 import { spoiledBytes } from '../../../arbitrary/bytes.ts'
@@ -116,7 +116,7 @@ test('rows of the fast path are decoded again after PostgreSQL has refused one',
   const bad = recordOf(valueOf('{"a":\\u0000}'))
   const first = decodeRecords([good, bad], IDENTITY)
   assert.equal(first.rows.length, 2)
-  const again = readAgain(first.rows, IDENTITY)
+  const again = decodeAgain(first.rows, IDENTITY)
   assert.deepEqual(
     again?.dead.map(({ record }) => record),
     [bad],
@@ -125,7 +125,7 @@ test('rows of the fast path are decoded again after PostgreSQL has refused one',
     again?.rows.map(({ record, row }) => [record, row]),
     [[good, first.rows[0]?.row]],
   )
-  assert.equal(readAgain(again?.rows ?? [], IDENTITY), undefined, 'rows are decoded again only once')
+  assert.equal(decodeAgain(again?.rows ?? [], IDENTITY), undefined, 'rows are decoded again only once')
 })
 
 test('metadata that may be nested too deep are left to the general decoder, which dead-letters them; long ones are not', () => {

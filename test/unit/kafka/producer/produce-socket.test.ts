@@ -72,7 +72,7 @@ for (const version of [3, 4, 5, 6, 7]) {
       recordsOf(Buffer.from('{"a":1}'), Buffer.alloc(1_000, 'b')),
       recordsOf(Buffer.from('c')),
     ]
-    const { messages, mayBeWritten } = sockets.handOver(PARTITION, requests)
+    const { messages, mayBeWritten } = sockets.prepareSend(PARTITION, requests)
     const { socket, received } = await connection(sockets)
     const request = await requestOf(version, version === 3 ? null : 'firehose', messages)
     const expected = expectedOf(request, requests)
@@ -87,7 +87,7 @@ for (const version of [3, 4, 5, 6, 7]) {
 
 test('a placeholder whose send has ended is never sent: the connection is closed instead', async () => {
   const sockets = new ProduceSockets()
-  const { messages, mayBeWritten, end } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
+  const { messages, mayBeWritten, end } = sockets.prepareSend(PARTITION, [recordsOf(Buffer.from('{}'))])
   end()
   await refuses(sockets, await requestOf(7, 'firehose', messages), /unknown or expired placeholder/)
   assert.equal(mayBeWritten(), false)
@@ -95,7 +95,7 @@ test('a placeholder whose send has ended is never sent: the connection is closed
 
 test('an unexpected produce request is never sent: two records, or an unknown placeholder', async () => {
   const sockets = new ProduceSockets()
-  const { messages } = sockets.handOver(PARTITION, [recordsOf(Buffer.from('{}'))])
+  const { messages } = sockets.prepareSend(PARTITION, [recordsOf(Buffer.from('{}'))])
   await refuses(sockets, await requestOf(7, 'firehose', [...messages, ...messages]), /unexpected form/)
   await refuses(
     sockets,
@@ -154,7 +154,7 @@ for (const [host, servername] of [
       await connected.promise
       assert.equal(peer.servername, servername)
       const requests = [recordsOf(Buffer.alloc(100_000, 'x'))]
-      const { messages } = sockets.handOver(PARTITION, requests)
+      const { messages } = sockets.prepareSend(PARTITION, requests)
       const request = await requestOf(7, 'firehose', messages)
       const expected = expectedOf(request, requests)
       socket.write(request)

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Extras } from '../../../../event/record/extras.ts'
-import { asMessages } from '../../../../kafka/producer/hand-over.ts'
+import { prepareMessages } from '../../../../kafka/producer/prepare-send.ts'
 import { crc32c, encodeRecordBatch } from '../../../../kafka/producer/record-batch.ts'
 import { recordsOf } from '../../../support/records-of.ts'
 import '../../../../kafka/patches.ts' // kafkajs itself takes a name like "valueOf" for one that came before
@@ -61,7 +61,7 @@ test('what kafkajs encodes itself has the same keys and headers, and is known to
     key: Buffer.from('k'),
     headers: ['1', '2'].map((text) => ({ name: 'n', value: Buffer.from(text) })),
   }
-  const { messages, mayBeWritten } = asMessages(3, [{ ...recordsOf(Buffer.from('a')), extras: [own] }])
+  const { messages, mayBeWritten } = prepareMessages(3, [{ ...recordsOf(Buffer.from('a')), extras: [own] }])
   assert.deepEqual([messages[0]?.key, messages[0]?.partition], [own.key, 3])
   assert.equal(mayBeWritten(), false)
   assert.deepEqual(messages[0]?.headers, { n: [Buffer.from('1'), Buffer.from('2')] })

@@ -3,7 +3,7 @@ import type { RecordHeader } from '../../event/record/extras.ts'
 import { eachRecord, type Records } from '../../event/record/records.ts'
 
 /** The records of one send, in the form passed to kafkajs. */
-interface Handed {
+interface PreparedSend {
   messages: Message[]
   /** True once the records are part of a produce request that may have been sent. */
   mayBeWritten: () => boolean
@@ -11,11 +11,11 @@ interface Handed {
   end: () => void
 }
 
-/** Passes records to kafkajs for a produce request. */
-export type HandOver = (partition: number, requests: readonly Records[]) => Handed
+/** Prepares the records of one send for kafkajs. */
+export type PrepareSend = (partition: number, requests: readonly Records[]) => PreparedSend
 
 /** The simple implementation: kafkajs encodes the records. */
-export const asMessages: HandOver = (partition, requests) => {
+export const prepareMessages: PrepareSend = (partition, requests) => {
   let isEncoded = false
   const messages = requests.flatMap((records) => messagesOf(records, partition))
   const headers = messages[0]?.headers ?? {}
