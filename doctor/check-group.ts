@@ -1,5 +1,6 @@
 import {
   type GroupDescription,
+  SEPARATE_GROUPS,
   assessGroup,
   formatPartitions,
   formatReaders,
@@ -10,8 +11,7 @@ import type { ServiceFacts } from './facts-services.ts'
 import type { Finding } from './finding.ts'
 import { listed, plural } from './units.ts'
 
-const SEPARATE =
-  'Set a different KAFKA_GROUP_ID for one of the two and restart it; sinks that are waiting for this then continue by themselves.'
+const SEPARATE_ADVICE = `To separate the topics, ${SEPARATE_GROUPS} and restart it; sinks that are waiting for this then continue by themselves.`
 
 /** Whether each partition is read by a member of the sinks' group. */
 export function checkGroup(
@@ -60,12 +60,14 @@ export function checkGroup(
         mend:
           mixed === undefined
             ? 'If the partitions were just added, wait half a minute; then restart the members of the group.'
-            : SEPARATE,
+            : SEPARATE_ADVICE,
       },
     ]
   }
   if (mixed !== undefined)
-    return [{ check: 'group', level: 'warning', text: `Group ${groupId} has ${mixed}.`, mend: SEPARATE }]
+    return [
+      { check: 'group', level: 'warning', text: `Group ${groupId} has ${mixed}.`, mend: SEPARATE_ADVICE },
+    ]
   const sinks = plural(members.length, 'sink')
   return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}; every partition is read.` }]
 }

@@ -37,13 +37,22 @@ export interface GroupAssessment {
   others: OtherReader[]
 }
 
-/** Returns undefined during a rebalance, when assignments are unknown. */
+/** What to do about a group with members that read different topics. */
+export const SEPARATE_GROUPS = 'set a different KAFKA_GROUP_ID for one of the two'
+
+/** During a rebalance the assignments are unknown. */
+export function isRebalancing({ state, members }: GroupDescription): boolean {
+  return members.length > 0 && state !== 'Stable'
+}
+
+/** Returns undefined during a rebalance. */
 export function assessGroup(
-  { state, members }: GroupDescription,
+  group: GroupDescription,
   topic: string,
   partitions: readonly number[],
 ): GroupAssessment | undefined {
-  if (members.length > 0 && state !== 'Stable') return undefined
+  if (isRebalancing(group)) return undefined
+  const { members } = group
   const read = new Set(
     members
       .filter((member) => member.topics.includes(topic))

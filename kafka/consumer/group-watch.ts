@@ -1,14 +1,20 @@
-import { type GroupAssessment, type GroupDescription, assessGroup, formatReaders } from '../group-members.ts'
+import {
+  type GroupAssessment,
+  type GroupDescription,
+  SEPARATE_GROUPS,
+  isRebalancing,
+  assessGroup,
+  formatReaders,
+} from '../group-members.ts'
 import { causeChain, kafkaErrorType } from '../errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { sleep } from '../../platform/sleep.ts'
+import { describeSettled } from '../settled-group.ts'
 
 const POLL_MS = 10_000
 /** Interval while the state of the group is unknown. */
 const RETRY_MS = 1_000
 /** How long a sink waits for a rebalance to end before it joins. */
 const SETTLE_LIMIT_MS = 5_000
-const SETTLE_STEP_MS = 250
 const FORBIDDEN = 'GROUP_AUTHORIZATION_FAILED'
 
 /** The consumer group as reported by /health; null until the group has been described. */
@@ -31,7 +37,7 @@ export class OtherTopicError extends Error {
   constructor(groupId: string, { others }: Pick<GroupAssessment, 'others'>) {
     super(
       `consumer group "${groupId}" has a member that reads another topic, ${formatReaders(others)}; consumers of different ` +
-        'topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
+        `topics in one group take partitions from each other: ${SEPARATE_GROUPS}`,
     )
     this.name = 'OtherTopicError'
   }
@@ -97,19 +103,17 @@ export class GroupWatch {
    * @throws a kafkajs error if Kafka does not answer
    */
   async beforeJoin(describe: DescribeGroup): Promise<void> {
-    const endMs = performance.now() + SETTLE_LIMIT_MS
-    for (;;) {
-      const found = await this.#describe(describe)
-      if (found === 'not allowed') return
-      const assessment = assessGroup(found.group, this.#topic, found.partitions)
-      if (assessment !== undefined && assessment.others.length > 0) {
-        this.#report(assessment)
-        throw new OtherTopicError(this.#groupId, assessment)
-      }
-      // If the rebalance takes longer, join: afterJoin() makes the same check.
-      if (assessment !== undefined || performance.now() > endMs) return
-      await sleep(SETTLE_STEP_MS)
-    }
+    const found = await describeSettled(
+      async () => await this.#describe(describe),
+      (description) => description === 'not allowed' || !isRebalancing(description.group),
+      SETTLE_LIMIT_MS,
+    )
+    if (found === 'not allowed') return
+    const assessment = assessGroup(found.group, this.#topic, found.partitions)
+    // If the rebalance takes longer, join: afterJoin() makes the same check.
+    if (assessment === undefined || assessment.others.length === 0) return
+    this.#report(assessment)
+    throw new OtherTopicError(this.#groupId, assessment)
   }
 
   /**
@@ -175,10 +179,7 @@ export class GroupWatch {
     const { unreadPartitions, others } = assessment
     const details = { group: this.#groupId, unread_partitions: unreadPartitions, others }
     if (others.length > 0)
-      this.#logger.warn(
-        details,
-        'the consumer group has members that read another topic: use separate groups',
-      )
+      this.#logger.warn(details, `the consumer group has members that read another topic: ${SEPARATE_GROUPS}`)
     else if (unreadPartitions.length > 0)
       this.#logger.warn(details, 'no member of the consumer group reads these partitions')
     else

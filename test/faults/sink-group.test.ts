@@ -304,6 +304,6 @@ function partitionsOf({ partitions }: SinkHealth): number[] {
 
 function reasonNaming(groupId: string, anotherTopic: string, clientId: string): RegExp {
   return new RegExp(
-    `group "${groupId}" .*another topic, "${anotherTopic}" \\(${clientId} at [\\d.]+\\).*give one of the two a KAFKA_GROUP_ID of its own$`,
+    `group "${groupId}" .*another topic, "${anotherTopic}" \\(${clientId} at [\\d.]+\\).*set a different KAFKA_GROUP_ID for one of the two$`,
   )
 }

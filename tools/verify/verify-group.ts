@@ -1,16 +1,17 @@
 import {
   type GroupDescription,
+  SEPARATE_GROUPS,
+  isRebalancing,
   assessGroup,
   formatPartitions,
   formatReaders,
 } from '../../kafka/group-members.ts'
 import { kafkaErrorType } from '../../kafka/errors.ts'
-import { sleep } from '../../platform/sleep.ts'
+import { describeSettled } from '../../kafka/settled-group.ts'
 import type { VerifyContext } from './verify-context.ts'
 
 /** How long to wait for a rebalance to end. */
 const SETTLE_LIMIT_MS = 10_000
-const SETTLE_STEP_MS = 250
 
 /**
  * Notes which partitions with unread records are assigned to no member of the group. If the group has members, these
@@ -19,15 +20,15 @@ const SETTLE_STEP_MS = 250
  */
 export async function noteUnreadPartitions(
   { topic, verdict, notYetRead }: VerifyContext,
-  look: () => Promise<GroupDescription>,
+  describe: () => Promise<GroupDescription>,
   signal?: AbortSignal,
 ): Promise<void> {
   if (notYetRead.size === 0) return
   const waiting = [...notYetRead.keys()]
   const { group } = verdict
-  let found: GroupDescription
+  let description: GroupDescription
   try {
-    found = await lookSettled(look, signal)
+    description = await describeSettled(describe, (each) => !isRebalancing(each), SETTLE_LIMIT_MS, signal)
   } catch (error) {
     signal?.throwIfAborted()
     const reason = kafkaErrorType(error) ?? (error as Error).message
@@ -36,7 +37,7 @@ export async function noteUnreadPartitions(
     )
     return
   }
-  const assessment = assessGroup(found, topic, waiting)
+  const assessment = assessGroup(description, topic, waiting)
   if (assessment === undefined) {
     verdict.notes.push(`cannot tell who reads the rest, because group ${group} is rebalancing`)
     return
@@ -47,7 +48,7 @@ export async function noteUnreadPartitions(
   verdict.unread_partitions = unreadPartitions
   verdict.unread_count = count
   const records = `${count === 1 ? '1 record' : `${count} records`} of ${formatPartitions(unreadPartitions)} not yet read`
-  if (found.members.length === 0) {
+  if (description.members.length === 0) {
     verdict.notes.push(
       `group ${group} has no members: ${records}, waiting for a sink (or set KAFKA_GROUP_ID to the sinks' group)`,
     )
@@ -55,22 +56,7 @@ export async function noteUnreadPartitions(
   }
   const remedy =
     others.length > 0
-      ? `it has a member that reads another topic, ${formatReaders(others)}: give one of the two a KAFKA_GROUP_ID of its own`
+      ? `it has a member that reads another topic, ${formatReaders(others)}: ${SEPARATE_GROUPS}`
       : 'sinks find new partitions within half a minute; after that, restart the members of the group'
   verdict.problems.push(`${records}, and no member of group ${group} reads them: ${remedy}`)
-}
-
-/** Waits for the end of a rebalance, during which assignments are unknown. */
-async function lookSettled(
-  look: () => Promise<GroupDescription>,
-  signal?: AbortSignal,
-): Promise<GroupDescription> {
-  const endMs = performance.now() + SETTLE_LIMIT_MS
-  for (;;) {
-    signal?.throwIfAborted()
-    const found = await look()
-    const isSettled = found.members.length === 0 || found.state === 'Stable'
-    if (isSettled || performance.now() > endMs) return found
-    await sleep(SETTLE_STEP_MS, signal)
-  }
 }

@@ -55,7 +55,7 @@ test('a group with a member of another topic is not joined; the error needs an o
   assert.equal(
     error.message,
     'consumer group "the-group" has a member that reads another topic, "orders" (a-client at 10.0.0.1); consumers ' +
-      'of different topics in one group take partitions from each other: give one of the two a KAFKA_GROUP_ID of its own',
+      'of different topics in one group take partitions from each other: set a different KAFKA_GROUP_ID for one of the two',
   )
   assert.equal(classifyError(error), 'halt')
   const { unread_partitions, other_topics } = watch.status

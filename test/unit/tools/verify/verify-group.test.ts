@@ -58,7 +58,7 @@ test('a member that reads another topic is named, with the remedy', async () => 
   const { problems } = await verdictOf([[2, 1]], stable([2], ['orders']))
   assert.match(
     problems[0] ?? '',
-    /^1 record of partition 2 not yet read.* "orders" \(a-client at 10\.0\.0\.1\): give one of the two a KAFKA_GROUP_ID/,
+    /^1 record of partition 2 not yet read.* "orders" \(a-client at 10\.0\.0\.1\): set a different KAFKA_GROUP_ID/,
   )
 })
 
