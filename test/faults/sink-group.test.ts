@@ -122,7 +122,7 @@ test('I2: sinks of an earlier version in the old group run beside new ones: all 
   )
   const { findings } = await stack.doctor({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' }, newer)
   assert.deepEqual(alarms(findings), [])
-  assert.match(textOf(findings, 'group'), new RegExp(`Sinks in group ${oldGroup} read "${topic}", too`))
+  assert.match(textOf(findings, 'group'), new RegExp(`Sinks in group ${oldGroup} also read "${topic}"`))
   assert.equal((await stack.verdict({ KAFKA_TOPIC: topic, KAFKA_GROUP_ID: '' })).ok, true)
 })
 
