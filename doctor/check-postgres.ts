@@ -3,7 +3,10 @@ import type { PostgresFacts, RoleSettings, ServerFacts } from './facts-postgres.
 import { type Finding, fromResult } from './finding.ts'
 import { count, listed, settingMs, size } from './units.ts'
 
-const TESTED_MAJORS = [17, 18]
+/** The major version on which the tests run. */
+const TESTED_MAJOR = 18
+/** An untested version from this one on is only worth a note. */
+const OLDEST_MAJOR = 17
 /** A transaction can take this long on a slow disk. */
 const LEAST_TIMEOUT_MS = 30_000
 /** PostgreSQL refuses writes at about 2.1 billion, and from 1.6 billion on vacuums without cost limits (failsafe). */
@@ -59,13 +62,13 @@ function checkServer({ server, settings }: PostgresFacts): Finding[] {
       mend: `ALTER ROLE ${readOnly.role} SET default_transaction_read_only = off;`,
     })
   }
-  if (!TESTED_MAJORS.includes(major)) {
-    const older = major < (TESTED_MAJORS[0] ?? 0)
+  if (major !== TESTED_MAJOR) {
+    const older = major < TESTED_MAJOR
     findings.push({
       check: 'postgres',
-      level: older ? 'warning' : 'note',
-      text: `PostgreSQL ${version} is ${older ? 'older' : 'newer'} than the versions that Firehose is tested with (${listed(TESTED_MAJORS)}).`,
-      mend: older ? 'Upgrade PostgreSQL.' : 'Result for a newer release of Firehose.',
+      level: major < OLDEST_MAJOR ? 'warning' : 'note',
+      text: `PostgreSQL ${version} is ${older ? 'older' : 'newer'} than the version that Firehose is tested with (${TESTED_MAJOR}).`,
+      mend: older ? 'Upgrade PostgreSQL.' : 'Look for a newer release of Firehose.',
     })
   }
   if (findings.length > 0) return findings

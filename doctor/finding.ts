@@ -16,7 +16,7 @@ export interface Finding {
 /** Every check with its description, in the order in which findings of the same level are shown. */
 export const CHECKS = {
   kafka: 'Kafka can be reached',
-  postgres: 'PostgreSQL can be reached, has a tested version, and accepts writes',
+  postgres: 'PostgreSQL can be reached, has the tested version, and accepts writes',
   group: 'every partition is read by a sink',
   lag: 'events that are not stored yet, and how long Kafka still keeps them (the runway)',
   transactions: 'open transactions of other producers that keep records from being read',

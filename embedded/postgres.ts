@@ -179,7 +179,7 @@ async function query(port: number, name: string, sql: string): Promise<void> {
 
 /**
  * Sizes for a growing `events` table. The user index is written at random places: it needs memory and infrequent
- * checkpoints, because the first write to a page after a checkpoint logs the whole page (ARCHITECTURE.md, "Scaling").
+ * checkpoints, because the first write to a page after a checkpoint logs the whole page (docs/PERFORMANCE.md, "As `events` grows").
  * initdb writes these settings into postgresql.conf, where the user can change them.
  */
 function sizes(): Record<string, string> {

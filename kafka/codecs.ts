@@ -13,7 +13,7 @@ class UnreadableBatchError extends Error {
   readonly needsPerson = true
   constructor(problem: string) {
     super(
-      `a batch of another producer ${problem}: use zstd, gzip or no compression there, and see "When something breaks" in ARCHITECTURE.md`,
+      `a batch of another producer ${problem}: use zstd, gzip or no compression there, and see "The sink is paused: a batch of another producer" in docs/RUNBOOK.md`,
     )
     this.name = 'KafkaJSNotImplemented' // kafkajs only rethrows errors of this name without retrying
   }

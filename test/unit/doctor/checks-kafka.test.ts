@@ -279,10 +279,10 @@ testBroken([
   ],
   [
     'the API does not accept events',
-    api({ ready: false, reason: 'Kafka is out of reach', health: {} }),
+    api({ ready: false, reason: 'Kafka is unreachable', health: {} }),
     'api',
     'critical',
-    /does not accept events: Kafka is out of reach/,
+    /does not accept events: Kafka is unreachable/,
   ],
   [
     'the API at the given address does not answer',

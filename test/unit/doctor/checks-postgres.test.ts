@@ -42,6 +42,13 @@ testBroken([
     /16\.1 is older/,
   ],
   [
+    'PostgreSQL is one version older than tested',
+    withServer({ version_num: 170_006, version: '17.6' }),
+    'postgres',
+    'note',
+    /17\.6 is older than the version that Firehose is tested with \(18\)/,
+  ],
+  [
     'PostgreSQL is newer than tested',
     withServer({ version_num: 190_000, version: '19.0' }),
     'postgres',

@@ -138,7 +138,7 @@ test('the report is sorted, names the problems in its first line, and escapes co
     { check: 'kafka', level: 'ok', text: 'Well.' },
     { check: 'lag', level: 'warning', text: 'Late.', mend: 'Wait.' },
     { check: 'locks', level: 'critical', text: `Held by \u001b[2J ${'word '.repeat(30)}.`, mend: 'End it.' },
-    { check: 'disk', level: 'note', text: 'Unseen.', mend: 'Result.' },
+    { check: 'disk', level: 'note', text: 'Unseen.', mend: 'Look.' },
   ])
   assert.equal(worstOf(findings), 'critical')
   const lines = formatReport(findings).split('\n')
