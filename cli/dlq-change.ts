@@ -71,7 +71,9 @@ async function change(
   const newId = command.name === 'replay' && command.newId
   const verb = command.name === 'replay' ? 'Replay' : 'Discard'
   const of =
-    command.limit !== undefined && count < text.sum(groups) ? ', the first of these in order of place' : ''
+    command.limit !== undefined && count < text.sum(groups)
+      ? ', the first of these by partition and offset'
+      : ''
   console.log(command.name === 'replay' ? text.planText(groups, newId) : text.summaryText(groups))
   console.log(`\n${verb} ${text.lettersText(count)} of topic ${selection.topic}${of}.`)
   if (command.dryRun) {
@@ -99,7 +101,7 @@ function refuseSeveralClusters({ places }: Replay['selection'], groups: readonly
   const clusters = [...new Set(groups.map(({ clusterId }) => clusterId))]
   if ((places?.length ?? 0) === 0 || clusters.length < 2) return
   throw new UsageError(
-    `These places exist in ${clusters.length} clusters: add --cluster "${clusters.join('" or "')}".`,
+    `These coordinates exist in ${clusters.length} clusters: add --cluster "${clusters.join('" or "')}".`,
   )
 }
 

@@ -40,7 +40,7 @@ owner of the tables: the sink's own role may not change dead letters. It reads f
 The sink can keep running.
 Exit code 0: all done. 1: some letters stay as they are. 2: the command could not run. 64: wrong usage. 130: Ctrl-C.`
 
-/** Counting many letters may keep PostgreSQL silent for longer than the sink's own limit. */
+/** Counting many letters may take PostgreSQL longer than the sink's own limit. */
 const MIN_SILENCE_MS = 60_000
 /** Keys read at a time by show; values are read one by one. */
 const PAGE_KEYS = 100

@@ -30,7 +30,7 @@ ${Object.entries(CHECKS)
   .join('\n')}
 
 Environment: the settings of the services (see the README).
-Exit code, as monitoring plugins have it: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown (also: invalid
+Exit code, as for monitoring plugins: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown (also: invalid
 settings).
 `
 

@@ -16,7 +16,7 @@ npm run load -- [options]
   --seed TEXT        seed from which the events are generated (random)
   --help
 
-Latency is measured from the intended send time, so that a stalled server shows. Ctrl-C stops early.
+Latency is measured from the intended send time, so that stalls of the server are included. Ctrl-C stops early.
 Exit code 0: every event was accepted. 1: some were not, or the command could not run.
 `
 

@@ -13,7 +13,7 @@ const END = '<!-- /settings -->'
 export function withSettings(readme: string): string {
   const begin = readme.indexOf(BEGIN)
   const end = readme.indexOf(END)
-  if (begin === -1 || end < begin) throw new Error('README.md has lost the markers of its settings table')
+  if (begin === -1 || end < begin) throw new Error('README.md lacks the markers of its settings table')
   return `${readme.slice(0, begin + BEGIN.length)}\n${tables()}${readme.slice(end)}`
 }
 

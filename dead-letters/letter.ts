@@ -67,7 +67,7 @@ export function placeOf({ partition, offset }: { partition: number; offset: bigi
 
 /** The expected result of a replay, by reason. */
 export const PROSPECTS: Record<DeadReason, string> = {
-  undecodable: 'not events to this version: most stay as they are',
+  undecodable: 'cannot be decoded by this version either: most stay as they are',
   event_id_conflict: 'stay as they are while another event has their id (--new-id gives them a new one)',
   data_exception: 'stored, if the table accepts them now',
   constraint: 'stored, if the constraint or trigger that refused them is gone',

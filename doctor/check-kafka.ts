@@ -147,7 +147,7 @@ function checkRetention({ topic, brokers }: DoctorSettings, configs: Configs): F
       text:
         ms < 0
           ? 'Kafka keeps events forever.'
-          : `Kafka keeps events for ${duration(ms / 1_000)}: no longer outage can be survived.`,
+          : `Kafka keeps events for ${duration(ms / 1_000)}: a longer outage of PostgreSQL or the sink loses events.`,
     },
   ]
 }
@@ -226,7 +226,7 @@ function checkPromise(
     findings.push({
       check: 'replication',
       level: 'warning',
-      text: `min.insync.replicas is 1: a 202 may mean only one copy of ${replicas}; if that broker is lost, so is the event.`,
+      text: `min.insync.replicas is 1: an event may have only one copy of ${replicas} when the client gets its 202; if that broker is lost, so is the event.`,
       mend: alterTopic(brokers, topic, 'min.insync.replicas=2'),
     })
   }
@@ -251,7 +251,7 @@ function checkSession({ sessionTimeoutMs }: DoctorSettings, configs: Configs): F
       {
         check: 'session',
         level: 'ok',
-        text: `Another sink takes over the partitions of a dead one after ${duration(sessionTimeoutMs / 1_000)}.`,
+        text: `Another sink takes over the partitions of a failed one after ${duration(sessionTimeoutMs / 1_000)}.`,
       },
     ]
   }

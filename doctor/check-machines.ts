@@ -70,12 +70,12 @@ function checkClocks(kafka: Result<KafkaFacts>, postgres: Result<PostgresFacts>)
     findings.push({
       check: 'clocks',
       level: 'warning',
-      text: `Partition ${listed(inFuture.value)} holds records from the future: a producer's clock is ahead of this machine's. Kafka refuses records that are more than an hour ahead.`,
+      text: `Partition ${listed(inFuture.value)} holds records with timestamps in the future: a producer's clock is ahead of this machine's. Kafka refuses records that are more than an hour ahead.`,
       mend: 'Let NTP set the clocks of all machines (timedatectl set-ntp true).',
     })
   }
   if (findings.length > 0 || !postgres.ok) return findings
-  const writers = inFuture?.ok === true ? ', and no record in Kafka is from the future' : ''
+  const writers = inFuture?.ok === true ? ', and no record in Kafka has a timestamp in the future' : ''
   return [{ check: 'clocks', level: 'ok', text: `PostgreSQL's clock agrees with this machine's${writers}.` }]
 }
 

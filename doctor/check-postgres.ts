@@ -170,7 +170,7 @@ function checkWraparound({ xid_age }: ServerFacts): Finding {
     check: 'wraparound',
     level: xid_age < XID_CRITICAL ? 'warning' : 'critical',
     text: `${text}: when they are used up, PostgreSQL accepts no more writes.`,
-    mend: 'End whatever holds VACUUM back (old transactions, prepared transactions, replication slots), then VACUUM (FREEZE);',
+    mend: 'End what keeps VACUUM from freezing rows (old transactions, prepared transactions, replication slots), then VACUUM (FREEZE);',
   }
 }
 

@@ -108,7 +108,9 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
     )
   }
   if (findings.length > 0) return findings
-  return [{ check: 'tables', level: 'ok', text: 'All tables exist and are as the sink needs them.' }]
+  return [
+    { check: 'tables', level: 'ok', text: 'All tables exist and have the structure that the sink needs.' },
+  ]
 }
 
 function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
@@ -117,10 +119,10 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
     // PostgreSQL enforces an invalid unique index for new rows, but existing rows may be duplicates.
     const sameKeys = (index: IndexFacts): boolean =>
       index.keys?.split(',').toSorted().join() === keys.split(',').toSorted().join()
-    const isThere = indexes.some(
+    const exists = indexes.some(
       (index) => index.table === table && index.valid && index.unique && sameKeys(index),
     )
-    if (isThere) continue
+    if (exists) continue
     const columns = keys
       .split(',')
       .map((column) => (column === 'offset' ? '"offset"' : column))

@@ -8,8 +8,8 @@ const CHECK_EVERY_MS = 1_000
  * The pid of the npm that started the process `pid`, from the value of STARTED_BY; undefined if npm did not start it
  * directly. Its children inherit the variable but may outlive npm.
  */
-export function npmOf(handedOn: string | undefined, pid: number): number | undefined {
-  const [own, npm] = (handedOn ?? '').split(' ').map(Number)
+export function npmOf(startedBy: string | undefined, pid: number): number | undefined {
+  const [own, npm] = (startedBy ?? '').split(' ').map(Number)
   return own === pid && npm ? npm : undefined
 }
 
@@ -17,7 +17,7 @@ export function npmOf(handedOn: string | undefined, pid: number): number | undef
  * Calls back once when the npm that started this process has ended. A killed npm forwards no signal, so the process would
  * otherwise run on unnoticed. When a parent dies, the process gets another parent.
  */
-export function onNpmGone(callback: () => void): void {
+export function onNpmExit(callback: () => void): void {
   const npm = npmOf(process.env[STARTED_BY], process.pid)
   if (npm === undefined) return
   const timer = setInterval(() => {

@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty'
-import { onNpmGone } from './npm.ts'
+import { onNpmExit } from './npm.ts'
 
 /*
  * The only code that listens for signals. SIGINT, SIGTERM, SIGHUP on a terminal, and the end of the npm that started this
@@ -9,7 +9,7 @@ import { onNpmGone } from './npm.ts'
 /**
  * Signals within this time are copies of the same request. Ctrl-C, `timeout` and supervisors signal the whole process
  * group, and npm forwards a signal that its child has already received: milliseconds later, or tenths of a second on a
- * busy machine. A user who means it twice first waits to see the effect of the first.
+ * busy machine. A user who wants to force the exit first waits to see the effect of the first signal.
  */
 export const SAME_REQUEST_MS = 1_000
 
@@ -33,7 +33,7 @@ export class EndRequests {
   }
 
   /** Registers a signal. @returns the handler to call; undefined for a copy of a request */
-  hear(): keyof EndHandlers | undefined {
+  register(): keyof EndHandlers | undefined {
     if (this.#isOpen) return undefined
     this.#isOpen = true
     this.#whenOver(() => {
@@ -44,8 +44,8 @@ export class EndRequests {
   }
 
   /** Registers a cause that can only request a graceful shutdown; has no effect if one was already requested. */
-  hearOnce(): keyof EndHandlers | undefined {
-    return this.#count === 0 ? this.hear() : undefined
+  registerOnce(): keyof EndHandlers | undefined {
+    return this.#count === 0 ? this.register() : undefined
   }
 }
 
@@ -63,10 +63,10 @@ export function onEndRequest(next: EndHandlers): void {
 }
 
 function listen(): void {
-  const hear = (which: keyof EndHandlers | undefined, cause: string): void => {
+  const handle = (which: keyof EndHandlers | undefined, cause: string): void => {
     if (which !== undefined) handlers?.[which](cause)
   }
-  const onSignal = (name: string): void => hear(requests.hear(), name)
+  const onSignal = (name: string): void => handle(requests.register(), name)
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   // Node does not keep the ignored SIGHUP of `nohup`; but a process under nohup has no terminal, and without one SIGHUP is
@@ -75,5 +75,5 @@ function listen(): void {
   process.on('SIGHUP', (name) => {
     if (hasTerminal) onSignal(name)
   })
-  onNpmGone(() => hear(requests.hearOnce(), 'npm has ended'))
+  onNpmExit(() => handle(requests.registerOnce(), 'npm has ended'))
 }

@@ -21,7 +21,7 @@ class SilenceError extends Error {
   /** See sqlstate.ts: a smaller transaction may succeed. */
   readonly isTimeout = true
   constructor(silenceMs: number) {
-    super(`PostgreSQL has been silent for ${silenceMs} ms`)
+    super(`no data from or to PostgreSQL for ${silenceMs} ms`)
     this.name = 'SilenceError'
   }
 }

@@ -8,7 +8,7 @@ export interface Records {
   readonly bytes: Buffer
   /** The end offset of each record, which is the start of the next one. */
   readonly ends: readonly number[]
-  /** In the order of the records, what stands beside their values; left out when none of them has a key or headers. */
+  /** The key and headers of each record, in the order of the records; omitted if no record has any. */
   readonly extras?: readonly (Extras | undefined)[]
 }
 

@@ -1,14 +1,14 @@
 import { count } from './timeline-text.ts'
 import type { Verdict } from '../verify/verdict.ts'
 
-/** The table compared with the acknowledged events. */
+/** The result of comparing the table with the acknowledged events. */
 export interface OutageVerdict {
   acknowledged: number
   /** Acknowledged events stored with the content that was sent. */
   stored: number
-  /** Acknowledged events without such a row. */
+  /** Acknowledged events that are missing or stored with other content. */
   lost: number
-  /** Rows in excess of one per id. */
+  /** Surplus rows: the number of rows minus the number of distinct ids. */
   twice: number
   /** Nothing is lost, nothing is stored twice, and there are no problems. */
   ok: boolean

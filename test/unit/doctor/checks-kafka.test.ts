@@ -275,7 +275,7 @@ testBroken([
     withKafka({ inFuture: ok([1]) }),
     'clocks',
     'warning',
-    /Partition 1 holds records from the future/,
+    /Partition 1 holds records with timestamps in the future/,
   ],
   [
     'the API does not accept events',

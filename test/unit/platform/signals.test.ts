@@ -11,23 +11,26 @@ import { EndRequests, SAME_REQUEST_MS } from '../../../platform/signals.ts'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** EndRequests with a manual clock. */
-function requestsAt(): { hear: (ms: number) => string | undefined; hearOnce: () => string | undefined } {
+function requestsAt(): {
+  register: (ms: number) => string | undefined
+  registerOnce: () => string | undefined
+} {
   const timers: { ms: number; over: () => void }[] = []
   let now = 0
   const requests = new EndRequests((over) => timers.push({ ms: now + SAME_REQUEST_MS, over }))
   return {
-    hear: (ms) => {
+    register: (ms) => {
       now = ms
       while ((timers[0]?.ms ?? Number.POSITIVE_INFINITY) <= now) timers.shift()?.over()
-      return requests.hear()
+      return requests.register()
     },
-    hearOnce: () => requests.hearOnce(),
+    registerOnce: () => requests.registerOnce(),
   }
 }
 
 test('one Ctrl-C counts once, however often it is forwarded; a later one requests an immediate exit and also counts once', () => {
-  const { hear } = requestsAt()
-  assert.deepEqual([0, 1, 40, 999, 1_000, 1_001, 1_999, 2_500].map(hear), [
+  const { register } = requestsAt()
+  assert.deepEqual([0, 1, 40, 999, 1_000, 1_001, 1_999, 2_500].map(register), [
     'first',
     undefined,
     undefined,
@@ -41,14 +44,14 @@ test('one Ctrl-C counts once, however often it is forwarded; a later one request
 
 test('the end of npm requests a graceful shutdown, and nothing if one was already requested', () => {
   const alone = requestsAt()
-  assert.equal(alone.hearOnce(), 'first')
-  assert.equal(alone.hearOnce(), undefined)
-  assert.equal(alone.hear(500), undefined)
-  assert.equal(alone.hear(1_500), 'again')
+  assert.equal(alone.registerOnce(), 'first')
+  assert.equal(alone.registerOnce(), undefined)
+  assert.equal(alone.register(500), undefined)
+  assert.equal(alone.register(1_500), 'again')
   const after = requestsAt()
-  assert.equal(after.hear(0), 'first')
-  after.hear(5_000)
-  assert.equal(after.hearOnce(), undefined)
+  assert.equal(after.register(0), 'first')
+  after.register(5_000)
+  assert.equal(after.registerOnce(), undefined)
 })
 
 /** Prints the requests that it gets; SIGINT blocks its event loop for longer than SAME_REQUEST_MS. */
