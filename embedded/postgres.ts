@@ -179,8 +179,8 @@ async function query(port: number, name: string, sql: string): Promise<void> {
 
 /**
  * Sizes for a growing `events` table. The user index is written at random places: it needs memory and infrequent
- * checkpoints, because the first write to a page after a checkpoint logs the whole page (docs/PERFORMANCE.md, "As `events` grows").
- * initdb writes these settings into postgresql.conf, where the user can change them.
+ * checkpoints, because the first write to a page after a checkpoint logs the whole page (see "As `events` grows" in
+ * docs/PERFORMANCE.md). initdb writes these settings into postgresql.conf, where the user can change them.
  */
 function sizes(): Record<string, string> {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)

@@ -254,7 +254,7 @@ test('letters of an earlier topic keep their history under a separate cluster_id
   const place = `0:${offset}`
   const ambiguous = await bench.dlq('discard', place, '--yes', '--why', 'junk')
   assert.equal(ambiguous.code, 64)
-  assert.match(ambiguous.err, /under 2 clusters: add --cluster/)
+  assert.match(ambiguous.err, /exist in 2 clusters: add --cluster/)
   assert.equal((await bench.dlq('discard', place, '--yes', '--why', 'junk', '--cluster', clusterId)).code, 0)
   assert.match(
     (await bench.dlq('show', place, '--state', 'open')).out,
