@@ -13,7 +13,7 @@ import { delimiter, join } from 'node:path'
 import { Child, endLeftover, type Exit } from './child.ts'
 import { jvmFlags, metaProperties, newId, serverProperties } from './kafka-config.ts'
 import { archiveFile, installKafka, type KafkaInstall } from './kafka-install.ts'
-import { kafkaAnswers } from '../kafka/kafka-answers.ts'
+import { kafkaAnswers } from './kafka-ready.ts'
 import { freePorts } from './ports.ts'
 
 export interface KafkaOptions {

@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os'
 import { after, before, describe, test } from 'node:test'
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
 import { Client } from 'pg'
-import { kafkaAnswers } from '../../kafka/kafka-answers.ts'
+import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import { isPortFree } from '../../embedded/ports.ts'
 import { type Backend, startBackend } from '../../tools/stack/backends.ts'
 

@@ -1,4 +1,4 @@
-import { kafkaAnswers } from '../../kafka/kafka-answers.ts'
+import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import { backendName, type CloseOptions, type ServiceBackend } from '../stack/backends.ts'

@@ -1,7 +1,7 @@
 import { getReaper } from 'testcontainers'
 import { DatabaseProbe } from '../../embedded/database-probe.ts'
 import { jvmFlags, newId, serverSettings } from '../../embedded/kafka-config.ts'
-import { kafkaAnswers } from '../../kafka/kafka-answers.ts'
+import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import type { Backend, BackendOptions, KafkaBackend, PostgresBackend } from './backends.ts'
 import { ContainerService, dockerEngine } from './container-service.ts'
