@@ -10,7 +10,7 @@ import { problemOf, rawProblem } from '../support/http.ts'
 import { metricOf } from '../support/metrics.ts'
 import { rssMiB, watchRss } from '../support/processes.ts'
 import { idOf } from '../support/records.ts'
-import { range } from '../support/sink-abuse.ts'
+import { range } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /* Malicious or broken clients while other clients are served. For malformed requests see api-http.test.ts. */

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { NO_SMALL_DISK, SmallDisk } from '../../tools/drill/small-disk.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { assertDrained, pausedBy, postEvents, range, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
+import { assertDrained, pausedBy, postEvents, range, SHORT_TIMEOUTS } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /* I5: PostgreSQL's disk is full. */

@@ -4,7 +4,7 @@ import { type ProxiedSink, startSink } from '../../tools/drill/embedded-stage.ts
 import type { Link } from '../../tools/drill/tcp-proxy.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { kafkaClient } from '../support/records.ts'
-import { assertDrained, healthOf, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
+import { assertDrained, healthOf, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /* I3: a worker is stopped, cut off or loses its partition at any moment of its transaction. */

@@ -15,7 +15,7 @@ import {
   range,
   sendEvents,
   SHORT_TIMEOUTS,
-} from '../support/sink-abuse.ts'
+} from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /*

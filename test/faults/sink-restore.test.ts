@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { record, withProducer } from '../support/records.ts'
-import { assertDrained, healthOf, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-abuse.ts'
+import { assertDrained, healthOf, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /* I2: a database restored to an earlier state, wholly or partly, is filled again from Kafka, each event once. */

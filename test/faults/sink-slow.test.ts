@@ -11,7 +11,7 @@ import {
   range,
   sendEvents,
   SHORT_TIMEOUTS,
-} from '../support/sink-abuse.ts'
+} from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /* A batch that is too large for one transaction: the table is too slow, or too many rows are refused. */

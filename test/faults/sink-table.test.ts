@@ -12,7 +12,7 @@ import {
   range,
   sendEvents,
   SHORT_TIMEOUTS,
-} from '../support/sink-abuse.ts'
+} from '../support/sink-faults.ts'
 
 /*
  * I6: changes to the table, the privileges and the role while the sink runs. Altered types (jsonb to text, bigint to int),
