@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { transactionalProducer } from '../support/records.ts'
 import { withAdmin } from '../support/topic.ts'
+import { until } from '../support/until.ts'
 import type { Place } from './client.ts'
 import { expire, newTopic, send, transact } from './other-client.ts'
 
@@ -33,7 +34,11 @@ export function topicInspectorContract({ kafka: { bootstrapServers }, client }: 
     assert.deepEqual(partitions.get(0), { low: 2n, lastStable: 3n, high: 5n })
     assert.deepEqual(partitions.get(1), { low: 0n, lastStable: 0n, high: 0n })
     await end('commit')
-    assert.deepEqual((await inspector.describe()).partitions.get(0), { low: 2n, lastStable: 6n, high: 6n })
+    const ends = await until('the marker is there', async () => {
+      const { partitions: later } = await inspector.describe()
+      return later.get(0)?.lastStable === 3n ? undefined : later.get(0) // Kafka writes it after it has answered
+    })
+    assert.deepEqual(ends, { low: 2n, lastStable: 6n, high: 6n })
   })
 
   for (const policy of ['compact', 'compact,delete']) {

@@ -6,6 +6,7 @@ import { publisherContract } from '../contract/publisher.ts'
 import { recordReaderContract } from '../contract/record-reader.ts'
 import { recordSourceContract } from '../contract/record-source.ts'
 import { topicInspectorContract } from '../contract/topic-inspector.ts'
+import { groupsLoaded } from '../support/group-members.ts'
 
 /*
  * The ports of the two services on a real Kafka, each promise by itself: kafkajs keeps them here, and its replacement
@@ -15,6 +16,7 @@ import { topicInspectorContract } from '../contract/topic-inspector.ts'
 
 const backend = await startBackend()
 after(async () => await backend.close())
+await groupsLoaded(backend.kafka.bootstrapServers)
 
 const place = { kafka: backend.kafka, client: kafkajsClient(backend.kafka) }
 // Each test has topics and groups of its own, and waits for Kafka most of the time.

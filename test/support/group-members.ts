@@ -68,3 +68,17 @@ export async function settled(bootstrapServers: string, groupId: string, members
     })
   })
 }
+
+/**
+ * Waits until groups can be joined: for the first one, Kafka creates a topic whose partitions it loads one by one. A group
+ * belongs to one of them by the hash of its name; those of consecutive letters are consecutive.
+ */
+export async function groupsLoaded(bootstrapServers: string): Promise<void> {
+  const names = Array.from({ length: 50 }, (_, n) => String.fromCharCode(65 + n)) // 50 partitions by default
+  await withAdmin(bootstrapServers, async (admin) => {
+    await until('all groups are loaded', async () => {
+      const answer = await admin.describeGroups(names).catch(() => undefined)
+      return answer !== undefined
+    })
+  })
+}
