@@ -1,5 +1,7 @@
-/** The tricks of kafka/ with kafkajs, as kafka/README.md lists them; guards.test.ts takes each away. */
-export const kafkaGuards: { name: string; patch: string; file: string; title: string }[] = [
+import type { Guard } from './main-guards.ts'
+
+/** The guards of `npm run test:guards:kafka`: the tricks of kafka/ with kafkajs, as kafka/README.md lists them. */
+export const kafkaGuards: Guard[] = [
   {
     name: 'the sorting out of aborted records',
     patch: 'kafka/aborted.patch',
@@ -98,7 +100,8 @@ export const kafkaGuards: { name: string; patch: string; file: string; title: st
     name: 'the topic as kafkajs knows it',
     patch: 'kafka/cluster.patch',
     file: 'test/faults/sink-group.test.ts',
-    title: 'I2: partitions that the leader gives to nobody are named everywhere, and stored once it has left',
+    title:
+      'I2: partitions that the leader assigns to no member are reported everywhere, and stored once it has left',
   },
   {
     name: 'ranges without a record, for single records',

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** Less where a test is expected to wait in vain: test/guards/guards.test.ts. */
+const LIMIT_MS = Number(process.env.UNTIL_LIMIT_MS || 30_000)
+
 /**
  * Waits until the condition returns something other than false, null or undefined, and returns that.
  *
@@ -8,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  limitMs = 30_000,
+  limitMs = LIMIT_MS,
 ): Promise<NonNullable<T>> {
   const end = performance.now() + limitMs
   for (;;) {
