@@ -110,8 +110,9 @@ export function recordSourceContract({ kafka: { bootstrapServers }, client }: Pl
     const endFirst = await transact(first, topic, 'aborted', 'aborted')
     const endSecond = await transact(second, topic, 'aborted too')
     await endSecond('abort') // ends before the one that it began after
+    const endThird = await transact(second, topic, 'a') // begins when Kafka has written the marker of that end
     await endFirst('abort')
-    await (await transact(second, topic, 'a'))('commit')
+    await endThird('commit')
     await (await transact(first, topic, 'aborted'))('abort')
     await send(bootstrapServers, topic, 0, 'b')
     await (await transact(first, topic, 'c'))('commit')
