@@ -1,3 +1,5 @@
+import { EVENT_COLUMN_NAMES } from '../sink-worker/store/event-table.ts'
+
 /* The doctor's SQL. It reads views that every role may read, and takes no lock that anyone else waits for. */
 
 /** The tables of Firehose. */
@@ -43,7 +45,7 @@ export const FOUND_TABLES = `
 export const REQUIRED_COLUMNS = `
   SELECT attname::text AS name FROM pg_attribute
   WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef
-    AND attidentity = '' AND attname NOT IN ('event_id', 'user_id', 'timestamp', 'metadata', 'received_at')`
+    AND attidentity = '' AND attname NOT IN (${EVENT_COLUMN_NAMES})`
 
 /** Whether firehose_migrations exists, and whether this role may read it. */
 export const CAN_READ_MIGRATIONS = `

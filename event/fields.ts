@@ -1,31 +1,232 @@
-/** The canonical text of user_id and event_id. */
-
-const INT8_MAX = '9223372036854775807'
-const INT8_MIN_DIGITS = '9223372036854775808'
-/** RFC 9562 section 4, any version and variant: PostgreSQL's uuid accepts all of them. */
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-const UUID_ANY_CASE = new RegExp(UUID, 'i')
-
 /**
- * The canonical text of a JSON number token that is a decimal integer within int8 (PostgreSQL's bigint), or undefined.
- * Compared as text, because a JavaScript number would round. `1.0` and `1e3` are not integers here; `-0` becomes `0`.
+ * THE table of an event's fields. Validation, fault texts, general decoding, the columns, staging, COPY, the JSON Schemas
+ * and the OpenAPI document follow from it. Two things do not: the fast paths, which know the five fields of a usual event
+ * by their bytes (record/layout.ts), and tools/verify/verify-sql.ts, an independent restatement.
  */
-export function canonicalUserId(token: string): string | undefined {
-  const negative = token.charCodeAt(0) === 0x2d
-  const digits = negative ? token.slice(1) : token
-  if (digits.length === 0 || digits.length > INT8_MAX.length) return undefined
-  for (let i = 0; i < digits.length; i++) {
-    const c = digits.charCodeAt(i)
-    if (c < 0x30 || c > 0x39) return undefined
+import { type JsonScan, KIND_OBJECT } from './json/scan-result.ts'
+import { readUserId, readTimestampValue, readUuid } from './read-value.ts'
+import { toPostgresMicros } from './timestamp.ts'
+
+declare global {
+  interface JSON {
+    /** A number that is printed as it is (https://tc39.es/proposal-json-parse-with-source/). */
+    rawJSON(text: string): object
   }
-  if (digits.charCodeAt(0) === 0x30) return digits.length === 1 ? '0' : undefined
-  // Digits of the same length compare as text in numeric order.
-  if (digits.length === INT8_MAX.length && digits > (negative ? INT8_MIN_DIGITS : INT8_MAX)) return undefined
-  return token
 }
 
-/** The UUID in lowercase, or undefined if the text is not a UUID with hyphens (no braces, no `urn:`). */
-export function canonicalUuid(text: string): string | undefined {
-  if (UUID.test(text)) return text
-  return UUID_ANY_CASE.test(text) ? text.toLowerCase() : undefined
+/** A value of PostgreSQL's int8; a number only if it is a safe integer. */
+export type Int8 = number | bigint
+
+/** How the values of one type are read, stored and described. */
+interface Kind {
+  /** PostgreSQL's type, as format_type() spells it. */
+  readonly type: 'uuid' | 'bigint' | 'timestamp with time zone' | 'jsonb'
+  /** Whether the value stands between quotes in a record. */
+  readonly isQuoted: boolean
+  /** The canonical value of member `i`; undefined if it is not valid. */
+  readonly read: (buf: Buffer, scan: JsonScan, i: number) => string | Buffer | undefined
+  /** The value of a row, from the canonical one. */
+  readonly toStored: (canonical: never) => string | Int8 | Buffer
+  /** A valid value in a request: "<name> must be ...". */
+  readonly expected: string
+  /** An invalid value in a record: "<name> is not ...". */
+  readonly named: string
+  readonly schema: object
+}
+
+const UUID = {
+  type: 'uuid',
+  isQuoted: true,
+  read: readUuid,
+  toStored: (text: string): string => text,
+  expected: 'a UUID as a string, such as "0198c0de-7a5b-7000-8000-0123456789ab"',
+  named: 'a UUID',
+  schema: {
+    type: 'string',
+    pattern: '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$',
+  },
+} satisfies Kind
+
+const INT8 = {
+  type: 'bigint',
+  isQuoted: false,
+  read: readUserId,
+  toStored: (text: string): Int8 => BigInt(text),
+  expected:
+    'an integer from -9223372036854775808 to 9223372036854775807, written without fraction or exponent',
+  named: 'an integer within int8',
+  // Beyond 2^53: as numbers they would be rounded.
+  schema: {
+    type: 'integer',
+    minimum: JSON.rawJSON('-9223372036854775808'),
+    maximum: JSON.rawJSON('9223372036854775807'),
+  },
+} satisfies Kind
+
+const TIMESTAMPTZ = {
+  type: 'timestamp with time zone',
+  isQuoted: true,
+  read: readTimestampValue,
+  toStored: (text: string): Int8 => toPostgresMicros(text),
+  expected:
+    'an RFC 3339 date-time as a string, such as "2025-01-31T12:00:00.5Z": an existing date in the years 0001 to 9999 (UTC), a T, hours 00-23, seconds 00-59',
+  named: 'an RFC 3339 date-time',
+  schema: {
+    type: 'string',
+    pattern:
+      '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$',
+  },
+} satisfies Kind
+
+const JSONB_OBJECT = {
+  type: 'jsonb',
+  isQuoted: false,
+  read: (buf: Buffer, scan: JsonScan, i: number): Buffer | undefined =>
+    scan.valueKind(i) === KIND_OBJECT ? buf.subarray(scan.valueStart(i), scan.valueEnd(i)) : undefined,
+  toStored: (text: Buffer): Buffer => text,
+  expected: 'a JSON object',
+  named: 'a JSON object',
+  schema: { type: 'object' },
+} satisfies Kind
+
+interface FieldRow {
+  /** The name in JSON and of the column. */
+  readonly name: string
+  /** The property of CanonicalEvent and EventRow. */
+  readonly key: string
+  readonly kind: Kind
+  /** Whether a client may send it; if not, the API sets it, and a request that has it is refused. */
+  readonly isFromClient: boolean
+  /** What happens without it: the request and the record are refused, the API or the sink fills it in, or it is NULL. */
+  readonly missing: 'refused' | 'filled' | 'null'
+  /** For the JSON Schemas, of events and of records. */
+  readonly about: { readonly event?: string; readonly record: string }
+  readonly examples: { readonly event?: readonly unknown[]; readonly record: readonly unknown[] }
+}
+
+/** In the order in which a record has them and COPY writes them. */
+export const FIELDS = [
+  {
+    name: 'event_id',
+    key: 'eventId',
+    kind: UUID,
+    isFromClient: true,
+    missing: 'filled',
+    about: {
+      event:
+        'The identity of the event: an event sent again with the same id is stored only once. Generated by the server (UUIDv7) if missing.',
+      record: 'If missing: a UUIDv5 of cluster, topic, partition and offset.',
+    },
+    examples: {
+      event: ['0198c0de-7a5b-7000-8000-0123456789ab'],
+      record: ['0198c0de-7a5b-7000-8000-0123456789ab'],
+    },
+  },
+  {
+    name: 'user_id',
+    key: 'userId',
+    kind: INT8,
+    isFromClient: true,
+    missing: 'refused',
+    about: {
+      event: 'The user who caused the event: a 64-bit signed integer.',
+      record: 'A 64-bit signed integer, written without fraction or exponent.',
+    },
+    examples: { event: [42], record: [42] },
+  },
+  {
+    name: 'timestamp',
+    key: 'timestamp',
+    kind: TIMESTAMPTZ,
+    isFromClient: true,
+    missing: 'refused',
+    about: {
+      event:
+        'When the event happened: RFC 3339; a missing offset means UTC. Digits after the microseconds are truncated.',
+      record: 'When the event happened: RFC 3339; a missing offset means UTC.',
+    },
+    examples: {
+      event: ['2025-01-31T12:00:00.5Z', '2025-01-31T13:00:00+01:00'],
+      record: ['2025-01-31T12:00:00.000000Z'],
+    },
+  },
+  {
+    name: 'received_at',
+    key: 'receivedAt',
+    kind: TIMESTAMPTZ,
+    isFromClient: false,
+    missing: 'filled',
+    about: { record: 'When the API received the event. If missing: the timestamp of the record.' },
+    examples: { record: ['2025-01-31T12:00:00.250000Z'] },
+  },
+  {
+    name: 'metadata',
+    key: 'metadata',
+    kind: JSONB_OBJECT,
+    isFromClient: true,
+    missing: 'refused',
+    about: {
+      event: 'Any other data: stored as jsonb, exactly as PostgreSQL reads the text that was sent.',
+      record: 'Stored as jsonb.',
+    },
+    examples: { event: [{ page: '/pricing' }], record: [{ page: '/pricing' }] },
+  },
+] as const satisfies readonly FieldRow[]
+
+type Row = (typeof FIELDS)[number]
+export type FieldName = Row['name']
+/** A field without the literal types of its row, for code that treats all fields alike. */
+export type Field = FieldRow & { readonly name: FieldName; readonly key: Row['key'] }
+
+type Client = Extract<Row, { isFromClient: true }>
+type Nullable = Extract<Row, { missing: 'null' }>
+
+type Canonical<F extends Row> = Exclude<ReturnType<F['kind']['read']>, undefined>
+type Stored<F extends Row> = ReturnType<F['kind']['toStored']>
+
+/** What a client may send, the required fields first. */
+export const CLIENT_FIELDS: readonly Field[] = FIELDS.filter(({ isFromClient }) => isFromClient).toSorted(
+  (a: Field, b: Field) => Number(b.missing === 'refused') - Number(a.missing === 'refused'),
+)
+
+/** An event accepted by the API, with every field in its canonical text. `metadata` is a view of the body, not a copy. */
+export type CanonicalEvent = {
+  readonly [F in Exclude<Client, Nullable> as F['key']]: Canonical<F>
+} & { readonly [F in Extract<Client, Nullable> as F['key']]?: Canonical<F> | undefined }
+
+/** A row of `events`. Times are microseconds since 2000-01-01 UTC, PostgreSQL's binary timestamptz. */
+export type EventRow = {
+  readonly [F in Exclude<Row, Nullable> as F['key']]: Stored<F>
+} & { readonly [F in Nullable as F['key']]?: Stored<F> | undefined }
+
+const NAMES: readonly string[] = FIELDS.map(({ name }) => name)
+const numberOf = (name: FieldName): number => NAMES.indexOf(name)
+/** Positions in the table. */
+export const EVENT_ID = numberOf('event_id')
+export const USER_ID = numberOf('user_id')
+export const TIMESTAMP = numberOf('timestamp')
+export const RECEIVED_AT = numberOf('received_at')
+export const METADATA = numberOf('metadata')
+/** Not in the table. */
+export const UNKNOWN = -1
+
+const NAME_BYTES = NAMES.map((name) => Buffer.from(name))
+/** The fields whose names begin with a byte. */
+const BY_FIRST_BYTE: readonly (readonly number[])[] = Array.from({ length: 256 }, (_, byte) =>
+  NAME_BYTES.flatMap((name, n) => (name[0] === byte ? [n] : [])),
+)
+
+/** The position in the table of member `i`, also if its name is escaped; UNKNOWN if there is none. */
+export function fieldOf(buf: Buffer, scan: JsonScan, i: number): number {
+  if (scan.nameIsEscaped(i)) return NAMES.indexOf(scan.name(buf, i))
+  const start = scan.nameStart(i)
+  const length = scan.nameEnd(i) - start
+  for (const n of BY_FIRST_BYTE[buf[start]!]!) if (isName(buf, start, length, NAME_BYTES[n]!)) return n
+  return UNKNOWN
+}
+
+function isName(buf: Buffer, start: number, length: number, name: Buffer): boolean {
+  if (length !== name.length) return false
+  for (let at = 1; at < length; at++) if (buf[start + at] !== name[at]) return false
+  return true
 }

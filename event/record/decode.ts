@@ -1,30 +1,15 @@
 import { v5 as uuidV5 } from 'uuid'
+import { EVENT_ID, type EventRow, type Field, fieldOf, FIELDS, RECEIVED_AT, UNKNOWN } from '../fields.ts'
 import { JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
-import {
-  FIELD_EVENT_ID,
-  FIELD_METADATA,
-  FIELD_NAMES,
-  FIELD_RECEIVED_AT,
-  FIELD_TIMESTAMP,
-  FIELD_UNKNOWN,
-  FIELD_USER_ID,
-  fieldOf,
-  readTimestamp,
-  readUserId,
-  readUuid,
-} from '../read-fields.ts'
 import { scanText } from '../json/scan.ts'
-import { toPostgresMicros } from '../timestamp.ts'
 import { decodeCanonical } from './decode-fast.ts'
-import type { DeadLetter, Decoded, DecodedRow, EventRow, KafkaRecord, TopicIdentity } from './decoded.ts'
+import type { DeadLetter, Decoded, DecodedRow, KafkaRecord, TopicIdentity } from './decoded.ts'
 
 /** The namespace (RFC 9562 section 5.5) of event ids derived from record coordinates: a fixed random UUID. */
 export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 /** 2000-01-01T00:00:00Z, the epoch of PostgreSQL's timestamptz, in milliseconds since 1970. */
 const POSTGRES_EPOCH_MS = 946_684_800_000n
 const END_OF_YEAR_9999_MS = 253_402_300_800_000
-
-const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
 
 /** Shared, because scans are synchronous. */
 const scan = new JsonScan()
@@ -92,59 +77,52 @@ function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdenti
   const memberOf: (number | undefined)[] = []
   for (let member = 0; member < scan.memberCount; member++) {
     const field = fieldOf(value, scan, member)
-    if (field === FIELD_UNKNOWN) continue
+    if (field === UNKNOWN) continue
     if (memberOf[field] !== undefined)
-      return undecodable(record, `${FIELD_NAMES[field]} appears more than once`)
+      return undecodable(record, `${FIELDS[field]!.name} appears more than once`)
     memberOf[field] = member
   }
+  const id = valueOf(EVENT_ID, memberOf, record, value, identity)
+  if ('fault' in id) return undecodable(record, id.fault)
+  const eventId = id.stored as string
+  const missing = FIELDS.find((field, n) => field.missing === 'refused' && memberOf[n] === undefined)
+  if (missing !== undefined) return undecodable(record, `${missing.name} is missing`, eventId)
 
-  const idMember = memberOf[FIELD_EVENT_ID]
-  const eventId = idMember === undefined ? coordinateId(record, identity) : readUuid(value, scan, idMember)
-  if (eventId === undefined) return undecodable(record, 'event_id is not a UUID')
-
-  for (const field of REQUIRED) {
-    if (memberOf[field] === undefined) return undecodable(record, `${FIELD_NAMES[field]} is missing`, eventId)
+  const row: Record<string, unknown> = { eventId }
+  for (const [n, { key }] of FIELDS.entries()) {
+    if (n === EVENT_ID) continue
+    const found = valueOf(n, memberOf, record, value, identity)
+    if ('fault' in found) return undecodable(record, found.fault, eventId)
+    row[key] = found.stored
   }
-  const userId = readUserId(value, scan, memberOf[FIELD_USER_ID]!)
-  if (userId === undefined) return undecodable(record, 'user_id is not an integer within int8', eventId)
-  const timestamp = readTimestamp(value, scan, memberOf[FIELD_TIMESTAMP]!)
-  if (timestamp === undefined) return undecodable(record, 'timestamp is not an RFC 3339 date-time', eventId)
-
-  const receivedMember = memberOf[FIELD_RECEIVED_AT]
-  const receivedAt =
-    receivedMember === undefined ? recordTime(record) : readMicros(readTimestamp(value, scan, receivedMember))
-  if (receivedAt === undefined) {
-    const fault =
-      receivedMember === undefined
-        ? "the record's own timestamp is out of range"
-        : 'received_at is not an RFC 3339 date-time'
-    return undecodable(record, fault, eventId)
-  }
-
-  const metadataMember = memberOf[FIELD_METADATA]!
-  if (scan.valueKind(metadataMember) !== KIND_OBJECT) {
-    return undecodable(record, 'metadata is not a JSON object', eventId)
-  }
-  const start = scan.valueStart(metadataMember)
-  const end = scan.valueEnd(metadataMember)
-  const fault = scan.faults.find(({ offset }) => offset >= start && offset < end)
-  if (fault !== undefined) {
-    const message = `metadata cannot be stored as jsonb at byte ${fault.offset}: ${fault.kind.replaceAll('_', ' ')}`
-    return undecodable(record, message, eventId)
-  }
-
-  const row: EventRow = {
-    eventId,
-    userId: BigInt(userId),
-    timestamp: toPostgresMicros(timestamp),
-    metadata: value.subarray(start, end),
-    receivedAt,
-  }
-  return { ok: true, row }
+  return { ok: true, row: row as EventRow }
 }
 
-function readMicros(canonical: string | undefined): bigint | undefined {
-  return canonical === undefined ? undefined : toPostgresMicros(canonical)
+/** What is stored of field `n`, or one sentence about why nothing can be. */
+function valueOf(
+  n: number,
+  memberOf: readonly (number | undefined)[],
+  record: KafkaRecord,
+  value: Buffer,
+  identity: TopicIdentity,
+): { stored: unknown } | { fault: string } {
+  const { name, kind }: Field = FIELDS[n]!
+  const member = memberOf[n]
+  if (member === undefined) {
+    if (n === EVENT_ID) return { stored: coordinateId(record, identity) }
+    if (n !== RECEIVED_AT) return { stored: undefined }
+    const stored = recordTime(record)
+    return stored === undefined ? { fault: "the record's own timestamp is out of range" } : { stored }
+  }
+  const canonical = kind.read(value, scan, member)
+  if (canonical === undefined) return { fault: `${name} is not ${kind.named}` }
+  const start = scan.valueStart(member)
+  const end = scan.valueEnd(member)
+  const fault = scan.faults.find(({ offset }) => offset >= start && offset < end)
+  if (fault === undefined) return { stored: kind.toStored(canonical as never) }
+  return {
+    fault: `${name} cannot be stored as ${kind.type} at byte ${fault.offset}: ${fault.kind.replaceAll('_', ' ')}`,
+  }
 }
 
 /** The record's own timestamp, or undefined if it is out of range, for example nanoseconds instead of milliseconds. */

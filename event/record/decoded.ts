@@ -2,6 +2,8 @@
  * The data types of the sink: a Kafka record, and the row or dead letter decoded from it.
  */
 
+import type { EventRow } from '../fields.ts'
+
 /** A Kafka record. Buffers may be views into the whole fetch response. */
 export interface KafkaRecord {
   partition: number
@@ -16,22 +18,6 @@ export interface KafkaRecord {
 export interface TopicIdentity {
   clusterId: string
   topic: string
-}
-
-/** A value of PostgreSQL's int8; a number only if it is a safe integer. */
-export type Int8 = number | bigint
-
-/** A row of `events`. */
-export interface EventRow {
-  /** Lowercase, hyphenated. */
-  readonly eventId: string
-  readonly userId: Int8
-  /** Microseconds since 2000-01-01 UTC, PostgreSQL's binary timestamptz. */
-  readonly timestamp: Int8
-  /** JSON text that jsonb accepts. */
-  readonly metadata: Buffer
-  /** Same format as `timestamp`. */
-  readonly receivedAt: Int8
 }
 
 /** A record that cannot be stored in `events`; becomes a row of `dead_letters`. */

@@ -4,14 +4,12 @@
  *
  * This is only an optimization: validate.ts and encode.ts produce the same records.
  */
-import { isSafeInteger, isUtcTimestamp, isUuid, SECONDS_BYTES, UUID_BYTES } from '../canonical-bytes.ts'
+import { isSafeInteger, isUuid, UUID_BYTES } from '../canonical-bytes.ts'
+import { type CanonicalEvent, EVENT_ID, fieldOf, METADATA, TIMESTAMP, USER_ID } from '../fields.ts'
 import { type JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
-import { FIELD_EVENT_ID, FIELD_METADATA, FIELD_TIMESTAMP, FIELD_USER_ID, fieldOf } from '../read-fields.ts'
-import type { CanonicalEvent } from '../types.ts'
+import { isUtcTimestamp, SECONDS_BYTES } from '../timestamp.ts'
+import { BEFORE_EVENT_ID, BEFORE_TIMESTAMP, BEFORE_USER_ID, END, USUAL_BYTES } from './layout.ts'
 
-const BEFORE_ID = Buffer.from('{"event_id":"')
-const BEFORE_USER = Buffer.from('","user_id":')
-const BEFORE_TIME = Buffer.from(',"timestamp":"')
 /** Completes a timestamp after its seconds or its fraction. */
 const REST_OF_TIME = Buffer.from('.000000Z')
 
@@ -53,28 +51,28 @@ export class EventSlices implements CanonicalEvent {
     return this.#body.subarray(this.#metadata, this.#metadataEnd)
   }
 
-  /** Length of user_id and metadata in the record. */
-  get variableBytes(): number {
-    return this.#userEnd - this.#user + this.#metadataEnd - this.#metadata
+  /** Length of the record. */
+  get recordBytes(): number {
+    return USUAL_BYTES + this.#userEnd - this.#user + this.#metadataEnd - this.#metadata
   }
 
   /**
    * Writes the record at `start` and returns the offset after it.
    *
-   * @param beforeMetadata the bytes between timestamp and metadata
+   * @param middle the bytes between the values of timestamp and metadata
    */
-  writeRecord(record: Buffer, start: number, beforeMetadata: Buffer): number {
+  writeRecord(record: Buffer, start: number, middle: Buffer): number {
     const body = this.#body
-    let at = copy(BEFORE_ID, 0, BEFORE_ID.length, record, start)
+    let at = copy(BEFORE_EVENT_ID, 0, BEFORE_EVENT_ID.length, record, start)
     at = copy(body, this.#id, this.#id + UUID_BYTES, record, at)
-    at = copy(BEFORE_USER, 0, BEFORE_USER.length, record, at)
+    at = copy(BEFORE_USER_ID, 0, BEFORE_USER_ID.length, record, at)
     at = copy(body, this.#user, this.#userEnd, record, at)
-    at = copy(BEFORE_TIME, 0, BEFORE_TIME.length, record, at)
+    at = copy(BEFORE_TIMESTAMP, 0, BEFORE_TIMESTAMP.length, record, at)
     at = copy(body, this.#time, this.#timeEnd, record, at)
     at = copy(REST_OF_TIME, this.#timeEnd - this.#time - SECONDS_BYTES, REST_OF_TIME.length, record, at)
-    at = copy(beforeMetadata, 0, beforeMetadata.length, record, at)
+    at = copy(middle, 0, middle.length, record, at)
     at += body.copy(record, at, this.#metadata, this.#metadataEnd)
-    record[at++] = 0x7d
+    record[at++] = END
     return at
   }
 
@@ -92,10 +90,10 @@ export function sliceEvent(body: Buffer, scan: JsonScan): EventSlices | undefine
   let metadata = -1
   for (let i = 0; i < 4; i++) {
     const field = fieldOf(body, scan, i)
-    if (field === FIELD_EVENT_ID) id = i
-    else if (field === FIELD_USER_ID) user = i
-    else if (field === FIELD_TIMESTAMP) time = i
-    else if (field === FIELD_METADATA) metadata = i
+    if (field === EVENT_ID) id = i
+    else if (field === USER_ID) user = i
+    else if (field === TIMESTAMP) time = i
+    else if (field === METADATA) metadata = i
   }
   // Four members for four fields: none is missing, repeated or unknown.
   if (id < 0 || user < 0 || time < 0 || metadata < 0) return undefined

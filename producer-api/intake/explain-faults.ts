@@ -1,31 +1,12 @@
 /** Lists every fault of a refused event. Slow path: used only after validation has failed. */
+import { CLIENT_FIELDS, type Field, fieldOf, FIELDS } from '../../event/fields.ts'
 import { pointersAt, pointerSegment } from '../../event/json/pointer.ts'
 import { type JsonbFaultKind, type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'
-import {
-  FIELD_EVENT_ID,
-  FIELD_METADATA,
-  FIELD_NAMES,
-  FIELD_RECEIVED_AT,
-  FIELD_TIMESTAMP,
-  FIELD_UNKNOWN,
-  FIELD_USER_ID,
-  fieldOf,
-  readTimestamp,
-  readUserId,
-  readUuid,
-} from '../../event/read-fields.ts'
 import type { ProblemError } from '../http/problem.ts'
 
-const REQUIRED = [FIELD_USER_ID, FIELD_TIMESTAMP, FIELD_METADATA]
-
-/** Describes the valid values of each field, by FIELD_* number. */
-const EXPECTED = [
-  'must be an integer from -9223372036854775808 to 9223372036854775807, written without fraction or exponent.',
-  'must be an RFC 3339 date-time as a string, such as "2025-01-31T12:00:00.5Z": an existing date in the years 0001 to 9999 (UTC), a T, hours 00-23, seconds 00-59.',
-  'must be a JSON object.',
-  'must be a UUID as a string, such as "0198c0de-7a5b-7000-8000-0123456789ab", or be omitted.',
-]
+const LAST_FIELD = CLIENT_FIELDS.at(-1)?.name
+const OTHER_FIELDS = CLIENT_FIELDS.slice(0, -1).map(({ name }) => name)
 
 const JSONB_FAULTS: Record<JsonbFaultKind, string> = {
   nul_escape: 'A string must not contain the character \\u0000.',
@@ -58,33 +39,31 @@ export function eventFaults(buf: Buffer, scan: JsonScan, prefix: string): Proble
     }
   }
   if (errors.length >= MAX_FAULTS) return errors
-  for (const field of REQUIRED) {
-    const name = FIELD_NAMES[field]!
-    if (names.has(name)) continue
-    errors.push({ pointer: `${prefix}/${name}`, detail: `${name} is missing: it ${EXPECTED[field]}` })
+  for (const field of CLIENT_FIELDS) {
+    const { name, missing } = field
+    if (missing !== 'refused' || names.has(name)) continue
+    errors.push({ pointer: `${prefix}/${name}`, detail: `${name} is missing: it ${requirement(field)}` })
   }
   return errors
 }
 
+function requirement({ kind, missing }: Field): string {
+  return `must be ${kind.expected}${missing === 'refused' ? '' : ', or be omitted'}.`
+}
+
 function memberFaults(buf: Buffer, scan: JsonScan, i: number, name: string, pointer: string): ProblemError[] {
-  const field = fieldOf(buf, scan, i)
-  if (field === FIELD_UNKNOWN || field === FIELD_RECEIVED_AT) {
-    const detail = `${quoted(name)} is not a field of an event; the fields are user_id, timestamp, metadata and event_id.`
+  const field: Field | undefined = FIELDS[fieldOf(buf, scan, i)]
+  if (!field?.isFromClient) {
+    const detail = `${quoted(name)} is not a field of an event; the fields are ${OTHER_FIELDS.join(', ')} and ${LAST_FIELD}.`
     return [{ pointer, detail }]
   }
-  if (!hasValidValue(buf, scan, i, field)) return [{ pointer, detail: `${name} ${EXPECTED[field]}` }]
-  return field === FIELD_METADATA ? metadataFaults(buf, scan, i, pointer) : []
+  if (field.kind.read(buf, scan, i) === undefined)
+    return [{ pointer, detail: `${name} ${requirement(field)}` }]
+  return storageFaults(buf, scan, i, pointer)
 }
 
-function hasValidValue(buf: Buffer, scan: JsonScan, i: number, field: number): boolean {
-  if (field === FIELD_USER_ID) return readUserId(buf, scan, i) !== undefined
-  if (field === FIELD_TIMESTAMP) return readTimestamp(buf, scan, i) !== undefined
-  if (field === FIELD_EVENT_ID) return readUuid(buf, scan, i) !== undefined
-  return scan.valueKind(i) === KIND_OBJECT
-}
-
-/** The jsonb faults inside the metadata. Anywhere else, such a value is already refused for its type or name. */
-function metadataFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string): ProblemError[] {
+/** What PostgreSQL cannot hold in a value. */
+function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string): ProblemError[] {
   const start = scan.valueStart(i)
   const end = scan.valueEnd(i)
   const faults = scan.faults.filter((fault) => fault.offset >= start && fault.offset < end)

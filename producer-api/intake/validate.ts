@@ -1,49 +1,26 @@
 /** Validates a scanned event. explain-faults.ts lists the faults of an invalid one. */
+import { type CanonicalEvent, EVENT_ID, type Field, fieldOf, FIELDS, UNKNOWN } from '../../event/fields.ts'
 import { type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
-import {
-  FIELD_EVENT_ID,
-  FIELD_METADATA,
-  FIELD_TIMESTAMP,
-  FIELD_USER_ID,
-  fieldOf,
-  readTimestamp,
-  readUserId,
-  readUuid,
-} from '../../event/read-fields.ts'
-import type { CanonicalEvent } from '../../event/types.ts'
+
+const SENT = [...FIELDS.entries()].filter(([, { isFromClient }]) => isFromClient)
 
 /** The event in `scan`, a view of `buf`, or undefined if it has any fault. `newId` generates a missing event_id. */
 export function canonicalEvent(buf: Buffer, scan: JsonScan, newId: () => string): CanonicalEvent | undefined {
   if (scan.kind !== KIND_OBJECT || scan.faults.length > 0) return undefined
-  let eventId: string | undefined
-  let userId: string | undefined
-  let timestamp: string | undefined
-  let metadata: Buffer | undefined
+  const values: (string | Buffer | undefined)[] = FIELDS.map(() => undefined)
   for (let i = 0; i < scan.memberCount; i++) {
-    switch (fieldOf(buf, scan, i)) {
-      case FIELD_USER_ID:
-        if (userId !== undefined) return undefined
-        userId = readUserId(buf, scan, i)
-        if (userId === undefined) return undefined
-        break
-      case FIELD_TIMESTAMP:
-        if (timestamp !== undefined) return undefined
-        timestamp = readTimestamp(buf, scan, i)
-        if (timestamp === undefined) return undefined
-        break
-      case FIELD_METADATA:
-        if (metadata !== undefined || scan.valueKind(i) !== KIND_OBJECT) return undefined
-        metadata = buf.subarray(scan.valueStart(i), scan.valueEnd(i))
-        break
-      case FIELD_EVENT_ID:
-        if (eventId !== undefined) return undefined
-        eventId = readUuid(buf, scan, i)
-        if (eventId === undefined) return undefined
-        break
-      default:
-        return undefined
-    }
+    const n = fieldOf(buf, scan, i)
+    if (n === UNKNOWN || values[n] !== undefined) return undefined
+    const { isFromClient, kind }: Field = FIELDS[n]!
+    if (!isFromClient) return undefined
+    values[n] = kind.read(buf, scan, i)
+    if (values[n] === undefined) return undefined
   }
-  if (userId === undefined || timestamp === undefined || metadata === undefined) return undefined
-  return { eventId: eventId ?? newId(), userId, timestamp, metadata }
+  values[EVENT_ID] ??= newId()
+  const event: Record<string, string | Buffer | undefined> = {}
+  for (const [n, { key, missing }] of SENT) {
+    if (values[n] === undefined && missing === 'refused') return undefined
+    event[key] = values[n]
+  }
+  return event as CanonicalEvent
 }

@@ -1,6 +1,5 @@
 /** The reusable parts of the OpenAPI document: schemas and problem responses. */
-import eventSchema from '../../schemas/event.schema.json' with { type: 'json' }
-import recordSchema from '../../schemas/record.schema.json' with { type: 'json' }
+import { eventSchema, recordSchema } from '../../event/json-schema.ts'
 import {
   PROBLEM_CONTENT_TYPE,
   PROBLEMS,
@@ -9,7 +8,7 @@ import {
   type ProblemKind,
 } from '../http/problem.ts'
 
-const EXAMPLE_ID = eventSchema.properties.event_id.examples[0]!
+const EXAMPLE_ID = '0198c0de-7a5b-7000-8000-0123456789ab'
 const uuid = { type: 'string', format: 'uuid' }
 const count = { type: 'integer', minimum: 0 }
 

@@ -1,6 +1,5 @@
 /** The OpenAPI 3.1 document of the API, generated from the JSON Schema files and the table of problems. */
 import packageJson from '../../package.json' with { type: 'json' }
-import eventSchema from '../../schemas/event.schema.json' with { type: 'json' }
 import {
   MAX_BATCH_BODY_BYTES,
   MAX_BATCH_EVENTS,
@@ -18,7 +17,7 @@ const EXAMPLE = {
   metadata: { page: '/pricing', referrer: 'https://example.com/' },
 }
 const EXAMPLE_LINE = JSON.stringify(EXAMPLE)
-const EXAMPLE_ID = eventSchema.properties.event_id.examples[0]
+const EXAMPLE_ID = '0198c0de-7a5b-7000-8000-0123456789ab'
 
 const GZIP = 'The body may be compressed with Content-Encoding: gzip. Limits apply to the decompressed body.'
 const RETRY =

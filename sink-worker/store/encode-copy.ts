@@ -1,4 +1,4 @@
-import type { EventRow, Int8 } from '../../event/record/decoded.ts'
+import { type EventRow, type Field, type FieldName, FIELDS, type Int8 } from '../../event/fields.ts'
 import { CHUNK_BYTES } from '../../postgres/database.ts'
 
 /*
@@ -15,8 +15,6 @@ const JSONB_VERSION = 1
 const NIBBLE = new Uint8Array(128)
 for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)] = digit
 
-/** Field count 2 + event_id 4+16 + user_id 4+8 + timestamp 4+8 + metadata 4+1 + received_at 4+8. */
-const FIXED_ROW_BYTES = 63
 const ORDINAL_FIELD_BYTES = 8
 const TWO_TO_32 = 2 ** 32
 
@@ -32,13 +30,12 @@ export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Gen
   chunk.pos = SIGNATURE.copy(chunk.bytes)
   for (let index = 0; index < rows.length; index += 1) {
     const row = rows[index]!
-    const { metadata } = row
-    const size = FIXED_ROW_BYTES + extra + metadata.length
+    const size = rowBytes(row) + extra
     if (chunk.pos + size > chunk.bytes.length) {
       yield chunk.bytes.subarray(0, chunk.pos)
       chunk = new Chunk(Math.max(CHUNK_BYTES, size))
     }
-    writeRow(chunk, row, metadata, withOrdinal ? index : undefined)
+    writeRow(chunk, row, withOrdinal ? index : undefined)
   }
   yield chunk.bytes.subarray(0, chunk.pos)
   yield TRAILER
@@ -66,6 +63,7 @@ class Chunk {
   }
 
   int8(value: Int8): void {
+    this.int32(8)
     if (typeof value === 'bigint') this.#view.setBigInt64(this.pos, value)
     else {
       if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an exact int8`)
@@ -78,6 +76,7 @@ class Chunk {
 
   /** Calling `buffer.write(..., 'hex')` for each of the five groups would take five times as long. */
   uuid(text: string): void {
+    this.int32(16)
     let at = 0
     const end = this.pos + 16
     for (let pos = this.pos; pos < end; pos++) {
@@ -89,26 +88,45 @@ class Chunk {
   }
 
   jsonb(text: Buffer): void {
+    this.int32(text.length + 1)
     this.bytes[this.pos] = JSONB_VERSION
     this.bytes.set(text, this.pos + 1)
     this.pos += text.length + 1
   }
 }
 
-function writeRow(chunk: Chunk, row: EventRow, metadata: Buffer, ordinal: number | undefined): void {
-  chunk.int16(ordinal === undefined ? 5 : 6)
+/** The most bytes of a value whose length does not follow from its type: jsonb's version. Each field has a length. */
+const LENGTH_BYTES = 4
+const VALUE_BYTES: Record<Field['kind']['type'], number> = {
+  uuid: 16,
+  bigint: 8,
+  'timestamp with time zone': 8,
+  jsonb: 1,
+}
+const COUNT_BYTES = 2
+const FIXED_ROW_BYTES =
+  COUNT_BYTES + FIELDS.reduce((sum, { kind }) => sum + LENGTH_BYTES + VALUE_BYTES[kind.type], 0)
+
+/** The size of a row without its ordinal. */
+function rowBytes({ metadata }: EventRow): number {
+  return FIXED_ROW_BYTES + metadata.length
+}
+
+/** Writes the length and the value of a column. */
+const WRITE: Record<FieldName, (chunk: Chunk, row: EventRow) => void> = {
+  event_id: (chunk, row) => chunk.uuid(row.eventId),
+  user_id: (chunk, row) => chunk.int8(row.userId),
+  timestamp: (chunk, row) => chunk.int8(row.timestamp),
+  received_at: (chunk, row) => chunk.int8(row.receivedAt),
+  metadata: (chunk, row) => chunk.jsonb(row.metadata),
+}
+const WRITERS = FIELDS.map(({ name }) => WRITE[name])
+
+function writeRow(chunk: Chunk, row: EventRow, ordinal: number | undefined): void {
+  chunk.int16(WRITERS.length + (ordinal === undefined ? 0 : 1))
   if (ordinal !== undefined) {
     chunk.int32(4)
     chunk.int32(ordinal)
   }
-  chunk.int32(16)
-  chunk.uuid(row.eventId)
-  chunk.int32(8)
-  chunk.int8(row.userId)
-  chunk.int32(8)
-  chunk.int8(row.timestamp)
-  chunk.int32(metadata.length + 1)
-  chunk.jsonb(metadata)
-  chunk.int32(8)
-  chunk.int8(row.receivedAt)
+  for (const write of WRITERS) write(chunk, row)
 }

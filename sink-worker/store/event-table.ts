@@ -1,19 +1,36 @@
-/* The table `events` as the sink uses it. It ignores columns that the user added. */
+import { type Field, FIELDS } from '../../event/fields.ts'
+
+/* The table `events` as the sink uses it: the columns of the fields. It ignores columns that the user added. */
+
+const COLUMNS = FIELDS.map(({ name }) => column(name))
 
 /** The columns that the sink writes, in the order of the encoded rows. */
-export const EVENT_COLUMNS = 'event_id, user_id, "timestamp", metadata, received_at'
+export const EVENT_COLUMNS = COLUMNS.join(', ')
 
-/** The same columns, sorted by name, with their types as format_type() spells them. */
-export const EVENT_COLUMN_TYPES = [
-  'event_id uuid',
-  'metadata jsonb',
-  'received_at timestamp with time zone',
-  'timestamp timestamp with time zone',
-  'user_id bigint',
-].join(', ')
+/** The columns with their types, for a table that holds such rows. */
+export const EVENT_COLUMN_DEFINITIONS = FIELDS.map(
+  ({ name, kind, missing }: Field) => `${column(name)} ${kind.type}${missing === 'null' ? '' : ' NOT NULL'}`,
+).join(', ')
+
+/** The columns of what a client sent, apart from the id: two events with one id are equal if these are. */
+export const SENT_COLUMNS = FIELDS.filter(
+  ({ name, isFromClient }) => isFromClient && name !== 'event_id',
+).map(({ name }) => column(name))
+
+/** The columns, sorted by name, with their types as format_type() spells them. */
+export const EVENT_COLUMN_TYPES = FIELDS.map(({ name, kind }) => `${name} ${kind.type}`)
+  .toSorted()
+  .join(', ')
+
+/** The names of the columns as SQL literals. */
+export const EVENT_COLUMN_NAMES = FIELDS.map(({ name }) => `'${name}'`).join(', ')
 
 /** Returns one row with the column `types`, to compare with EVENT_COLUMN_TYPES. */
 export const READ_EVENT_COLUMN_TYPES = `
   SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attname) AS types
   FROM pg_attribute WHERE attrelid = 'events'::regclass AND NOT attisdropped
-    AND attname IN ('event_id', 'user_id', 'timestamp', 'metadata', 'received_at')`
+    AND attname IN (${EVENT_COLUMN_NAMES})`
+
+function column(name: string): string {
+  return `"${name}"`
+}

@@ -1,6 +1,6 @@
 import type { Database } from '../../postgres/database.ts'
 import { encodeCopy } from './encode-copy.ts'
-import { EVENT_COLUMNS } from './event-table.ts'
+import { EVENT_COLUMN_DEFINITIONS, EVENT_COLUMNS, SENT_COLUMNS } from './event-table.ts'
 import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /*
@@ -11,8 +11,7 @@ import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
  * No statement names the conflict target: `events` may be partitioned or have unique indexes that the user added.
  */
 
-const CREATE = `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, event_id uuid NOT NULL,
-  user_id bigint NOT NULL, "timestamp" timestamptz NOT NULL, metadata jsonb NOT NULL, received_at timestamptz NOT NULL,
+const CREATE = `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, ${EVENT_COLUMN_DEFINITIONS},
   inserted boolean NOT NULL DEFAULT false) ON COMMIT DROP`
 
 const COPY = `COPY pg_temp.firehose_staged (ordinal, ${EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`
@@ -30,11 +29,16 @@ const INSERT_NEW = `
   UPDATE pg_temp.firehose_staged AS staged SET inserted = true
   FROM candidate JOIN inserted USING (event_id) WHERE staged.ordinal = candidate.ordinal`
 
+/** What the client sent of a row. */
+function sent(table: 'e' | 's'): string {
+  return SENT_COLUMNS.map((column) => `${table}.${column}`).join(', ')
+}
+
 /** A separate statement, because its snapshot must include what a rival committed while INSERT_NEW waited for it. */
 const COMPARE_OTHERS = `
   SELECT s.ordinal,
     CASE WHEN e.event_id IS NULL THEN 'absent'
-         WHEN (e.user_id, e."timestamp", e.metadata) = (s.user_id, s."timestamp", s.metadata) THEN 'duplicate'
+         WHEN (${sent('e')}) IS NOT DISTINCT FROM (${sent('s')}) THEN 'duplicate'
          ELSE 'conflict' END AS verdict
   FROM pg_temp.firehose_staged AS s LEFT JOIN events AS e USING (event_id) WHERE NOT s.inserted`
 

@@ -1,5 +1,5 @@
 import { encodeRecord, encodeRecords, receivedAt } from '../../event/record/encode.ts'
-import type { CanonicalEvent } from '../../event/types.ts'
+import type { CanonicalEvent } from '../../event/fields.ts'
 import { createKafka } from '../../kafka/client.ts'
 import { KafkaPublisher } from '../../kafka/producer/kafka-publisher.ts'
 import { createLogger } from '../../platform/log.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { canonicalUserId, canonicalUuid } from '../../../event/fields.ts'
+import { canonicalUserId, canonicalUuid } from '../../../event/read-value.ts'
 import { numberText } from '../../arbitrary/json-text.ts'
 
 const MAX = 2n ** 63n - 1n

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as formats from 'ajv-formats'
 import * as fc from 'fast-check'
+import * as made from '../../../event/json-schema.ts'
 import { encodeRecord } from '../../../event/record/encode.ts'
 import { type ParsedEvents, parseEvent } from '../../../producer-api/intake/parse-body.ts'
 import invalidEvents from '../../../schemas/examples/invalid-events.json' with { type: 'json' }
@@ -24,6 +25,15 @@ const EXAMPLES = new URL('../../../schemas/examples/', import.meta.url)
 const read = (name: string): Buffer => readFileSync(new URL(name, EXAMPLES))
 const parse = (body: Buffer): ParsedEvents =>
   parseEvent(body, { newId: () => '0198c0de-7a5b-7000-8000-000000000000' })
+
+test('the schema files are those of the table of fields (fix: npm run schemas)', () => {
+  const text = (name: string): string =>
+    readFileSync(new URL(`../../../schemas/${name}.schema.json`, import.meta.url), 'utf8')
+  assert.deepEqual(JSON.parse(JSON.stringify(made.eventSchema)), eventSchema)
+  assert.deepEqual(JSON.parse(JSON.stringify(made.recordSchema)), recordSchema)
+  for (const name of ['event', 'record'])
+    assert.match(text(name), /"minimum": -9223372036854775808,\s+"maximum": 9223372036854775807,/)
+})
 
 test('valid examples are valid', () => {
   const names = readdirSync(EXAMPLES).filter((name) => !name.startsWith('invalid'))

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { countRecords, cutRequest } from '../../../../sink-worker/store/cut-request.ts'
 import { digestOf } from '../../../../sink-worker/positions/partition.ts'
-import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
+import type { EventRow } from '../../../../event/fields.ts'
+import type { KafkaRecord } from '../../../../event/record/decoded.ts'
 import type { WriteRequest } from '../../../../sink-worker/store/write-batch.ts'
 
 /** Partitions: for each record, the gap before it and whether it is a row. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { CHUNK_BYTES } from '../../../../postgres/database.ts'
 import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
-import type { EventRow } from '../../../../event/record/decoded.ts'
+import type { EventRow } from '../../../../event/fields.ts'
 
 const int8 = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.maxSafeInteger())
 
@@ -71,7 +71,7 @@ function readCopy(bytes: Buffer): Buffer[][] {
 }
 
 /** Decodes a tuple as the receive functions of uuid, int8, timestamptz and jsonb do. */
-function toRow([id, userId, timestamp, json, receivedAt, ...rest]: Buffer[]): EventRow {
+function toRow([id, userId, timestamp, receivedAt, json, ...rest]: Buffer[]): EventRow {
   assert.equal(rest.length, 0)
   assert.deepEqual(
     [id?.length, userId?.length, timestamp?.length, json?.[0], receivedAt?.length],

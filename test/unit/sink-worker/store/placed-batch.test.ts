@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { type PlacedBatch, toRequest } from '../../../../sink-worker/store/placed-batch.ts'
 import type { PartitionState } from '../../../../sink-worker/positions/partition.ts'
-import type { EventRow, KafkaRecord } from '../../../../event/record/decoded.ts'
+import type { EventRow } from '../../../../event/fields.ts'
+import type { KafkaRecord } from '../../../../event/record/decoded.ts'
 
 /** For each partition, the sizes of its waiting batches. */
 const waiting = fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }), {

@@ -1,0 +1,51 @@
+/** Reads the values of fields in scanned JSON text as their canonical text. */
+import { type JsonScan, KIND_NUMBER, KIND_STRING } from './json/scan-result.ts'
+import { canonicalTimestamp, readTimestamp } from './timestamp.ts'
+
+const INT8_MAX = '9223372036854775807'
+const INT8_MIN_DIGITS = '9223372036854775808'
+/** RFC 9562 section 4, any version and variant: PostgreSQL's uuid accepts all of them. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const UUID_ANY_CASE = new RegExp(UUID, 'i')
+
+/** The canonical user_id in member `i`, or undefined if it is not valid. */
+export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  if (scan.valueKind(i) !== KIND_NUMBER) return undefined
+  return canonicalUserId(buf.toString('latin1', scan.valueStart(i), scan.valueEnd(i)))
+}
+
+/** The canonical timestamp in member `i`, or undefined if it is not valid. */
+export function readTimestampValue(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  if (scan.valueKind(i) !== KIND_STRING) return undefined
+  if (scan.valueIsEscaped(i)) return canonicalTimestamp(scan.string(buf, i))
+  return readTimestamp(buf, scan.valueStart(i) + 1, scan.valueEnd(i) - 1)
+}
+
+/** The canonical UUID in member `i`, or undefined if it is not valid. */
+export function readUuid(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  if (scan.valueKind(i) !== KIND_STRING) return undefined
+  return canonicalUuid(scan.string(buf, i))
+}
+/**
+ * The canonical text of a JSON number token that is a decimal integer within int8 (PostgreSQL's bigint), or undefined.
+ * Compared as text, because a JavaScript number would round. `1.0` and `1e3` are not integers here; `-0` becomes `0`.
+ */
+export function canonicalUserId(token: string): string | undefined {
+  const negative = token.charCodeAt(0) === 0x2d
+  const digits = negative ? token.slice(1) : token
+  if (digits.length === 0 || digits.length > INT8_MAX.length) return undefined
+  for (let i = 0; i < digits.length; i++) {
+    const c = digits.charCodeAt(i)
+    if (c < 0x30 || c > 0x39) return undefined
+  }
+  if (digits.charCodeAt(0) === 0x30) return digits.length === 1 ? '0' : undefined
+  // Digits of the same length compare as text in numeric order.
+  if (digits.length === INT8_MAX.length && digits > (negative ? INT8_MIN_DIGITS : INT8_MAX)) return undefined
+  return token
+}
+
+/** The UUID in lowercase, or undefined if the text is not a UUID with hyphens (no braces, no `urn:`). */
+export function canonicalUuid(text: string): string | undefined {
+  if (UUID.test(text)) return text
+  return UUID_ANY_CASE.test(text) ? text.toLowerCase() : undefined
+}
