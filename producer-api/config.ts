@@ -1,3 +1,4 @@
+import type { CorsOrigins } from './http/cors.ts'
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
 import { type KafkaConnection, kafkaConfig, kafkaSettings, type TopicConfig } from '../kafka/client.ts'
@@ -74,7 +75,7 @@ export interface ApiConfig {
   requestTimeoutMs: number
   maxConnections: number
   /** Either `*` or a list of origins; empty disables CORS. */
-  corsOrigins: '*' | string[]
+  corsOrigins: CorsOrigins
   logLevel: (typeof LOG_LEVELS)[number]
   shutdownTimeoutMs: number
 }

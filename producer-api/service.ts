@@ -75,9 +75,7 @@ export function createService(
   })
   const koa = app.callback()
   const general: RequestHandler = (request, response) => void koa(request, response)
-  // The fast path does not send CORS headers.
-  const hasCors = corsOrigins === '*' || corsOrigins.length > 0
-  const handler = hasCors ? general : fastPath({ ingest, general, draining: () => draining })
+  const handler = fastPath({ ingest, general, corsOrigins, draining: () => draining })
   const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,

@@ -1,9 +1,9 @@
-import cors from '@koa/cors'
 import { Router } from '@koa/router'
 import Koa, { type Context, type Middleware, type Next } from 'koa'
 import type { Logger } from '../../platform/log.ts'
 import { type Ops, opsRoutes } from '../../platform/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
+import { type CorsOrigins, corsMiddleware } from './cors.ts'
 import { docsRoutes } from '../openapi/docs.ts'
 import { hasTooManyHeaders, TOO_MANY_HEADERS } from './server.ts'
 import type { Ingest } from '../intake/ingest.ts'
@@ -16,7 +16,7 @@ import { RequestLog } from './request-log.ts'
 export interface AppOptions {
   ingest: Ingest
   ops: Ops
-  corsOrigins: '*' | string[]
+  corsOrigins: CorsOrigins
   logger: Logger
   /** True during shutdown: connections are closed after their next response. */
   draining: () => boolean
@@ -28,7 +28,7 @@ export function createApp(options: AppOptions): Koa {
   // Connection errors, such as a client that disconnects during the response.
   app.on('error', (error: unknown) => options.logger.debug({ err: error }, 'connection error'))
   app.use(outermost(options))
-  if (options.corsOrigins === '*' || options.corsOrigins.length > 0) app.use(corsFor(options.corsOrigins))
+  if (options.corsOrigins.length > 0) app.use(corsMiddleware(options.corsOrigins))
   app.use(unmatchedRoute)
   const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.handler('/event'))
@@ -98,15 +98,4 @@ function describeProblem(ctx: Context & { params: Record<string, string> }): voi
   const found = Object.entries(PROBLEMS).find(([name]) => name === ctx.params.name)
   if (found === undefined) answerProblem(ctx, 'not-found', 'No problem type has this name.')
   else ctx.body = { type: `/problems/${found[0]}`, title: found[1].title, status: found[1].status }
-}
-
-function corsFor(origins: '*' | string[]) {
-  return cors({
-    // `*` does not allow credentials, which beacons with JSON bodies always send: they need an explicit origin.
-    origin: origins === '*' ? '*' : (ctx) => (origins.includes(ctx.get('Origin')) ? ctx.get('Origin') : ''),
-    credentials: origins !== '*',
-    allowMethods: ['GET', 'HEAD', 'POST'],
-    exposeHeaders: ['X-Request-Id', 'Retry-After'],
-    maxAge: 7_200,
-  })
 }

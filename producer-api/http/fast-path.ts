@@ -5,6 +5,7 @@
  * This is only an optimization: Koa handles every request the same way.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { corsHeaders, type CorsOrigins } from './cors.ts'
 import { hasTooManyHeaders } from './server.ts'
 import type { Ingest, Ingested, Path } from '../intake/ingest.ts'
 import type { RequestHandler } from './pipeline-limit.ts'
@@ -14,18 +15,20 @@ export interface FastPathOptions {
   ingest: Ingest
   /** Koa's handler. */
   general: RequestHandler
+  corsOrigins: CorsOrigins
   /** True during shutdown, when Koa must send the response because it sets `Connection: close`. */
   draining: () => boolean
 }
 
 /** Handles ordinary requests, and passes the rest to `general`. */
-export function fastPath({ ingest, general, draining }: FastPathOptions): RequestHandler {
+export function fastPath({ ingest, general, corsOrigins, draining }: FastPathOptions): RequestHandler {
+  const corsHeadersFor = corsHeaders(corsOrigins)
   const handle = async (path: Path, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const ingested = await ingest
       .ingest(path, request, response)
       .catch((error: unknown): Ingested => ({ kind: 'broken', error }))
     if (ingested.kind === 'accepted' && !draining()) {
-      answerAccepted(request, response, ingested.body)
+      answerAccepted(request, response, ingested.body, corsHeadersFor(request.headers.origin))
       return
     }
     ingest.handOver(request, ingested)
@@ -43,13 +46,25 @@ function fastPathOf(request: IncomingMessage): Path | undefined {
   const { method, url, headers } = request
   if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined
   if (hasTooManyHeaders(request)) return undefined
-  return url === '/event' || url === '/events' ? url : undefined
+  return url === '/event' || url === '/events' ? url : pathBeforeQuery(url ?? '')
 }
 
-function answerAccepted(request: IncomingMessage, response: ServerResponse, body: string): void {
+/** Some clients, such as tracking scripts, add a query, which says nothing here. */
+function pathBeforeQuery(url: string): Path | undefined {
+  if (url.startsWith('/event?')) return '/event'
+  return url.startsWith('/events?') ? '/events' : undefined
+}
+
+function answerAccepted(
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: string,
+  cors: readonly string[],
+): void {
   response.writeHead(202, [
     'X-Request-Id',
     requestId(request.headers['x-request-id']),
+    ...cors,
     'Content-Type',
     'application/json',
     'Content-Length',
