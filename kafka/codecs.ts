@@ -4,20 +4,10 @@
 import { promisify } from 'node:util'
 import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
+import { UnreadableBatchError } from './errors.ts'
 
 /** Limit for a decompressed batch; a larger one is refused before memory is allocated for it (I7). */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024
-
-/** The batch, and therefore everything after it in its partition, cannot be read. Needs manual intervention. */
-class UnreadableBatchError extends Error {
-  readonly needsPerson = true
-  constructor(problem: string) {
-    super(
-      `a batch of another producer ${problem}: use zstd, gzip or no compression there, and see "The sink is paused: a batch of another producer" in docs/RUNBOOK.md`,
-    )
-    this.name = 'KafkaJSNotImplemented' // kafkajs only rethrows errors of this name without retrying
-  }
-}
 
 type Inflate = (buffer: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>
 

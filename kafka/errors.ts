@@ -1,4 +1,46 @@
-/** Helpers for the nested errors of kafkajs. */
+/** The errors of this folder, and helpers for the nested errors of kafkajs. */
+import { FirehoseError } from '../platform/errors.ts'
+import { formatReaders, type GroupAssessment, SEPARATE_GROUPS } from './group-members.ts'
+
+/** The group is used for another topic, so this sink must not be a member of it. */
+export class OtherTopicError extends FirehoseError {
+  constructor(groupId: string, { others }: Pick<GroupAssessment, 'others'>) {
+    super(
+      `consumer group "${groupId}" has a member that reads another topic, ${formatReaders(others)}; consumers of different ` +
+        `topics in one group take partitions from each other: ${SEPARATE_GROUPS}`,
+      { code: 'OTHER_TOPIC', retryable: true, needsPerson: true },
+    )
+  }
+}
+
+/** Access to the group is denied, for example after an upgrade that changed the default group but not the ACLs. */
+export class ForbiddenGroupError extends FirehoseError {
+  constructor(groupId: string, cause: unknown) {
+    super(
+      `Kafka denies this user access to consumer group "${groupId}" (GROUP_AUTHORIZATION_FAILED): grant Read on the group, ` +
+        'or set KAFKA_GROUP_ID to a group that the user may read',
+      { code: 'FORBIDDEN_GROUP', retryable: true, needsPerson: true, cause },
+    )
+  }
+}
+
+/** The batch, and therefore everything after it in its partition, cannot be read. */
+export class UnreadableBatchError extends FirehoseError {
+  constructor(problem: string) {
+    super(
+      `a batch of another producer ${problem}: use zstd, gzip or no compression there, and see "The sink is paused: a batch of another producer" in docs/RUNBOOK.md`,
+      { code: 'UNREADABLE_BATCH', retryable: true, needsPerson: true },
+    )
+    this.name = 'KafkaJSNotImplemented' // kafkajs only rethrows errors of this name without retrying
+  }
+}
+
+/** A produce request that must not be sent. */
+export class ProduceRequestError extends FirehoseError {
+  constructor(message: string) {
+    super(message, { code: 'PRODUCE_REQUEST', retryable: true, needsPerson: false })
+  }
+}
 
 /** Kafka's error name (such as `NOT_LEADER_FOR_PARTITION`) of the outermost error in the chain of causes that has one. */
 export function kafkaErrorType(error: unknown): string | undefined {

@@ -5,6 +5,33 @@ import { onEndRequest } from './signals.ts'
 /** BSD sysexits.h: something was found in an unconfigured or misconfigured state. */
 const EX_CONFIG = 78
 
+/** BSD sysexits.h: an internal software error. */
+const EX_SOFTWARE = 70
+
+/**
+ * Ends the process because of a mistake in it, so that a supervisor starts it again: nothing that happened before is
+ * lost, and trying again here would hide the mistake behind what looks like an outage.
+ */
+export function exitOnBug(error: unknown, logger: Logger): never {
+  logger.fatal({ error: factsOf(error) }, 'a mistake in Firehose, please report it; exiting')
+  process.exit(EX_SOFTWARE)
+}
+
+/** Ends the process in the same way when nothing catches an error. */
+export function exitOnUncaughtError(logger: Logger): void {
+  process.on('uncaughtException', (error) => exitOnBug(error, logger))
+}
+
+/** Without the message of a SyntaxError, which quotes the text that was parsed, and it may be a client's. */
+function factsOf(error: unknown): { name: string; message: string; stack: string[] } {
+  const { name = 'Error', message = String(error), stack = '' } = error instanceof Error ? error : {}
+  return {
+    name,
+    message: error instanceof SyntaxError ? 'not logged' : message,
+    stack: stack.split('\n').filter((line) => /^ {4}at /.test(line)),
+  }
+}
+
 /** Reads the configuration; if it is invalid, prints every mistake and exits with 78. */
 export function readConfigOrExit<T>(read: () => T): T {
   try {

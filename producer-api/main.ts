@@ -1,6 +1,6 @@
 import { createKafka } from '../kafka/client.ts'
 import { createLogger } from '../platform/log.ts'
-import { onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
+import { exitOnUncaughtError, onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
 import { readApiConfig, settingsHelp } from './config.ts'
 import { listen } from './http/listen.ts'
 import { ProduceSockets } from '../kafka/producer/produce-socket.ts'
@@ -14,6 +14,7 @@ if (process.argv.includes('--help')) {
 
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
+exitOnUncaughtError(logger)
 const { socketFactory, prepareSend } = new ProduceSockets()
 const kafka = createKafka(config.kafka, 'firehose-api', logger, socketFactory)
 const publisher = new KafkaPublisher(kafka, config.topic, logger, prepareSend)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { InvariantError } from '../platform/errors.ts'
 
 /**
  * Memory of a request that waits for Kafka, not counting its records, URL and headers: the request and response objects,
@@ -29,6 +30,7 @@ export class MemoryBudget {
 
   giveBack(bytes: number): void {
     this.#usedBytes -= bytes
+    if (this.#usedBytes < 0) throw new InvariantError(`${bytes} bytes were given back that were never taken`)
   }
 }
 

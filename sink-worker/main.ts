@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
 import { createLogger } from '../platform/log.ts'
 import { opsRoutes } from '../platform/ops-routes.ts'
-import { onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
+import { exitOnUncaughtError, onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
 import { readSinkConfig } from './config.ts'
 import { KafkaRecordSource } from '../kafka/consumer/kafka-record-source.ts'
 import { Database } from '../postgres/database.ts'
@@ -12,6 +12,7 @@ import { Worker } from './worker.ts'
 
 const config = readConfigOrExit(() => readSinkConfig(process.env))
 const logger = createLogger('sink-worker', config.logLevel)
+exitOnUncaughtError(logger)
 const startedMs = Date.now()
 
 const { registry, counters } = createSinkMetrics(() => ({ ...worker.status(), group: source.group }))

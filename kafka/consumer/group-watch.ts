@@ -4,9 +4,9 @@ import {
   SEPARATE_GROUPS,
   isRebalancing,
   assessGroup,
-  formatReaders,
 } from '../group-members.ts'
-import { causeChain, kafkaErrorType } from '../errors.ts'
+import { causeChain, ForbiddenGroupError, kafkaErrorType, OtherTopicError } from '../errors.ts'
+import { InvariantError, isBug } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { describeSettled } from '../settled-group.ts'
 
@@ -29,36 +29,12 @@ export interface GroupStatus {
 /** Describes the group, and returns the partitions of the topic that the client knows. */
 export type DescribeGroup = () => Promise<{ group: GroupDescription; partitions: readonly number[] }>
 
-/** The group is used for another topic, so this sink must not be a member of it. */
-export class OtherTopicError extends Error {
-  /** For classifyError(): an operator must change one of the two groups. */
-  readonly needsPerson = true
-
-  constructor(groupId: string, { others }: Pick<GroupAssessment, 'others'>) {
-    super(
-      `consumer group "${groupId}" has a member that reads another topic, ${formatReaders(others)}; consumers of different ` +
-        `topics in one group take partitions from each other: ${SEPARATE_GROUPS}`,
-    )
-    this.name = 'OtherTopicError'
-  }
-}
-
-/** Access to the group is denied, for example after an upgrade that changed the default group but not the ACLs. */
-class ForbiddenGroupError extends Error {
-  readonly needsPerson = true
-
-  constructor(groupId: string, cause: unknown) {
-    super(
-      `Kafka denies this user access to consumer group "${groupId}" (${FORBIDDEN}): grant Read on the group, or set ` +
-        'KAFKA_GROUP_ID to a group that the user may read',
-      { cause },
-    )
-    this.name = 'ForbiddenGroupError'
-  }
-}
-
-/** Returns an error that names the group and the remedy if `error` concerns the group; otherwise `error` itself. */
+/**
+ * Returns an error that names the group and the remedy if `error` concerns the group; otherwise `error` itself, unless it
+ * is a mistake in kafkajs: that ends with a new consumer, so it must not look like one in Firehose.
+ */
 export function explainFailure(error: Error, groupId: string): Error {
+  if (isBug(error) && !(error instanceof InvariantError)) return new Error(error.message, { cause: error })
   if (kafkaErrorType(error) === FORBIDDEN) return new ForbiddenGroupError(groupId, error)
   // kafkajs does not report the reason: Kafka may be starting, or the user may lack the permission.
   if (!causeChain(error).some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound')) return error

@@ -1,3 +1,4 @@
+import { OtherTopicError } from '../errors.ts'
 import type { Cluster, Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
 import { toGroupDescription } from '../group-description.ts'
 import { createKafka, type KafkaConnection } from '../client.ts'
@@ -6,13 +7,7 @@ import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
 import { subscribersOnly } from './assigner.ts'
-import {
-  explainFailure,
-  type GroupStatus,
-  GroupWatch,
-  type DescribeGroup,
-  OtherTopicError,
-} from './group-watch.ts'
+import { explainFailure, type GroupStatus, GroupWatch, type DescribeGroup } from './group-watch.ts'
 import type {
   EmptyRange,
   RecordBatch,

@@ -1,3 +1,4 @@
+import { ProduceRequestError } from '../errors.ts'
 /**
  * Puts record batches of our own into kafkajs' produce requests, because its encoder takes 7 to 10 us per record and
  * cannot be replaced. kafkajs gets a single small record, the placeholder. Its socket, which we also provide
@@ -105,11 +106,6 @@ export class ProduceSockets {
     waiting.mayBeWritten = true
     return [request.subarray(0, at + 4), batch]
   }
-}
-
-/** A produce request that must not be sent. */
-class ProduceRequestError extends Error {
-  readonly code = 'PRODUCE_REQUEST'
 }
 
 function isProduce(request: Buffer): boolean {

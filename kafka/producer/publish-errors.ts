@@ -1,5 +1,5 @@
 import { causeChain } from '../errors.ts'
-import { PublishError } from '../../producer-api/delivery/publisher.ts'
+import { PublishError } from '../../producer-api/errors.ts'
 
 /** Errors for which sending the same bytes again cannot succeed. */
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])

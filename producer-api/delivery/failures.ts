@@ -1,5 +1,6 @@
 import type { Entry } from './batch.ts'
-import { type NotAcceptedReason, type Outcome, PublishError } from './publisher.ts'
+import { PublishError } from '../errors.ts'
+import { type NotAcceptedReason, type Outcome } from './publisher.ts'
 
 /** The outcome of an entry that will not be sent again: `unknown` if any of its sends may have been written. */
 export function failure(entry: Entry, reason: NotAcceptedReason): Outcome {

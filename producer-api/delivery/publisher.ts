@@ -42,36 +42,6 @@ export interface Publisher {
   close(): Promise<void>
 }
 
-/** A failed send, with the properties that decide what happens next. */
-export class PublishError extends Error {
-  /** An error name of Kafka (`MESSAGE_TOO_LARGE`), the system (`ECONNREFUSED`) or the client. */
-  readonly code: string
-  /** Sending the same bytes again, to any partition, may help. */
-  readonly retryable: boolean
-  /** The records may be in Kafka even though the send failed. */
-  readonly mayHaveWritten: boolean
-  /** The batch is over the broker's size limit; smaller ones may be accepted. */
-  readonly tooLarge: boolean
-
-  constructor(
-    message: string,
-    details: {
-      code: string
-      retryable: boolean
-      mayHaveWritten: boolean
-      tooLarge?: boolean
-      cause?: unknown
-    },
-  ) {
-    super(message, { cause: details.cause })
-    this.name = 'PublishError'
-    this.code = details.code
-    this.retryable = details.retryable
-    this.mayHaveWritten = details.mayHaveWritten
-    this.tooLarge = details.tooLarge ?? false
-  }
-}
-
 /** The batcher's source of time; tests replace it. */
 export interface Clock {
   /** Monotonic milliseconds. */

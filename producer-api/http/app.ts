@@ -1,6 +1,8 @@
 import { Router } from '@koa/router'
 import Koa, { type Context, type Middleware, type Next } from 'koa'
+import { InvariantError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
+import { exitOnBug } from '../../platform/shutdown.ts'
 import { type Ops, opsRoutes } from '../../platform/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
 import { type CorsOrigins, corsMiddleware } from './cors.ts'
@@ -61,6 +63,7 @@ function outermost({ logger, draining }: AppOptions) {
       try {
         await next()
       } catch (error) {
+        if (error instanceof InvariantError) exitOnBug(error, logger)
         logger.error({ request_id: id, err: error }, 'request failed')
         if (!ctx.headerSent) answerProblem(ctx, 'internal', 'The server failed to handle this request.')
       }

@@ -1,5 +1,6 @@
 import { backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
+import { exitOnBug } from '../../platform/shutdown.ts'
 import { sleep } from '../../platform/sleep.ts'
 import type { SinkCounters } from '../metrics.ts'
 import { afterFailure, afterProbe, type Breaker, PROBE, RUNNING } from './outage.ts'
@@ -26,13 +27,15 @@ export class OutageGuard {
     return this.#breaker
   }
 
-  /** Records a failure of PostgreSQL or Kafka. */
+  /** Records a failure of PostgreSQL or Kafka. A mistake in the sink is none: it ends the process. */
   open(error: unknown): void {
     if (this.#stopSignal.aborted) return
+    const kind = classifyError(error)
+    if (kind === 'bug') exitOnBug(error, this.#logger)
     const reason = describeError(error)
     const isNew = this.#breaker.kind === 'running'
     if (isNew) this.#counters.pauses += 1
-    const needsPerson = classifyError(error) === 'halt'
+    const needsPerson = kind === 'halt'
     this.#breaker = afterFailure(this.#breaker, { reason, needsPerson }, Date.now())
     if (!isNew && Date.now() - this.#remindedMs < REMIND_MS) return
     this.#remindedMs = Date.now()

@@ -2,6 +2,8 @@
  * How the sink handles an error from PostgreSQL, by SQLSTATE
  * (https://www.postgresql.org/docs/18/errcodes-appendix.html). No other file classifies errors.
  */
+import { FirehoseError, isBug } from '../../platform/errors.ts'
+
 export type ErrorClass =
   /** The database is unavailable or full: pause, then retry with backoff. */
   | 'outage'
@@ -13,6 +15,8 @@ export type ErrorClass =
   | 'row'
   /** The table, the privileges or something unknown: pause until an operator has fixed it. Nothing is dead-lettered. */
   | 'halt'
+  /** A mistake in the sink itself: end the process, because trying again would hide it. */
+  | 'bug'
 
 const BY_CODE: Record<string, ErrorClass> = {
   '23505': 'unique_violation',
@@ -42,14 +46,14 @@ const BY_CLASS: Record<string, ErrorClass> = {
  * Classifies an error.
  *
  * @param error what the driver rejected with. An error without a SQLSTATE comes from the connection (refused, reset,
- *   timed out) and is an outage. A programming error (TypeError and the like) is a halt, so that someone notices it.
+ *   timed out) and is an outage.
  */
 export function classifyError(error: unknown): ErrorClass {
-  if ((error as { needsPerson?: boolean } | null)?.needsPerson === true) return 'halt'
+  if (isBug(error)) return 'bug'
+  if (error instanceof FirehoseError && error.needsPerson) return 'halt'
   const code = sqlstateOf(error)
   if (code !== undefined) return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'halt'
-  const programming = [TypeError, RangeError, ReferenceError, SyntaxError]
-  return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
+  return 'outage'
 }
 
 /** Server timeouts within which a smaller transaction may succeed. */
@@ -94,7 +98,7 @@ export function describeError(error: unknown): string {
   const remedy = sqlstate === undefined ? undefined : (REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)])
   return [
     text,
-    code === undefined || text.includes(code) ? '' : ` (${code})`,
+    code === undefined || error instanceof FirehoseError || text.includes(code) ? '' : ` (${code})`,
     remedy === undefined ? '' : `: ${remedy}`,
   ].join('')
 }

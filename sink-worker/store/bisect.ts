@@ -1,18 +1,4 @@
-/** So many rows were refused that the table, not the rows, must be at fault. */
-export class TooManyRefusedError extends Error {
-  /** See sqlstate.ts: waits for an operator. */
-  readonly needsPerson = true
-  constructor(refused: number, of: number, cause: unknown) {
-    const { code, constraint } = cause as { code?: string; constraint?: string }
-    const by = [constraint, code].filter((part) => part !== undefined).join(', ')
-    super(
-      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so nothing is dead-lettered: ` +
-        'fix the constraint, trigger or table that refuses them',
-      { cause },
-    )
-    this.name = 'TooManyRefusedError'
-  }
-}
+import { TooManyRefusedError } from '../errors.ts'
 
 /** The result of an attempt to store a segment. If it was refused, nothing of the segment is stored. */
 export type Attempt = { refused: false } | { refused: true; error: unknown }

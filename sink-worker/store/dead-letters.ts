@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
+import { DeadLetterMismatchError } from '../errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import type { DeadLetter, TopicIdentity } from '../../event/record/decoded.ts'
 
@@ -18,17 +19,6 @@ const INSERT = `
     AS t(partition, "offset", event_id, value, value_bytes, value_sha256, headers, reason, sqlstate, message,
          timestamp_ms)
   ON CONFLICT DO NOTHING`
-
-/** dead_letters holds other records at the same coordinates: this is not the topic that was read before. */
-class DeadLetterMismatchError extends Error {
-  readonly needsPerson = true
-  constructor() {
-    super(
-      'dead_letters holds other records at the same coordinates: was the topic recreated? see "npm run sink -- adopt"',
-    )
-    this.name = 'DeadLetterMismatchError'
-  }
-}
 
 /**
  * Writes dead letters in the open transaction. A row that exists already (its record was read again after a rewind) is

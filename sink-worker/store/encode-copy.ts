@@ -1,4 +1,5 @@
 import { type EventRow, type Field, type FieldName, FIELDS, type Int8 } from '../../event/fields.ts'
+import { InvariantError } from '../../platform/errors.ts'
 import { CHUNK_BYTES } from '../../postgres/database.ts'
 
 /*
@@ -66,7 +67,7 @@ class Chunk {
     this.int32(8)
     if (typeof value === 'bigint') this.#view.setBigInt64(this.pos, value)
     else {
-      if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an exact int8`)
+      if (!Number.isSafeInteger(value)) throw new InvariantError(`${value} is not an exact int8`)
       const high = Math.floor(value / TWO_TO_32)
       this.#view.setInt32(this.pos, high)
       this.#view.setUint32(this.pos + 4, value - high * TWO_TO_32)

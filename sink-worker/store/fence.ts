@@ -2,6 +2,7 @@ import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { APPLICATION_NAME, type Database } from '../../postgres/database.ts'
+import { FenceLostError, TableMismatchError } from '../errors.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from './event-table.ts'
 
 /** The share of one partition in a write request: a range of offsets that the transaction moves past. */
@@ -14,28 +15,6 @@ export interface Slice {
   lastOffset: bigint
   /** SHA-256 of the last record's value. */
   lastDigest: Buffer
-}
-
-/** Another worker has written this range: read the offsets again and continue from them. */
-export class FenceLostError extends Error {
-  readonly partition: number
-  constructor(partition: number) {
-    super(`partition ${partition} was written by another worker`)
-    this.name = 'FenceLostError'
-    this.partition = partition
-  }
-}
-
-/** The columns of `events` do not have the types that the rows are encoded for. Nothing was written. */
-class TableMismatchError extends Error {
-  /** See sqlstate.ts: waits for an operator. */
-  readonly needsPerson = true
-  constructor(found: string) {
-    super(
-      `the columns of "events" are (${found}), expected (${EVENT_COLUMN_TYPES}); restore their names and types`,
-    )
-    this.name = 'TableMismatchError'
-  }
 }
 
 /**
@@ -80,7 +59,7 @@ export async function openFencedTransaction(
     if (results[firstFence + index]?.rowCount !== 1) throw new FenceLostError(slice.partition)
   }
   const found = (results.at(-1)?.rows[0] as { types: string | null } | undefined)?.types ?? 'none'
-  if (found !== EVENT_COLUMN_TYPES) throw new TableMismatchError(found)
+  if (found !== EVENT_COLUMN_TYPES) throw new TableMismatchError(found, EVENT_COLUMN_TYPES)
 }
 
 /** @throws if PostgreSQL rolled back instead, because the transaction had failed */

@@ -1,3 +1,4 @@
+import { InvariantError } from '../../platform/errors.ts'
 import type { WriteRequest } from './write-batch.ts'
 import type { Slice } from './fence.ts'
 import { digestOf, type PartitionState } from '../positions/partition.ts'
@@ -25,6 +26,10 @@ export function toRequest(batches: readonly PlacedBatch[]): WriteRequest {
   for (const { state, from, to, last } of sorted) {
     const before = slices.at(-1)
     const isFurther = before?.partition === state.partition
+    if (isFurther && before.to !== from)
+      throw new InvariantError(
+        `partition ${state.partition}: a batch from ${from} follows one to ${before.to}`,
+      )
     if (isFurther) slices.pop()
     slices.push({
       partition: state.partition,

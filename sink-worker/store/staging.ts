@@ -1,3 +1,4 @@
+import { InvariantError } from '../../platform/errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import { encodeCopy } from './encode-copy.ts'
 import { EVENT_COLUMN_DEFINITIONS, EVENT_COLUMNS, SENT_COLUMNS } from './event-table.ts'
@@ -77,7 +78,8 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
   )
   for (const { ordinal, verdict } of others.rows) {
     const row = rows[ordinal]
-    if (row === undefined) throw new Error(`staged row ${ordinal} is unknown`)
+    if (row === undefined)
+      throw new InvariantError(`PostgreSQL reports row ${ordinal} of ${rows.length} staged ones`)
     if (verdict === 'duplicate') outcome.duplicates.push(row)
     else outcome.dead.push(verdict === 'conflict' ? idConflictLetter(row) : keptOutLetter(row))
   }

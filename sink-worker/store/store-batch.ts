@@ -1,19 +1,12 @@
 import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { type BatchLimit, limitAfterStored, limitAfterTimeout, NO_LIMIT } from './batch-limit.ts'
 import { countRecords, cutRequest } from './cut-request.ts'
-import { TooManyRefusedError } from './bisect.ts'
+import { FenceLostError, RowsKeptOutError, TooManyRefusedError } from '../errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import { decodeAgain } from '../../event/record/decode.ts'
-import { FenceLostError, type Slice } from './fence.ts'
+import type { Slice } from './fence.ts'
 import { classifyError, isTimeout } from '../outage/sqlstate.ts'
-import {
-  type WritePath,
-  RowsKeptOutError,
-  trySample,
-  writeBatch,
-  type WriteRequest,
-  type WriteResult,
-} from './write-batch.ts'
+import { type WritePath, trySample, writeBatch, type WriteRequest, type WriteResult } from './write-batch.ts'
 
 /**
  * The result of the next transaction. If it is not `stored`, nothing was stored, or the outcome is unknown because the

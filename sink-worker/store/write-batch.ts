@@ -1,4 +1,5 @@
-import { type Attempt, storeBySplitting, TooManyRefusedError } from './bisect.ts'
+import { RowsKeptOutError, TooManyRefusedError } from '../errors.ts'
+import { type Attempt, storeBySplitting } from './bisect.ts'
 import type { Database } from '../../postgres/database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { encodeCopy } from './encode-copy.ts'
@@ -38,14 +39,6 @@ export interface WriteResult {
  * - `split`: staged, in ever smaller segments, to find refused rows and dead-letter them (I6).
  */
 export type WritePath = 'copy' | 'staged' | 'split'
-
-/** A user's trigger kept rows out without an error. The `staged` path finds out which. */
-export class RowsKeptOutError extends Error {
-  constructor(kept: number, of: number) {
-    super(`${kept} of ${of} rows were kept out of "events"`)
-    this.name = 'RowsKeptOutError'
-  }
-}
 
 /**
  * Stores one request: rows, dead letters and offsets in one transaction, which starts with the fence (I3).

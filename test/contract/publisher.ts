@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PublishError, type Publisher } from '../../producer-api/delivery/publisher.ts'
+import { PublishError } from '../../producer-api/errors.ts'
+import { type Publisher } from '../../producer-api/delivery/publisher.ts'
 import { recordsOf } from '../support/records-of.ts'
 import { withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { Batcher, type BatcherOptions } from '../../producer-api/delivery/batcher.ts'
+import { PublishError } from '../../producer-api/errors.ts'
 import {
   type Clock,
   type Outcome,
-  PublishError,
   type Published,
   type Publisher,
 } from '../../producer-api/delivery/publisher.ts'

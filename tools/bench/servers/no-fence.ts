@@ -1,8 +1,6 @@
 // Replaces sink-worker/store/fence.ts: a plain transaction.
 import type { Database } from '../../../postgres/database.ts'
 
-export class FenceLostError extends Error {}
-
 export async function openFencedTransaction(db: Database): Promise<void> {
   await db.query('BEGIN')
 }

@@ -1,13 +1,9 @@
+import { OtherTopicError } from '../../../../kafka/errors.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { GroupDescription, GroupMember } from '../../../../kafka/group-members.ts'
 import { createLogger } from '../../../../platform/log.ts'
-import {
-  explainFailure,
-  GroupWatch,
-  type DescribeGroup,
-  OtherTopicError,
-} from '../../../../kafka/consumer/group-watch.ts'
+import { explainFailure, GroupWatch, type DescribeGroup } from '../../../../kafka/consumer/group-watch.ts'
 import { classifyError } from '../../../../sink-worker/outage/sqlstate.ts'
 import { until } from '../../../support/until.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import test from 'node:test'
-import { PublishError } from '../../../../producer-api/delivery/publisher.ts'
+import { PublishError } from '../../../../producer-api/errors.ts'
 import { classifySendError } from '../../../../kafka/producer/publish-errors.ts'
 import { kafkaErrorType, rootMessage } from '../../../../kafka/errors.ts'
 

@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { readApiConfig } from '../../../../producer-api/config.ts'
-import { PublishError } from '../../../../producer-api/delivery/publisher.ts'
+import { PublishError } from '../../../../producer-api/errors.ts'
 import { createService } from '../../../../producer-api/service.ts'
 import { createLogger } from '../../../../platform/log.ts'
 

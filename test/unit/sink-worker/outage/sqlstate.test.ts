@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { InvariantError } from '../../../../platform/errors.ts'
 import {
   classifyError,
   describeError,
@@ -123,9 +124,10 @@ test('an error without a SQLSTATE is a connection error', () => {
 })
 
 test('a programming error is not an outage', () => {
+  assert.equal(classifyError(new InvariantError('x')), 'bug')
   for (const Kind of [TypeError, RangeError, ReferenceError, SyntaxError]) {
-    assert.equal(classifyError(new Kind('x')), 'halt')
-    assert.equal(classifyError(Object.assign(new Kind('x'), { code: 'ERR_OUT_OF_RANGE' })), 'halt')
+    assert.equal(classifyError(new Kind('x')), 'bug')
+    assert.equal(classifyError(Object.assign(new Kind('x'), { code: 'ERR_OUT_OF_RANGE' })), 'bug')
   }
 })
 

@@ -1,0 +1,61 @@
+/** The sink's own errors. Those of PostgreSQL are classified by outage/sqlstate.ts. */
+import { FirehoseError } from '../platform/errors.ts'
+
+/** Another worker has written this range: read the offsets again and continue from them. */
+export class FenceLostError extends FirehoseError {
+  readonly partition: number
+
+  constructor(partition: number) {
+    super(`partition ${partition} was written by another worker`, {
+      code: 'FENCE_LOST',
+      retryable: true,
+      needsPerson: false,
+    })
+    this.partition = partition
+  }
+}
+
+/** The columns of `events` do not have the types that the rows are encoded for. Nothing was written. */
+export class TableMismatchError extends FirehoseError {
+  constructor(found: string, expected: string) {
+    super(`the columns of "events" are (${found}), expected (${expected}); restore their names and types`, {
+      code: 'TABLE_MISMATCH',
+      retryable: true,
+      needsPerson: true,
+    })
+  }
+}
+
+/** A user's trigger kept rows out without an error. The `staged` path finds out which. */
+export class RowsKeptOutError extends FirehoseError {
+  constructor(kept: number, of: number) {
+    super(`${kept} of ${of} rows were kept out of "events"`, {
+      code: 'ROWS_KEPT_OUT',
+      retryable: true,
+      needsPerson: false,
+    })
+  }
+}
+
+/** So many rows were refused that the table, not the rows, must be at fault. */
+export class TooManyRefusedError extends FirehoseError {
+  constructor(refused: number, of: number, cause: unknown) {
+    const { code, constraint } = cause as { code?: string; constraint?: string }
+    const by = [constraint, code].filter((part) => part !== undefined).join(', ')
+    super(
+      `${refused} of ${of} rows were refused${by === '' ? '' : ` (${by})`}, so nothing is dead-lettered: ` +
+        'fix the constraint, trigger or table that refuses them',
+      { code: 'TOO_MANY_REFUSED', retryable: true, needsPerson: true, cause },
+    )
+  }
+}
+
+/** dead_letters holds other records at the same coordinates: this is not the topic that was read before. */
+export class DeadLetterMismatchError extends FirehoseError {
+  constructor() {
+    super(
+      'dead_letters holds other records at the same coordinates: was the topic recreated? see "npm run sink -- adopt"',
+      { code: 'DEAD_LETTER_MISMATCH', retryable: true, needsPerson: true },
+    )
+  }
+}
