@@ -1,7 +1,7 @@
 import type { TopicIdentity } from '../../event/record/decoded.ts'
 import type { Database } from '../../postgres/database.ts'
 import { readOffsets } from './offsets.ts'
-import type { PartitionState } from './partition.ts'
+import type { Partition } from './partition.ts'
 import type { TopicInspector } from '../record-source.ts'
 import type { TransactionQueue } from '../store/transaction-queue.ts'
 
@@ -27,14 +27,14 @@ export class PositionWatch {
   }
 
   /** Watches these positions instead of earlier ones. Calls `onInvalid` at most once. */
-  watch(identity: TopicIdentity, states: readonly PartitionState[], onInvalid: () => void): void {
+  watch(identity: TopicIdentity, partitions: readonly Partition[], onInvalid: () => void): void {
     this.stop()
-    const reads = new Map(states.map(({ partition, read }) => [partition, read]))
+    const reads = new Map(partitions.map(({ number, read }) => [number, read]))
     const timer = setTimeout(() => {
-      void this.#areInvalid(identity, states, reads).then((areInvalid) => {
+      void this.#areInvalid(identity, partitions, reads).then((areInvalid) => {
         if (this.#timer !== timer) return // stopped, or watching other positions by now
         if (areInvalid) onInvalid()
-        else this.watch(identity, states, onInvalid)
+        else this.watch(identity, partitions, onInvalid)
       })
     }, CHECK_EVERY_MS).unref()
     this.#timer = timer
@@ -48,23 +48,26 @@ export class PositionWatch {
   /** Never rejects. */
   async #areInvalid(
     identity: TopicIdentity,
-    states: readonly PartitionState[],
+    partitions: readonly Partition[],
     earlierReads: ReadonlyMap<number, bigint>,
   ): Promise<boolean> {
-    if (states.some(({ stopped }) => stopped !== undefined)) return true // an operator may have resolved it
+    if (partitions.some(({ stopped }) => stopped !== undefined)) return true // an operator may have resolved it
     const { database, inspector } = this.#deps
-    const haveMovedNow = async (): Promise<boolean> => await haveMoved(database, identity, states)
+    const haveMovedNow = async (): Promise<boolean> => await haveMoved(database, identity, partitions)
     // If PostgreSQL does not answer, reading the positions again detects the outage, even without traffic.
     if (await this.#queue.between(haveMovedNow).catch(() => true)) return true
-    const isStuck = ({ partition, read, lastStable, writing }: PartitionState): boolean =>
-      read < lastStable && read === earlierReads.get(partition) && writing === undefined
-    if (!states.some(isStuck)) return false
+    const isStuck = ({ number, read, isWaiting }: Partition): boolean =>
+      isWaiting && read === earlierReads.get(number)
+    if (!partitions.some(isStuck)) return false
     // The records to read may have expired: kafkajs then silently waits at the new start of the log.
     const lows = await inspector.describe().then(
-      ({ partitions }) => partitions,
+      (topic) => topic.partitions,
       () => undefined, // an outage of Kafka is detected elsewhere
     )
-    return states.some((state) => isStuck(state) && (lows?.get(state.partition)?.low ?? 0n) > state.read)
+    return partitions.some((partition) => {
+      const low = lows?.get(partition.number)?.low ?? 0n
+      return isStuck(partition) && low > partition.read
+    })
   }
 }
 
@@ -72,9 +75,9 @@ export class PositionWatch {
 async function haveMoved(
   database: Database,
   identity: TopicIdentity,
-  states: readonly PartitionState[],
+  partitions: readonly Partition[],
 ): Promise<boolean> {
   const loaded = await readOffsets(database, identity)
-  if ('foreignCluster' in loaded) return states.length > 0
-  return states.some(({ partition, next }) => loaded.offsets.get(partition)?.nextOffset !== next)
+  if ('foreignCluster' in loaded) return partitions.length > 0
+  return partitions.some(({ number, next }) => loaded.offsets.get(number)?.nextOffset !== next)
 }

@@ -10,7 +10,7 @@ import {
   type StoredOffset,
   type StoredOffsets,
 } from './offsets.ts'
-import type { PartitionState } from './partition.ts'
+import { Partition } from './partition.ts'
 import type { TopicDescription, TopicInspector } from '../record-source.ts'
 
 /** @throws if Kafka does not know the partition: the metadata may be stale, or someone deleted the topic */
@@ -20,52 +20,95 @@ export function watermarksOf(description: TopicDescription, partition: number): 
   return watermarks
 }
 
-/** Updates the ends of all partitions, from which the lag is computed. */
-export function updateAllEnds(states: Iterable<PartitionState>, { partitions }: TopicDescription): void {
-  for (const state of states) updateEnds(state, partitions.get(state.partition))
+export interface PositionsDependencies {
+  inspector: TopicInspector
+  database: Database
+  topic: string
+  logger: Logger
 }
 
-/** Updates the partition's ends from a description of the topic or from a fetch. */
-export function updateEnds(state: PartitionState, ends: Omit<Watermarks, 'low'> | undefined): void {
-  if (ends === undefined) return
-  state.lastStable = ends.lastStable
-  state.highWatermark = ends.high
-}
+/** The partitions that are assigned, and the topic that they belong to. Replaced as a whole whenever they are read. */
+export class Positions {
+  readonly #deps: PositionsDependencies
+  #identity: TopicIdentity
+  #partitions: ReadonlyMap<number, Partition> = new Map()
 
-/** Logs newly stopped partitions and newly expired records. */
-export function logChanges(
-  logger: Logger,
-  before: ReadonlyMap<number, PartitionState>,
-  now: ReadonlyMap<number, PartitionState>,
-): void {
-  for (const state of now.values()) {
-    const { partition, stopped, expired } = state
-    const earlier = before.get(partition)
-    const isNews = stopped !== undefined && earlier?.stopped !== stopped
-    if (isNews) logger.error({ partition, reason: stopped }, 'partition stopped')
-    if (expired > (earlier?.expired ?? 0)) logExpired(logger, state)
+  constructor(deps: PositionsDependencies) {
+    this.#deps = deps
+    this.#identity = { clusterId: '', topic: deps.topic }
   }
-}
 
-export function logExpired(logger: Logger, { partition, queued, expired }: PartitionState): void {
-  const facts = { partition, from: String(queued), count: expired }
-  logger.error(facts, 'records expired before they were read')
-}
+  get identity(): TopicIdentity {
+    return this.#identity
+  }
 
-/**
- * Reads the positions; if one of them seems wrong, reads them again with a newer description of the topic. Another
- * worker may have moved the offsets past the ends in `description`, which would look like a recreated topic.
- */
-export async function readSurePositions(
-  database: Database,
-  inspector: TopicInspector,
-  description: TopicDescription,
-  identity: TopicIdentity,
-  partitions: readonly number[],
-): Promise<Map<number, PartitionState>> {
-  const positions = await readPositions(database, description, identity, partitions)
-  if ([...positions.values()].every(({ stopped }) => stopped === undefined)) return positions
-  return await readPositions(database, await inspector.describe(), identity, partitions)
+  get all(): readonly Partition[] {
+    return [...this.#partitions.values()]
+  }
+
+  /** The partitions that are read. */
+  get started(): readonly Partition[] {
+    return this.all.filter(({ stopped }) => stopped === undefined)
+  }
+
+  get(partition: number): Partition | undefined {
+    return this.#partitions.get(partition)
+  }
+
+  clear(): void {
+    this.#partitions = new Map()
+  }
+
+  /**
+   * Reads the positions of these partitions. Creates missing rows in sink_offsets.
+   *
+   * @throws the driver's errors, kafkajs' errors, or if Kafka does not know a partition
+   */
+  async read(assigned: readonly number[]): Promise<void> {
+    const { database, inspector, topic } = this.#deps
+    const description = await inspector.describe()
+    // So that the lag is current even during a database outage.
+    for (const partition of this.all) {
+      const ends = description.partitions.get(partition.number)
+      if (ends !== undefined) partition.updateEnds(ends)
+    }
+    await database.open()
+    this.#identity = { clusterId: description.clusterId, topic }
+    let partitions = await this.#load(description, assigned)
+    // If one seems wrong: another worker may have moved the offsets past the ends in an older description of the topic,
+    // which would look like a recreated topic.
+    if (partitions.some(({ stopped }) => stopped !== undefined))
+      partitions = await this.#load(await inspector.describe(), assigned)
+    this.#logChanges(partitions)
+    this.#partitions = new Map(partitions.map((partition) => [partition.number, partition]))
+  }
+
+  logExpired({ number, expired: { from, count } }: Partition): void {
+    this.#deps.logger.error(
+      { partition: number, from: String(from), count },
+      'records expired before they were read',
+    )
+  }
+
+  async #load(description: TopicDescription, assigned: readonly number[]): Promise<Partition[]> {
+    const watermarks = new Map(assigned.map((p) => [p, watermarksOf(description, p)]))
+    const loaded = await loadOffsets(this.#deps.database, this.#identity, watermarks)
+    return [...watermarks].map(([partition, kafka]) => {
+      const { stored, start } = decidePosition(description, loaded, partition)
+      return new Partition(stored, start, kafka)
+    })
+  }
+
+  /** Logs newly stopped partitions and newly expired records. */
+  #logChanges(now: readonly Partition[]): void {
+    for (const partition of now) {
+      const { number, stopped, expired } = partition
+      const earlier = this.get(number)
+      const isNews = stopped !== undefined && earlier?.stopped !== stopped
+      if (isNews) this.#deps.logger.error({ partition: number, reason: stopped }, 'partition stopped')
+      if (expired.count > (earlier?.expired.count ?? 0)) this.logExpired(partition)
+    }
+  }
 }
 
 /** The position of one partition in PostgreSQL, and whether it is consistent with Kafka (I9). Pure. */
@@ -87,39 +130,4 @@ export function decidePosition(
     return { stored, start: stop(reason) }
   }
   return { stored, start: decideStart(stored, kafka) }
-}
-
-/**
- * Reads the positions of the partitions. Creates missing rows in sink_offsets.
- *
- * @throws the driver's errors, or if Kafka does not know a partition
- */
-async function readPositions(
-  database: Database,
-  description: TopicDescription,
-  identity: TopicIdentity,
-  partitions: readonly number[],
-): Promise<Map<number, PartitionState>> {
-  const watermarks = new Map(partitions.map((p) => [p, watermarksOf(description, p)]))
-  const loaded = await loadOffsets(database, identity, watermarks)
-  return new Map(
-    [...watermarks].map(([partition, kafka]) => {
-      const { stored, start } = decidePosition(description, loaded, partition)
-      const read = kafka.low > stored.nextOffset ? kafka.low : stored.nextOffset
-      const state: PartitionState = {
-        partition,
-        next: stored.nextOffset,
-        queued: stored.nextOffset,
-        read,
-        expired: Number(read - stored.nextOffset),
-        check: start.kind === 'read' ? start.check : null,
-        lastStable: kafka.lastStable,
-        highWatermark: kafka.high,
-        writing: undefined,
-        gapConfirmed: false,
-        stopped: start.kind === 'stop' ? start.reason : undefined,
-      }
-      return [partition, state]
-    }),
-  )
 }

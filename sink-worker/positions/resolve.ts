@@ -1,6 +1,6 @@
 import type { Database } from '../../postgres/database.ts'
 import { lastRecordIsAnother, lastRecordIsGone, readOffsets } from './offsets.ts'
-import { digestOf } from './partition.ts'
+import { digestOf } from './place.ts'
 import { decidePosition, watermarksOf } from './positions.ts'
 import type { TopicDescription } from '../record-source.ts'
 import type { KafkaRecord, TopicIdentity } from '../../event/record/decoded.ts'

@@ -1,5 +1,5 @@
 import type { Slice } from './fence.ts'
-import { digestOf } from '../positions/partition.ts'
+import { digestOf } from '../positions/place.ts'
 import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 import type { WriteRequest } from './write-batch.ts'
 

@@ -1,38 +1,34 @@
 import { InvariantError } from '../../platform/errors.ts'
 import type { WriteRequest } from './write-batch.ts'
 import type { Slice } from './fence.ts'
-import { digestOf, type PartitionState } from '../positions/partition.ts'
-import type { DeadLetter, DecodedRow, KafkaRecord } from '../../event/record/decoded.ts'
+import type { Epoch } from '../positions/epoch.ts'
+import type { Partition, Taken } from '../positions/partition.ts'
+import { digestOf } from '../positions/place.ts'
+import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /** A placed and decoded batch of one partition, waiting for its transaction. */
-export interface PlacedBatch {
-  generation: number
-  state: PartitionState
-  /** The value that sink_offsets.next_offset must have before the transaction. */
-  from: bigint
-  /** The value that it gets. */
-  to: bigint
-  last: KafkaRecord
+export interface PlacedBatch extends Taken {
+  /** In which it was placed: afterwards, it must not be written. */
+  epoch: Epoch
+  partition: Partition
   rows: DecodedRow[]
   dead: DeadLetter[]
-  /** Number of records before this batch that expired before they were read. */
-  expired: number
 }
 
 /** Combines batches into one write request. The batches of one partition are contiguous and become one slice. */
 export function toRequest(batches: readonly PlacedBatch[]): WriteRequest {
-  const sorted = batches.toSorted((a, b) => a.state.partition - b.state.partition)
+  const sorted = batches.toSorted((a, b) => a.partition.number - b.partition.number)
   const slices: Slice[] = []
-  for (const { state, from, to, last } of sorted) {
+  for (const { partition, from, to, last } of sorted) {
     const before = slices.at(-1)
-    const isFurther = before?.partition === state.partition
+    const isFurther = before?.partition === partition.number
     if (isFurther && before.to !== from)
       throw new InvariantError(
-        `partition ${state.partition}: a batch from ${from} follows one to ${before.to}`,
+        `partition ${partition.number}: a batch from ${from} follows one to ${before.to}`,
       )
     if (isFurther) slices.pop()
     slices.push({
-      partition: state.partition,
+      partition: partition.number,
       from: isFurther ? before.from : from,
       to,
       lastOffset: last.offset,

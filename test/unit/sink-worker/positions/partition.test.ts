@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { digestOf, placeBatch } from '../../../../sink-worker/positions/partition.ts'
+import { Partition, type Taken } from '../../../../sink-worker/positions/partition.ts'
+import { digestOf, placeBatch } from '../../../../sink-worker/positions/place.ts'
 import type { RecordBatch } from '../../../../sink-worker/record-source.ts'
 import type { KafkaRecord } from '../../../../event/record/decoded.ts'
 
@@ -164,4 +165,64 @@ test('property: all records of a client that delivers in order from the right of
     }),
     { numRuns: 1_000 },
   )
+})
+
+const END = { low: 0n, lastStable: 1_000n, high: 1_000n }
+const READ = { kind: 'read', seek: 0n, check: null } as const
+
+test('property: the positions of a partition never go back, and each record is taken once', async () => {
+  const steps = fc.array(
+    fc.oneof(
+      fc.record({
+        what: fc.constant('batch' as const),
+        size: fc.integer({ min: 1, max: 5 }),
+        markers: fc.nat({ max: 2 }),
+      }),
+      fc.record({ what: fc.constant('empty' as const), size: fc.integer({ min: 1, max: 5 }) }),
+      fc.record({ what: fc.constant('commit' as const) }),
+    ),
+    { maxLength: 30 },
+  )
+  await fc.assert(
+    fc.asyncProperty(steps, async (todo) => {
+      const partition = new Partition({ partition: 0, nextOffset: 0n, last: null }, READ, END)
+      const waiting: Taken[] = []
+      let written = 0n
+      for (const step of todo) {
+        const { read } = partition
+        if (step.what === 'empty') partition.skip({ partition: 0, from: read, to: read + BigInt(step.size) })
+        else if (step.what === 'commit') {
+          const first = waiting.shift()
+          if (first === undefined) continue
+          assert.equal(first.from, written, 'ranges follow each other')
+          partition.committed(first.to)
+          written = first.to
+        } else {
+          const offsets = Array.from({ length: step.size }, (_, n) => read + BigInt(n))
+          const batch = { ...batchOf(offsets), endOffset: read + BigInt(step.size + step.markers) }
+          const placed = await partition.place(batch, async () => 0n)
+          assert.equal(placed.kind, 'take')
+          const taken = partition.take(batch.records, batch.endOffset)
+          assert.ok(taken !== undefined)
+          waiting.push(taken)
+        }
+        assert.ok(partition.next <= partition.read && read <= partition.read)
+        assert.equal(partition.next, written)
+      }
+    }),
+  )
+})
+
+test('what expired before a batch is counted with it, and again if it was not stored', async () => {
+  const partition = new Partition({ partition: 0, nextOffset: 3n, last: null }, READ, { ...END, low: 5n })
+  assert.deepEqual([partition.read, partition.expired], [5n, { from: 3n, count: 2 }])
+  const taken = partition.take([recordAt(5n)], 6n)
+  assert.deepEqual(taken && [taken.from, taken.to, taken.expired], [3n, 6n, 2])
+  assert.equal(partition.expired.count, 0)
+  assert.ok(taken !== undefined)
+  partition.follow(Promise.resolve(false), taken)
+  assert.equal(partition.isWaiting, false)
+  await Promise.resolve()
+  assert.equal(partition.expired.count, 2)
+  assert.equal(partition.isWaiting, true)
 })

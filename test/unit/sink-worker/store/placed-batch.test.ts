@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { type PlacedBatch, toRequest } from '../../../../sink-worker/store/placed-batch.ts'
-import type { PartitionState } from '../../../../sink-worker/positions/partition.ts'
+import { InvariantError } from '../../../../platform/errors.ts'
+import { Epoch } from '../../../../sink-worker/positions/epoch.ts'
+import { Partition } from '../../../../sink-worker/positions/partition.ts'
 import type { EventRow } from '../../../../event/fields.ts'
 import type { KafkaRecord } from '../../../../event/record/decoded.ts'
 
@@ -12,18 +14,22 @@ const waiting = fc.array(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1
   maxLength: 4,
 })
 
-function batchesOf(sizes: number[], partition: number): PlacedBatch[] {
-  const state = { partition } as PartitionState
+const epoch = new Epoch()
+
+function batchesOf(sizes: number[], number: number): PlacedBatch[] {
+  const stored = { partition: number, nextOffset: 10n, last: null }
+  const start = { kind: 'read', seek: 10n, check: null } as const
+  const partition = new Partition(stored, start, { low: 0n, lastStable: 99n, high: 99n })
   let from = 10n
   return sizes.map((size) => {
     const records = Array.from({ length: size }, (_, n): KafkaRecord => {
       const offset = from + BigInt(n)
-      return { partition, offset, timestampMs: 0, value: Buffer.from(String(offset)), headers: {} }
+      return { partition: number, offset, timestampMs: 0, value: Buffer.from(String(offset)), headers: {} }
     })
     const last = records.at(-1) as KafkaRecord
     const to = last.offset + 2n // a transaction marker
     const rows = records.map((record) => ({ record, row: {} as EventRow }))
-    const batch = { generation: 1, state, from, to, last, rows, dead: [], expired: 0 }
+    const batch = { epoch, partition, from, to, last, rows, dead: [], expired: 0 }
     from = to
     return batch
   })
@@ -46,4 +52,10 @@ test('property: all waiting batches of a partition become one slice, from the fi
       )
     }),
   )
+})
+
+test('an invariant: the batches of a partition follow each other without a gap', () => {
+  const [first, , third] = batchesOf([1, 1, 1], 0)
+  assert.ok(first !== undefined && third !== undefined)
+  assert.throws(() => toRequest([first, third]), InvariantError)
 })
