@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { signal } from '../../embedded/process-info.ts'
 import { spawnGuard } from '../../tools/stack/guard.ts'
+import { copyOfProject } from '../support/project-copy.ts'
 import { kafkaGuards } from './kafka-guards.ts'
 import { mainGuards } from './main-guards.ts'
 
@@ -15,8 +15,6 @@ import { mainGuards } from './main-guards.ts'
  * unnoticed. With the guard, the same test must pass; otherwise its failure would prove nothing.
  */
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const LEFT_OUT = new Set(['.git', '.firehose', 'node_modules'])
 /** The limit of a run with the guard, which may have to install Kafka first. */
 const INTACT_LIMIT_MS = 600_000
 /** The limit of a test without its guard: it fails then. With its guard, each takes a fraction of this. */
@@ -52,15 +50,6 @@ for (const { name, patch, file, title } of chosen) {
       guard.stdin?.end()
     }
   })
-}
-
-/** Copies the sources and links node_modules. */
-function copyOfProject(): string {
-  const copy = mkdtempSync(join(tmpdir(), 'firehose-guard-'))
-  const isSource = (path: string): boolean => !LEFT_OUT.has(path.slice(root.length).split('/')[0] ?? '')
-  cpSync(root, copy, { recursive: true, filter: isSource })
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-  return copy
 }
 
 interface Limits {

@@ -87,3 +87,10 @@ test('every problem type is described under its status', () => {
   }
   assert.deepEqual([...described].toSorted(), Object.keys(PROBLEMS).toSorted())
 })
+
+test('the bounds of user_id are exact, although a JavaScript number cannot hold them', () => {
+  assert.match(
+    JSON.stringify(openApiDocument()),
+    /"minimum":-9223372036854775808,"maximum":9223372036854775807/,
+  )
+})
