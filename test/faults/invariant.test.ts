@@ -28,11 +28,14 @@ test('I2: a sink whose invariant breaks says so and exits with 70; started again
   const copy = copyOfProject()
   const guard = spawnGuard(copy)
   try {
-    // While the file is there, the third transaction of the copied sink breaks an invariant after its COPY.
+    // While the file is there, each transaction of the copied sink breaks an invariant after its COPY.
     const switchedOn = join(copy, 'broken')
     writeFileSync(switchedOn, '')
     change(join(copy, 'sink-worker/store/write-batch.ts'), [
-      ["import { insertDeadLetters }", "import { existsSync } from 'node:fs'\nimport { InvariantError } from '../../platform/errors.ts'\nimport { insertDeadLetters }"],
+      [
+        'import { insertDeadLetters }',
+        "import { existsSync } from 'node:fs'\nimport { InvariantError } from '../../platform/errors.ts'\nimport { insertDeadLetters }",
+      ],
       [
         '    await insertDeadLetters(db, identity, dead)\n',
         `    if (existsSync('${switchedOn}')) throw new InvariantError('broken on purpose')\n    await insertDeadLetters(db, identity, dead)\n`,
@@ -47,7 +50,9 @@ test('I2: a sink whose invariant breaks says so and exits with 70; started again
     const { acked } = await load({ url: api.url, rate: 500, connections: 10, seconds: 2, ackedFile })
     assert.equal(acked, 1_000)
     assert.equal((await exited).code, EX_SOFTWARE)
-    const last = sink.lastLines().map((line) => JSON.parse(line) as { level: string; msg: string; error?: object })
+    const last = sink
+      .lastLines()
+      .map((line) => JSON.parse(line) as { level: string; msg: string; error?: object })
     const fatal = last.find(({ level }) => level === 'fatal')
     assert.match(fatal?.msg ?? '', /a mistake in Firehose/)
     assert.deepEqual(fatal?.error && { ...fatal.error, stack: [] }, {
