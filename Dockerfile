@@ -18,15 +18,14 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 # Readable by every user, whatever the umask of the checkout.
 COPY --chmod=755 . .
-# As in embedded/node-service.ts, which gives the reasons.
-ENV NODE_ENV=production MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/app/.compile-cache
-ENTRYPOINT ["node", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=8", "--heap-growing-percent=100"]
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache
+# Node's flags are in platform/node.conf.
+ENTRYPOINT ["/app/firehose"]
 USER firehose
-# Compiles both programs into the cache, for faster starts even on a read-only root file system. With these invalid
+# Compiles both services into the cache, for faster starts even on a read-only root file system. With these invalid
 # settings they load all their modules, report the settings and exit 78.
-RUN for service in producer-api sink-worker; do \
-      KAFKA_BOOTSTRAP_SERVERS=none node --disable-warning=TimeoutNegativeWarning --max-semi-space-size=8 \
-        --heap-growing-percent=100 "$service/main.ts" 2>/tmp/said || test $? = 78 || { cat /tmp/said; exit 1; }; \
+RUN for service in api sink; do \
+      KAFKA_BOOTSTRAP_SERVERS=none ./firehose "$service" 2>/tmp/said || test $? = 78 || { cat /tmp/said; exit 1; }; \
     done; rm /tmp/said
 
 # A liveness check, because an orchestrator may kill unhealthy containers. For readiness see docker-compose.yml.
@@ -34,10 +33,10 @@ FROM firehose AS producer-api
 ENV HOST=0.0.0.0 PORT=8000
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD platform/http-ok.sh "$PORT" /livez
-CMD ["producer-api/main.ts"]
+CMD ["api"]
 
 FROM firehose AS sink-worker
 ENV SINK_HOST=0.0.0.0 SINK_PORT=8001
 EXPOSE 8001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD platform/http-ok.sh "$SINK_PORT" /livez
-CMD ["sink-worker/main.ts"]
+CMD ["sink"]

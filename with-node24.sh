@@ -36,10 +36,15 @@ fi
 PATH=$bin:$root/node_modules/.bin:$PATH
 export PATH
 
-# For platform/npm.ts: the pids of this process and of npm. Children inherit the variable, but have another pid.
+# For platform/npm.ts: the pids of this process, of its parent and of npm. The parent is npm itself, or, under npx, a shell
+# that waits for this process. Children inherit the variable, but have another pid.
 unset FIREHOSE_STARTED_BY_NPM
 if [ -n "${npm_lifecycle_event:-}" ]; then
-  FIREHOSE_STARTED_BY_NPM="$$ $PPID"
+  npm=$PPID
+  if [ "$npm_lifecycle_event" = npx ]; then
+    case $(ps -o comm= -p "$PPID") in *sh) npm=$(ps -o ppid= -p "$PPID") ;; esac
+  fi
+  FIREHOSE_STARTED_BY_NPM="$$ $PPID $((npm))" # without the spaces of ps
   export FIREHOSE_STARTED_BY_NPM
 fi
 

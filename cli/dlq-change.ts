@@ -1,11 +1,12 @@
-// The commands of `npm run dlq` that change something. Each first prints what it will do and asks for confirmation.
+// The commands of `firehose dlq` that change something. Each first prints what it will do and asks for confirmation.
 import { createInterface } from 'node:readline/promises'
-import { type Command, UsageError } from '../dead-letters/arguments.ts'
+import type { Command } from '../dead-letters/arguments.ts'
 import { discard } from '../dead-letters/discard.ts'
 import { LargeValues } from '../dead-letters/large-values.ts'
 import { countLetters, type LetterGroup, readSnapshot } from '../dead-letters/letters.ts'
 import { replay, type ReplayedPage } from '../dead-letters/replay.ts'
 import { createLogger } from '../platform/log.ts'
+import { UsageError } from '../platform/usage-error.ts'
 import type { SinkConfig } from '../sink-worker/config.ts'
 import type { Database } from '../postgres/database.ts'
 import * as text from './dlq-text.ts'

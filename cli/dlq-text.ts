@@ -1,4 +1,4 @@
-// The output of `npm run dlq`. Pure: every function returns text that is safe for a terminal.
+// The output of `firehose dlq`. Pure: every function returns text that is safe for a terminal.
 import { isUtf8 } from 'node:buffer'
 import {
   type HistoryEntry,

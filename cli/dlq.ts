@@ -1,73 +1,103 @@
-import { type Command, OPTIONS, readCommand, UsageError } from '../dead-letters/arguments.ts'
+import type { Command } from 'commander'
+import { type Command as Asked, type OptionValues, readCommand } from '../dead-letters/arguments.ts'
 import { countLetters, listLetters, readHistory, readLetter, readPage } from '../dead-letters/letters.ts'
 import { readConfigOrExit } from '../platform/shutdown.ts'
 import { readSinkConfig, type SinkConfig } from '../sink-worker/config.ts'
 import { Database } from '../postgres/database.ts'
 import { describeError, sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
-import { parseArgsOrExit } from './args.ts'
+import { UsageError } from '../platform/usage-error.ts'
+import { collect, newCommand } from './command.ts'
 import { discardCommand, replayCommand } from './dlq-change.ts'
 import * as text from './dlq-text.ts'
 import { endOnSignal } from './stop-on-signal.ts'
-
-const HELP = `Usage: npm run dlq -- COMMAND [PARTITION:OFFSET ...] [options]
-
-Dead letters are records that could not be stored, with the reason. They are never deleted, and everything done about
-them is kept in a history.
-
-  list       print how many there are, by reason and state, and the newest ones
-  show       print single letters with value, headers and history
-  replay     store them after all, each exactly once, however often the command is run or killed
-  discard    mark them as given up, with a reason: --why "..."
-
-To select letters:
-  --reason NAME        undecodable, event_id_conflict, data_exception, constraint or kept_out; may be repeated
-  --state STATE        open (the default), replayed, discarded or all; for replay, open or discarded
-  --since, --until T   when they became dead letters: a time such as 2026-01-02T03:04:05Z, or a duration before now such
-                       as 30m, 2h or 7d
-  --partition N, --offset N, --event-id UUID, --sqlstate CODE
-  --cluster ID         if the topic had several clusters ("sink adopt" appends " until <time>" to the earlier ones)
-  --limit N            at most N letters (list: 50)
-
-For list:                --order newest|oldest
-For list and show:       --json      print one line of JSON for each letter
-For replay:              --new-id    store an event under a new id, derived from its coordinates, if its own id belongs to
-                                     another event
-For replay and discard:  --dry-run   only print what would be done
-                         --yes       do not ask for confirmation; needed without a terminal
-
-The command works on the letters of the topic KAFKA_TOPIC (events) in the database DATABASE_URL (or PG*). Run it as the
-owner of the tables: the sink's own role may not change dead letters. It reads from Kafka only values of more than 1 MiB.
-The sink can keep running.
-Exit code 0: all done. 1: some letters stay as they are. 2: the command could not run. 64: wrong usage. 130: Ctrl-C.`
 
 /** Counting many letters may take PostgreSQL longer than the sink's own limit. */
 const MIN_SILENCE_MS = 60_000
 /** Keys read at a time by show; values are read one by one. */
 const PAGE_KEYS = 100
-const { values, positionals } = parseArgsOrExit({ allowPositionals: true, options: OPTIONS })
 
-if (values.help) console.log(HELP)
-else {
+export const command = dlqCommand().action(async (words: string[], values: OptionValues) => {
   endOnSignal() // replay and discard shut down gracefully instead: dlq-change.ts
-  process.exitCode = await main()
+  process.exitCode = await main(words, values)
+})
+
+/** The command without its action. */
+export function dlqCommand(): Command {
+  return newCommand(
+    'dlq',
+    `Dead letters are records that could not be stored, with the reason. They are never deleted, and everything done about
+them is kept in a history.`,
+  )
+    .usage('COMMAND [PARTITION:OFFSET ...] [options]')
+    .argument(
+      '[words...]',
+      `COMMAND and coordinates:
+list       print how many there are, by reason and state, and the newest ones
+show       print single letters with value, headers and history
+replay     store them after all, each exactly once, however often the command is run or killed
+discard    mark them as given up, with a reason: --why "..."`,
+    )
+    .optionsGroup('To select letters:')
+    .option(
+      '--reason <NAME>',
+      'undecodable, event_id_conflict, data_exception, constraint or kept_out; may be repeated',
+      (value: string, previous: string[] | undefined) => collect(value, previous ?? []),
+    )
+    .option(
+      '--state <STATE>',
+      'open (the default), replayed, discarded or all; for replay, open or discarded',
+    )
+    .option(
+      '--since <T>',
+      'became dead letters then or later: a time such as 2026-01-02T03:04:05Z, or a duration before now such as 30m, 2h or 7d',
+    )
+    .option('--until <T>', 'became dead letters before that')
+    .option('--partition <N>')
+    .option('--offset <N>')
+    .option('--event-id <UUID>')
+    .option('--sqlstate <CODE>')
+    .option(
+      '--cluster <ID>',
+      'if the topic had several clusters ("adopt" appends " until <time>" to the earlier ones)',
+    )
+    .option('--limit <N>', 'at most N letters (list: 50)')
+    .optionsGroup('For list:')
+    .option('--order <ORDER>', 'newest (the default) or oldest')
+    .optionsGroup('For list and show:')
+    .option('--json', 'print one line of JSON for each letter')
+    .optionsGroup('For replay:')
+    .option(
+      '--new-id',
+      'store an event under a new id, derived from its coordinates, if its own id belongs to another event',
+    )
+    .optionsGroup('For discard:')
+    .option('--why <TEXT>', 'the reason, which is kept in the history')
+    .optionsGroup('For replay and discard:')
+    .option('--dry-run', 'only print what would be done')
+    .option('-y, --yes', 'do not ask for confirmation; needed without a terminal')
+    .addHelpText(
+      'after',
+      `
+The command works on the letters of the topic KAFKA_TOPIC (events) in the database DATABASE_URL (or PG*). Run it as the
+owner of the tables: the sink's own role may not change dead letters. It reads from Kafka only values of more than 1 MiB.
+The sink can keep running.
+Exit code 0: all done. 1: some letters stay as they are. 2: the command could not run. 64: wrong usage. 130: Ctrl-C.`,
+    )
 }
 
-async function main(): Promise<number> {
+async function main(words: readonly string[], values: OptionValues): Promise<number> {
   const config = readConfigOrExit(() => readSinkConfig(process.env))
+  const asked = readCommand(words, values, config.topic.name, Date.now())
   const database = new Database(
     config.database,
     Math.max(config.databaseTimeoutMs, MIN_SILENCE_MS),
     'firehose-dlq',
   )
   try {
-    const command = readCommand(positionals, values, config.topic.name, Date.now())
     await open(database)
-    return await run(command, database, config)
+    return await run(asked, database, config)
   } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`${error.message} Try --help.`)
-      return 64 // EX_USAGE of sysexits.h
-    }
+    if (error instanceof UsageError) throw error
     const lacksPrivilege = sqlstateOf(error) === '42501' // insufficient_privilege
     console.error(
       `${lacksPrivilege ? `${(error as Error).message}: run the command as the owner of the tables` : describeError(error)}.`,
@@ -87,7 +117,7 @@ async function open(database: Database): Promise<void> {
   }
 }
 
-async function run(command: Command, db: Database, config: SinkConfig): Promise<number> {
+async function run(command: Asked, db: Database, config: SinkConfig): Promise<number> {
   switch (command.name) {
     case 'list':
       return await list(command, db)
@@ -100,7 +130,7 @@ async function run(command: Command, db: Database, config: SinkConfig): Promise<
   }
 }
 
-async function list(command: Extract<Command, { name: 'list' }>, db: Database): Promise<number> {
+async function list(command: Extract<Asked, { name: 'list' }>, db: Database): Promise<number> {
   const { selection, order, limit, json } = command
   const groups = json ? [] : await countLetters(db, { ...selection, states: [] })
   const letters = await listLetters(db, selection, order, limit)
@@ -123,7 +153,7 @@ async function list(command: Extract<Command, { name: 'list' }>, db: Database): 
   return 0
 }
 
-async function show(command: Extract<Command, { name: 'show' }>, db: Database): Promise<number> {
+async function show(command: Extract<Asked, { name: 'show' }>, db: Database): Promise<number> {
   const { selection, json } = command
   const { topic } = selection
   let shown = 0

@@ -1,5 +1,3 @@
-// `npm run doctor`: finds what would lose or delay events in this installation. For people and monitoring systems.
-import { parseArgs } from 'node:util'
 import { runChecks } from '../doctor/checks.ts'
 import type { Progress } from '../doctor/facts.ts'
 import { type CheckName, CHECKS, EXIT_CODES, type Finding, sortFindings, worstOf } from '../doctor/finding.ts'
@@ -9,21 +7,34 @@ import { apiSettings } from '../producer-api/config.ts'
 import { dataDirSetting } from '../platform/data-dir.ts'
 import { ConfigError, optionalText, readSettings } from '../platform/env.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
+import { collect, newCommand } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Checks Kafka, PostgreSQL, the API and the sink, and reports what would lose or delay events and how to fix it.
-Changes nothing. Takes about 3 s, because it measures rates between two observations.
+interface Values {
+  json?: true
+  check: string[]
+  skip: string[]
+  api?: string
+  sink?: string
+}
 
-npm run doctor -- [options]
-  --json         for machines (npm run --silent doctor -- --json)
-  --check NAME   only this check; may be repeated
-  --skip NAME    not this check; may be repeated
-  --api URL      address of the API (API_URL, else http://127.0.0.1:8000). If it does not answer, that is critical at an
-                 address that you give, and a warning at the default address while events are stored; use --skip api if
-                 it cannot be reached from here
-  --sink URL     a sink's own address (SINK_URL, else http://127.0.0.1:8001)
-  --help
-
+export const command = newCommand(
+  'doctor',
+  `Checks Kafka, PostgreSQL, the API and the sink, and reports what would lose or delay events and how to fix it.
+Changes nothing. Takes about 3 s, because it measures rates between two observations.`,
+)
+  .option('--json', 'for machines')
+  .option('--check <NAME>', 'only this check; may be repeated', collect, [])
+  .option('--skip <NAME>', 'not this check; may be repeated', collect, [])
+  .option(
+    '--api <URL>',
+    `address of the API (API_URL, else http://127.0.0.1:8000). If it does not answer, that is critical at an address that \
+you give, and a warning at the default address while events are stored; use --skip api if it cannot be reached from here`,
+  )
+  .option('--sink <URL>', "a sink's own address (SINK_URL, else http://127.0.0.1:8001)")
+  .addHelpText(
+    'after',
+    `
 Checks:
 ${Object.entries(CHECKS)
   .map(([name, what]) => `  ${name.padEnd(15)}${what}`)
@@ -31,30 +42,16 @@ ${Object.entries(CHECKS)
 
 Environment: the settings of the services (see the README).
 Exit code, as for monitoring plugins: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown (also: invalid
-settings).
-`
+settings, and a check that does not exist). 64: wrong usage.`,
+  )
+  .action(async (values: Values) => {
+    endOnSignal()
+    // Do not wait for connections to servers that hang.
+    process.exit(await main(values))
+  })
 
-endOnSignal()
-
-// Do not wait for connections to servers that hang.
-process.exit(await main())
-
-async function main(): Promise<number> {
+async function main(values: Values): Promise<number> {
   try {
-    const { values } = parseArgs({
-      options: {
-        json: { type: 'boolean', default: false },
-        check: { type: 'string', multiple: true, default: [] },
-        skip: { type: 'string', multiple: true, default: [] },
-        api: { type: 'string' },
-        sink: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (values.help) {
-      await write(HELP)
-      return 0
-    }
     for (const name of [...values.check, ...values.skip]) checkName(name)
     const facts = await gather(options(values.api, values.sink))
     const findings = chosen(runChecks(facts), values.check, values.skip)

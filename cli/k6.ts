@@ -6,39 +6,27 @@ import type { K6Verdict } from '../tools/k6/k6-verdict.ts'
 import { countUnstored, type Targets, topicNow, untilStored } from '../tools/verify/until-stored.ts'
 import type { VerifyProgress } from '../tools/verify/verify.ts'
 import { onEndRequest } from '../platform/signals.ts'
-import { parseArgsOrExit } from './args.ts'
+import { UsageError } from '../platform/usage-error.ts'
+import { newCommand } from './command.ts'
 import { progressLine } from './verify-progress.ts'
 import { targetsOf } from './verify-targets.ts'
 import { findingLine, messageOf } from './verify-text.ts'
 
-const HELP = `Runs a k6 script from the folder k6/, then compares what it sent, and the whole topic, with the tables, as
-npm run verify does.
-
-npm run k6 -- SCRIPT [options]
+const SCRIPTS = `
+Scripts:
   event      one event per request at a constant rate           --rate 5000 --duration 60s --vus 1000
   batch      many events per request at a constant rate         --rate 50 --batch 100 --duration 60s --vus 200
   clients    1,000 clients at once, each waits for its answer   --vus 1000 --duration 30s
   ramp       a rising rate, to find the limit                   --rate 8000 --step 1000 --duration 10s --vus 1000
   outage     a constant rate while you stop the database        --rate 1000 --duration 120s --vus 500
 
-  --rate N          requests per second (ramp: in the last stage)
-  --duration T      how long (ramp: each stage), such as 30s or 1m30s
-  --vus N           virtual users: the most concurrent requests
-  --batch N         events per request (batch)
-  --step N          increase in requests per second from stage to stage (ramp)
-  --p99 MS          bound for the 99th percentile of the latency (500; batch 1000, clients 2000)
-  --url URL         base URL of the API (http://127.0.0.1:8000)
-  --sink URL        base URL of the sink's health (outage; http://127.0.0.1:8001)
-  --help
-
 It uses the k6 named by the variable K6 or found in PATH, else the container image grafana/k6:2.2.0 (or K6_IMAGE).
-Kafka and the database are those of npm run verify: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092) and the other KAFKA_
-settings, DATABASE_URL, else PG* (the database of npm start and docker compose). Before the comparison it waits until
-the sink has stored what is in Kafka, or has stored nothing for 60 s. Ctrl-C ends k6 early, and after that the wait; the
-comparison still follows, which Ctrl-C also ends.
+Kafka and the database are those of firehose verify: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092) and the other KAFKA_
+settings, DATABASE_URL, else PG* (the database of firehose start and docker compose). Before the comparison it waits
+until the sink has stored what is in Kafka, or has stored nothing for 60 s. Ctrl-C ends k6 early, and after that the
+wait; the comparison still follows, which Ctrl-C also ends.
 Exit code 0: all thresholds of the script are met, every acknowledged event is stored once with its content, and verify
-has no problem. Else 1.
-`
+has no problem. 64: wrong usage. Else 1.`
 
 const STUCK_MS = 60_000
 /** The time between two progress lines if there is no terminal. */
@@ -46,35 +34,45 @@ const LINE_MS = 4500
 const THRESHOLDS_FAILED = 99
 const ENDED_BY_SIGNAL = 105
 
-const { values, positionals } = parseArgsOrExit({
-  allowPositionals: true,
-  options: {
-    rate: { type: 'string' },
-    duration: { type: 'string' },
-    vus: { type: 'string' },
-    batch: { type: 'string' },
-    step: { type: 'string' },
-    p99: { type: 'string' },
-    url: { type: 'string' },
-    sink: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-})
-if (values.help) {
-  process.stdout.write(HELP)
-} else {
-  try {
-    process.exitCode = await main()
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`)
-    process.exitCode = 1
-  }
+interface Values {
+  rate?: string
+  duration?: string
+  vus?: string
+  batch?: string
+  step?: string
+  p99?: string
+  url?: string
+  sink?: string
 }
 
-async function main(): Promise<number> {
-  const script = scriptOf(positionals)
-  checkOptions(script)
-  const settings = settingsOf(script)
+export const command = newCommand(
+  'k6',
+  `Runs a k6 script from the folder k6/, then compares what it sent, and the whole topic, with the tables, as
+firehose verify does.`,
+)
+  .argument('[script]', 'one of those below')
+  .option('--rate <N>', 'requests per second (ramp: in the last stage)')
+  .option('--duration <T>', 'how long (ramp: each stage), such as 30s or 1m30s')
+  .option('--vus <N>', 'virtual users: the most concurrent requests')
+  .option('--batch <N>', 'events per request (batch)')
+  .option('--step <N>', 'increase in requests per second from stage to stage (ramp)')
+  .option('--p99 <MS>', 'bound for the 99th percentile of the latency (500; batch 1000, clients 2000)')
+  .option('--url <URL>', 'base URL of the API (http://127.0.0.1:8000)')
+  .option('--sink <URL>', "base URL of the sink's health (outage; http://127.0.0.1:8001)")
+  .addHelpText('after', SCRIPTS)
+  .action(async (name: string | undefined, values: Values) => {
+    const script = scriptOf(name)
+    checkOptions(script, values)
+    try {
+      process.exitCode = await main(script, values)
+    } catch (error) {
+      process.stderr.write(`${messageOf(error)}\n`)
+      process.exitCode = 1
+    }
+  })
+
+async function main(script: string, values: Values): Promise<number> {
+  const settings = settingsOf(script, values)
   const targets = targetsOf(process.env)
   const k6 = findK6(process.env)
   await checkTargets(settings, targets)
@@ -127,26 +125,26 @@ async function main(): Promise<number> {
   return verdict.ok && broken.length === 0 ? 0 : 1
 }
 
-function scriptOf([name, ...others]: string[]): string {
+/** @throws {UsageError} */
+function scriptOf(name: string | undefined): string {
   const scripts = readdirSync(new URL('../k6', import.meta.url))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => file.slice(0, -'.ts'.length))
-  if (name !== undefined && others.length === 0 && scripts.includes(name)) return name
-  const problem =
-    name === undefined ? 'A script is missing' : `There is no script ${[name, ...others].join(' ')}`
-  throw new Error(`${problem}; the scripts are ${scripts.join(', ')}. Try --help.`)
+  if (name !== undefined && scripts.includes(name)) return name
+  const problem = name === undefined ? 'A script is missing' : `There is no script ${name}`
+  throw new UsageError(`${problem}; the scripts are ${scripts.join(', ')}.`)
 }
 
-/** Checks the options here, because k6's own messages are long. @throws an Error with one sentence */
-function checkOptions(script: string): void {
+/** Checks the options here, because k6's own messages are long. @throws {UsageError} */
+function checkOptions(script: string, values: Values): void {
   for (const name of ['rate', 'vus', 'batch', 'step', 'p99'] as const) {
     const value = values[name]
     if (value !== undefined && !/^[1-9]\d*$/.test(value)) {
-      throw new Error(`--${name} must be an integer of 1 or more, not ${value}.`)
+      throw new UsageError(`--${name} must be an integer of 1 or more, not ${value}.`)
     }
   }
   if (values.duration !== undefined && !/^(\d+[hms])+$/.test(values.duration)) {
-    throw new Error(`--duration must be a duration such as 30s or 1m30s, not ${values.duration}.`)
+    throw new UsageError(`--duration must be a duration such as 30s or 1m30s, not ${values.duration}.`)
   }
   for (const [name, owner] of [
     ['batch', 'batch'],
@@ -154,14 +152,16 @@ function checkOptions(script: string): void {
     ['sink', 'outage'],
   ] as const) {
     if (values[name] !== undefined && script !== owner)
-      throw new Error(`--${name} is an option of ${owner} only.`)
+      throw new UsageError(`--${name} is an option of ${owner} only.`)
   }
   if (values.rate !== undefined && script === 'clients') {
-    throw new Error('clients has no --rate: each client sends its next request as soon as it has an answer.')
+    throw new UsageError(
+      'clients has no --rate: each client sends its next request as soon as it has an answer.',
+    )
   }
 }
 
-function settingsOf(script: string): Record<string, string> {
+function settingsOf(script: string, values: Values): Record<string, string> {
   const given = {
     RATE: values.rate,
     DURATION: values.duration,

@@ -1,68 +1,72 @@
 import { loadavg } from 'node:os'
-import { parseArgs } from 'node:util'
 import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../tools/load/load.ts'
+import { newCommand, positive } from './command.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Sends known events to the API at a constant rate and counts the outcome of each.
-
-npm run load -- [options]
-  --rate N           events per second (1000)
-  --connections N    keep-alive connections (100)
-  --seconds N        how long (10)
-  --batch K          K events per request, to POST /events (1: POST /event)
-  --acked FILE       write each acknowledged event as event_id<TAB>body; check with npm run verify -- --acked FILE
-  --retry            retry failed events, with the same id and bytes, until they are accepted (for at most 120 s)
-  --url URL          base URL of the API (http://127.0.0.1:8000)
-  --seed TEXT        seed from which the events are generated (random)
-  --help
-
-Latency is measured from the intended send time, so that stalls of the server are included. Ctrl-C stops early.
-Exit code 0: every event was accepted. 1: some were not, or the command could not run.
-`
-
-try {
-  const values = parse()
-  if (values.help) process.stdout.write(HELP)
-  else process.exitCode = await main(values)
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
+interface Values {
+  rate: string
+  connections: string
+  seconds: string
+  batch: string
+  acked?: string
+  retry?: true
+  url: string
+  seed?: string
 }
 
-async function main(values: ReturnType<typeof parse>): Promise<number> {
+export const command = newCommand(
+  'load',
+  'Sends known events to the API at a constant rate and counts the outcome of each.',
+)
+  .option('--rate <N>', 'events per second', '1000')
+  .option('--connections <N>', 'keep-alive connections', '100')
+  .option('--seconds <N>', 'how long', '10')
+  .option('--batch <K>', 'K events per request, to POST /events; 1: POST /event', '1')
+  .option(
+    '--acked <FILE>',
+    'write each acknowledged event as event_id<TAB>body; check with firehose verify --acked FILE',
+  )
+  .option(
+    '--retry',
+    'retry failed events, with the same id and bytes, until they are accepted (for at most 120 s)',
+  )
+  .option('--url <URL>', 'base URL of the API', 'http://127.0.0.1:8000')
+  .option('--seed <TEXT>', 'seed from which the events are generated (random)')
+  .addHelpText(
+    'after',
+    `
+Latency is measured from the intended send time, so that stalls of the server are included. Ctrl-C stops early.
+Exit code 0: every event was accepted. 1: some were not, or the command could not run. 64: wrong usage.`,
+  )
+  .action(async (values: Values) => {
+    const options = optionsOf(values)
+    try {
+      process.exitCode = await main(options)
+    } catch (error) {
+      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+      process.exitCode = 1
+    }
+  })
+
+async function main(options: LoadOptions): Promise<number> {
   const signal = stopOnSignal(() =>
     process.stderr.write('Stopping (press Ctrl-C again to exit immediately)\n'),
   )
   const cpuBefore = process.cpuUsage()
-  const result = await load({ ...optionsOf(values), signal, onProgress })
-  printResult(result, process.cpuUsage(cpuBefore), Number(values.batch))
+  const result = await load({ ...options, signal, onProgress })
+  printResult(result, process.cpuUsage(cpuBefore), options.batch ?? 1)
   return result.acked === result.sent ? 0 : 1
 }
 
-function parse() {
-  return parseArgs({
-    options: {
-      rate: { type: 'string', default: '1000' },
-      connections: { type: 'string', default: '100' },
-      seconds: { type: 'string', default: '10' },
-      batch: { type: 'string', default: '1' },
-      acked: { type: 'string' },
-      retry: { type: 'boolean', default: false },
-      url: { type: 'string', default: 'http://127.0.0.1:8000' },
-      seed: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  }).values
-}
-
-function optionsOf(given: ReturnType<typeof parse>): LoadOptions {
+/** @throws {UsageError} */
+function optionsOf(given: Values): LoadOptions {
   return {
     url: given.url,
-    rate: Number(given.rate),
-    connections: Number(given.connections),
-    seconds: Number(given.seconds),
-    batch: Number(given.batch),
-    retry: given.retry,
+    rate: positive('--rate', given.rate),
+    connections: positive('--connections', given.connections),
+    seconds: positive('--seconds', given.seconds),
+    batch: positive('--batch', given.batch),
+    retry: given.retry ?? false,
     ...(given.acked === undefined ? {} : { ackedFile: given.acked }),
     ...(given.seed === undefined ? {} : { seed: given.seed }),
   }

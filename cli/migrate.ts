@@ -1,42 +1,46 @@
-import { parseArgsOrExit } from './args.ts'
 import { readConfigOrExit } from '../platform/shutdown.ts'
 import { ConfigError } from '../platform/env.ts'
 import { databaseUrl } from '../postgres/database-url.ts'
 import { migrate } from '../postgres/migrate.ts'
 import type { SinkRole } from '../postgres/roles.ts'
+import { newCommand } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 /** For docker compose, where a changed .env does not change the password of an existing database. */
 const PASSWORD_HINT = `PostgreSQL keeps the password that it was first started with. To change it, first run
 docker compose exec postgres psql -U firehose -c '\\password firehose', then change .env.`
 
-const { values } = parseArgsOrExit({
-  options: { help: { type: 'boolean', short: 'h' }, 'sink-role': { type: 'string' } },
-})
-if (values.help) {
-  console.log(`Usage: npm run migrate [-- --sink-role NAME]
-
-Creates or updates Firehose's tables in the database DATABASE_URL (or PG*). Applies each migration once, in order. It can
-be repeated safely, and run several times concurrently.
-
-  --sink-role NAME   also create or update the role that sink workers log in as, with the password in
-                     SINK_DATABASE_PASSWORD and only the privileges that a sink needs`)
-  process.exit(0)
-}
-
-endOnSignal() // PostgreSQL rolls back an open transaction
-const url = readConfigOrExit(() => databaseUrl(process.env))
-const sinkRole = readConfigOrExit(() => roleOf(values['sink-role'], process.env))
-try {
-  const applied = await migrate(url, sinkRole)
-  console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
-  if (sinkRole) console.log(`The role ${sinkRole.name} has the privileges that a sink needs.`)
-} catch (error) {
-  console.error(
-    `The migration failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
+export const command = newCommand(
+  'migrate',
+  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*). Applies each migration once, in order. It can
+be repeated safely, and run several times concurrently.`,
+)
+  .option(
+    '--sink-role <NAME>',
+    `also create or update the role that sink workers log in as, with the password in SINK_DATABASE_PASSWORD and only the \
+privileges that a sink needs`,
   )
-  if ((error as { code?: string }).code === '28P01') console.error(PASSWORD_HINT)
-  process.exitCode = 1
+  .action(async ({ sinkRole }: { sinkRole?: string }) => {
+    endOnSignal() // PostgreSQL rolls back an open transaction
+    const url = readConfigOrExit(() => databaseUrl(process.env))
+    const role = readConfigOrExit(() => roleOf(sinkRole, process.env))
+    process.exitCode = await run(url, role)
+  })
+
+/** @returns the exit code */
+async function run(url: string, sinkRole: SinkRole | undefined): Promise<number> {
+  try {
+    const applied = await migrate(url, sinkRole)
+    console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
+    if (sinkRole) console.log(`The role ${sinkRole.name} has the privileges that a sink needs.`)
+    return 0
+  } catch (error) {
+    console.error(
+      `The migration failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
+    )
+    if ((error as { code?: string }).code === '28P01') console.error(PASSWORD_HINT)
+    return 1
+  }
 }
 
 function roleOf(name: string | undefined, env: NodeJS.ProcessEnv): SinkRole | undefined {

@@ -6,45 +6,50 @@ import { profiled, profileIn, topSelfTimes } from '../tools/bench/profile.ts'
 import { CLIENTS, saturate, spanOf } from '../tools/bench/saturate.ts'
 import { startStack } from '../tools/bench/stack.ts'
 import type { NodeService } from '../embedded/node-service.ts'
-import { parseArgsOrExit } from './args.ts'
+import { newCommand, partOf, positive } from './command.ts'
 import { formatTable } from '../platform/table.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Runs a service under load with the CPU profiler, and prints the functions with the most self time.
-
-npm run profile -- api | batch | sink [options]
-  api      POST /event, 256 connections
-  batch    POST /events, 100 events per request, 32 connections
-  sink     draining a backlog
-  --top N        functions to print (10)
-  --seconds N    duration of the load (8)
-  --rows N       rows in the backlog (400000)
-  --help
-
-The profile can be opened in Chrome DevTools or VS Code.
-`
+const PARTS = ['api', 'batch', 'sink']
 const PARTITIONS = 4
 const STOP_LIMIT_MS = 30_000
 
-const { values, positionals } = parseArgsOrExit({
-  allowPositionals: true,
-  options: {
-    top: { type: 'string', default: '10' },
-    seconds: { type: 'string', default: '8' },
-    rows: { type: 'string', default: '400000' },
-    help: { type: 'boolean', default: false },
-  },
-})
-const [what = ''] = positionals
-if (values.help || !['api', 'batch', 'sink'].includes(what)) {
-  ;(values.help ? process.stdout : process.stderr).write(HELP)
-  process.exitCode = values.help ? 0 : 64 // EX_USAGE of sysexits.h
-} else {
-  endOnSignal()
-  await main()
+interface Values {
+  top: string
+  seconds: string
+  rows: string
 }
 
-async function main(): Promise<void> {
+export const command = newCommand(
+  'profile',
+  'Runs a service under load with the CPU profiler, and prints the functions with the most self time.',
+)
+  .argument('[part]', 'api, batch or sink')
+  .option('--top <N>', 'functions to print', '10')
+  .option('--seconds <N>', 'duration of the load', '8')
+  .option('--rows <N>', 'rows in the backlog', '400000')
+  .addHelpText(
+    'after',
+    `
+Parts:
+  api      POST /event, 256 connections
+  batch    POST /events, 100 events per request, 32 connections
+  sink     draining a backlog
+
+The profile can be opened in Chrome DevTools or VS Code.`,
+  )
+  .action(async (part: string | undefined, values: Values) => {
+    const what = partOf(part, PARTS)
+    const [top, seconds, rows] = [
+      positive('--top', values.top),
+      positive('--seconds', values.seconds),
+      positive('--rows', values.rows),
+    ]
+    endOnSignal()
+    await main(what, { top, seconds, rows })
+  })
+
+async function main(what: string, options: { top: number; seconds: number; rows: number }): Promise<void> {
   const dir = fileURLToPath(new URL(`../tools/bench/results/profile-${what}`, import.meta.url))
   const env = profiled(dir)
   const { pipeline } = await startStack({ KAFKA_TOPIC_PARTITIONS: String(PARTITIONS) })
@@ -55,7 +60,7 @@ async function main(): Promise<void> {
     await pipeline.close()
   }
   const file = profileIn(dir)
-  const rows = topSelfTimes(file, Number(values.top)).map(({ where, ms, share }) => [
+  const rows = topSelfTimes(file, options.top).map(({ where, ms, share }) => [
     `${(share * 100).toFixed(1)}%`,
     `${ms.toFixed(0)} ms`,
     where,
@@ -63,7 +68,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${formatTable(['share', 'self', 'function'], rows, 90)}\n\n${file}\n`)
 
   async function drain(): Promise<void> {
-    const records = Number(values.rows)
+    const records = options.rows
     await writeBacklog(pipeline, records)
     const sink = await pinned('sink-worker/main.ts', 'SINK_PORT')
     while (Number((await sink.health())?.total_stored) < records) await delay(100)
@@ -75,7 +80,7 @@ async function main(): Promise<void> {
     const { perSecond } = await saturate(api.pid ?? 0, {
       url: api.url,
       ...CLIENTS[what === 'batch' ? 'batch' : 'api'],
-      ...spanOf(Number(values.seconds)),
+      ...spanOf(options.seconds),
       isBaseline: false,
     })
     process.stderr.write(`${Math.round(perSecond)} events/s\n`)

@@ -1,13 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
 import { apiSettings } from '../producer-api/config.ts'
 import type { Settings } from '../platform/env.ts'
 import { kafkaSettings } from '../kafka/client.ts'
 import { sinkSettings } from '../sink-worker/config.ts'
+import { newCommand } from './command.ts'
 
 const README = new URL('../README.md', import.meta.url)
 const BEGIN = '<!-- settings: made by `npm run settings` -->'
 const END = '<!-- /settings -->'
+
+export const command = newCommand(
+  'settings',
+  "Generates the README's table of settings from the code.",
+).action(async () => {
+  await writeFile(README, withSettings(await readFile(README, 'utf8')))
+})
 
 /** The README with its table of settings generated from the code. @throws if the markers are missing */
 export function withSettings(readme: string): string {
@@ -33,11 +40,4 @@ function table(title: string, settings: Settings): string {
       `| \`${name}\` | ${defaultText === '' ? '' : `\`${defaultText}\``} | ${doc} |`,
   )
   return [`| ${title} | default | |`, '|---|---|---|', ...rows, ''].join('\n')
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
-  if (values.help)
-    console.log("Usage: npm run settings\n\nGenerates the README's table of settings from the code.")
-  else await writeFile(README, withSettings(await readFile(README, 'utf8')))
 }

@@ -1,4 +1,3 @@
-// `npm run sql`: runs SQL without psql, either its arguments or the statements typed at a prompt.
 import { createInterface } from 'node:readline/promises'
 import {
   Client,
@@ -11,6 +10,7 @@ import {
 import { databaseUrl } from '../postgres/database-url.ts'
 import { readConfigOrExit } from '../platform/shutdown.ts'
 import { formatTable } from '../platform/table.ts'
+import { newCommand } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const maxRows = 1_000
@@ -23,17 +23,18 @@ interface Table {
   count: number
 }
 
-endOnSignal()
-process.exitCode = await main(process.argv.slice(2).join(' ').trim())
+export const command = newCommand(
+  'sql',
+  'Runs SQL without psql: one statement, or those typed at a prompt (\\q or Ctrl-D ends it).',
+)
+  .argument('[statement...]', 'one statement, such as "select count(*) from events"; without it, a prompt')
+  .addHelpText('after', '\nThe database is DATABASE_URL, else PG*, else that of `firehose start`.')
+  .action(async (words: string[]) => {
+    endOnSignal()
+    process.exitCode = await main(words.join(' ').trim())
+  })
 
 async function main(statement: string): Promise<number> {
-  if (statement === '--help' || statement === '-h') {
-    console.log(`Usage: npm run sql                     a prompt (\\q or Ctrl-D ends it)
-       npm run sql -- "select ..."     run one statement
-
-The database is DATABASE_URL, else PG*, else that of \`npm start\`.`)
-    return 0
-  }
   const client = new Client(connection())
   client.on('error', () => {})
   try {

@@ -1,47 +1,49 @@
-// `npm run verify`: checks that every record in Kafka and every acknowledged event is stored once, with its content.
 import { Screen } from '../platform/screen.ts'
 import { type Finding, type FindingKind, type Verdict, verify } from '../tools/verify/verify.ts'
-import { parseArgsOrExit } from './args.ts'
+import { newCommand } from './command.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { ProgressDisplay } from './verify-progress.ts'
 import { targetsOf } from './verify-targets.ts'
 import { findingLine, messageOf } from './verify-text.ts'
 
-const HELP = `Compares the records in Kafka and the acknowledged events with the tables in PostgreSQL. Changes nothing, and can
+const screen = new Screen(process.stderr)
+
+interface Values {
+  acked?: string
+  json?: true
+}
+
+export const command = newCommand(
+  'verify',
+  `Compares the records in Kafka and the acknowledged events with the tables in PostgreSQL. Changes nothing, and can
 run while the services run: records that the sink has not read yet are counted as not yet read, which is not a failure.
-But it is a PROBLEM if no member of the sinks' group reads their partition, and a NOTE if the group has no members.
-
-npm run verify -- [options]
-  --acked FILE   acknowledged events, one per line: event_id<TAB>body (from npm run load -- --acked FILE);
-                 - is standard input: docker compose run --rm -T cli verify --acked - < acked.tsv
-  --json         print only the verdict, as one JSON object; its lists hold the first 100 of each kind
-  --help
-
+But it is a PROBLEM if no member of the sinks' group reads their partition, and a NOTE if the group has no members.`,
+)
+  .option(
+    '--acked <FILE>',
+    `acknowledged events, one per line: event_id<TAB>body (from firehose load --acked FILE); - is standard input: docker \
+compose run --rm -T cli verify --acked - < acked.tsv`,
+  )
+  .option('--json', 'print only the verdict, as one JSON object; its lists hold the first 100 of each kind')
+  .addHelpText(
+    'after',
+    `
 Every event that is MISSING (in Kafka, but in no table) or DIFFERENT (stored with other content) is printed when it is
 found, with its partition and offset; the counts follow at the end. Records that an open transaction of another producer
 holds back for 15 s are a PROBLEM: they were not compared, and an acknowledged event that may be among them is not
 reported as MISSING. Progress goes to standard error.
 
 Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events), KAFKA_GROUP_ID and the other KAFKA_
-settings of the services; DATABASE_URL, else PG* (the database of npm start). The role must be able to read the tables
-and to create temporary tables.
+settings of the services; DATABASE_URL, else PG* (the database of firehose start). The role must be able to read the
+tables and to create temporary tables.
 Exit code 0: nothing is missing or different. 1: something is, or there is a PROBLEM. 2: the comparison could not be made.
-130: Ctrl-C.
-`
+64: wrong usage. 130: Ctrl-C.`,
+  )
+  .action(async (values: Values) => {
+    process.exitCode = await main(values)
+  })
 
-const screen = new Screen(process.stderr)
-const { values } = parseArgsOrExit({
-  options: {
-    acked: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
-
-if (values.help) process.stdout.write(HELP)
-else process.exitCode = await main()
-
-async function main(): Promise<number> {
+async function main({ acked, json }: Values): Promise<number> {
   const signal = stopOnSignal(() => {
     screen.live('')
     screen.say('Stopping without a verdict (press Ctrl-C again to exit immediately)')
@@ -50,15 +52,15 @@ async function main(): Promise<number> {
   try {
     const verdict = await verify({
       ...targetsOf(process.env),
-      ...(values.acked === undefined ? {} : { ackedFile: values.acked }),
-      ...(values.json ? {} : { onFinding: printFinding }),
+      ...(acked === undefined ? {} : { ackedFile: acked }),
+      ...(json ? {} : { onFinding: printFinding }),
       onProgress: (now) => {
         if (!signal.aborted) progress.show(now)
       },
       signal,
     })
     screen.live('')
-    if (values.json) line(JSON.stringify(verdict))
+    if (json) line(JSON.stringify(verdict))
     else printVerdict(verdict)
     return verdict.ok ? 0 : 1
   } catch (error) {

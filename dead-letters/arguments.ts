@@ -1,13 +1,8 @@
-import type { ParseArgsConfig } from 'node:util'
 import { canonicalTimestamp } from '../event/timestamp.ts'
+import { UsageError } from '../platform/usage-error.ts'
 import type { DeadReason } from '../event/record/decoded.ts'
 import { type LetterState, PROSPECTS } from './letter.ts'
 import type { Selection } from './select.ts'
-
-/** The command line is invalid; the message is one sentence that says why. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
 
 /** A parsed command line. */
 export type Command =
@@ -31,27 +26,7 @@ const STATES: readonly LetterState[] = ['open', 'replayed', 'discarded']
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-export const OPTIONS = {
-  reason: { type: 'string', multiple: true },
-  state: { type: 'string' },
-  since: { type: 'string' },
-  until: { type: 'string' },
-  partition: { type: 'string' },
-  offset: { type: 'string' },
-  'event-id': { type: 'string' },
-  sqlstate: { type: 'string' },
-  cluster: { type: 'string' },
-  limit: { type: 'string' },
-  order: { type: 'string' },
-  json: { type: 'boolean' },
-  'new-id': { type: 'boolean' },
-  why: { type: 'string' },
-  yes: { type: 'boolean', short: 'y' },
-  'dry-run': { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const satisfies ParseArgsConfig['options']
-
-/** The options as parsed by parseArgs() of node:util. */
+/** The options as commander parses them. */
 export interface OptionValues {
   reason?: string[] | undefined
   state?: string | undefined
@@ -59,24 +34,24 @@ export interface OptionValues {
   until?: string | undefined
   partition?: string | undefined
   offset?: string | undefined
-  'event-id'?: string | undefined
+  eventId?: string | undefined
   sqlstate?: string | undefined
   cluster?: string | undefined
   limit?: string | undefined
   order?: string | undefined
   json?: boolean | undefined
-  'new-id'?: boolean | undefined
+  newId?: boolean | undefined
   why?: string | undefined
   yes?: boolean | undefined
-  'dry-run'?: boolean | undefined
+  dryRun?: boolean | undefined
 }
 
 /** By command: the options other than those that select letters. */
 const OWN_OPTIONS: Record<Command['name'], readonly string[]> = {
   list: ['limit', 'order', 'json'],
   show: ['json'],
-  replay: ['limit', 'new-id', 'yes', 'dry-run'],
-  discard: ['limit', 'why', 'yes', 'dry-run'],
+  replay: ['limit', 'newId', 'yes', 'dryRun'],
+  discard: ['limit', 'why', 'yes', 'dryRun'],
 }
 
 /**
@@ -101,7 +76,7 @@ export function readCommand(
     selection,
     limit: readLimit(values.limit),
     yes: values.yes === true,
-    dryRun: values['dry-run'] === true,
+    dryRun: values.dryRun === true,
   }
   const json = values.json === true
   switch (name) {
@@ -114,12 +89,12 @@ export function readCommand(
         json,
       }
     case 'show':
-      if (places.length + (values.offset === undefined ? 0 : 1) + (values['event-id'] ? 1 : 0) === 0) {
+      if (places.length + (values.offset === undefined ? 0 : 1) + (values.eventId ? 1 : 0) === 0) {
         throw new UsageError('show needs PARTITION:OFFSET, such as 0:17, or --event-id.')
       }
       return { name, selection, json }
     case 'replay':
-      return { name, ...change, newId: values['new-id'] === true }
+      return { name, ...change, newId: values.newId === true }
     case 'discard':
       return { name, ...change, why: readWhy(values.why) }
   }
@@ -129,10 +104,11 @@ function checkOptions(name: Command['name'], values: OptionValues): void {
   const others = Object.values(OWN_OPTIONS).flat()
   for (const option of Object.keys(values)) {
     if (others.includes(option) && !OWN_OPTIONS[name].includes(option)) {
-      throw new UsageError(`--${option} is not an option of ${name}.`)
+      const flag = option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+      throw new UsageError(`--${flag} is not an option of ${name}.`)
     }
   }
-  if (values.yes && values['dry-run']) throw new UsageError('--yes and --dry-run cannot be combined.')
+  if (values.yes && values.dryRun) throw new UsageError('--yes and --dry-run cannot be combined.')
 }
 
 function readSelection(
@@ -141,7 +117,7 @@ function readSelection(
   topic: string,
   nowMs: number,
 ): Omit<Selection, 'states'> {
-  const eventId = values['event-id']?.toLowerCase()
+  const eventId = values.eventId?.toLowerCase()
   if (eventId !== undefined && !UUID.test(eventId)) {
     throw new UsageError(`--event-id must be a UUID, not "${eventId}".`)
   }

@@ -1,27 +1,14 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS, NODE_VARIABLES } from '../platform/node-conf.ts'
 import { Child, type Exit } from './child.ts'
 
 const startLimitMs = 60_000
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/**
- * Also in package.json and in the Dockerfile. A young generation of 3 x 8 MiB instead of 3 x 16, and an old generation
- * that at most doubles between two collections, keep a service below 200 MiB at 5,000 requests/s (otherwise about 250),
- * without measurable CPU cost. kafkajs causes the disabled warning.
- */
-export const NODE_FLAGS = [
-  '--disable-warning=TimeoutNegativeWarning',
-  '--max-semi-space-size=8',
-  '--heap-growing-percent=100',
-]
-
-/** One malloc arena is enough for a single thread. With code cached on disk, the compiler need not be in memory (16 MiB). */
-const MEMORY_ENV = {
-  MALLOC_ARENA_MAX: '1',
-  NODE_COMPILE_CACHE: join(tmpdir(), 'firehose-compile-cache'),
-}
+/** With code cached on disk, the compiler need not be in memory (16 MiB). */
+const CACHE_ENV = { NODE_COMPILE_CACHE: join(tmpdir(), 'firehose-compile-cache') }
 
 export interface NodeServiceOptions {
   name: string
@@ -47,7 +34,7 @@ export class NodeService {
       name,
       command: process.execPath,
       args: [...NODE_FLAGS, main],
-      env: { ...MEMORY_ENV, ...env },
+      env: { ...NODE_VARIABLES, ...CACHE_ENV, ...env },
       cwd: root,
       logFile,
       pidFile,

@@ -1,16 +1,11 @@
 import { createKafka } from '../kafka/client.ts'
 import { createLogger } from '../platform/log.ts'
 import { exitOnUncaughtError, onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
-import { readApiConfig, settingsHelp } from './config.ts'
+import { readApiConfig } from './config.ts'
 import { listen } from './http/listen.ts'
 import { ProduceSockets } from '../kafka/producer/produce-socket.ts'
 import { KafkaPublisher } from '../kafka/producer/kafka-publisher.ts'
 import { createService } from './service.ts'
-
-if (process.argv.includes('--help')) {
-  process.stdout.write(`The HTTP API: accepts events and writes them to Kafka.\n\n${settingsHelp()}`)
-  process.exit(0)
-}
 
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)

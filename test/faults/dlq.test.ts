@@ -235,7 +235,7 @@ test('letters of an earlier topic keep their history under a separate cluster_id
   await bench.dlq('replay', '--yes')
   const offset = await bench.firstOffset()
   await bench.sink.stop(10_000)
-  const adopt = spawn(process.execPath, ['cli/sink.ts', 'adopt', '--all'], {
+  const adopt = spawn(process.execPath, ['cli/firehose.ts', 'adopt', '--all'], {
     env: bench.pipeline.env,
     stdio: 'ignore',
   })

@@ -117,8 +117,8 @@ async function brokenStretch(
 
 test('a drill that cannot run reports why in one sentence', async () => {
   const { code, output } = await drill('--seed', 'x')
-  assert.equal(code, 1)
-  assert.equal(output, '--seed must be a number or a range such as 1-4, not "x".\n')
+  assert.equal(code, 64)
+  assert.equal(output, '--seed must be a number or a range such as 1-4, not "x". Try --help.\n')
 })
 
 test('Ctrl-C ends a drill with 130', async () => {
@@ -130,7 +130,7 @@ test('Ctrl-C ends a drill with 130', async () => {
 
 /** Runs it without npm, which would add its own output. */
 function drill(...args: string[]) {
-  const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/drill.ts']
+  const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/firehose.ts', 'drill']
   const child = spawn(process.execPath, [...flags, ...args])
   let output = ''
   const heard: { text: string; resolve: () => void }[] = []

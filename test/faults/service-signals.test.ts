@@ -25,8 +25,8 @@ after(async () => {
 })
 
 const SCRIPTS = {
-  api: { program: 'producer-api/main.ts', portVariable: 'PORT' },
-  sink: { program: 'cli/sink.ts', portVariable: 'SINK_PORT' },
+  api: { program: 'cli/firehose.ts api', portVariable: 'PORT' },
+  sink: { program: 'cli/firehose.ts sink', portVariable: 'SINK_PORT' },
 }
 /** Responses, or a refused connection, in which case nothing was sent. */
 const IS_WELL = /^(?:202|503|ECONNREFUSED)$/

@@ -154,7 +154,7 @@ async function startAll(
     assert.equal(run.top.exitCode, null, run.output())
     return run.output().includes('Ready in')
   })
-  const launcher = await serviceOf(run, 'embedded/start.ts')
+  const launcher = await serviceOf(run, 'cli/firehose.ts start')
   const all = ['kafka', 'postgres', 'api', 'sink'].map((name) => readPidFile(join(dir, 'run', `${name}.pid`)))
   const running = all.filter((id) => id !== undefined)
   assert.equal(running.length, 4)

@@ -63,7 +63,7 @@ test('I2: rows are lost but the offsets are not: verify reports them, rewind sto
   assert.equal(broken.missing_count, 200 + 1, 'rows and dead letters')
   const [first] = broken.missing_from
   assert.deepEqual(first, { partition: 0, offset: '50' })
-  await promisify(execFile)(process.execPath, ['cli/sink.ts', 'rewind', '--to', first.offset], {
+  await promisify(execFile)(process.execPath, ['cli/firehose.ts', 'rewind', '--to', first.offset], {
     env: pipeline.env,
   })
   await sendMixed(3_000) // the running sink finds its offsets moved

@@ -88,7 +88,7 @@ async function sendDeadLetters(): Promise<void> {
 async function rewind(): Promise<void> {
   await promisify(execFile)(
     process.execPath,
-    ['--disable-warning=TimeoutNegativeWarning', 'cli/sink.ts', 'rewind', '--to', '0'],
+    ['--disable-warning=TimeoutNegativeWarning', 'cli/firehose.ts', 'rewind', '--to', '0'],
     { cwd: fileURLToPath(new URL('../..', import.meta.url)), env: pipeline.env },
   )
 }

@@ -30,7 +30,7 @@ after(async () => {
 
 /** Runs `npm run dlq -- ...`. @returns its output and its exit code */
 async function dlq(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number; said: string }> {
-  const run = promisify(execFile)(process.execPath, ['cli/dlq.ts', ...args], { env })
+  const run = promisify(execFile)(process.execPath, ['cli/firehose.ts', 'dlq', ...args], { env })
   return await run.then(
     ({ stdout }) => ({ code: 0, said: stdout }),
     ({ code, stderr }: { code: number; stderr: string }) => ({ code, said: stderr }),

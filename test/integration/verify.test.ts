@@ -155,7 +155,7 @@ async function ownSessions(): Promise<number> {
 function command(...args: string[]) {
   const child = spawn(
     process.execPath,
-    ['--disable-warning=TimeoutNegativeWarning', 'cli/verify.ts', ...args],
+    ['--disable-warning=TimeoutNegativeWarning', 'cli/firehose.ts', 'verify', ...args],
     {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
       env: {

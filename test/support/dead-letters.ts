@@ -47,7 +47,7 @@ export class DeadLetterBench {
     const env = { ...this.pipeline.env, DATABASE_TIMEOUT_MS: '120000', ...more }
     const child = spawn(
       process.execPath,
-      ['--disable-warning=TimeoutNegativeWarning', 'cli/dlq.ts', ...args],
+      ['--disable-warning=TimeoutNegativeWarning', 'cli/firehose.ts', 'dlq', ...args],
       {
         env,
         stdio: ['ignore', 'pipe', 'pipe'],

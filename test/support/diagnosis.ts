@@ -12,7 +12,8 @@ export interface Diagnosis {
 /** Runs `npm run doctor -- --json ...`. */
 export async function diagnose(env: NodeJS.ProcessEnv, options: readonly string[]): Promise<Diagnosis> {
   return await new Promise((resolve) => {
-    execFile(process.execPath, ['cli/doctor.ts', '--json', ...options], { env }, (error, stdout) => {
+    const args = ['cli/firehose.ts', 'doctor', '--json', ...options]
+    execFile(process.execPath, args, { env }, (error, stdout) => {
       const { findings = [], lag } = stdout.startsWith('{') ? JSON.parse(stdout) : {}
       resolve({ code: error === null ? 0 : Number(error.code), findings, lag, words: stdout })
     })

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
  * @throws if it fails, with its output in the message
  */
 export async function sinkCommand(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
-  const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/sink.ts', ...args]
+  const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/firehose.ts', 'sink', ...args]
   const { stdout } = await promisify(execFile)(process.execPath, flags, { env })
   return stdout
 }

@@ -146,7 +146,7 @@ export class TwoTopics {
   async verifyCommand(env: Settings): Promise<{ code: number; out: string }> {
     return await new Promise((resolve) => {
       const options = { env: { ...this.pipeline.env, ...env } }
-      execFile(process.execPath, ['cli/verify.ts'], options, (error, out) => {
+      execFile(process.execPath, ['cli/firehose.ts', 'verify'], options, (error, out) => {
         resolve({ code: error === null ? 0 : Number(error.code), out })
       })
     })

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { NODE_FLAGS } from '../../embedded/node-service.ts'
+import { COMMANDS } from '../../cli/firehose.ts'
+import { NODE_FLAGS, NODE_VARIABLES } from '../../platform/node-conf.ts'
 import { apiSettings } from '../../producer-api/config.ts'
 import { sinkGrants } from '../../postgres/roles.ts'
 import { sinkSettings } from '../../sink-worker/config.ts'
@@ -36,28 +37,38 @@ for (const [service, settings] of [
 }
 
 test('the services have the same Node flags in npm start, npm run and the image', () => {
+  assert.ok(NODE_FLAGS.includes('--max-semi-space-size=8'))
+  assert.deepEqual(NODE_VARIABLES, { MALLOC_ARENA_MAX: '1' })
+  // npm run and the image start the launcher, which reads the same file as npm start.
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-  const flags = NODE_FLAGS.join(' ')
-  for (const name of ['api', 'sink']) assert.ok(scripts[name]?.includes(` ${flags} `), name)
-  const dockerfile = read('Dockerfile').replaceAll('\\\n', '').replaceAll(/ +/g, ' ')
-  assert.ok(
-    dockerfile.includes(`ENTRYPOINT ${JSON.stringify(['node', ...NODE_FLAGS]).replaceAll(',', ', ')}`),
-  )
-  assert.ok(dockerfile.includes(`KAFKA_BOOTSTRAP_SERVERS=none node ${flags} `), 'the compile cache')
+  const images = read('Dockerfile')
+  const aliases = COMMANDS.map(({ name }) => name).filter((name) => Object.hasOwn(scripts, name))
+  for (const name of ['start', 'api', 'sink']) assert.ok(aliases.includes(name), name)
+  for (const name of aliases) assert.equal(scripts[name], `exec ./firehose ${name}`)
+  assert.match(images, /^ENTRYPOINT \["\/app\/firehose"\]$/m)
+  for (const name of ['api', 'sink']) assert.ok(images.includes(`\nCMD ["${name}"]\n`), name)
+  for (const file of ['package.json', 'Dockerfile', 'docker-compose.yml', 'embedded/node-service.ts']) {
+    for (const flag of NODE_FLAGS.filter((one) => !one.startsWith('--disable-warning')))
+      assert.ok(!read(file).includes(flag), `${file}: ${flag} belongs in platform/node.conf`)
+  }
 })
 
 test('the image contains everything that its programs and commands import', () => {
-  const kept = new Set([...read('.dockerignore').matchAll(/^!([a-z-]+)$/gm)].map(([, folder]) => folder))
-  const commands = [...read('cli/run.ts').matchAll(/^ {2}(\w+): '/gm)].map(([, name]) => `cli/${name}.ts`)
-  assert.ok(commands.includes('cli/verify.ts'))
+  const kept = new Set([...read('.dockerignore').matchAll(/^!([\w.-]+)$/gm)].map(([, name]) => name))
+  for (const name of ['firehose', 'with-node24.sh', 'package.json']) assert.ok(kept.has(name), name)
+  const commands = COMMANDS.filter(({ needsCheckout }) => !needsCheckout)
+  const files = commands.map(({ load }) => `cli/${/'\.\/(.*)'/.exec(String(load))?.[1]}`)
+  assert.ok(files.includes('cli/verify.ts'))
   const seen = new Set<string>()
   const visit = (file: string): void => {
     if (seen.has(file)) return
     seen.add(file)
-    for (const [, path = ''] of read(file).matchAll(/(?:from|import\(?) ?'(\.[^']+\.ts)'/g))
-      visit(join(dirname(file), path))
+    const isTable = file === 'cli/firehose.ts' // it names commands, and loads only one
+    const imports = isTable ? /from '(\.[^']+\.ts)'/g : /(?:from|import\(?) ?'(\.[^']+\.ts)'/g
+    for (const [, path = ''] of read(file).matchAll(imports)) visit(join(dirname(file), path))
   }
-  for (const file of ['producer-api/main.ts', 'sink-worker/main.ts', 'cli/run.ts', ...commands]) visit(file)
+  for (const file of ['cli/firehose.ts', ...files]) visit(file)
+  assert.ok(seen.has('sink-worker/main.ts'))
   const missing = [...seen].filter((file) => !kept.has(file.split('/')[0]))
   assert.deepEqual(missing, [])
 })

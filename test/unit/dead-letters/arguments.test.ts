@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
 import { test } from 'node:test'
-import { type Command, OPTIONS, readCommand, UsageError } from '../../../dead-letters/arguments.ts'
+import { dlqCommand } from '../../../cli/dlq.ts'
+import { type Command, readCommand } from '../../../dead-letters/arguments.ts'
+import { UsageError } from '../../../platform/usage-error.ts'
 
 const NOW = Date.parse('2026-01-02T03:04:05.678Z')
 
 function read(line: string): Command {
   const args = line.split(' ').map((word) => word.replaceAll('+', ' '))
-  const { positionals, values } = parseArgs({ args, allowPositionals: true, options: OPTIONS })
-  return readCommand(positionals, values, 'events', NOW)
+  const dlq = dlqCommand()
+  const { operands } = dlq.parseOptions(args)
+  return readCommand(operands, dlq.opts(), 'events', NOW)
 }
 
 test('list selects open letters and the newest 50 by default', () => {

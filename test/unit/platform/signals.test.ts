@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { npmOf } from '../../../platform/npm.ts'
+import { startersOf } from '../../../platform/npm.ts'
 import { EndRequests, SAME_REQUEST_MS } from '../../../platform/signals.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -97,10 +97,11 @@ test('without a terminal, as under nohup, SIGHUP is ignored', async () => {
 })
 
 test("only the process that npm started knows it, not that process's children", () => {
-  assert.equal(npmOf('12 7', 12), 7)
-  assert.equal(npmOf('12 7', 13), undefined)
-  assert.equal(npmOf(undefined, 12), undefined)
-  assert.equal(npmOf('', 0), undefined)
+  assert.deepEqual(startersOf('12 7 7', 12), { parent: 7, npm: 7 })
+  assert.deepEqual(startersOf('12 7 5', 12), { parent: 7, npm: 5 }, 'through the shell of npx')
+  assert.equal(startersOf('12 7 7', 13), undefined)
+  assert.equal(startersOf(undefined, 12), undefined)
+  assert.equal(startersOf('', 0), undefined)
 })
 
 test('only platform/signals.ts listens for signals', () => {
@@ -125,5 +126,6 @@ test('every npm script execs its command, so that signals to npm reach it', () =
     const isOne = !script.replaceAll(/'[^']*'/g, '').includes('&&')
     assert.equal(script.startsWith('exec '), isOne, `${name}: ${script}`)
   }
-  assert.equal(statSync(join(root, 'with-node24.sh')).mode & 0o111, 0o111)
+  for (const script of ['firehose', 'with-node24.sh'])
+    assert.equal(statSync(join(root, script)).mode & 0o111, 0o111, script)
 })

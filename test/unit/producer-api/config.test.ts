@@ -63,7 +63,7 @@ test('CORS_ORIGINS is a list of origins, or *', () => {
 
 test('--help lists every setting; an invalid one exits with 78 before the API listens', () => {
   const run = (args: string[], env: NodeJS.ProcessEnv) =>
-    spawnSync(process.execPath, ['producer-api/main.ts', ...args], {
+    spawnSync(process.execPath, ['cli/firehose.ts', 'api', ...args], {
       env: { PATH: process.env.PATH, ...env },
       encoding: 'utf8',
     })
@@ -82,7 +82,7 @@ test('a port in use is reported in one sentence', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   const port = typeof address === 'object' ? String(address?.port) : ''
-  const child = spawn(process.execPath, ['producer-api/main.ts'], {
+  const child = spawn(process.execPath, ['cli/firehose.ts', 'api'], {
     env: { PATH: process.env.PATH, PORT: port },
   })
   let errors = ''

@@ -1,17 +1,29 @@
-// `npm start`: runs everything on this machine with one command.
 import { relative } from 'node:path'
 import { ConfigError } from '../platform/env.ts'
-import { type LaunchConfig, launchConfig, launchSettings } from './launch-settings.ts'
-import { lockDirectory } from './launcher-lock.ts'
-import { Launcher } from './launcher.ts'
+import { type LaunchConfig, launchConfig, launchSettings } from '../embedded/launch-settings.ts'
+import { lockDirectory } from '../embedded/launcher-lock.ts'
+import { Launcher } from '../embedded/launcher.ts'
 import { Screen } from '../platform/screen.ts'
 import { onEndRequest } from '../platform/signals.ts'
-import { UserError } from './user-error.ts'
+import { UserError } from '../embedded/user-error.ts'
+import { newCommand } from './command.ts'
 
 const screen = new Screen(process.stdout)
 
-if (process.argv.includes('--help') || process.argv.includes('-h')) help()
-else process.exit(await main())
+export const command = newCommand(
+  'start',
+  `Runs Kafka, PostgreSQL, the API and the sink on this machine until Ctrl-C; the data are kept.
+Needs Java 17 or later and, the first time, Maven. To use Docker instead: docker compose up`,
+)
+  .addHelpText(
+    'after',
+    `
+Settings (environment variables), in addition to those of the API and the sink:
+${Object.entries(launchSettings)
+  .map(([name, { doc, defaultText }]) => `  ${name.padEnd(13)} ${doc} (${defaultText})`)
+  .join('\n')}`,
+  )
+  .action(async () => process.exit(await main()))
 
 async function main(): Promise<number> {
   const begun = Date.now()
@@ -96,16 +108,4 @@ function explain(error: unknown): string[] {
     error instanceof Error ? error.message : String(error),
     'Could not start; see the log files for details.',
   ]
-}
-
-function help(): void {
-  screen.say(`Usage: npm start
-
-Runs Kafka, PostgreSQL, the API and the sink on this machine until Ctrl-C; the data are kept.
-Needs Java 17 or later and, the first time, Maven. To use Docker instead: docker compose up
-
-Settings (environment variables), in addition to those of the API and the sink:`)
-  for (const [name, { doc, defaultText }] of Object.entries(launchSettings)) {
-    screen.say(`  ${name.padEnd(13)} ${doc} (${defaultText})`)
-  }
 }

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { COMMANDS } from '../../../cli/firehose.ts'
+
+/* The command `firehose`: its table of commands, its help, and wrong usage. */
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const fileOf = ({ load }: (typeof COMMANDS)[number]): string => /'\.\/(.*)'/.exec(String(load))?.[1] ?? ''
+
+interface Said {
+  code: number | null
+  out: string
+  err: string
+  /** The files of commands that were loaded. */
+  loaded: string[]
+}
+
+/** Runs `firehose ...`, with Node itself. */
+function firehose(...args: string[]): Said {
+  const argv = ['--import', './test/support/loaded-modules.ts', 'cli/firehose.ts', ...args]
+  const env = { PATH: process.env.PATH }
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { cwd: root, env, encoding: 'utf8' })
+  const [out = '', names = ''] = stdout.split('\nloaded: ')
+  const files = new Set(COMMANDS.map((row) => `cli/${fileOf(row)}`))
+  return { code: status, out, err: stderr, loaded: names.split(/\s/).filter((name) => files.has(name)) }
+}
+
+test('every file that exports a command is in the table, under its own name', async () => {
+  const files = readdirSync(join(root, 'cli')).filter((file) =>
+    /^export const command\b/m.test(readFileSync(join(root, 'cli', file), 'utf8')),
+  )
+  assert.deepEqual(COMMANDS.map(fileOf).toSorted(), files.toSorted())
+  for (const row of COMMANDS) {
+    const { command } = await row.load()
+    assert.equal(command.name(), row.name)
+    assert.equal(fileOf(row), `${row.name}.ts`)
+    assert.match(row.summary, /^[^.\n]{10,90}$/, 'one line without a full stop')
+  }
+})
+
+test('--help lists every command in its group, and loads none of them', () => {
+  const { code, out, err, loaded } = firehose('--help')
+  assert.deepEqual([code, err, loaded], [0, '', []])
+  const sections = out.split('\n\n').filter((text) => /^[A-Z][^\n]*:\n/.test(text))
+  for (const { name, summary, group } of COMMANDS) {
+    const section = sections.filter((text) => new RegExp(`^  ${name} +${summary}`, 'm').test(text))
+    assert.equal(section.length, 1, name)
+    assert.ok(section[0]?.toLowerCase().startsWith(group), `${name} is in the group ${group}`)
+  }
+})
+
+test('a command loads its own file and no other; its help has its options', () => {
+  for (const args of [
+    ['rewind', '--help'],
+    ['help', 'rewind'],
+    ['sink', 'rewind', '--help'],
+  ]) {
+    const { code, out, loaded } = firehose(...args)
+    assert.deepEqual([code, loaded], [0, ['cli/rewind.ts']], args.join(' '))
+    assert.match(out, /^Usage: firehose rewind \[options\][^]*--to-time <TIME>/)
+  }
+})
+
+test('without a command, the help goes to standard error, with exit code 64', () => {
+  const { code, out, err } = firehose()
+  assert.deepEqual([code, out], [64, ''])
+  assert.match(err, /^Usage: firehose COMMAND/)
+})
+
+test('every command refuses an unknown option and, unless it takes words, an unknown argument', async () => {
+  for (const { name, load } of COMMANDS) {
+    const { command } = await load()
+    let err = ''
+    command.configureOutput({ writeErr: (text) => (err += text) })
+    const refused = async (...args: string[]): Promise<string> => {
+      err = ''
+      await assert.rejects(command.parseAsync(args, { from: 'user' }), { name: 'CommanderError' }, name)
+      return err
+    }
+    assert.equal(await refused('--nonsense'), "Unknown option '--nonsense'. Try --help.\n", name)
+    if (name === 'sql' || name === 'dlq') continue
+    assert.match(await refused('some', 'nonsense'), /^Unexpected argument '[^\n]*nonsense'\. Try --help\.\n$/)
+  }
+})
+
+for (const [line, sentence] of [
+  ['verfy', "Unknown command 'verfy' (did you mean verify?)."],
+  ['--nonsense', "Unknown option '--nonsense'."],
+  ['verify --jsn', "Unknown option '--jsn' (did you mean --json?)."],
+  ['verify --acked', "The value of '--acked <FILE>' is missing."],
+  ['verify --acked --json', '--acked needs a value, not --json.'],
+  ['sink adpot', 'There is no command "adpot".'],
+  ['sink rewind', '"rewind" needs either --to or --to-time.'],
+  ['adopt --to 3', '--to and --to-time are options of "rewind".'],
+  ['load --rate x', '--rate must be a number above 0, not "x".'],
+  ['demo --rate 0', '--rate must be a number from 1 to 20000, not "0".'],
+  ['drill --faults 1.5', '--faults must be a whole number from 1 to 100000, not "1.5".'],
+  [
+    'bench',
+    'A part is missing; the parts are api, batch, sink, broker, e2e, all, sweep, growth, compare, plot.',
+  ],
+  ['bench compare', 'compare needs --with DIR, another checkout.'],
+  ['profile api --top x', '--top must be a number above 0, not "x".'],
+  ['k6 event --batch 3', '--batch is an option of batch only.'],
+  ['dlq show', 'show needs PARTITION:OFFSET, such as 0:17, or --event-id.'],
+] as const) {
+  test(`wrong usage is one sentence and exit code 64: firehose ${line}`, () => {
+    const { code, out, err } = firehose(...line.split(' '))
+    assert.deepEqual([code, out, err], [64, '', `${sentence} Try --help.\n`])
+  })
+}
