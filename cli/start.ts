@@ -38,7 +38,7 @@ async function main(): Promise<number> {
     screen.say(`Firehose, data in ${config.dir}`)
     if (launcher.ignoredVariables.length > 0) {
       screen.say(
-        `Ignored: ${launcher.ignoredVariables.join(', ')} (to use your own Kafka and PostgreSQL: npm run api, npm run sink)`,
+        `Ignored: ${launcher.ignoredVariables.join(', ')} (to use your own Kafka and PostgreSQL: npx firehose api, npx firehose sink)`,
       )
     }
     const run = launcher.start().then(() => {
@@ -93,7 +93,7 @@ function welcome(config: LaunchConfig, seconds: number): void {
   screen.say(`Ready in ${seconds.toFixed(1)} s.
 
 Send an event:   curl -i http://127.0.0.1:${config.apiPort}/event -H 'content-type: application/json' -d '${JSON.stringify(event)}'
-See the rows:    npm run sql -- "select * from events order by received_at desc limit 5"
+See the rows:    npx firehose sql "select * from events order by received_at desc limit 5"
 Try the API:     http://127.0.0.1:${config.apiPort}/docs
 Logs:            ${logs}/*.log
 Ctrl-C stops everything; the data are kept.

@@ -22,7 +22,7 @@ export function messageOf(error: unknown): string {
   // Several addresses were tried: an AggregateError has no message of its own.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n')
   if ((error as { code?: unknown }).code === UNDEFINED_TABLE) {
-    return "The database does not have Firehose's tables: is DATABASE_URL right? npm run migrate creates them."
+    return "The database does not have Firehose's tables: is DATABASE_URL right? npx firehose migrate creates them."
   }
   return error instanceof Error ? error.message : String(error)
 }

@@ -100,7 +100,7 @@ function printVerdict(verdict: Verdict): void {
   for (const [name, count] of rows) line(`${name.padEnd(32)}${String(count).padStart(12)}`)
   if (verdict.missing_from.length > 0) line('Missing events can be read from Kafka again:')
   for (const { partition, offset } of verdict.missing_from)
-    line(`  npm run sink -- rewind --partition ${partition} --to ${offset}`)
+    line(`  npx firehose rewind --partition ${partition} --to ${offset}`)
   line(verdict.ok ? 'OK: nothing is missing, nothing is different.' : 'NOT OK.')
 }
 

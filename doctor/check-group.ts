@@ -91,5 +91,5 @@ function startOrChangeGroup(groupId: string, { url, answer }: ServiceFacts): str
   const { id } = ((answer.ok ? answer.value.health.group : undefined) ?? {}) as { id?: unknown }
   if (typeof id === 'string' && id !== groupId)
     return `The sink at ${url} is in group ${id}: run the doctor with KAFKA_GROUP_ID=${id}, or start the sink with KAFKA_GROUP_ID=${groupId}.`
-  return 'Start a sink: npm run sink (docker compose up -d sink-worker); or set KAFKA_GROUP_ID to the group of the sinks.'
+  return 'Start a sink: npx firehose sink (docker compose up -d sink-worker); or set KAFKA_GROUP_ID to the group of the sinks.'
 }

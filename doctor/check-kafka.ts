@@ -70,7 +70,7 @@ function checkTopic({ topic, brokers }: DoctorSettings, kafka: KafkaFacts): Find
         check: 'topic',
         level: 'critical',
         text: `Kafka has no topic "${topic}": no event can be accepted.`,
-        mend: `Start the API, which creates it (npm run api); if the topic existed before, see "npm run sink -- adopt"; or correct KAFKA_TOPIC.`,
+        mend: `Start the API, which creates it (npx firehose api); if the topic existed before, see "npx firehose adopt"; or correct KAFKA_TOPIC.`,
       },
     ]
   }

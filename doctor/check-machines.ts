@@ -92,7 +92,7 @@ function checkApi({ url, named, answer }: ServiceFacts, inUse: boolean): Finding
       check: 'api',
       level: 'warning',
       text: `No API answers at ${url} (${answer.error}), although events are stored here: if it should run there, no event is accepted.`,
-      mend: 'Start it: npm run api (docker compose up -d producer-api); if it is elsewhere, use --api URL or --skip api.',
+      mend: 'Start it: npx firehose api (docker compose up -d producer-api); if it is elsewhere, use --api URL or --skip api.',
     }
   }
   if (!answer.ok) return notAnswering('api', 'API', url, named, answer.error)

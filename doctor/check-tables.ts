@@ -50,7 +50,7 @@ export function checkTables({ postgres, comparison }: Facts): Finding[] {
         check: 'tables',
         level: 'critical',
         text: `The table ${listed(missing)} does not exist (or is not in the search_path of ${postgres.value.server.role}): nothing can be stored.`,
-        mend: 'npm run migrate (docker compose run --rm cli migrate).',
+        mend: 'npx firehose migrate (docker compose run --rm cli migrate).',
       },
     ]
   }
@@ -77,7 +77,7 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
     add(
       'critical',
       `Migration ${listed(missingMigrations)} was not applied: the sink may lack tables or columns that it needs.`,
-      'npm run migrate (docker compose run --rm cli migrate).',
+      'npx firehose migrate (docker compose run --rm cli migrate).',
     )
   }
   if (events !== undefined && events.types !== events.expectedTypes) {
@@ -229,7 +229,7 @@ function checkDeadLetters(open: readonly { reason: string; count: number }[]): F
       check: 'dead-letters',
       level: 'warning',
       text: `${plural(total, 'open dead letter')} (${listed(reasons)}): ${total === 1 ? 'it is' : 'they are'} not in "events" and ${total === 1 ? 'needs' : 'need'} a decision.`,
-      mend: 'npm run dlq -- list',
+      mend: 'npx firehose dlq list',
     },
   ]
 }

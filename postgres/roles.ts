@@ -6,7 +6,7 @@ export interface SinkRole {
   password: string
 }
 
-/** The privileges that a sink worker needs on each table. `npm run sink -- adopt` also needs UPDATE on dead_letters. */
+/** The privileges that a sink worker needs on each table. `npx firehose adopt` also needs UPDATE on dead_letters. */
 export const SINK_TABLE_PRIVILEGES = {
   events: ['SELECT', 'INSERT'],
   dead_letters: ['SELECT', 'INSERT'],

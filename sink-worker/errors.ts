@@ -54,7 +54,7 @@ export class TooManyRefusedError extends FirehoseError {
 export class DeadLetterMismatchError extends FirehoseError {
   constructor() {
     super(
-      'dead_letters holds other records at the same coordinates: was the topic recreated? see "npm run sink -- adopt"',
+      'dead_letters holds other records at the same coordinates: was the topic recreated? see "npx firehose adopt"',
       { code: 'DEAD_LETTER_MISMATCH', retryable: true, needsPerson: true },
     )
   }

@@ -49,7 +49,7 @@ let askedMs = 0
 /** @throws if the sink does not answer, because then every phase would be "during" */
 export function checkSink(): void {
   if (get(`${sinkUrl}/livez`) === undefined) {
-    throw new Error(`The sink does not answer on ${sinkUrl}: set SINK_URL (with npm run k6: --sink)`)
+    throw new Error(`The sink does not answer on ${sinkUrl}: set SINK_URL (with npx firehose k6: --sink)`)
   }
 }
 

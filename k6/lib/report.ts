@@ -1,4 +1,4 @@
-// Pure: the report of a script to `npm run k6`, which is read by tools/k6/k6-output.ts.
+// Pure: the report of a script to `npx firehose k6`, which is read by tools/k6/k6-output.ts.
 
 import type { Run } from './event.ts'
 

@@ -1,4 +1,4 @@
-// Settings are environment variables: `k6 run -e RATE=1000 k6/event.ts`. `npm run k6` sets them from its options.
+// Settings are environment variables: `k6 run -e RATE=1000 k6/event.ts`. `npx firehose k6` sets them from its options.
 
 /** Base URL of the API. */
 export const apiUrl = (__ENV.API_URL || 'http://127.0.0.1:8000').replace(/\/$/, '')

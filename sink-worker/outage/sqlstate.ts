@@ -78,10 +78,10 @@ export function sqlstateOf(error: unknown): string | undefined {
 const REMEDIES: Record<string, string> = {
   '28': 'check the user and password in DATABASE_URL, and pg_hba.conf',
   '42': 'fix the table, or the trigger or function that raises the error',
-  '42P01': 'run "npm run migrate", or rename the table back',
-  '42703': 'run "npm run migrate", or fix the trigger that names this column',
-  '3D000': 'create the database, then run "npm run migrate"',
-  '42501': 'grant the sink the privileges that it needs ("npm run migrate -- --sink-role" does this)',
+  '42P01': 'run "npx firehose migrate", or rename the table back',
+  '42703': 'run "npx firehose migrate", or fix the trigger that names this column',
+  '3D000': 'create the database, then run "npx firehose migrate"',
+  '42501': 'grant the sink the privileges that it needs ("npx firehose migrate --sink-role" does this)',
   '55000': 'make the unique constraints of "events" NOT DEFERRABLE',
   '53300': 'raise max_connections or run fewer workers',
 }

@@ -40,7 +40,7 @@ export function decideStart(stored: StoredOffset, kafka: Pick<Watermarks, 'low' 
 
 /** Stops the partition; the reason names the commands that resolve it. */
 export function stop(reason: string): { kind: 'stop'; reason: string } {
-  return { kind: 'stop', reason: `${reason}; see "npm run sink -- adopt" and "npm run sink -- rewind"` }
+  return { kind: 'stop', reason: `${reason}; see "npx firehose adopt" and "npx firehose rewind"` }
 }
 
 /** The reason to stop when the last written record has another digest. */

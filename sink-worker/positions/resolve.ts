@@ -6,7 +6,7 @@ import type { TopicDescription } from '../record-source.ts'
 import type { KafkaRecord, TopicIdentity } from '../../event/record/decoded.ts'
 
 /*
- * How an operator resolves offsets that stopped a partition (I9): `npm run sink -- adopt` and `rewind`. Both only move
+ * How an operator resolves offsets that stopped a partition (I9): `npx firehose adopt` and `rewind`. Both only move
  * offsets: stored events stay, and events that are read again are recognised by their event_id.
  */
 

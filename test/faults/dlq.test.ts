@@ -7,7 +7,7 @@ import { DeadLetterBench } from '../support/dead-letters.ts'
 import { idOf, kafkaClient, record } from '../support/records.ts'
 
 /*
- * `npm run dlq` lists, replays and discards letters. Letters that cannot be stored stay; nothing changes without
+ * `npx firehose dlq` lists, replays and discards letters. Letters that cannot be stored stay; nothing changes without
  * confirmation; every change is in the history.
  */
 

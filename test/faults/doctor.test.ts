@@ -151,7 +151,7 @@ test('I9: a recreated topic is reported for the same reason as by the sink', asy
   await recreateTopic()
   const { code, findings } = await doctor('--check', 'offsets')
   assert.match(textOf(findings, 'offsets'), /The sink stops: partition 0 ends at offset 0, but 2 was written/)
-  assert.match(findings[0]?.mend ?? '', /npm run sink -- adopt/)
+  assert.match(findings[0]?.mend ?? '', /npx firehose adopt/)
   assert.equal(code, 2)
 })
 
@@ -341,7 +341,7 @@ test('Kafka down: PostgreSQL is still checked, and checks without facts are unkn
   assert.equal((await doctor('--check', 'nothing')).code, 3)
 })
 
-/** Runs `npm run doctor -- --json ...`; an object changes the environment. */
+/** Runs `npx firehose doctor --json ...`; an object changes the environment. */
 async function doctor(...args: (string | Record<string, string>)[]): Promise<Diagnosis> {
   const env = Object.assign({}, pipeline.env, ...args.filter((arg) => typeof arg !== 'string'))
   const options = args.filter((arg) => typeof arg === 'string')

@@ -37,7 +37,7 @@ test('I9: a recreated topic of the same length stops only the affected partition
   await send(2, 300)
   sink.spawn()
   const { reason, partitions } = await stopped(sink)
-  assert.match(reason ?? '', /record at offset 9 is not the one that was written.*npm run sink -- adopt/)
+  assert.match(reason ?? '', /record at offset 9 is not the one that was written.*npx firehose adopt/)
   assert.deepEqual(
     partitions.filter((partition) => partition.stopped !== undefined).map(({ partition }) => partition),
     [0],

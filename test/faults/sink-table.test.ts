@@ -62,7 +62,7 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
   [
     'the table is renamed',
     'ALTER TABLE events RENAME TO events_2026',
-    /relation "events" does not exist \(42P01\): .*npm run migrate/,
+    /relation "events" does not exist \(42P01\): .*npx firehose migrate/,
     'ALTER TABLE events_2026 RENAME TO events',
   ],
   [

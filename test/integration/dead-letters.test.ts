@@ -28,7 +28,7 @@ after(async () => {
   await pipeline?.close()
 })
 
-/** Runs `npm run dlq -- ...`. @returns its output and its exit code */
+/** Runs `npx firehose dlq ...`. @returns its output and its exit code */
 async function dlq(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number; said: string }> {
   const run = promisify(execFile)(process.execPath, ['cli/firehose.ts', 'dlq', ...args], { env })
   return await run.then(

@@ -151,7 +151,7 @@ async function ownSessions(): Promise<number> {
   return rowCount ?? 0
 }
 
-/** Runs `npm run verify -- ...args`. */
+/** Runs `npx firehose verify ...args`. */
 function command(...args: string[]) {
   const child = spawn(
     process.execPath,

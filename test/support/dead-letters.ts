@@ -6,7 +6,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idOf, kafkaClient, record, withProducer } from './records.ts'
 import { until } from './until.ts'
 
-/** Exit code and output of `npm run dlq`. */
+/** Exit code and output of `npx firehose dlq`. */
 interface Ended {
   code: number | null
   out: string
@@ -20,7 +20,7 @@ interface Started {
   said: () => string
 }
 
-/** A pipeline of one partition with a sink, for creating dead letters and running `npm run dlq`. */
+/** A pipeline of one partition with a sink, for creating dead letters and running `npx firehose dlq`. */
 export class DeadLetterBench {
   readonly pipeline: Pipeline
   readonly sink: NodeService

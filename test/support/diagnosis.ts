@@ -9,7 +9,7 @@ export interface Diagnosis {
   words: string
 }
 
-/** Runs `npm run doctor -- --json ...`. */
+/** Runs `npx firehose doctor --json ...`. */
 export async function diagnose(env: NodeJS.ProcessEnv, options: readonly string[]): Promise<Diagnosis> {
   return await new Promise((resolve) => {
     const args = ['cli/firehose.ts', 'doctor', '--json', ...options]

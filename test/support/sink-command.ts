@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
 /**
- * Runs `npm run sink -- ...`. @returns its output
+ * Runs `npx firehose sink ...`. @returns its output
  *
  * @throws if it fails, with its output in the message
  */

@@ -126,7 +126,7 @@ export class TwoTopics {
     return this.logOf(sink).split('"partitions assigned"').length - 1
   }
 
-  /** Runs `npm run doctor` for the group and the sink. */
+  /** Runs `npx firehose doctor` for the group and the sink. */
   async doctor(env: Settings, sink: NodeService): Promise<Diagnosis> {
     const options = ['--check', 'group', '--check', 'sink', '--sink', sink.url]
     return await diagnose({ ...this.pipeline.env, ...env }, options)
@@ -142,7 +142,7 @@ export class TwoTopics {
     })
   }
 
-  /** Runs `npm run verify`. */
+  /** Runs `npx firehose verify`. */
   async verifyCommand(env: Settings): Promise<{ code: number; out: string }> {
     return await new Promise((resolve) => {
       const options = { env: { ...this.pipeline.env, ...env } }

@@ -15,7 +15,7 @@ export function writeCharts(results: Results): string[] {
     ...(results.drains.length > 0 ? { 'bench-drain': drainChart(results) } : {}),
   }
   if (Object.keys(charts).length === 0)
-    throw new UserError('There is nothing to draw: run `npm run bench -- e2e` or `sweep` first.')
+    throw new UserError('There is nothing to draw: run `npx firehose bench e2e` or `sweep` first.')
   return Object.entries(charts).map(([name, chart]) => {
     const file = new URL(`../../docs/${name}.svg`, import.meta.url)
     writeFileSync(file, chartSvg(chart))
@@ -36,7 +36,7 @@ function latencyChart(results: Results): Chart {
   })
   return {
     title: 'Time to the 202, and time until the row is stored',
-    about: describe(results, 'open loop, everything on one machine', 'npm run bench -- e2e'),
+    about: describe(results, 'open loop, everything on one machine', 'npx firehose bench e2e'),
     x: { label: 'requests per second', isLog: false },
     y: { label: 'milliseconds', isLog: true },
     lines: [
@@ -52,7 +52,7 @@ function drainChart(results: Results): Chart {
   const points = results.drains.map((each) => [each.rowsATransaction, each.rowsPerSecond] as const)
   return {
     title: 'Drain rate of one sink by transaction size',
-    about: describe(results, 'FETCH_MAX_BYTES from 64 KiB to 16 MiB', 'npm run bench -- sweep'),
+    about: describe(results, 'FETCH_MAX_BYTES from 64 KiB to 16 MiB', 'npx firehose bench sweep'),
     x: { label: 'rows per transaction', isLog: true },
     y: { label: 'rows per second', isLog: false },
     lines: [

@@ -59,7 +59,7 @@ export async function startComposeStack(
 ): Promise<DemoStack> {
   await requireDocker().catch((error: Error) => {
     const sentence = error.message.replace(/\.$/, '')
-    throw new UserError(`${sentence}; or, without Docker: npm run demo -- --embedded`)
+    throw new UserError(`${sentence}; or, without Docker: npx firehose demo --embedded`)
   })
   const stack = await ComposeStack.up({ env: { KAFKA_TOPIC: TOPIC }, onLog, signal })
   const { apiUrl, databaseUrl, kafkaBootstrapServers } = stack

@@ -89,7 +89,7 @@ function describe({ summary, rate, stack, cores, date }: PictureFacts): string {
     `${count(rate)} requests/s`,
     `${stack}, ${count(cores)} cores`,
     `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`,
-    'npm run demo',
+    'npx firehose demo',
   ].join(' · ')
 }
 

@@ -152,7 +152,7 @@ function noteUnread(context: VerifyContext, unread: readonly Unread[], ends: rea
     verdict.held_back_count += Number(to - from)
     verdict.problems.push(
       `${range} are held back by an open transaction of another producer and were not checked: end it in its ` +
-        'producer, or abort it (kafka-transactions.sh find-hanging, abort; "npm run doctor" prints the commands), then run verify again',
+        'producer, or abort it (kafka-transactions.sh find-hanging, abort; "npx firehose doctor" prints the commands), then run verify again',
     )
   }
 }

@@ -35,7 +35,7 @@ test('I9: a recreated, shorter topic stops the partition with a reason; none of 
   await send(100, 10)
   sink.spawn()
   const { reason } = await stopped(sink)
-  assert.match(reason ?? '', /ends at offset 10, but 50 was written.*npm run sink -- adopt/)
+  assert.match(reason ?? '', /ends at offset 10, but 50 was written.*npx firehose adopt/)
   assert.equal(await pipeline.countEvents(), 50)
 })
 

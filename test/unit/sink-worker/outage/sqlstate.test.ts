@@ -149,7 +149,7 @@ test('an error is one line: its message, its code unless the message has it, a r
   assert.equal(describeError(errorWith(undefined, 'just so')), 'just so')
   assert.match(
     describeError(errorWith('42P01', 'no relation')),
-    /^no relation \(42P01\): run "npm run migrate"/,
+    /^no relation \(42P01\): run "npx firehose migrate"/,
   )
   const withRow = Object.assign(errorWith('23514', 'violates check'), {
     detail: 'Failing row contains (secret).',

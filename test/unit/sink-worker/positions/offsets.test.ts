@@ -50,7 +50,7 @@ test('stop: the log ends before the written offset', () => {
 })
 
 test('a stop names the commands that resolve it', () => {
-  assert.match(stop('because').reason, /^because; .*npm run sink -- adopt.*npm run sink -- rewind/)
+  assert.match(stop('because').reason, /^because; .*npx firehose adopt.*npx firehose rewind/)
 })
 
 test('no written offset is read as new, and no unread offset is skipped', () => {

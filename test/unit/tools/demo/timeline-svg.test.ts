@@ -50,7 +50,7 @@ test('the picture is well-formed and small, and shows verdict, date and machine'
   assert.equal(texts[0], '20,000 acknowledged, 20,000 stored, 0 lost, 0 twice')
   assert.equal(
     texts[1],
-    'PostgreSQL stopped for 5.0 s · 1,000 requests/s · a &lt;stack&gt;, 2 cores · 2026-02-03 04:05 UTC · npm run demo',
+    'PostgreSQL stopped for 5.0 s · 1,000 requests/s · a &lt;stack&gt;, 2 cores · 2026-02-03 04:05 UTC · npx firehose demo',
   )
   for (const text of [
     'PostgreSQL is down: 5.0 s',
