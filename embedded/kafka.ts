@@ -98,7 +98,8 @@ export class EmbeddedKafka {
         'kafka.Kafka',
         'server.properties',
       ],
-      env: process.env,
+      // The JVM has many threads, for which one malloc arena would not be enough.
+      env: { ...process.env, MALLOC_ARENA_MAX: undefined },
       cwd: dir,
       logFile: this.#options.logFile ?? join(dir, 'kafka.log'),
       pidFile,

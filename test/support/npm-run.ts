@@ -73,6 +73,24 @@ export const WAYS: Record<string, Way> = {
   },
 }
 
+const npx = (script: string[]): string[] => ['npx', 'firehose', ...script]
+
+/** Ways to stop `npx firehose ...`, which differ: npx starts it through a shell. */
+export const NPX_WAYS: Record<string, Way> = {
+  'SIGTERM to the process group of npx': {
+    start: (script, env) => start(npx(script), env),
+    end: ({ top }) => signal(-(top.pid ?? 0), 'SIGTERM'),
+  },
+  'SIGTERM to npx': {
+    start: (script, env) => start(npx(script), env),
+    end: ({ top }) => top.kill('SIGTERM'),
+  },
+  'kill -9 of npx': {
+    start: (script, env) => start(npx(script), env),
+    end: ({ top }) => top.kill('SIGKILL'),
+  },
+}
+
 /**
  * Starts a script in its own terminal, whose keyboard is `top.stdin`. script(1) provides one, and is installed by default
  * on Debian, Fedora and macOS; Node cannot create one.
