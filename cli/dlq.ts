@@ -117,21 +117,21 @@ async function open(database: Database): Promise<void> {
   }
 }
 
-async function run(command: Asked, db: Database, config: SinkConfig): Promise<number> {
-  switch (command.name) {
+async function run(asked: Asked, db: Database, config: SinkConfig): Promise<number> {
+  switch (asked.name) {
     case 'list':
-      return await list(command, db)
+      return await list(asked, db)
     case 'show':
-      return await show(command, db)
+      return await show(asked, db)
     case 'replay':
-      return await replayCommand(command, db, config)
+      return await replayCommand(asked, db, config)
     case 'discard':
-      return await discardCommand(command, db)
+      return await discardCommand(asked, db)
   }
 }
 
-async function list(command: Extract<Asked, { name: 'list' }>, db: Database): Promise<number> {
-  const { selection, order, limit, json } = command
+async function list(asked: Extract<Asked, { name: 'list' }>, db: Database): Promise<number> {
+  const { selection, order, limit, json } = asked
   const groups = json ? [] : await countLetters(db, { ...selection, states: [] })
   const letters = await listLetters(db, selection, order, limit)
   if (json) {
@@ -153,8 +153,8 @@ async function list(command: Extract<Asked, { name: 'list' }>, db: Database): Pr
   return 0
 }
 
-async function show(command: Extract<Asked, { name: 'show' }>, db: Database): Promise<number> {
-  const { selection, json } = command
+async function show(asked: Extract<Asked, { name: 'show' }>, db: Database): Promise<number> {
+  const { selection, json } = asked
   const { topic } = selection
   let shown = 0
   for (let page = await readPage(db, selection, PAGE_KEYS); page.length > 0; ) {

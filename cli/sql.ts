@@ -19,7 +19,8 @@ const hint = 'select event_id, user_id, "timestamp", metadata from events order 
 interface Table {
   names: string[]
   rows: (string | null)[][]
-  command: string
+  /** Such as SELECT. */
+  verb: string
   count: number
 }
 
@@ -125,7 +126,7 @@ function query(client: Client, text: string): Promise<Table[]> {
         results.map((result) => ({
           names: result.fields.map((field) => field.name),
           rows: kept.get(result)?.rows ?? [],
-          command: result.command,
+          verb: result.command,
           count: kept.get(result)?.count ?? result.rowCount ?? 0,
         })),
       )
@@ -133,8 +134,8 @@ function query(client: Client, text: string): Promise<Table[]> {
   })
 }
 
-function print({ names, rows, command, count }: Table): void {
-  if (names.length === 0) return console.log(`${command} ${count}`)
+function print({ names, rows, verb, count }: Table): void {
+  if (names.length === 0) return console.log(`${verb} ${count}`)
   console.log(formatTable(names, rows, process.stdout.isTTY ? 80 : Number.POSITIVE_INFINITY))
   const more = count > rows.length ? `, the first ${rows.length} shown` : ''
   console.log(`(${count} ${count === 1 ? 'row' : 'rows'}${more})\n`)
