@@ -25,8 +25,8 @@ interface Row {
   summary: string
   /** The file of the command; `command` has its options, its help and its action. */
   load: () => Promise<{ command: Command }>
-  /** Whether it needs more of the repository than an image has. */
-  needsCheckout?: boolean
+  /** Not in the images: it needs more of the repository, or sends only to the machine that it runs on. */
+  checkoutOnly?: boolean
 }
 
 /** All commands: one row and one file for each. */
@@ -36,7 +36,7 @@ export const COMMANDS: readonly Row[] = [
     name: 'start',
     summary: 'everything on this machine: Kafka, PostgreSQL, the API and the sink',
     load: () => import('./start.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'run',
@@ -80,13 +80,14 @@ export const COMMANDS: readonly Row[] = [
     name: 'load',
     summary: 'sends known events at a constant rate and counts the outcome of each',
     load: () => import('./load.ts'),
+    checkoutOnly: true,
   },
   {
     group: 'send',
     name: 'k6',
     summary: 'runs a k6 script, and compares what it sent with the tables',
     load: () => import('./k6.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'prove',
@@ -99,14 +100,14 @@ export const COMMANDS: readonly Row[] = [
     name: 'demo',
     summary: 'an outage of PostgreSQL under load, shown live',
     load: () => import('./demo.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'prove',
     name: 'drill',
     summary: 'faults of every kind under load, by a plan that a seed repeats',
     load: () => import('./drill.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'operate',
@@ -127,28 +128,28 @@ export const COMMANDS: readonly Row[] = [
     name: 'bench',
     summary: 'what Firehose costs, as ratios to baselines',
     load: () => import('./bench.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'measure',
     name: 'profile',
     summary: 'the functions with the most self time, under load',
     load: () => import('./profile.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'maintain',
     name: 'settings',
     summary: "makes the README's table of settings from the code",
     load: () => import('./settings.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
   {
     group: 'maintain',
     name: 'schemas',
     summary: 'makes the JSON Schemas in schemas/ from the table of fields',
     load: () => import('./schemas.ts'),
-    needsCheckout: true,
+    checkoutOnly: true,
   },
 ]
 
@@ -188,7 +189,7 @@ async function programFor(name: string | undefined): Promise<Command> {
     .addHelpText('after', '\nfirehose COMMAND --help describes a command, with its options and exit codes.')
   const isCheckout = existsSync(new URL('../embedded', import.meta.url))
   for (const row of COMMANDS) {
-    if (row.needsCheckout && !isCheckout) continue
+    if (row.checkoutOnly && !isCheckout) continue
     const command = row.name === name ? (await row.load()).command : newCommand(row.name, '')
     program.addCommand(command.summary(row.summary).helpGroup(GROUPS[row.group]))
   }

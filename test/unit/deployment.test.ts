@@ -56,7 +56,7 @@ test('the services have the same Node flags in npm start, npm run and the image'
 test('the image contains everything that its programs and commands import', () => {
   const kept = new Set([...read('.dockerignore').matchAll(/^!([\w.-]+)$/gm)].map(([, name]) => name))
   for (const name of ['firehose', 'with-node24.sh', 'package.json']) assert.ok(kept.has(name), name)
-  const commands = COMMANDS.filter(({ needsCheckout }) => !needsCheckout)
+  const commands = COMMANDS.filter(({ checkoutOnly }) => !checkoutOnly)
   const files = commands.map(({ load }) => `cli/${/'\.\/(.*)'/.exec(String(load))?.[1]}`)
   assert.ok(files.includes('cli/verify.ts'))
   const seen = new Set<string>()
