@@ -18,6 +18,17 @@ export function boundsOf(
   return new Map(partitions.map(({ partition, low }) => [partition, next.get(partition) ?? low]))
 }
 
+/** The number of offsets up to the ends of the partitions that the sink has not stored. */
+export function unstoredRecords(
+  partitions: readonly ReadRange[],
+  rows: readonly SinkOffset[],
+  clusterId: string,
+): bigint {
+  const bounds = boundsOf(partitions, rows, clusterId)
+  const unstored = partitions.map(({ partition, low, high }) => high - (bounds.get(partition) ?? low))
+  return unstored.reduce((sum, count) => (count > 0n ? sum + count : sum), 0n)
+}
+
 /**
  * Impossible offsets of the sink (I9), one sentence each. Offsets and ends move while events flow: an offset is wrong
  * past the end only if it was read `before` the topic's ends, and expired records are lost only if they lie below an

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeTopic } from '../../kafka/topic-reader.ts'
 import { ask } from '../stack/ask.ts'
-import { boundsOf, type SinkOffset } from './sink-bounds.ts'
+import { type SinkOffset, unstoredRecords } from './sink-bounds.ts'
 import type { VerifyOptions } from './verify.ts'
 import { SINK_OFFSETS } from './verify-sql.ts'
 
@@ -35,9 +35,7 @@ export async function countUnstored(
   { clusterId, partitions }: Topic,
 ): Promise<number> {
   const rows = await ask<SinkOffset>(databaseUrl, SINK_OFFSETS, { values: [topic] })
-  const bounds = boundsOf(partitions, rows, clusterId)
-  const behind = partitions.map(({ partition, high }) => Number(high - (bounds.get(partition) ?? high)))
-  return behind.reduce((sum, count) => sum + Math.max(0, count), 0)
+  return Number(unstoredRecords(partitions, rows, clusterId))
 }
 
 /**

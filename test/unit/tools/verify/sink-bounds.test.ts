@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { boundsOf, offsetProblems } from '../../../../tools/verify/sink-bounds.ts'
+import { boundsOf, offsetProblems, unstoredRecords } from '../../../../tools/verify/sink-bounds.ts'
 
 const ends = (low: bigint, high: bigint) => [{ partition: 0, low, high }]
 const offset = (next: number, cluster_id = 'here') => [
@@ -38,4 +38,13 @@ test('I9: offsets of another cluster, or of a partition that is gone, are named'
   assert.deepEqual(offsetProblems(ends(0n, 1n), gone, gone, 'here'), [
     'sink_offsets has partition 4, but Kafka does not',
   ])
+})
+
+test('what is not stored is counted from the offsets of this cluster, or from the start of the partition', () => {
+  const partitions = [
+    { partition: 0, low: 2n, high: 9n },
+    { partition: 1, low: 1n, high: 4n },
+  ]
+  assert.equal(unstoredRecords(partitions, offset(5), 'here'), 4n + 3n)
+  assert.equal(unstoredRecords(partitions, offset(12), 'here'), 3n, 'a recreated topic does not hide others')
 })
