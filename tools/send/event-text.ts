@@ -1,0 +1,71 @@
+/** The text of an event to send. Values are copied as they were given, because a JavaScript number would round them. */
+import { JsonScan, KIND_NUMBER, KIND_OBJECT, KIND_STRING } from '../../event/json/scan-result.ts'
+import { scanText } from '../../event/json/scan.ts'
+
+/** The options that make up an event. */
+export interface EventOptions {
+  'user-id'?: string | undefined
+  metadata?: string | undefined
+  timestamp?: string | undefined
+  'event-id'?: string | undefined
+}
+
+/** An event that can be sent again and again, and is stored once. */
+export interface Prepared {
+  body: Buffer
+  /** As the event has it; undefined if it has none that can be read, so that the API will refuse it. */
+  eventId: string | undefined
+}
+
+/** What an event gets if it lacks it. */
+export interface Defaults {
+  event_id: string
+  timestamp: string
+}
+
+const scan = new JsonScan()
+
+/** The event that these options describe; only the API checks whether it is valid. @throws an Error with one sentence */
+export function eventFromOptions(options: EventOptions): Buffer {
+  const { 'user-id': userId, metadata, timestamp, 'event-id': eventId } = options
+  if (userId === undefined || metadata === undefined) {
+    throw new Error('An event needs --user-id and --metadata.')
+  }
+  // Anything else could add fields, or end the event.
+  if (!isJson(Buffer.from(userId)) || scan.kind !== KIND_NUMBER) {
+    throw new Error(`--user-id must be a number, not "${userId}".`)
+  }
+  if (!isJson(Buffer.from(metadata))) {
+    throw new Error(`--metadata is not JSON at byte ${scan.errorOffset}: ${scan.errorReason}.`)
+  }
+  const members = [
+    ...(eventId === undefined ? [] : [`"event_id":${JSON.stringify(eventId)}`]),
+    `"user_id":${userId}`,
+    ...(timestamp === undefined ? [] : [`"timestamp":${JSON.stringify(timestamp)}`]),
+    `"metadata":${metadata}`,
+  ]
+  return Buffer.from(`{${members.join(',')}}`)
+}
+
+/** Adds the members that the event lacks. What is not a JSON object stays as it is, for the API to refuse. */
+export function prepare(event: Buffer, defaults: Defaults): Prepared {
+  if (!isJson(event) || scan.kind !== KIND_OBJECT) return { body: event, eventId: undefined }
+  const names = Array.from({ length: scan.memberCount }, (_, i) => scan.name(event, i))
+  const at = names.indexOf('event_id')
+  const ownId = at >= 0 && scan.valueKind(at) === KIND_STRING ? scan.string(event, at) : undefined
+  const added = Object.entries(defaults)
+    .filter(([name]) => !names.includes(name))
+    .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+  const first = scan.start + 1
+  const separator = added.length > 0 && names.length > 0 ? ',' : ''
+  const body = Buffer.concat([
+    event.subarray(0, first),
+    Buffer.from(added.join(',') + separator),
+    event.subarray(first),
+  ])
+  return { body, eventId: at >= 0 ? ownId : defaults.event_id }
+}
+
+export function isJson(text: Buffer): boolean {
+  return scanText(text, 0, text.length, scan)
+}
