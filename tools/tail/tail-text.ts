@@ -1,5 +1,4 @@
 /** The lines that `npm run tail` prints. Pure: every function returns text that is safe for a terminal. */
-import { isUtf8 } from 'node:buffer'
 import { decodeRecord } from '../../event/record/decode.ts'
 import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { JsonScan } from '../../event/json/scan-result.ts'
@@ -34,7 +33,7 @@ export function undecodableText(record: TopicRecord, identity: TopicIdentity): s
 
 /** The value of a record in one line, with the same meaning as JSON; undefined if it is not JSON. */
 export function rawLine(value: Buffer | null): string | undefined {
-  if (value === null || !isUtf8(value) || !scanText(value, 0, value.length, scan)) return undefined
+  if (value === null || !scanText(value, 0, value.length, scan)) return undefined
   // A line break is white space between JSON tokens. Within strings, the other characters may be escaped.
   return escapeControls(value.toString().replaceAll(/[\t\r\n]/g, ' '))
 }
