@@ -7,7 +7,7 @@ import { type SinkOffset, unstoredRecords } from '../verify/sink-bounds.ts'
 import { SINK_OFFSETS } from '../verify/verify-sql.ts'
 
 /** The row of an event, with the values as PostgreSQL writes them; times in UTC. */
-export interface StoredEvent {
+interface StoredEvent {
   user_id: string
   timestamp: string
   received_at: string
