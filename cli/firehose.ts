@@ -74,7 +74,12 @@ export const COMMANDS: readonly Row[] = [
     summary: 'a prompt for SQL, or one statement',
     load: () => import('./sql.ts'),
   },
-  // { group: 'send', name: 'send', summary: '...', load: () => import('./send.ts') },
+  {
+    group: 'send',
+    name: 'send',
+    summary: 'sends an event from options, or events from standard input',
+    load: () => import('./send.ts'),
+  },
   {
     group: 'send',
     name: 'load',
@@ -121,8 +126,18 @@ export const COMMANDS: readonly Row[] = [
     summary: 'dead letters: list, show, replay, discard',
     load: () => import('./dlq.ts'),
   },
-  // { group: 'operate', name: 'tail', summary: '...', load: () => import('./tail.ts') },
-  // { group: 'operate', name: 'where', summary: '...', load: () => import('./where.ts') },
+  {
+    group: 'operate',
+    name: 'tail',
+    summary: 'prints records as they arrive, without a consumer group',
+    load: () => import('./tail.ts'),
+  },
+  {
+    group: 'operate',
+    name: 'where',
+    summary: 'where an event is: its row, its dead letters, or not seen',
+    load: () => import('./where.ts'),
+  },
   {
     group: 'measure',
     name: 'bench',

@@ -1,52 +1,48 @@
-// `npm run tail`: prints the records of the topic as they arrive.
 import { once } from 'node:events'
 import { kafkaConfig, kafkaSettings } from '../kafka/client.ts'
 import { rootMessage } from '../kafka/errors.ts'
 import { readSettings } from '../platform/env.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
 import { readConfigOrExit } from '../platform/shutdown.ts'
+import { UsageError } from '../platform/usage-error.ts'
 import { tail } from '../tools/tail/tail.ts'
 import { rawLine, recordLine, undecodableText } from '../tools/tail/tail-text.ts'
-import { parseArgsOrExit } from './args.ts'
+import { newCommand } from './command.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
-const HELP = `Prints every record that arrives in the topic from now on, also while PostgreSQL or the sink is down: the time
-at which it was received (UTC), partition:offset, event_id, user_id, and as much of the metadata as fits on the line. A
-record that is not an event is printed with the reason why it will be a dead letter.
+interface Values {
+  json?: true
+  limit?: string
+}
 
-npm run tail -- [options]
-  --json       print only the records' values, one per line (npm run --silent tail -- --json); reasons go to standard error
-  --limit N    end after N records
-  --help
-
+export const command = newCommand(
+  'tail',
+  `Prints every record that arrives in the topic from now on, also while PostgreSQL or the sink is down: the time at
+which it was received (UTC), partition:offset, event_id, user_id, and as much of the metadata as fits on the line. A record
+that is not an event is printed with the reason why it will be a dead letter.`,
+)
+  .option('--json', "print only the records' values, one per line; reasons go to standard error")
+  .option('--limit <N>', 'end after N records')
+  .addHelpText(
+    'after',
+    `
 It reads by offset: it is no member of a consumer group, commits nothing, and changes nothing for the sinks. Records of
 open transactions are printed once they are committed. If Kafka goes away, it waits, and then reads on where it was.
 
 Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events) and the other KAFKA_ settings.
-Exit code 0: after Ctrl-C, --limit, or the end of the reader of a pipe. 2: Kafka could not be read. 64: wrong usage.
-`
+Exit code 0: after Ctrl-C, --limit, or the end of the reader of a pipe. 2: Kafka could not be read. 64: wrong usage.`,
+  )
+  .action(async (values: Values) => {
+    process.exitCode = await main(values)
+  })
 
-const EX_USAGE = 64 // sysexits.h
-
-const { values } = parseArgsOrExit({
-  options: {
-    json: { type: 'boolean', default: false },
-    limit: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
-
-if (values.help) process.stdout.write(HELP)
-else process.exitCode = await main()
-
-async function main(): Promise<number> {
-  if (values.limit !== undefined && !/^[1-9]\d{0,14}$/.test(values.limit)) {
-    say(`--limit must be a number from 1, not "${values.limit}". Try --help.`)
-    return EX_USAGE
-  }
+/** @throws {UsageError} */
+async function main(values: Values): Promise<number> {
+  if (values.limit !== undefined && !/^[1-9]\d{0,14}$/.test(values.limit))
+    throw new UsageError(`--limit must be a number from 1, not "${values.limit}".`)
   const { connection, topic } = readConfigOrExit(() => kafkaConfig(readSettings(kafkaSettings, process.env)))
   const closed = new AbortController()
-  process.stdout.on('error', () => closed.abort()) // such as `npm run tail | head`
+  process.stdout.on('error', () => closed.abort()) // such as `firehose tail | head`
   const signal = AbortSignal.any([stopOnSignal(() => {}), closed.signal])
   const print = async (line: string): Promise<void> => {
     if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain', { signal }).catch(() => {})

@@ -34,7 +34,7 @@ interface Ended {
 }
 
 function start(name: string, args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-  const flags = ['--disable-warning=TimeoutNegativeWarning', `cli/${name}.ts`, ...args]
+  const flags = ['--disable-warning=TimeoutNegativeWarning', 'cli/firehose.ts', name, ...args]
   const child = spawn(process.execPath, flags, { env: { ...pipeline.env, API_URL: api.url, ...env } })
   children.add(child)
   child.once('close', () => children.delete(child))

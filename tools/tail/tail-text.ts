@@ -1,4 +1,4 @@
-/** The lines that `npm run tail` prints. Pure: every function returns text that is safe for a terminal. */
+/** The lines that `npx firehose tail` prints. Pure: every function returns text that is safe for a terminal. */
 import { decodeRecord } from '../../event/record/decode.ts'
 import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { JsonScan } from '../../event/json/scan-result.ts'

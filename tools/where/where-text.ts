@@ -1,4 +1,4 @@
-/** The output of `npm run where`. Pure: every function returns text that is safe for a terminal. */
+/** The output of `npx firehose where`. Pure: every function returns text that is safe for a terminal. */
 import { escapeControls } from '../../platform/escape-controls.ts'
 import type { FoundLetter, NotStored, Whereabouts } from './where.ts'
 
