@@ -42,7 +42,7 @@ unset FIREHOSE_STARTED_BY_NPM
 if [ -n "${npm_lifecycle_event:-}" ]; then
   npm=$PPID
   if [ "$npm_lifecycle_event" = npx ]; then
-    case $(ps -o comm= -p "$PPID") in *sh) npm=$(ps -o ppid= -p "$PPID") ;; esac
+    case $(ps -o comm= -p "$PPID" 2>/dev/null) in *sh) npm=$(ps -o ppid= -p "$PPID" 2>/dev/null) ;; esac
   fi
   FIREHOSE_STARTED_BY_NPM="$$ $PPID $((npm))" # without the spaces of ps
   export FIREHOSE_STARTED_BY_NPM

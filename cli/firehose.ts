@@ -176,6 +176,8 @@ async function main(words: readonly string[]): Promise<void> {
   try {
     const program = await programFor(args[0])
     if (args.length === 0) program.help({ error: true })
+    if (words[0] === 'help' && words.length > 1 && !program.commands.some((each) => each.name() === words[1]))
+      throw new UsageError(`There is no command "${words[1]}".`)
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof UsageError) process.stderr.write(tryHelp(error.message))

@@ -1,5 +1,6 @@
 import { canonicalUuid } from '../event/read-value.ts'
 import { readConfigOrExit } from '../platform/shutdown.ts'
+import { escapeControls } from '../platform/escape-controls.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { Database } from '../postgres/database.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
@@ -57,7 +58,7 @@ async function main(eventId: string, { metadata = false, json = false }: Values)
     process.stdout.write(`${json ? whereJson(found) : whereText(found, topic.name)}\n`)
     return found.row === undefined ? 1 : 0
   } catch (error) {
-    process.stderr.write(`PostgreSQL cannot be used: ${describeError(error)}.\n`)
+    process.stderr.write(`${escapeControls(`PostgreSQL cannot be used: ${describeError(error)}.`)}\n`)
     return 2
   } finally {
     await database.close()

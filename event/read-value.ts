@@ -26,6 +26,7 @@ export function readUuid(buf: Buffer, scan: JsonScan, i: number): string | undef
   if (scan.valueKind(i) !== KIND_STRING) return undefined
   return canonicalUuid(scan.string(buf, i))
 }
+
 /**
  * The canonical text of a JSON number token that is a decimal integer within int8 (PostgreSQL's bigint), or undefined.
  * Compared as text, because a JavaScript number would round. `1.0` and `1e3` are not integers here; `-0` becomes `0`.

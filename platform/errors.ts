@@ -1,6 +1,6 @@
 /** The family of our own errors. Each part lists its own in its errors.ts. */
 
-/** What decides what happens next; `cause` is the error behind it. */
+/** The properties by which callers decide what to do; `cause` is the error behind it. */
 export interface ErrorFacts {
   /** Stable, in capitals: for logs and tests. */
   code: string
@@ -27,14 +27,22 @@ export abstract class FirehoseError extends Error implements ErrorFacts {
 
 /** Something that cannot be true is true: our mistake. Trying again would hide it, so the process ends. */
 export class InvariantError extends FirehoseError {
-  constructor(message: string) {
-    super(message, { code: 'INVARIANT', retryable: false, needsPerson: true })
+  constructor(message: string, cause?: unknown) {
+    super(message, { code: 'INVARIANT', retryable: false, needsPerson: true, cause })
   }
 }
 
-const PROGRAMMING_ERRORS = [InvariantError, TypeError, RangeError, ReferenceError, SyntaxError]
-
-/** Whether an error is a mistake in the program, and not in the world around it. */
-export function isBug(error: unknown): boolean {
-  return PROGRAMMING_ERRORS.some((kind) => error instanceof kind)
+/**
+ * Runs code of ours that does no I/O. Any error of it is a mistake of ours. (A TypeError of kafkajs or pg is not: it may
+ * come from a broken answer, and a new connection may help.)
+ *
+ * @throws {InvariantError}
+ */
+export function ownCode<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof InvariantError) throw error
+    throw new InvariantError(`unexpected ${error instanceof Error ? error.name : typeof error}`, error)
+  }
 }

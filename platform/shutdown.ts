@@ -13,7 +13,10 @@ const EX_SOFTWARE = 70
  * lost, and trying again here would hide the mistake behind what looks like an outage.
  */
 export function exitOnBug(error: unknown, logger: Logger): never {
-  logger.fatal({ error: factsOf(error) }, 'a mistake in Firehose, please report it; exiting')
+  const facts = factsOf(error)
+  const sentence = 'a mistake in Firehose, please report it; exiting'
+  logger.fatal({ error: facts }, sentence)
+  if (!logger.isLevelEnabled('fatal')) process.stderr.write(`${sentence}: ${facts.name}: ${facts.message}\n`)
   process.exit(EX_SOFTWARE)
 }
 
@@ -22,13 +25,17 @@ export function exitOnUncaughtError(logger: Logger): void {
   process.on('uncaughtException', (error) => exitOnBug(error, logger))
 }
 
-/** Without the message of a SyntaxError, which quotes the text that was parsed, and it may be a client's. */
-function factsOf(error: unknown): { name: string; message: string; stack: string[] } {
-  const { name = 'Error', message = String(error), stack = '' } = error instanceof Error ? error : {}
+/** Name, message and stack of an error, and its cause. A SyntaxError's message is left out: it quotes the parsed text. */
+function factsOf(error: unknown): { name: string; message: string; stack: string[]; cause?: object } {
+  const { name = 'Error', message = String(error), stack = '', cause } = error instanceof Error ? error : {}
   return {
     name,
     message: error instanceof SyntaxError ? 'not logged' : message,
-    stack: stack.split('\n').filter((line) => /^ {4}at /.test(line)),
+    stack: stack
+      .replace(message, '')
+      .split('\n')
+      .filter((line) => /^ {4}at /.test(line)),
+    ...(cause === undefined ? {} : { cause: factsOf(cause) }),
   }
 }
 

@@ -3,7 +3,7 @@
  * (place.ts) -> decoded (decode.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts)
  * -> acknowledged to the source. onBatch() and #write() below are all of it.
  *
- * Every failure is handled in the same way: stop fetching, wait, read the positions from PostgreSQL again, fetch from
+ * Every failure but a mistake of ours, which ends the process, is handled in the same way: stop fetching, wait, read the positions from PostgreSQL again, fetch from
  * them. What was in progress belongs to an epoch that is over then, and is abandoned.
  */
 import type { Logger } from '../platform/log.ts'
@@ -11,6 +11,7 @@ import { sleep } from '../platform/sleep.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from '../postgres/database.ts'
+import { ownCode } from '../platform/errors.ts'
 import { decodeRecords } from '../event/record/decode.ts'
 import { SinkState } from './outage/sink-state.ts'
 import { Epoch } from './positions/epoch.ts'
@@ -122,7 +123,7 @@ export class Worker implements SourceListener {
       this.#proveIfCaughtUp()
       return Promise.resolve(true)
     }
-    const decoded = decodeRecords(records, this.#positions.identity)
+    const decoded = ownCode(() => decodeRecords(records, this.#positions.identity))
     const stored = this.#queue.add({ ...taken, ...decoded, epoch: this.#epoch, partition })
     partition.follow(stored, taken)
     return stored
@@ -188,9 +189,8 @@ export class Worker implements SourceListener {
 
   onEmptyRange(range: EmptyRange): void {
     const partition = this.#positions.get(range.partition)
-    if (partition === undefined || this.#recovery !== undefined) return
-    partition.skip(range)
-    this.#proveIfCaughtUp()
+    if (partition === undefined || this.#recovery !== undefined || this.#assigned === undefined) return
+    if (partition.skip(range)) this.#proveIfCaughtUp()
   }
 
   onWatermarks(partition: number, watermarks: Omit<Watermarks, 'low'>): void {
@@ -282,7 +282,7 @@ export class Worker implements SourceListener {
   async #readPositions(): Promise<void> {
     try {
       await this.#queue.idle() // on this connection, a running transaction would see its own uncommitted offsets
-      await this.#positions.read(this.#assigned ?? [])
+      await this.#positions.read(() => this.#assigned ?? [])
     } catch (error) {
       // A new connection may reach another server (failover), or get changed settings of the role.
       this.#deps.database.destroy()

@@ -6,7 +6,6 @@ import {
   assessGroup,
 } from '../group-members.ts'
 import { causeChain, ForbiddenGroupError, kafkaErrorType, OtherTopicError } from '../errors.ts'
-import { InvariantError, isBug } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { describeSettled } from '../settled-group.ts'
 
@@ -29,12 +28,8 @@ export interface GroupStatus {
 /** Describes the group, and returns the partitions of the topic that the client knows. */
 export type DescribeGroup = () => Promise<{ group: GroupDescription; partitions: readonly number[] }>
 
-/**
- * Returns an error that names the group and the remedy if `error` concerns the group; otherwise `error` itself, unless it
- * is a mistake in kafkajs: that ends with a new consumer, so it must not look like one in Firehose.
- */
+/** Returns an error that names the group and the remedy if `error` concerns the group; otherwise `error` itself. */
 export function explainFailure(error: Error, groupId: string): Error {
-  if (isBug(error) && !(error instanceof InvariantError)) return new Error(error.message, { cause: error })
   if (kafkaErrorType(error) === FORBIDDEN) return new ForbiddenGroupError(groupId, error)
   // kafkajs does not report the reason: Kafka may be starting, or the user may lack the permission.
   if (!causeChain(error).some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound')) return error

@@ -1,4 +1,3 @@
-import { ProduceRequestError } from '../errors.ts'
 /**
  * Puts record batches of our own into kafkajs' produce requests, because its encoder takes 7 to 10 us per record and
  * cannot be replaced. kafkajs gets a single small record, the placeholder. Its socket, which we also provide
@@ -10,6 +9,7 @@ import { ProduceRequestError } from '../errors.ts'
  *
  * A placeholder that is not, or no longer, registered must never reach Kafka: the connection is closed instead.
  */
+import { ProduceRequestError } from '../errors.ts'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'

@@ -20,7 +20,8 @@ export class FaultLists {
   within(response: ServerResponse, errors: ProblemError[]): ProblemError[] | undefined {
     let bytes = 0
     for (const { pointer, detail } of errors) bytes += pointer.length + detail.length + OVERHEAD_BYTES
-    if (!this.#budget.take(bytes)) return undefined
+    // The client may be gone, and `close` has been emitted.
+    if (response.closed || response.destroyed || !this.#budget.take(bytes)) return undefined
     response.once('close', () => this.#budget.giveBack(bytes))
     return errors
   }

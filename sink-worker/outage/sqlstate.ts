@@ -2,7 +2,7 @@
  * How the sink handles an error from PostgreSQL, by SQLSTATE
  * (https://www.postgresql.org/docs/18/errcodes-appendix.html). No other file classifies errors.
  */
-import { FirehoseError, isBug } from '../../platform/errors.ts'
+import { FirehoseError, InvariantError } from '../../platform/errors.ts'
 
 export type ErrorClass =
   /** The database is unavailable or full: pause, then retry with backoff. */
@@ -46,14 +46,16 @@ const BY_CLASS: Record<string, ErrorClass> = {
  * Classifies an error.
  *
  * @param error what the driver rejected with. An error without a SQLSTATE comes from the connection (refused, reset,
- *   timed out) and is an outage.
+ *   timed out) and is an outage. A programming error of a driver (TypeError and the like) is a halt, so that someone
+ *   notices it.
  */
 export function classifyError(error: unknown): ErrorClass {
-  if (isBug(error)) return 'bug'
+  if (error instanceof InvariantError) return 'bug'
   if (error instanceof FirehoseError && error.needsPerson) return 'halt'
   const code = sqlstateOf(error)
   if (code !== undefined) return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'halt'
-  return 'outage'
+  const programming = [TypeError, RangeError, ReferenceError, SyntaxError]
+  return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
 }
 
 /** Server timeouts within which a smaller transaction may succeed. */

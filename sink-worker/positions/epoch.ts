@@ -1,6 +1,6 @@
 /**
  * The time between two readings of the positions. When it is over, all positions may be wrong, and work that began in it
- * is abandoned: whoever waits for something keeps the epoch and looks afterwards.
+ * is abandoned: code that awaits something keeps its epoch, and checks afterwards whether it is over.
  */
 export class Epoch {
   #isOver = false

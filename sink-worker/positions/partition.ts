@@ -16,7 +16,8 @@ export interface Taken {
 }
 
 /**
- * The positions of one assigned partition, and their only owner. They are offsets, and never go back:
+ * The positions of one assigned partition, and their only owner: offsets, of which `next`, `queued` and `read` never go
+ * back. While the partition is read:
  *
  *     next <= queued <= read <= lastStable <= highWatermark
  *
@@ -160,9 +161,15 @@ export class Partition {
     })
   }
 
-  /** Moves past offsets without records, if they are the next ones. */
-  skip({ from, to }: EmptyRange): void {
-    if (this.#check === null && from <= this.#read && to > this.#read) this.#read = to
+  /**
+   * Moves past offsets without records, if they are the next ones.
+   *
+   * @returns false while the last written record has yet to be compared: then they say nothing
+   */
+  skip({ from, to }: EmptyRange): boolean {
+    if (this.#check !== null) return false
+    if (from <= this.#read && to > this.#read) this.#read = to
+    return true
   }
 
   /** A transaction has written up to `to`. */

@@ -64,7 +64,7 @@ export class Positions {
    *
    * @throws the driver's errors, kafkajs' errors, or if Kafka does not know a partition
    */
-  async read(assigned: readonly number[]): Promise<void> {
+  async read(assignedNow: () => readonly number[]): Promise<void> {
     const { database, inspector, topic } = this.#deps
     const description = await inspector.describe()
     // So that the lag is current even during a database outage.
@@ -74,6 +74,7 @@ export class Positions {
     }
     await database.open()
     this.#identity = { clusterId: description.clusterId, topic }
+    const assigned = assignedNow()
     let partitions = await this.#load(description, assigned)
     // If one seems wrong: another worker may have moved the offsets past the ends in an older description of the topic,
     // which would look like a recreated topic.

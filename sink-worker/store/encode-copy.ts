@@ -1,5 +1,5 @@
 import { type EventRow, type Field, type FieldName, FIELDS, type Int8 } from '../../event/fields.ts'
-import { InvariantError } from '../../platform/errors.ts'
+import { InvariantError, ownCode } from '../../platform/errors.ts'
 import { CHUNK_BYTES } from '../../postgres/database.ts'
 
 /*
@@ -26,20 +26,32 @@ const TWO_TO_32 = 2 ** 32
  * @param withOrdinal prefix each row with its index as an int4, for the staging table
  */
 export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Generator<Buffer> {
-  const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
-  let chunk = new Chunk(CHUNK_BYTES)
-  chunk.pos = SIGNATURE.copy(chunk.bytes)
-  for (let index = 0; index < rows.length; index += 1) {
-    const row = rows[index]!
-    const size = rowBytes(row) + extra
-    if (chunk.pos + size > chunk.bytes.length) {
-      yield chunk.bytes.subarray(0, chunk.pos)
-      chunk = new Chunk(Math.max(CHUNK_BYTES, size))
-    }
-    writeRow(chunk, row, withOrdinal ? index : undefined)
+  let chunk = ownCode(() => chunkFrom(rows, 0, { withOrdinal, isFirst: true }))
+  yield chunk.bytes
+  while (chunk.next < rows.length) {
+    const { next } = chunk
+    chunk = ownCode(() => chunkFrom(rows, next, { withOrdinal, isFirst: false }))
+    yield chunk.bytes
   }
-  yield chunk.bytes.subarray(0, chunk.pos)
   yield TRAILER
+}
+
+/** Encodes the rows from `start` on that fit into one chunk; the first chunk begins with the signature. */
+function chunkFrom(
+  rows: readonly EventRow[],
+  start: number,
+  { withOrdinal, isFirst }: { withOrdinal: boolean; isFirst: boolean },
+): { bytes: Buffer; next: number } {
+  const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
+  const chunk = new Chunk(isFirst ? CHUNK_BYTES : Math.max(CHUNK_BYTES, rowBytes(rows[start]!) + extra))
+  if (isFirst) chunk.pos = SIGNATURE.copy(chunk.bytes)
+  let next = start
+  for (; next < rows.length; next += 1) {
+    const row = rows[next]!
+    if (chunk.pos + rowBytes(row) + extra > chunk.bytes.length) break
+    writeRow(chunk, row, withOrdinal ? next : undefined)
+  }
+  return { bytes: chunk.bytes.subarray(0, chunk.pos), next }
 }
 
 /** A chunk that is being written. A DataView takes a third of the time of Buffer's methods. */
@@ -96,8 +108,9 @@ class Chunk {
   }
 }
 
-/** The most bytes of a value whose length does not follow from its type: jsonb's version. Each field has a length. */
+/** Each value is preceded by its length. */
 const LENGTH_BYTES = 4
+/** Bytes of a value; of jsonb only its version byte, because the text comes on top. */
 const VALUE_BYTES: Record<Field['kind']['type'], number> = {
   uuid: 16,
   bigint: 8,

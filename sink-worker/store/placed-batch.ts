@@ -8,7 +8,7 @@ import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /** A placed and decoded batch of one partition, waiting for its transaction. */
 export interface PlacedBatch extends Taken {
-  /** In which it was placed: afterwards, it must not be written. */
+  /** The epoch in which it was placed. Once that is over, the batch must not be written. */
   epoch: Epoch
   partition: Partition
   rows: DecodedRow[]
@@ -24,7 +24,7 @@ export function toRequest(batches: readonly PlacedBatch[]): WriteRequest {
     const isFurther = before?.partition === partition.number
     if (isFurther && before.to !== from)
       throw new InvariantError(
-        `partition ${partition.number}: a batch from ${from} follows one to ${before.to}`,
+        `partition ${partition.number}: a batch that starts at offset ${from} follows one that ends at ${before.to}`,
       )
     if (isFurther) slices.pop()
     slices.push({

@@ -79,7 +79,7 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
   for (const { ordinal, verdict } of others.rows) {
     const row = rows[ordinal]
     if (row === undefined)
-      throw new InvariantError(`PostgreSQL reports row ${ordinal} of ${rows.length} staged ones`)
+      throw new InvariantError(`PostgreSQL reported row ${ordinal}, but only ${rows.length} rows were staged`)
     if (verdict === 'duplicate') outcome.duplicates.push(row)
     else outcome.dead.push(verdict === 'conflict' ? idConflictLetter(row) : keptOutLetter(row))
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { InvariantError } from '../../../../platform/errors.ts'
+import { InvariantError, ownCode } from '../../../../platform/errors.ts'
 import {
   classifyError,
   describeError,
@@ -126,8 +126,13 @@ test('an error without a SQLSTATE is a connection error', () => {
 test('a programming error is not an outage', () => {
   assert.equal(classifyError(new InvariantError('x')), 'bug')
   for (const Kind of [TypeError, RangeError, ReferenceError, SyntaxError]) {
-    assert.equal(classifyError(new Kind('x')), 'bug')
-    assert.equal(classifyError(Object.assign(new Kind('x'), { code: 'ERR_OUT_OF_RANGE' })), 'bug')
+    assert.equal(classifyError(new Kind('x')), 'halt')
+    assert.equal(classifyError(Object.assign(new Kind('x'), { code: 'ERR_OUT_OF_RANGE' })), 'halt')
+    const ours = (): never =>
+      ownCode(() => {
+        throw new Kind('x')
+      })
+    assert.throws(ours, (error) => classifyError(error) === 'bug')
   }
 })
 
