@@ -40,6 +40,14 @@ export class ClusterInspector {
     return await this.#admin.listTopics()
   }
 
+  /** The cluster's id and the ends of a topic's partitions; undefined if there is no such topic. */
+  async topic(name: string): Promise<{ clusterId: string; ends: Map<number, Watermarks> } | undefined> {
+    // Listed first: some clusters create a topic when another request names it.
+    if (!(await this.topics()).includes(name)) return undefined
+    const [{ clusterId }, ends] = await Promise.all([this.cluster(), this.ends(name)])
+    return { clusterId, ends }
+  }
+
   /** The partitions of a topic in ascending order. */
   async partitions(topic: string): Promise<PartitionReplicas[]> {
     const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })

@@ -13,11 +13,14 @@ export class OtherTopicError extends FirehoseError {
   }
 }
 
+/** The type of Kafka's error if access to a group is denied. */
+export const GROUP_FORBIDDEN = 'GROUP_AUTHORIZATION_FAILED'
+
 /** Access to the group is denied, for example after an upgrade that changed the default group but not the ACLs. */
 export class ForbiddenGroupError extends FirehoseError {
   constructor(groupId: string, cause: unknown) {
     super(
-      `Kafka denies this user access to consumer group "${groupId}" (GROUP_AUTHORIZATION_FAILED): grant Read on the group, ` +
+      `Kafka denies this user access to consumer group "${groupId}" (${GROUP_FORBIDDEN}): grant Read on the group, ` +
         'or set KAFKA_GROUP_ID to a group that the user may read',
       { code: 'FORBIDDEN_GROUP', retryable: true, needsPerson: true, cause },
     )

@@ -1,12 +1,11 @@
 import type { SinkState } from './outage/sink-state.ts'
-import type { Partition } from './positions/partition.ts'
+import type { Positions } from './positions/positions.ts'
 
 /** The worker's state as /health reports it. Pure. */
 export function statusOf(
   { kind, outage }: Pick<SinkState, 'kind' | 'outage'>,
-  partitions: readonly Partition[],
+  { all, stopped }: Pick<Positions, 'all' | 'stopped'>,
 ) {
-  const stopped = partitions.find((partition) => partition.stopped !== undefined)?.stopped
   const state: 'starting' | 'running' | 'paused' | 'stopped' = kind === 'probing' ? 'paused' : kind
   return {
     state,
@@ -14,6 +13,6 @@ export function statusOf(
     // The sink recovers from an outage by itself; everything else needs an operator.
     needs_person: outage?.needsPerson ?? stopped !== undefined,
     paused_since: outage === undefined ? undefined : new Date(outage.sinceMs).toISOString(),
-    partitions: partitions.map(({ status }) => status),
+    partitions: all.map(({ status }) => status),
   }
 }

@@ -65,7 +65,7 @@ export class Worker implements SourceListener {
     this.#state = new SinkState({
       ...deps,
       stopSignal: this.#stopping.signal,
-      hasStopped: () => this.#positions.all.some(({ stopped }) => stopped !== undefined),
+      hasStopped: () => this.#positions.stopped !== undefined,
     })
     deps.database.onIdleLoss(() => this.#startOver()) // detects an outage even without traffic
   }
@@ -220,7 +220,7 @@ export class Worker implements SourceListener {
 
   /** The state that /health reports. */
   status() {
-    return statusOf(this.#state, this.#positions.all)
+    return statusOf(this.#state, this.#positions)
   }
 
   /** I8: accepts no more batches, waits up to `limitMs` for the running transaction, then closes the connection. */

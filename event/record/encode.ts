@@ -19,13 +19,13 @@ const AROUND = FIELDS.map((field: Field) => ({
  * @param receivedAtText the result of receivedAt()
  */
 export function encodeRecords(events: readonly CanonicalEvent[], receivedAtText: string): Records {
-  const heads = events.map((event) => (event instanceof EventSlices ? '' : head(event, receivedAtText)))
   let size = 0
-  for (const [n, event] of events.entries())
-    size +=
-      event instanceof EventSlices
-        ? event.recordBytes
-        : Buffer.byteLength(heads[n]!) + event.metadata.length + 1
+  const heads = events.map((event) => {
+    const isSliced = event instanceof EventSlices
+    const text = isSliced ? '' : head(event, receivedAtText)
+    size += isSliced ? event.recordBytes : Buffer.byteLength(text) + event.metadata.length + 1
+    return text
+  })
   const bytes = Buffer.allocUnsafe(size)
   const middle = Buffer.concat([BEFORE_RECEIVED_AT, Buffer.from(receivedAtText), BEFORE_METADATA])
   let at = 0

@@ -5,7 +5,13 @@ import {
   isRebalancing,
   assessGroup,
 } from '../group-members.ts'
-import { causeChain, ForbiddenGroupError, kafkaErrorType, OtherTopicError } from '../errors.ts'
+import {
+  causeChain,
+  ForbiddenGroupError,
+  GROUP_FORBIDDEN,
+  kafkaErrorType,
+  OtherTopicError,
+} from '../errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { describeSettled } from '../settled-group.ts'
 
@@ -14,7 +20,6 @@ const POLL_MS = 10_000
 const RETRY_MS = 1_000
 /** How long a sink waits for a rebalance to end before it joins. */
 const SETTLE_LIMIT_MS = 5_000
-const FORBIDDEN = 'GROUP_AUTHORIZATION_FAILED'
 
 /** The consumer group as reported by /health; null until the group has been described. */
 export interface GroupStatus {
@@ -30,7 +35,7 @@ export type DescribeGroup = () => Promise<{ group: GroupDescription; partitions:
 
 /** Returns an error that names the group and the remedy if `error` concerns the group; otherwise `error` itself. */
 export function explainFailure(error: Error, groupId: string): Error {
-  if (kafkaErrorType(error) === FORBIDDEN) return new ForbiddenGroupError(groupId, error)
+  if (kafkaErrorType(error) === GROUP_FORBIDDEN) return new ForbiddenGroupError(groupId, error)
   // kafkajs does not report the reason: Kafka may be starting, or the user may lack the permission.
   if (!causeChain(error).some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound')) return error
   const problem = `Kafka names no coordinator of consumer group "${groupId}"`

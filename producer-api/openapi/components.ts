@@ -1,4 +1,5 @@
 /** The reusable parts of the OpenAPI document: schemas and problem responses. */
+import { FIELDS } from '../../event/fields.ts'
 import { eventSchema, recordSchema } from '../../event/json-schema.ts'
 import {
   PROBLEM_CONTENT_TYPE,
@@ -8,7 +9,7 @@ import {
   type ProblemKind,
 } from '../http/problem.ts'
 
-const EXAMPLE_ID = '0198c0de-7a5b-7000-8000-0123456789ab'
+export const [EXAMPLE_ID] = FIELDS[0].examples.event
 const uuid = { type: 'string', format: 'uuid' }
 const count = { type: 'integer', minimum: 0 }
 

@@ -8,7 +8,7 @@ import {
   MAX_EVENT_BODY_BYTES,
   MAX_EVENT_BYTES,
 } from '../../event/limits.ts'
-import { problemResponses, schemas } from './components.ts'
+import { EXAMPLE_ID, problemResponses, schemas } from './components.ts'
 
 /** Without event_id, so that "Try it out" creates a new event each time. */
 const EXAMPLE = {
@@ -17,7 +17,6 @@ const EXAMPLE = {
   metadata: { page: '/pricing', referrer: 'https://example.com/' },
 }
 const EXAMPLE_LINE = JSON.stringify(EXAMPLE)
-const EXAMPLE_ID = '0198c0de-7a5b-7000-8000-0123456789ab'
 
 const GZIP = 'The body may be compressed with Content-Encoding: gzip. Limits apply to the decompressed body.'
 const RETRY =

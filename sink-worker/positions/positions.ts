@@ -46,6 +46,11 @@ export class Positions {
     return [...this.#partitions.values()]
   }
 
+  /** Why a partition waits for a person; undefined if none does. */
+  get stopped(): string | undefined {
+    return this.all.find(({ stopped }) => stopped !== undefined)?.stopped
+  }
+
   /** The partitions that are read. */
   get started(): readonly Partition[] {
     return this.all.filter(({ stopped }) => stopped === undefined)

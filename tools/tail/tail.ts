@@ -33,12 +33,15 @@ const RETRY_MS = 1_000
 export async function tail(options: TailOptions): Promise<void> {
   const { connection, topic } = options
   const logger = createLogger('tail', 'silent')
-  const { clusterId, ends } = await withClusterInspector(connection, CLIENT_ID, logger, async (inspector) => {
-    // Listed first: some clusters create a topic when another request names it.
-    if (!(await inspector.topics()).includes(topic)) throw new Error(`Kafka has no topic "${topic}"`)
-    return { ...(await inspector.cluster()), ends: await inspector.ends(topic) }
-  })
-  const from = new Map([...ends].map(([partition, { high }]) => [partition, high]))
+  const found = await withClusterInspector(
+    connection,
+    CLIENT_ID,
+    logger,
+    async (cluster) => await cluster.topic(topic),
+  )
+  if (found === undefined) throw new Error(`Kafka has no topic "${topic}"`)
+  const { clusterId } = found
+  const from = new Map([...found.ends].map(([partition, { high }]) => [partition, high]))
   const source = new TopicTail(connection, topic, from, CLIENT_ID, logger)
   try {
     await source.connect()

@@ -75,13 +75,15 @@ export async function findEvent(database: Database, options: WhereOptions): Prom
 async function notStored(offsets: readonly SinkOffset[], { topic, kafka }: WhereOptions): Promise<NotStored> {
   try {
     const logger = createLogger('where', 'silent')
-    return await withClusterInspector(kafka, 'firehose-where', logger, async (inspector) => {
-      // Listed first: some clusters create a topic when another request names it.
-      if (!(await inspector.topics()).includes(topic)) return { unknown: `Kafka has no topic "${topic}"` }
-      const { clusterId } = await inspector.cluster()
-      const ends = [...(await inspector.ends(topic))].map(([partition, end]) => ({ partition, ...end }))
-      return { count: unstoredRecords(ends, offsets, clusterId) }
-    })
+    const found = await withClusterInspector(
+      kafka,
+      'firehose-where',
+      logger,
+      async (cluster) => await cluster.topic(topic),
+    )
+    if (found === undefined) return { unknown: `Kafka has no topic "${topic}"` }
+    const ends = [...found.ends].map(([partition, end]) => ({ partition, ...end }))
+    return { count: unstoredRecords(ends, offsets, found.clusterId) }
   } catch (error) {
     return { unknown: `Kafka cannot be reached (${rootMessage(error)})` }
   }
