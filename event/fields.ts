@@ -3,8 +3,8 @@
  * and the OpenAPI document follow from it. Two things do not: the fast paths, which know the five fields of a usual event
  * by their bytes (record/layout.ts), and tools/verify/verify-sql.ts, an independent restatement.
  */
-import { type JsonScan, KIND_OBJECT } from './json/scan-result.ts'
-import { readUserId, readTimestampValue, readUuid } from './read-value.ts'
+import type { JsonScan } from './json/scan-result.ts'
+import { readObject, readTimestampValue, readUserId, readUuid } from './read-value.ts'
 import { toPostgresMicros } from './timestamp.ts'
 
 declare global {
@@ -81,8 +81,7 @@ const TIMESTAMPTZ = {
 const JSONB_OBJECT = {
   type: 'jsonb',
   isQuoted: false,
-  read: (buf: Buffer, scan: JsonScan, i: number): Buffer | undefined =>
-    scan.valueKind(i) === KIND_OBJECT ? buf.subarray(scan.valueStart(i), scan.valueEnd(i)) : undefined,
+  read: readObject,
   toStored: (text: Buffer): Buffer => text,
   expected: 'a JSON object',
   named: 'a JSON object',
@@ -218,9 +217,9 @@ const BY_FIRST_BYTE: readonly (readonly number[])[] = Array.from({ length: 256 }
 
 /** The position in the table of member `i`, also if its name is escaped; UNKNOWN if there is none. */
 export function fieldOf(buf: Buffer, scan: JsonScan, i: number): number {
-  if (scan.nameIsEscaped(i)) return NAMES.indexOf(scan.name(buf, i))
-  const start = scan.nameStart(i)
-  const length = scan.nameEnd(i) - start
+  if (scan.nameIsEscaped[i] === 1) return NAMES.indexOf(scan.name(buf, i))
+  const start = scan.nameStart[i]!
+  const length = scan.nameEnd[i]! - start
   for (const n of BY_FIRST_BYTE[buf[start]!]!) if (isName(buf, start, length, NAME_BYTES[n]!)) return n
   return UNKNOWN
 }

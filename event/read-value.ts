@@ -1,5 +1,5 @@
 /** Reads the values of fields in scanned JSON text as their canonical text. */
-import { type JsonScan, KIND_NUMBER, KIND_STRING } from './json/scan-result.ts'
+import { type JsonScan, KIND_NUMBER, KIND_OBJECT, KIND_STRING } from './json/scan-result.ts'
 import { canonicalTimestamp, readTimestamp } from './timestamp.ts'
 
 const INT8_MAX = '9223372036854775807'
@@ -10,21 +10,26 @@ const UUID_ANY_CASE = new RegExp(UUID, 'i')
 
 /** The canonical user_id in member `i`, or undefined if it is not valid. */
 export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | undefined {
-  if (scan.valueKind(i) !== KIND_NUMBER) return undefined
-  return canonicalUserId(buf.toString('latin1', scan.valueStart(i), scan.valueEnd(i)))
+  if (scan.valueKind[i] !== KIND_NUMBER) return undefined
+  return canonicalUserId(buf.toString('latin1', scan.valueStart[i], scan.valueEnd[i]))
 }
 
 /** The canonical timestamp in member `i`, or undefined if it is not valid. */
 export function readTimestampValue(buf: Buffer, scan: JsonScan, i: number): string | undefined {
-  if (scan.valueKind(i) !== KIND_STRING) return undefined
-  if (scan.valueIsEscaped(i)) return canonicalTimestamp(scan.string(buf, i))
-  return readTimestamp(buf, scan.valueStart(i) + 1, scan.valueEnd(i) - 1)
+  if (scan.valueKind[i] !== KIND_STRING) return undefined
+  if (scan.valueIsEscaped[i] === 1) return canonicalTimestamp(scan.string(buf, i))
+  return readTimestamp(buf, scan.valueStart[i]! + 1, scan.valueEnd[i]! - 1)
 }
 
 /** The canonical UUID in member `i`, or undefined if it is not valid. */
 export function readUuid(buf: Buffer, scan: JsonScan, i: number): string | undefined {
-  if (scan.valueKind(i) !== KIND_STRING) return undefined
+  if (scan.valueKind[i] !== KIND_STRING) return undefined
   return canonicalUuid(scan.string(buf, i))
+}
+
+/** The object in member `i` as its text, a view of `buf`, or undefined if it is not an object. */
+export function readObject(buf: Buffer, scan: JsonScan, i: number): Buffer | undefined {
+  return scan.valueKind[i] === KIND_OBJECT ? buf.subarray(scan.valueStart[i], scan.valueEnd[i]) : undefined
 }
 
 /**

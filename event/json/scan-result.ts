@@ -18,10 +18,6 @@ export interface JsonbFault {
   offset: number
 }
 
-const STRIDE = 5
-const KIND_MASK = 0xff
-const NAME_ESCAPED = 0x100
-const VALUE_ESCAPED = 0x200
 const FIRST_MEMBERS = 16
 const MEMBERS_KEPT = 1_024
 
@@ -48,41 +44,28 @@ export class JsonScan {
   errorReason = ''
   /** Set by scanString(): whether the string contains an escape. */
   escaped = false
-  /** For each member: name start, name end, value start, value end, kind and flags. */
-  #slices = new Int32Array(STRIDE * FIRST_MEMBERS)
 
-  /** The name of member `i` without its quotes, still escaped: `[nameStart(i), nameEnd(i))`. */
-  nameStart(i: number): number {
-    return this.#slices[i * STRIDE]!
-  }
-  nameEnd(i: number): number {
-    return this.#slices[i * STRIDE + 1]!
-  }
-  /** The value of member `i`, including the quotes of a string: `[valueStart(i), valueEnd(i))`. */
-  valueStart(i: number): number {
-    return this.#slices[i * STRIDE + 2]!
-  }
-  valueEnd(i: number): number {
-    return this.#slices[i * STRIDE + 3]!
-  }
+  // The members as columns: readers index them, and no object is made for a member.
+  /** The name of member `i` without its quotes, still escaped: `[nameStart[i], nameEnd[i])`. */
+  nameStart = new Int32Array(FIRST_MEMBERS)
+  nameEnd = new Int32Array(FIRST_MEMBERS)
+  /** 1 if the name has an escape. */
+  nameIsEscaped = new Uint8Array(FIRST_MEMBERS)
+  /** The value of member `i`, including the quotes of a string: `[valueStart[i], valueEnd[i])`. */
+  valueStart = new Int32Array(FIRST_MEMBERS)
+  valueEnd = new Int32Array(FIRST_MEMBERS)
+  /** 1 if the value is a string with an escape. */
+  valueIsEscaped = new Uint8Array(FIRST_MEMBERS)
   /** One of KIND_*. */
-  valueKind(i: number): number {
-    return this.#slices[i * STRIDE + 4]! & KIND_MASK
-  }
-  nameIsEscaped(i: number): boolean {
-    return (this.#slices[i * STRIDE + 4]! & NAME_ESCAPED) !== 0
-  }
-  valueIsEscaped(i: number): boolean {
-    return (this.#slices[i * STRIDE + 4]! & VALUE_ESCAPED) !== 0
-  }
+  valueKind = new Uint8Array(FIRST_MEMBERS)
 
   /** The decoded name of member `i`. */
   name(buf: Buffer, i: number): string {
-    return decodeString(buf, this.nameStart(i), this.nameEnd(i), this.nameIsEscaped(i))
+    return decodeString(buf, this.nameStart[i]!, this.nameEnd[i]!, this.nameIsEscaped[i] === 1)
   }
   /** The decoded value of member `i`, whose kind must be KIND_STRING. */
   string(buf: Buffer, i: number): string {
-    return decodeString(buf, this.valueStart(i) + 1, this.valueEnd(i) - 1, this.valueIsEscaped(i))
+    return decodeString(buf, this.valueStart[i]! + 1, this.valueEnd[i]! - 1, this.valueIsEscaped[i] === 1)
   }
 
   /** For the scanner: clears the previous result. */
@@ -93,26 +76,26 @@ export class JsonScan {
     this.errorOffset = -1
     if (this.faults.length > 0) this.faults = []
     this.#faultsOfMember = 0
-    if (this.#slices.length > STRIDE * MEMBERS_KEPT) this.#slices = new Int32Array(STRIDE * FIRST_MEMBERS)
+    if (this.valueKind.length > MEMBERS_KEPT) this.#resize(FIRST_MEMBERS)
   }
 
   /** For the scanner: starts a member with its name. */
   beginMember(nameStart: number, nameEnd: number, escaped: boolean): void {
-    const at = this.memberCount * STRIDE
-    if (at === this.#slices.length) this.#grow()
-    this.#slices[at] = nameStart
-    this.#slices[at + 1] = nameEnd
-    this.#slices[at + 4] = escaped ? NAME_ESCAPED : 0
+    const i = this.memberCount
+    if (i === this.valueKind.length) this.#resize(2 * i)
+    this.nameStart[i] = nameStart
+    this.nameEnd[i] = nameEnd
+    this.nameIsEscaped[i] = escaped ? 1 : 0
     this.#faultsOfMember = 0
   }
 
   /** For the scanner: completes a member with its value. */
   endMember(kind: number, valueStart: number, valueEnd: number, escaped: boolean): void {
-    const at = this.memberCount * STRIDE
-    this.#slices[at + 2] = valueStart
-    this.#slices[at + 3] = valueEnd
-    this.#slices[at + 4] = this.#slices[at + 4]! | kind | (escaped ? VALUE_ESCAPED : 0)
-    this.memberCount++
+    const i = this.memberCount++
+    this.valueStart[i] = valueStart
+    this.valueEnd[i] = valueEnd
+    this.valueIsEscaped[i] = escaped ? 1 : 0
+    this.valueKind[i] = kind
   }
 
   /** For the scanner: jsonb cannot hold the token at `offset`. */
@@ -128,11 +111,21 @@ export class JsonScan {
     return -1
   }
 
-  #grow(): void {
-    const larger = new Int32Array(this.#slices.length * 2)
-    larger.set(this.#slices)
-    this.#slices = larger
+  /** Keeps the members that fit. */
+  #resize(members: number): void {
+    this.nameStart = resized(this.nameStart, new Int32Array(members))
+    this.nameEnd = resized(this.nameEnd, new Int32Array(members))
+    this.nameIsEscaped = resized(this.nameIsEscaped, new Uint8Array(members))
+    this.valueStart = resized(this.valueStart, new Int32Array(members))
+    this.valueEnd = resized(this.valueEnd, new Int32Array(members))
+    this.valueIsEscaped = resized(this.valueIsEscaped, new Uint8Array(members))
+    this.valueKind = resized(this.valueKind, new Uint8Array(members))
   }
+}
+
+function resized<T extends Int32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from.subarray(0, to.length))
+  return to
 }
 
 /** Decodes the text between the quotes of a JSON string, which has no escapes unless `escaped` is set. */

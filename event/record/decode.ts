@@ -116,8 +116,8 @@ function valueOf(
   }
   const canonical = kind.read(value, scan, member)
   if (canonical === undefined) return { fault: `${name} is not ${kind.named}` }
-  const start = scan.valueStart(member)
-  const end = scan.valueEnd(member)
+  const start = scan.valueStart[member]!
+  const end = scan.valueEnd[member]!
   const fault = scan.faults.find(({ offset }) => offset >= start && offset < end)
   if (fault === undefined) return { stored: kind.toStored(canonical as never) }
   return {

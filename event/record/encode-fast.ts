@@ -28,13 +28,13 @@ export class EventSlices implements CanonicalEvent {
   /** The last four parameters are member indexes of the scanned object. */
   constructor(body: Buffer, scan: JsonScan, id: number, user: number, time: number, metadata: number) {
     this.#body = body
-    this.#id = scan.valueStart(id) + 1
-    this.#user = scan.valueStart(user)
-    this.#userEnd = scan.valueEnd(user)
-    this.#time = scan.valueStart(time) + 1
-    this.#timeEnd = scan.valueEnd(time) - 2
-    this.#metadata = scan.valueStart(metadata)
-    this.#metadataEnd = scan.valueEnd(metadata)
+    this.#id = scan.valueStart[id]! + 1
+    this.#user = scan.valueStart[user]!
+    this.#userEnd = scan.valueEnd[user]!
+    this.#time = scan.valueStart[time]! + 1
+    this.#timeEnd = scan.valueEnd[time]! - 2
+    this.#metadata = scan.valueStart[metadata]!
+    this.#metadataEnd = scan.valueEnd[metadata]!
   }
 
   get eventId(): string {
@@ -99,10 +99,10 @@ export function sliceEvent(body: Buffer, scan: JsonScan): EventSlices | undefine
   if (id < 0 || user < 0 || time < 0 || metadata < 0) return undefined
   // The byte checks imply the kind of the value; only metadata needs a check.
   const isCanonical =
-    isUuid(body, scan.valueStart(id) + 1, scan.valueEnd(id) - 1) &&
-    isSafeInteger(body, scan.valueStart(user), scan.valueEnd(user)) &&
-    isUtcTimestamp(body, scan.valueStart(time) + 1, scan.valueEnd(time) - 1) &&
-    scan.valueKind(metadata) === KIND_OBJECT
+    isUuid(body, scan.valueStart[id]! + 1, scan.valueEnd[id]! - 1) &&
+    isSafeInteger(body, scan.valueStart[user]!, scan.valueEnd[user]!) &&
+    isUtcTimestamp(body, scan.valueStart[time]! + 1, scan.valueEnd[time]! - 1) &&
+    scan.valueKind[metadata] === KIND_OBJECT
   return isCanonical ? new EventSlices(body, scan, id, user, time, metadata) : undefined
 }
 

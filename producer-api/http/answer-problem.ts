@@ -1,7 +1,10 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { PROBLEM_CONTENT_TYPE, type ProblemExtensions, type ProblemKind, problem } from './problem.ts'
-import { endAndLinger } from './read-body.ts'
+
+/** After a refusal, the rest of the body is read and discarded up to these limits, so that the client reads the response. */
+const LINGER_MS = 1_000
+const LINGER_BYTES = 4 * 1024 * 1024
 
 /**
  * Responds with a problem document. The rest of an unfinished request body is discarded; unless it is known to be
@@ -26,6 +29,31 @@ export function answerProblem(
     // Setting the body makes Koa set its own content type.
     ctx.set('Content-Type', PROBLEM_CONTENT_TYPE)
   }
+}
+
+/**
+ * Responds before the whole request body has arrived. The response is sent at once with `Connection: close`; the
+ * connection is closed when the body has ended or a limit is reached. Closing it immediately would make the kernel
+ * reset the connection, and the client would often not see the response.
+ */
+export function endAndLinger(request: IncomingMessage, response: ServerResponse, body: string): void {
+  response.setHeader('Connection', 'close')
+  response.setHeader('Content-Length', Buffer.byteLength(body))
+  response.write(body)
+  let discardedBytes = 0
+  const end = (): void => {
+    clearTimeout(timer)
+    response.end()
+  }
+  const timer = setTimeout(end, LINGER_MS)
+  request.on('data', (chunk: Buffer) => {
+    discardedBytes += chunk.length
+    if (discardedBytes > LINGER_BYTES) end()
+  })
+  request.once('end', end)
+  request.once('close', end)
+  request.on('error', end)
+  request.resume()
 }
 
 /** Node discards a remainder up to this size itself, and the connection stays open. */

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gunzip } from 'node:zlib'
-import { BodyBuffer } from './body-buffer.ts'
 import type { MemoryBudget } from '../memory-budget.ts'
 import type { ProblemKind } from './problem.ts'
 
@@ -20,12 +19,10 @@ export const NO_MEMORY = {
   headers: { 'Retry-After': '1' },
 } as const satisfies ReadBody
 
+const NOTHING = Buffer.alloc(0)
+
 /** Memory of zlib besides input and output: its window of 32 KiB, its tables, an output chunk. */
 const INFLATE_STATE_BYTES = 64 * 1024
-
-/** After a refusal, the rest of the body is read and discarded up to these limits, so that the client reads the response. */
-const LINGER_MS = 1_000
-const LINGER_BYTES = 4 * 1024 * 1024
 
 /**
  * Reads a whole body into memory: at most `maxBytes`, before and after decompression. Never rejects.
@@ -55,31 +52,6 @@ export async function readBody(
   return inflate(read.body, maxBytes, budget)
 }
 
-/**
- * Responds before the whole request body has arrived. The response is sent at once with `Connection: close`; the
- * connection is closed when the body has ended or a limit is reached. Closing it immediately would make the kernel
- * reset the connection, and the client would often not see the response.
- */
-export function endAndLinger(request: IncomingMessage, response: ServerResponse, body: string): void {
-  response.setHeader('Connection', 'close')
-  response.setHeader('Content-Length', Buffer.byteLength(body))
-  response.write(body)
-  let discardedBytes = 0
-  const end = (): void => {
-    clearTimeout(timer)
-    response.end()
-  }
-  const timer = setTimeout(end, LINGER_MS)
-  request.on('data', (chunk: Buffer) => {
-    discardedBytes += chunk.length
-    if (discardedBytes > LINGER_BYTES) end()
-  })
-  request.once('end', end)
-  request.once('close', end)
-  request.on('error', end)
-  request.resume()
-}
-
 function collect(request: IncomingMessage, maxBytes: number, budget: MemoryBudget): Promise<ReadBody> {
   return new Promise((resolve) => {
     const body = new BodyBuffer(maxBytes, budget)
@@ -104,6 +76,70 @@ function collect(request: IncomingMessage, maxBytes: number, budget: MemoryBudge
     // An aborted request emits 'error' before 'close'; onClose settles it.
     request.on('error', ignore)
   })
+}
+
+/**
+ * A request body in one contiguous buffer, however it was split on the way. Node allocates about 400 bytes for each HTTP
+ * chunk and each TCP segment, even for a single byte. None of these objects is kept here, so the memory of a body
+ * depends only on its length (I7).
+ */
+export class BodyBuffer {
+  readonly #budget: MemoryBudget
+  readonly #maxBytes: number
+  /** The first chunk itself while it is the only one: most bodies arrive in one chunk and are not copied. */
+  #memory: Buffer = NOTHING
+  #length = 0
+
+  /** @param budget charged for the memory held, at most twice the length, until release() */
+  constructor(maxBytes: number, budget: MemoryBudget) {
+    this.#maxBytes = maxBytes
+    this.#budget = budget
+  }
+
+  /** Bytes received so far. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** The bytes received so far, as a view. */
+  get bytes(): Buffer {
+    return this.#memory.subarray(0, this.#length)
+  }
+
+  /**
+   * Appends a chunk; the length must stay within `maxBytes`.
+   *
+   * @returns false if the budget has no room; nothing was appended then
+   */
+  append(chunk: Buffer): boolean {
+    const length = this.#length + chunk.length
+    if (this.#length === 0) {
+      if (!this.#budget.take(chunk.length)) return false
+      this.#memory = chunk
+    } else {
+      if (length > this.#memory.length && !this.#grow(length)) return false
+      chunk.copy(this.#memory, this.#length)
+    }
+    this.#length = length
+    return true
+  }
+
+  /** Returns the memory to the budget. The view from `bytes` stays valid, but is no longer charged. */
+  release(): void {
+    this.#budget.giveBack(this.#memory.length)
+    this.#memory = NOTHING
+    this.#length = 0
+  }
+
+  #grow(length: number): boolean {
+    const capacity = Math.min(2 * length, this.#maxBytes)
+    if (!this.#budget.take(capacity - this.#memory.length)) return false
+    // Not from Node's buffer pool: a small slice would keep the whole pool alive.
+    const larger = Buffer.allocUnsafeSlow(capacity)
+    this.#memory.copy(larger, 0, 0, this.#length)
+    this.#memory = larger
+    return true
+  }
 }
 
 async function inflate(body: Buffer, maxBytes: number, budget: MemoryBudget): Promise<ReadBody> {

@@ -64,8 +64,8 @@ function memberFaults(buf: Buffer, scan: JsonScan, i: number, name: string, poin
 
 /** What PostgreSQL cannot hold in a value. */
 function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string): ProblemError[] {
-  const start = scan.valueStart(i)
-  const end = scan.valueEnd(i)
+  const start = scan.valueStart[i]!
+  const end = scan.valueEnd[i]!
   const faults = scan.faults.filter((fault) => fault.offset >= start && fault.offset < end)
   const offsets = faults.map((fault) => fault.offset)
   const pointers = pointersAt(buf, start, end, offsets, POINTER_BUDGET)

@@ -152,7 +152,7 @@ export class Ingest {
     const startedAt = performance.now()
     const endpoint = this.#endpoints[path]
     const head = headBytes(request)
-    const encoded = await this.#readWithinBudget(request, response, endpoint, head)
+    const encoded = await this.#read(request, response, endpoint, head)
     if (encoded.kind !== 'encoded') {
       this.#countRefused(encoded)
       return encoded
@@ -169,30 +169,18 @@ export class Ingest {
     return { kind: 'failed', outcome, eventIds: JSON.parse(`[${eventIds}]`) as string[] }
   }
 
-  /** @param heldBytes memory of the URL and headers, charged while the body is read */
-  async #readWithinBudget(
-    request: IncomingMessage,
-    response: ServerResponse,
-    endpoint: Endpoint,
-    heldBytes: number,
-  ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
-    if (!this.#budget.take(heldBytes)) return NO_MEMORY
-    try {
-      return await this.#read(request, response, endpoint)
-    } finally {
-      this.#budget.giveBack(heldBytes)
-    }
-  }
-
   /**
    * Reads and encodes the events of a request. This is a separate function so that the body, and the events that are
    * views of it, can be garbage-collected before the wait for Kafka; otherwise each waiting request would hold its bytes
    * twice (I7).
+   *
+   * @param heldBytes memory of the URL and headers, charged until the body is encoded
    */
   async #read(
     request: IncomingMessage,
     response: ServerResponse,
     { types, maxBytes }: Endpoint,
+    heldBytes: number,
   ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
     const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {
@@ -203,20 +191,13 @@ export class Ingest {
         headers: { Accept: [...types.keys()].join(', ') },
       }
     }
-    const read = await readBody(request, response, maxBytes, this.#budget)
-    if (read.kind !== 'body') return read
-    const parsed = parse(read.body, this.#parseOptions)
-    if (!parsed.ok) {
-      const { problem, detail, errors } = parsed
-      return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { errors }) }
+    if (!this.#budget.take(heldBytes)) return NO_MEMORY
+    try {
+      const read = await readBody(request, response, maxBytes, this.#budget)
+      return read.kind === 'body' ? encode(parse(read.body, this.#parseOptions)) : read
+    } finally {
+      this.#budget.giveBack(heldBytes)
     }
-    const records = encodeRecords(parsed.events, receivedAt(Date.now()))
-    const events = records.ends.length
-    if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
-      return { kind: 'encoded', records, eventIds: eventIdsJson(records) }
-    }
-    const detail = `The encoded events must have at most ${MAX_ENCODED_BATCH_BYTES} bytes in total.`
-    return { kind: 'refused', problem: 'too-large', detail, events }
   }
 
   #countRefused(refusal: Refusal | { kind: 'aborted' }): void {
@@ -225,6 +206,21 @@ export class Ingest {
     if (refusal.kind === 'aborted') this.#stats.reject('aborted', events)
     else this.#stats.reject(refusal.problem === 'not-accepted' ? 'buffer_full' : refusal.problem, events)
   }
+}
+
+/** The parsed events as records. */
+function encode(parsed: ParsedEvents): Encoded | Refusal {
+  if (!parsed.ok) {
+    const { problem, detail, errors } = parsed
+    return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { errors }) }
+  }
+  const records = encodeRecords(parsed.events, receivedAt(Date.now()))
+  const events = records.ends.length
+  if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
+    return { kind: 'encoded', records, eventIds: eventIdsJson(records) }
+  }
+  const detail = `The encoded events must have at most ${MAX_ENCODED_BATCH_BYTES} bytes in total.`
+  return { kind: 'refused', problem: 'too-large', detail, events }
 }
 
 /** The parser for a media type, or undefined if the type or a charset other than UTF-8 and US-ASCII is not supported. */

@@ -52,7 +52,7 @@ export function prepare(event: Buffer, defaults: Defaults): Prepared {
   if (!isJson(event) || scan.kind !== KIND_OBJECT) return { body: event, eventId: undefined }
   const names = Array.from({ length: scan.memberCount }, (_, i) => scan.name(event, i))
   const at = names.indexOf('event_id')
-  const ownId = at >= 0 && scan.valueKind(at) === KIND_STRING ? scan.string(event, at) : undefined
+  const ownId = at >= 0 && scan.valueKind[at] === KIND_STRING ? scan.string(event, at) : undefined
   const added = Object.entries(defaults)
     .filter(([name]) => !names.includes(name))
     .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)

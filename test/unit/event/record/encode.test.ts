@@ -40,7 +40,7 @@ test('every accepted event is encoded as a JSON object with the five fields in o
       assert.deepEqual(scan.faults, [])
       const members = [0, 1, 2, 3, 4].map((i) => [
         scan.name(record, i),
-        record.toString('utf8', scan.valueStart(i), scan.valueEnd(i)),
+        record.toString('utf8', scan.valueStart[i], scan.valueEnd[i]),
       ])
       assert.deepEqual(members, [
         ['event_id', `"${eventId}"`],

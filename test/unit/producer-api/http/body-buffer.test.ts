@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BodyBuffer } from '../../../../producer-api/http/body-buffer.ts'
+import { BodyBuffer } from '../../../../producer-api/http/read-body.ts'
 import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
 
 test('I7: however a body is split, it is read correctly, takes at most twice its length, and is released', () => {

@@ -5,7 +5,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
-import { endAndLinger, type ReadBody, readBody } from '../../../../producer-api/http/read-body.ts'
+import { endAndLinger } from '../../../../producer-api/http/answer-problem.ts'
+import { type ReadBody, readBody } from '../../../../producer-api/http/read-body.ts'
 import { until } from '../../../support/until.ts'
 
 const LIMIT = 1_000
