@@ -194,7 +194,19 @@ export class Ingest {
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {
       const read = await readBody(request, response, maxBytes, this.#budget)
-      return read.kind === 'body' ? encode(parse(read.body, this.#parseOptions)) : read
+      if (read.kind !== 'body') return read
+      const parsed = parse(read.body, this.#parseOptions)
+      if (!parsed.ok) {
+        const { problem, detail, errors } = parsed
+        return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { errors }) }
+      }
+      const records = encodeRecords(parsed.events, receivedAt(Date.now()))
+      const events = records.ends.length
+      if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
+        return { kind: 'encoded', records, eventIds: eventIdsJson(records) }
+      }
+      const detail = `The encoded events must have at most ${MAX_ENCODED_BATCH_BYTES} bytes in total.`
+      return { kind: 'refused', problem: 'too-large', detail, events }
     } finally {
       this.#budget.giveBack(heldBytes)
     }
@@ -206,21 +218,6 @@ export class Ingest {
     if (refusal.kind === 'aborted') this.#stats.reject('aborted', events)
     else this.#stats.reject(refusal.problem === 'not-accepted' ? 'buffer_full' : refusal.problem, events)
   }
-}
-
-/** The parsed events as records. */
-function encode(parsed: ParsedEvents): Encoded | Refusal {
-  if (!parsed.ok) {
-    const { problem, detail, errors } = parsed
-    return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { errors }) }
-  }
-  const records = encodeRecords(parsed.events, receivedAt(Date.now()))
-  const events = records.ends.length
-  if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
-    return { kind: 'encoded', records, eventIds: eventIdsJson(records) }
-  }
-  const detail = `The encoded events must have at most ${MAX_ENCODED_BATCH_BYTES} bytes in total.`
-  return { kind: 'refused', problem: 'too-large', detail, events }
 }
 
 /** The parser for a media type, or undefined if the type or a charset other than UTF-8 and US-ASCII is not supported. */
