@@ -176,9 +176,9 @@ async function main(words: readonly string[]): Promise<void> {
   try {
     const program = await programFor(args[0])
     if (args.length === 0) program.help({ error: true })
-    if (words[0] === 'help' && words.length > 1 && !program.commands.some((each) => each.name() === words[1]))
-      throw new UsageError(`There is no command "${words[1]}".`)
-    await program.parseAsync(args, { from: 'user' })
+    const isCommand = program.commands.some((each) => each.name() === args[0])
+    // Of an unknown command only the name, or its --help would be that of the program.
+    await program.parseAsync(isCommand ? args : args.slice(0, 1), { from: 'user' })
   } catch (error) {
     if (error instanceof UsageError) process.stderr.write(tryHelp(error.message))
     else if (!(error instanceof CommanderError)) throw error

@@ -27,16 +27,21 @@ export async function* splitEvents(chunks: AsyncIterable<Buffer>): AsyncGenerato
   if (whole !== undefined) yield Buffer.concat(whole)
 }
 
+/** The lines of a stream, without their ends; reads no further than a line of more than MAX_EVENT_LINES_BYTES. */
 async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let parts: Buffer[] = []
+  let bytes = 0
   for await (const chunk of chunks) {
     let start = 0
     for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, start)) {
       yield Buffer.concat([...parts, chunk.subarray(start, end)])
       parts = []
+      bytes = 0
       start = end + 1
     }
     parts.push(chunk.subarray(start))
+    bytes += chunk.length - start
+    if (bytes > MAX_EVENT_LINES_BYTES) break
   }
   yield Buffer.concat(parts)
 }

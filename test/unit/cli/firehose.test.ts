@@ -89,6 +89,8 @@ test('every command refuses an unknown option and, unless it takes words, an unk
 
 for (const [line, sentence] of [
   ['verfy', "Unknown command 'verfy' (did you mean verify?)."],
+  ['verfy --help', "Unknown command 'verfy' (did you mean verify?)."],
+  ['help verfy', "Unknown command 'verfy' (did you mean verify?)."],
   ['--nonsense', "Unknown option '--nonsense'."],
   ['verify --jsn', "Unknown option '--jsn' (did you mean --json?)."],
   ['verify --acked', "The value of '--acked <FILE>' is missing."],

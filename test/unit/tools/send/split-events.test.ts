@@ -40,3 +40,13 @@ test('without text there is no event, and an endless text is given up', async ()
   assert.ok((given?.length ?? 0) < 1_200_000)
   assert.deepEqual(more, [])
 })
+
+test('an endless line is given up before its end', async () => {
+  let given = 0
+  const endless = async function* (): AsyncGenerator<Buffer> {
+    for (; given < 100; given++) yield Buffer.alloc(100_000, 'y')
+  }
+  const sizes: number[] = []
+  for await (const event of splitEvents(endless())) sizes.push(event.length)
+  assert.deepEqual([sizes.length, given < 20], [1, true])
+})
