@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatPartitions } from '../kafka/group-members.ts'
 
+const DLQ = 'npx firehose dlq list'
+
 /** The services' /health; undefined if they do not answer. */
 export interface Observation {
   atMs: number
@@ -12,11 +14,16 @@ export interface Observation {
 /** The figures of the status line. Rates are per second since the previous observation; undefined if unknown. */
 interface Status {
   acceptedPerS: number | undefined
+  rejectedPerS: number | undefined
   storedPerS: number | undefined
   lag: number | undefined
+  /** Since the sink was started. */
+  deadLetters: number
   database: 'up' | 'down'
+  /** Why the API does not accept events, usually Kafka; empty if it does. */
+  apiTrouble: string
   /** Why the sink is not storing events; empty if it is. */
-  trouble: string
+  sinkTrouble: string
 }
 
 /** Compares two observations (pure). A counter that decreased means that its service was restarted. */
@@ -28,10 +35,13 @@ function statusOf(now: Observation, before: Observation | undefined): Status {
   }
   return {
     acceptedPerS: rate(now.api?.total_accepted, before?.api?.total_accepted),
+    rejectedPerS: rate(rejectedBy(now.api), rejectedBy(before?.api)),
     storedPerS: rate(now.sink?.total_stored, before?.sink?.total_stored),
     lag: lagOf(now.sink),
     database: now.databaseAnswers ? 'up' : 'down',
-    trouble: troubleOf(now.sink),
+    deadLetters: Number(now.sink?.total_dead ?? 0),
+    apiTrouble: apiTroubleOf(now.api),
+    sinkTrouble: sinkTroubleOf(now.sink),
   }
 }
 
@@ -39,15 +49,26 @@ function figure(value: number | undefined): string {
   return value?.toLocaleString('en-US') ?? '-'
 }
 
-/** The status line. */
-function formatStatus({ acceptedPerS, storedPerS, lag, database, trouble }: Status): string {
-  const figures = `accepted ${figure(acceptedPerS)}/s | lag ${figure(lag)} | stored ${figure(storedPerS)}/s`
-  return `${figures} | database ${database}${trouble && ` | ${trouble}`}`
+/** The status line. What is usually zero or fine is left out. */
+function formatStatus(status: Status): string {
+  const { acceptedPerS, rejectedPerS = 0, storedPerS, lag, deadLetters, database } = status
+  return [
+    `accepted ${figure(acceptedPerS)}/s`,
+    rejectedPerS > 0 ? `refused ${figure(rejectedPerS)}/s` : '',
+    `lag ${figure(lag)}`,
+    `stored ${figure(storedPerS)}/s`,
+    deadLetters > 0 ? `dead letters ${figure(deadLetters)}` : '',
+    `database ${database}`,
+    status.apiTrouble,
+    status.sinkTrouble,
+  ]
+    .filter((part) => part !== '')
+    .join(' | ')
 }
 
 /**
- * Observes once a second until the signal aborts: passes every status line to `live`, and changes in the state of
- * the database or the sink to `say`.
+ * Observes once a second until the signal aborts: passes every status line to `live`, and changes in the state of the
+ * database, the API or the sink, and new dead letters, to `say`.
  */
 export async function watchStatus(
   observe: () => Promise<Observation>,
@@ -56,13 +77,20 @@ export async function watchStatus(
   signal: AbortSignal,
 ): Promise<void> {
   let before: Observation | undefined
-  let shown = { database: 'up', trouble: '' }
+  let shown: Pick<Status, 'database' | 'deadLetters' | 'apiTrouble' | 'sinkTrouble'> = {
+    database: 'up',
+    deadLetters: 0,
+    apiTrouble: '',
+    sinkTrouble: '',
+  }
   while (!signal.aborted) {
     const now = await observe()
     if (signal.aborted) return
     const status = statusOf(now, before)
     if (status.database !== shown.database) say(`Database ${status.database}`)
-    if (status.trouble !== shown.trouble) say(status.trouble || 'Sink running')
+    if (status.apiTrouble !== shown.apiTrouble) say(status.apiTrouble || 'API ready')
+    if (status.sinkTrouble !== shown.sinkTrouble) say(status.sinkTrouble || 'Sink running')
+    if (status.deadLetters > shown.deadLetters) say(`New dead letters: ${DLQ}`)
     shown = status
     live(formatStatus(status))
     before = now
@@ -80,6 +108,16 @@ function lagOf(sink: Record<string, unknown> | undefined): number | undefined {
   return Number.isFinite(sum) ? sum : undefined
 }
 
+function rejectedBy(api: Record<string, unknown> | undefined): number | undefined {
+  if (typeof api?.total_rejected !== 'object' || api.total_rejected === null) return undefined
+  return Object.values(api.total_rejected).reduce((sum: number, events) => sum + Number(events), 0)
+}
+
+function apiTroubleOf(api: Record<string, unknown> | undefined): string {
+  if (!api) return 'API does not answer'
+  return typeof api.reason === 'string' ? `API unavailable: ${api.reason}` : ''
+}
+
 /** One sink runs here, but its consumer group may have other members. */
 function groupTroubleOf(group: unknown): string {
   const { id, unread_partitions: unread } = (group ?? {}) as { id?: unknown; unread_partitions?: unknown }
@@ -87,7 +125,7 @@ function groupTroubleOf(group: unknown): string {
   return `${formatPartitions(unread as number[])} read by no member of group ${String(id)}`
 }
 
-function troubleOf(sink: Record<string, unknown> | undefined): string {
+function sinkTroubleOf(sink: Record<string, unknown> | undefined): string {
   if (!sink) return 'sink does not answer'
   // A starting sink has no partitions yet; that is not a problem.
   if (sink.state === 'running' || sink.state === 'starting') return groupTroubleOf(sink.group)

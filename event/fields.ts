@@ -34,6 +34,9 @@ interface Kind {
   readonly schema: object
 }
 
+const INT8_MIN = '-9223372036854775808'
+const INT8_MAX = '9223372036854775807'
+
 const UUID = {
   type: 'uuid',
   isQuoted: true,
@@ -52,14 +55,14 @@ const INT8 = {
   isQuoted: false,
   read: readUserId,
   toStored: (text: string): Int8 => BigInt(text),
-  expected:
-    'an integer from -9223372036854775808 to 9223372036854775807, written without fraction or exponent',
+  expected: `an integer from ${INT8_MIN} to ${INT8_MAX}, written without fraction or exponent, as a number or as a string`,
   named: 'an integer within int8',
-  // Beyond 2^53: as numbers they would be rounded.
   schema: {
-    type: 'integer',
-    minimum: JSON.rawJSON('-9223372036854775808'),
-    maximum: JSON.rawJSON('9223372036854775807'),
+    anyOf: [
+      // Beyond 2^53: as numbers of JavaScript they would be rounded.
+      { type: 'integer', minimum: JSON.rawJSON(INT8_MIN), maximum: JSON.rawJSON(INT8_MAX) },
+      { type: 'string', pattern: `^(-?(${digitsUpTo(INT8_MAX)})|${INT8_MIN})$` },
+    ],
   },
 } satisfies Kind
 
@@ -69,12 +72,12 @@ const TIMESTAMPTZ = {
   read: readTimestampValue,
   toStored: (text: string): Int8 => toPostgresMicros(text),
   expected:
-    'an RFC 3339 date-time as a string, such as "2025-01-31T12:00:00.5Z": an existing date in the years 0001 to 9999 (UTC), a T, hours 00-23, seconds 00-59',
-  named: 'an RFC 3339 date-time',
+    'a date and time as a string, such as "2025-01-31T12:00:00.5Z" or "2025-01-31 13:00:00+01:00": an existing date in the years 0001 to 9999 (UTC), hours 00-23, UTC if there is no offset; milliseconds since 1970 are sent as new Date(milliseconds).toISOString()',
+  named: 'a date and time',
   schema: {
     type: 'string',
     pattern:
-      '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$',
+      '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)([.,][0-9]+)?)?( ?([Zz]|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)(\\[[!-Z^-~]+\\])*)?)?$',
   },
 } satisfies Kind
 
@@ -128,10 +131,11 @@ export const FIELDS = [
     isFromClient: true,
     missing: 'refused',
     about: {
-      event: 'The user who caused the event: a 64-bit signed integer.',
-      record: 'A 64-bit signed integer, written without fraction or exponent.',
+      event:
+        'The user who caused the event: a 64-bit signed integer, as a string where numbers would be rounded (JavaScript beyond 2^53).',
+      record: 'A 64-bit signed integer, written without fraction or exponent, or the same as a string.',
     },
-    examples: { event: [42], record: [42] },
+    examples: { event: [42, '157963456373623803'], record: [42] },
   },
   {
     name: 'timestamp',
@@ -141,8 +145,8 @@ export const FIELDS = [
     missing: 'refused',
     about: {
       event:
-        'When the event happened: RFC 3339; a missing offset means UTC. Digits after the microseconds are truncated.',
-      record: 'When the event happened: RFC 3339; a missing offset means UTC.',
+        'When the event happened: RFC 3339, or what common libraries print, such as `2025-01-31 13:00:00 +0100`, `2025-01-31T12:00Z` or `2025-01-31`. A missing offset means UTC. Digits after the microseconds are truncated.',
+      record: 'When the event happened; a missing offset means UTC.',
     },
     examples: {
       event: ['2025-01-31T12:00:00.5Z', '2025-01-31T13:00:00+01:00'],
@@ -228,4 +232,14 @@ function isName(buf: Buffer, start: number, length: number, name: Buffer): boole
   if (length !== name.length) return false
   for (let at = 1; at < length; at++) if (buf[start + at] !== name[at]) return false
   return true
+}
+
+/** A regular expression for the decimal numbers from 0 to `max` without leading zeros. */
+function digitsUpTo(max: string): string {
+  const sameLength = max.split('').map((digit, i) => {
+    const rest = max.length - 1 - i
+    return `${max.slice(0, i)}[${i === 0 ? 1 : 0}-${Number(digit) - 1}][0-9]{${rest}}`
+  })
+  const smaller = sameLength.filter((_, i) => Number(max[i]) > (i === 0 ? 1 : 0))
+  return ['0', `[1-9][0-9]{0,${max.length - 2}}`, ...smaller, max].join('|')
 }

@@ -8,7 +8,7 @@ export const eventSchema = {
   ...DIALECT,
   title: 'Event',
   description:
-    "What a client sends to POST /event. Beyond this schema: names must not be repeated; user_id is written without fraction or exponent; the day exists in its month, and the year is 0001 to 9999 in UTC; jsonb can hold the metadata (no \\u0000, no lone surrogates, numbers within numeric's range); nesting and size are within the documented limits.",
+    "What a client sends to POST /event. Beyond this schema: names must not be repeated; as a number, user_id is written without fraction or exponent; the day exists in its month, and the year is 0001 to 9999 in UTC; jsonb can hold the metadata (no \\u0000, no lone surrogates, numbers within numeric's range); nesting and size are within the documented limits.",
   type: 'object',
   required: required(CLIENT_FIELDS),
   additionalProperties: false,

@@ -8,8 +8,12 @@ const INT8_MIN_DIGITS = '9223372036854775808'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const UUID_ANY_CASE = new RegExp(UUID, 'i')
 
-/** The canonical user_id in member `i`, or undefined if it is not valid. */
+/**
+ * The canonical user_id in member `i`, or undefined if it is not valid. It may be a string, too, because JavaScript cannot
+ * write every number of int8.
+ */
 export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  if (scan.valueKind[i] === KIND_STRING) return canonicalUserId(scan.string(buf, i))
   if (scan.valueKind[i] !== KIND_NUMBER) return undefined
   return canonicalUserId(buf.toString('latin1', scan.valueStart[i], scan.valueEnd[i]))
 }
@@ -33,7 +37,7 @@ export function readObject(buf: Buffer, scan: JsonScan, i: number): Buffer | und
 }
 
 /**
- * The canonical text of a JSON number token that is a decimal integer within int8 (PostgreSQL's bigint), or undefined.
+ * The canonical text of a decimal integer, written as in JSON, that is within int8 (PostgreSQL's bigint), or undefined.
  * Compared as text, because a JavaScript number would round. `1.0` and `1e3` are not integers here; `-0` becomes `0`.
  */
 export function canonicalUserId(token: string): string | undefined {

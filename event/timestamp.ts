@@ -1,10 +1,15 @@
 /**
- * Timestamps: the one place that judges RFC 3339 date-times (section 5.6) and converts them to one canonical text,
- * `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+ * Timestamps: the one place that judges dates and times and converts them to one canonical text,
+ * `YYYY-MM-DDTHH:MM:SS.ffffffZ`. What is read:
  *
- * Stricter than the RFC: seconds are 00-59 (timestamptz has no leap seconds), hours 00-23, and years 0001-9999 in UTC.
- * More lenient: the offset may be missing, which means UTC. Digits after the microseconds are truncated, not rounded as
- * by PostgreSQL's input, so that an event never moves into the next second, day or year.
+ * - a date that exists, in the years 0001-9999 (UTC); alone, it is its midnight in UTC
+ * - `T`, `t` or a space, and `HH:MM`, or `HH:MM:SS` with or without a fraction after a point or comma
+ * - nothing (UTC), `Z`, `z`, `UTC`, or an offset `+HH`, `+HHMM` or `+HH:MM`; a space may precede it
+ * - after one of these, annotations such as `[Europe/Paris]` (RFC 9557), which are ignored
+ *
+ * This is RFC 3339 (section 5.6) and what common libraries print (Java, Python, Ruby). Hours are 00-23. The second 60 is
+ * the first second of the next minute, as in PostgreSQL. Digits after the microseconds are truncated, not rounded as by
+ * PostgreSQL's input, so that an event never moves into the next second, day or year.
  */
 import { DIGIT_VALUE, NO_DIGIT, skipDigits } from './json/tokens.ts'
 
@@ -12,6 +17,7 @@ import { DIGIT_VALUE, NO_DIGIT, skipDigits } from './json/tokens.ts'
 export const TIMESTAMP_BYTES = 27
 export const SECONDS_BYTES = 19
 const DATE_BYTES = 10
+const MINUTES_BYTES = 16
 const MAX_FRACTION_DIGITS = 6
 
 /** Days from 0000-03-01 to 1970-01-01, and from 1970-01-01 to 2000-01-01 (POSTGRES_EPOCH_JDATE). */
@@ -24,7 +30,9 @@ const MINUTES_PER_DAY = 1_440
 const DAYS_IN_MONTH = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 const ZEROS = '000000'
 
-/** The canonical text of a date-time, or undefined if it is not a valid event timestamp. */
+const ANNOTATIONS = /^(\[[!-Z^-~]+\])+$/
+
+/** The canonical text of a date and time, or undefined if it is not a valid event timestamp. */
 export function canonicalTimestamp(text: string): string | undefined {
   const bytes = Buffer.from(text)
   return readTimestamp(bytes, 0, bytes.length)
@@ -32,21 +40,34 @@ export function canonicalTimestamp(text: string): string | undefined {
 
 /** As canonicalTimestamp(), for the bytes `[start, end)`. */
 export function readTimestamp(buf: Buffer, start: number, end: number): string | undefined {
-  if (!isDateTime(buf, start, end)) return undefined
-  let pos = start + SECONDS_BYTES
+  if (end - start < DATE_BYTES || !isDate(buf, start)) return undefined
+  let minutes = 0
+  let seconds = 0
   let fraction = ''
-  if (pos < end && buf[pos] === 0x2e) {
-    const first = ++pos
-    pos = skipDigits(buf, pos, end)
-    if (pos === first) return undefined
-    fraction = buf.toString('latin1', first, Math.min(pos, first + MAX_FRACTION_DIGITS))
+  let offset: number | undefined = 0
+  if (end - start > DATE_BYTES) {
+    if (end - start < MINUTES_BYTES || !isSeparator(buf[start + DATE_BYTES]!)) return undefined
+    minutes = minutesOfDay(buf, start + 11)
+    if (minutes < 0) return undefined
+    let pos = start + MINUTES_BYTES
+    if (buf[pos] === 0x3a && pos < end) {
+      pos += 3
+      seconds = pos <= end ? twoDigits(buf, pos - 2) : NO_DIGIT
+      if (seconds > 60) return undefined
+      if (pos < end && (buf[pos] === 0x2e || buf[pos] === 0x2c)) {
+        const first = ++pos
+        pos = skipDigits(buf, pos, end)
+        if (pos === first) return undefined
+        fraction = buf.toString('latin1', first, Math.min(pos, first + MAX_FRACTION_DIGITS))
+      }
+    }
+    offset = offsetMinutes(buf, pos, end)
+    if (offset === undefined) return undefined
   }
-  const offset = offsetMinutes(buf, pos, end)
-  if (offset === undefined) return undefined
-  const text = buf.toString('latin1', start, start + SECONDS_BYTES)
-  const utc = offset === 0 ? `${text.slice(0, DATE_BYTES)}T${text.slice(11)}` : shifted(text, offset)
-  if (utc === undefined || utc.startsWith('0000')) return undefined
-  return `${utc}.${fraction}${ZEROS.slice(fraction.length)}Z`
+  if (seconds === 60) offset--
+  const minute = minuteInUtc(buf.toString('latin1', start, start + DATE_BYTES), minutes - offset)
+  if (minute === undefined || minute.startsWith('0000')) return undefined
+  return `${minute}:${padded(seconds % 60)}.${fraction}${ZEROS.slice(fraction.length)}Z`
 }
 
 /**
@@ -58,7 +79,8 @@ export function isUtcTimestamp(buf: Buffer, start: number, end: number): boolean
   if (fraction < -1 || fraction === 0 || fraction > MAX_FRACTION_DIGITS || buf[end - 1] !== 0x5a) return false
   if (fraction > 0 && buf[start + SECONDS_BYTES] !== 0x2e) return false
   if (fraction > 0 && skipDigits(buf, end - 1 - fraction, end) < end - 1) return false
-  return buf[start + DATE_BYTES] === 0x54 && isDateTime(buf, start, end) && !isYearZero(buf, start)
+  if (buf[start + DATE_BYTES] !== 0x54 || !isDate(buf, start) || isYearZero(buf, start)) return false
+  return secondsOfDay(buf, start + 11) >= 0
 }
 
 /**
@@ -103,12 +125,6 @@ export class TimestampReader {
   }
 }
 
-/** Whether `[start, end)` begins with a valid `YYYY-MM-DDTHH:MM:SS`; the T may be lowercase. */
-function isDateTime(buf: Buffer, start: number, end: number): boolean {
-  if (end - start < SECONDS_BYTES || (buf[start + DATE_BYTES]! | 0x20) !== 0x74) return false
-  return isDate(buf, start) && secondsOfDay(buf, start + 11) >= 0
-}
-
 /** Whether a `YYYY-MM-DD` that exists in the proleptic Gregorian calendar is at `at`. The year may be 0000. */
 function isDate(buf: Buffer, at: number): boolean {
   if (buf[at + 4] !== 0x2d || buf[at + 7] !== 0x2d) return false
@@ -122,45 +138,66 @@ function isDate(buf: Buffer, at: number): boolean {
 
 /** The `HH:MM:SS` at `at` in seconds since midnight, or -1 if it is not valid. */
 function secondsOfDay(buf: Buffer, at: number): number {
-  if (buf[at + 2] !== 0x3a || buf[at + 5] !== 0x3a) return -1
+  const minutes = minutesOfDay(buf, at)
+  const seconds = twoDigits(buf, at + 6)
+  return minutes >= 0 && buf[at + 5] === 0x3a && seconds <= 59 ? minutes * 60 + seconds : -1
+}
+
+/** The `HH:MM` at `at` in minutes since midnight, or -1 if it is not valid. */
+function minutesOfDay(buf: Buffer, at: number): number {
   const hours = twoDigits(buf, at)
   const minutes = twoDigits(buf, at + 3)
-  const seconds = twoDigits(buf, at + 6)
-  return hours <= 23 && minutes <= 59 && seconds <= 59 ? (hours * 60 + minutes) * 60 + seconds : -1
+  return buf[at + 2] === 0x3a && hours <= 23 && minutes <= 59 ? hours * 60 + minutes : -1
+}
+
+/** Between date and time: T, t or a space. */
+function isSeparator(byte: number): boolean {
+  return (byte | 0x20) === 0x74 || byte === 0x20
 }
 
 function isYearZero(buf: Buffer, at: number): boolean {
   return twoDigits(buf, at) + twoDigits(buf, at + 2) === 0
 }
 
-/** The offset from UTC, from `pos` to `end`, in minutes east; 0 if it is missing, undefined if invalid. */
+/** The offset from UTC, from `pos` to `end`, in minutes east; 0 if there is none, undefined if it is invalid. */
 function offsetMinutes(buf: Buffer, pos: number, end: number): number | undefined {
   if (pos === end) return 0
+  if (buf[pos] === 0x20) pos++
+  if (pos < end && (buf[pos]! | 0x20) === 0x7a) return isAnnotated(buf, pos + 1, end) ? 0 : undefined
+  if (buf.toString('latin1', pos, pos + 3) === 'UTC') return isAnnotated(buf, pos + 3, end) ? 0 : undefined
   const sign = buf[pos]!
-  if ((sign | 0x20) === 0x7a) return pos + 1 === end ? 0 : undefined
-  if (sign !== 0x2b && sign !== 0x2d) return undefined
-  if (end !== pos + 6 || buf[pos + 3] !== 0x3a) return undefined
+  if (pos + 3 > end || (sign !== 0x2b && sign !== 0x2d)) return undefined
   const hours = twoDigits(buf, pos + 1)
-  const minutes = twoDigits(buf, pos + 4)
-  if (hours > 23 || minutes > 59) return undefined
+  let minutes = 0
+  pos += 3
+  if (pos < end && buf[pos] !== 0x5b) {
+    if (buf[pos] === 0x3a) pos++
+    minutes = twoDigits(buf, pos)
+    pos += 2
+  }
+  if (hours > 23 || minutes > 59 || !isAnnotated(buf, pos, end)) return undefined
   const east = hours * 60 + minutes
   return sign === 0x2d ? -east : east
 }
 
-/** Converts local time, up to the seconds, to UTC; undefined if the year then does not have four digits. */
-function shifted(text: string, offset: number): string | undefined {
-  const sinceMidnight = Number(text.slice(11, 13)) * 60 + Number(text.slice(14, 16)) - offset
-  const days = Math.floor(sinceMidnight / MINUTES_PER_DAY)
-  const date = days === 0 ? text.slice(0, DATE_BYTES) : dateAfter(text, days)
-  if (date === undefined) return undefined
-  const minutes = sinceMidnight - days * MINUTES_PER_DAY
-  return `${date}T${padded(Math.floor(minutes / 60))}:${padded(minutes % 60)}${text.slice(16)}`
+/** Whether from `pos` to `end` there is nothing, or only annotations. */
+function isAnnotated(buf: Buffer, pos: number, end: number): boolean {
+  return pos === end || (pos < end && ANNOTATIONS.test(buf.toString('latin1', pos, end)))
 }
 
-/** The date `days` after that of the text, or undefined if its year does not have four digits. */
-function dateAfter(text: string, days: number): string | undefined {
-  const date = new Date(Date.parse(text.slice(0, DATE_BYTES)) + days * SECONDS_PER_DAY * 1_000).toISOString()
-  return date[4] === '-' ? date.slice(0, DATE_BYTES) : undefined
+/** `YYYY-MM-DDTHH:MM` of a date and the minutes since its midnight; undefined if the year does not have four digits. */
+function minuteInUtc(date: string, minutes: number): string | undefined {
+  const days = Math.floor(minutes / MINUTES_PER_DAY)
+  const day = days === 0 ? date : dateAfter(date, days)
+  if (day === undefined) return undefined
+  const rest = minutes - days * MINUTES_PER_DAY
+  return `${day}T${padded(Math.floor(rest / 60))}:${padded(rest % 60)}`
+}
+
+/** The date `days` after another, or undefined if its year does not have four digits. */
+function dateAfter(date: string, days: number): string | undefined {
+  const after = new Date(Date.parse(date) + days * SECONDS_PER_DAY * 1_000).toISOString()
+  return after[4] === '-' ? after.slice(0, DATE_BYTES) : undefined
 }
 
 function padded(value: number): string {

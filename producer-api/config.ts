@@ -1,4 +1,4 @@
-import type { CorsOrigins } from './http/cors.ts'
+import { type CorsOrigins, isOriginRule } from './http/cors.ts'
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
 import { type KafkaConnection, kafkaConfig, kafkaSettings, type TopicConfig } from '../kafka/client.ts'
@@ -50,12 +50,41 @@ export const apiSettings = {
     600_000,
     'How long a client may take to send a request before the API answers 408',
   ),
+  KEEP_ALIVE_TIMEOUT_MS: integer(
+    75_000,
+    1_000,
+    3_600_000,
+    'How long an idle connection stays open. It must be longer than the idle timeout of a load balancer in front (usually 60 s), which would otherwise send a request on a connection that is being closed',
+  ),
+  MAX_HEADERS: integer(
+    100,
+    10,
+    1_000,
+    'Maximum number of headers in a request; with more, the API answers 431',
+  ),
+  MAX_HEADER_BYTES: integer(
+    16 * 1024,
+    1_024,
+    MIB,
+    'Maximum size of the URL and the headers of a request; above it, the API answers 431',
+  ),
   CORS_ORIGINS: list(
     '',
-    'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`',
+    'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`, `https://*.example.com` (any subdomain) or `capacitor://localhost`. With a list, pages of other origins get 403',
   ),
   LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Minimum level to log: ${LOG_LEVELS.join(', ')}`),
-  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000, 'Longest drain after SIGTERM; then the process exits'),
+  SHUTDOWN_DELAY_MS: integer(
+    0,
+    0,
+    600_000,
+    'How long the API still serves requests after SIGTERM, while `/readyz` already says no: until a load balancer has noticed',
+  ),
+  SHUTDOWN_TIMEOUT_MS: integer(
+    20_000,
+    1_000,
+    600_000,
+    'Longest shutdown after SIGTERM, with its delay; then the process exits',
+  ),
 }
 
 export interface ApiConfig {
@@ -73,10 +102,14 @@ export interface ApiConfig {
   maxEventBytes: number
   maxBodyBytes: number
   requestTimeoutMs: number
+  keepAliveMs: number
   maxConnections: number
+  maxHeaders: number
+  maxHeaderBytes: number
   /** Either `*` or a list of origins; empty disables CORS. */
   corsOrigins: CorsOrigins
   logLevel: (typeof LOG_LEVELS)[number]
+  shutdownDelayMs: number
   shutdownTimeoutMs: number
 }
 
@@ -86,9 +119,9 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
   if (values.LINGER_MS >= values.DELIVERY_TIMEOUT_MS) {
     problems.push('LINGER_MS must be less than DELIVERY_TIMEOUT_MS')
   }
-  if (values.SHUTDOWN_TIMEOUT_MS <= values.DELIVERY_TIMEOUT_MS) {
+  if (values.SHUTDOWN_TIMEOUT_MS <= values.SHUTDOWN_DELAY_MS + values.DELIVERY_TIMEOUT_MS) {
     problems.push(
-      'SHUTDOWN_TIMEOUT_MS must be greater than DELIVERY_TIMEOUT_MS, or requests may go unanswered at shutdown',
+      'SHUTDOWN_TIMEOUT_MS must be greater than SHUTDOWN_DELAY_MS and DELIVERY_TIMEOUT_MS together, or requests may go unanswered at shutdown',
     )
   }
   if (values.MAX_BODY_BYTES < values.MAX_EVENT_BYTES) {
@@ -99,8 +132,10 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     problems.push('CORS_ORIGINS must be either * or a list')
   }
   for (const origin of corsOrigins === '*' ? [] : corsOrigins) {
-    if (!isOrigin(origin)) {
-      problems.push(`CORS_ORIGINS must contain origins such as https://example.com, not "${origin}"`)
+    if (!isOriginRule(origin)) {
+      problems.push(
+        `CORS_ORIGINS must contain origins such as https://example.com or https://*.example.com, not "${origin}"`,
+      )
     }
   }
   const kafka = collectProblems(problems, () => kafkaConfig(values))
@@ -120,9 +155,13 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     maxEventBytes: values.MAX_EVENT_BYTES,
     maxBodyBytes: values.MAX_BODY_BYTES,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    keepAliveMs: values.KEEP_ALIVE_TIMEOUT_MS,
     maxConnections: values.MAX_CONNECTIONS,
+    maxHeaders: values.MAX_HEADERS,
+    maxHeaderBytes: values.MAX_HEADER_BYTES,
     corsOrigins,
     logLevel: values.LOG_LEVEL,
+    shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
   }
 }
@@ -134,9 +173,4 @@ export function settingsHelp(): string {
     return `  ${name}\n      ${setting.doc}${fallback}`
   })
   return `Settings, as environment variables:\n${lines.join('\n')}\n`
-}
-
-/** True for the form that browsers send in the Origin header: no path, no trailing slash. */
-function isOrigin(item: string): boolean {
-  return URL.canParse(item) && new URL(item).origin === item
 }

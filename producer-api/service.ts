@@ -38,15 +38,17 @@ export function createService(
 ): ApiService {
   const stats = new ApiStats()
   const batcher = new Batcher(config.batcher, publisher, systemClock)
+  /** Not ready any more, but still serving: a load balancer may not have noticed yet. */
+  let leaving = false
   let draining = false
 
   const ready = (): { ok: true } | { ok: false; reason: string } => {
-    if (draining) return { ok: false, reason: 'shutting down' }
+    if (leaving) return { ok: false, reason: 'shutting down' }
     if (batcher.isFull) return { ok: false, reason: 'the buffer is full' }
     return publisher.ready()
   }
   const health = (): object => ({
-    status: ready().ok ? 'ok' : 'unavailable',
+    ...status(ready()),
     queue_size: batcher.queuedEvents,
     queue_bytes: batcher.queuedBytes,
     total_received: stats.received,
@@ -65,27 +67,34 @@ export function createService(
   const reading = new MemoryBudget(config.batcher.maxBufferBytes)
   const pending = new MemoryBudget(config.batcher.maxBufferBytes / 2)
   const ingest = new Ingest(config, { batcher, reading, faultLists: new FaultLists(pending), stats })
-  const { corsOrigins } = config
+  const { corsOrigins, maxHeaders } = config
   const app = createApp({
     ingest,
     ops: { ready, health, metrics },
     corsOrigins,
+    maxHeaders,
     logger,
     draining: () => draining,
   })
   const koa = app.callback()
   const general: RequestHandler = (request, response) => void koa(request, response)
-  const handler = fastPath({ ingest, general, corsOrigins, draining: () => draining })
+  const handler = fastPath({ ingest, general, corsOrigins, maxHeaders, draining: () => draining })
   const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
+    keepAliveMs: config.keepAliveMs,
     maxConnections: config.maxConnections,
+    maxHeaders,
+    maxHeaderBytes: config.maxHeaderBytes,
+    corsOrigins,
     pending,
     onCut: () => (stats.connectionsCut += 1),
     onRefused: countRefusedConnections(stats, config.maxConnections, logger),
   })
 
   const drain = async (): Promise<void> => {
+    leaving = true
+    if (config.shutdownDelayMs > 0) await delay(config.shutdownDelayMs)
     draining = true
     // Not the close() of http: it closes idle connections at once, even if their next request is already on its way.
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
@@ -95,6 +104,10 @@ export function createService(
     logger.info({ accepted: stats.accepted }, 'stopped')
   }
   return { server, drain, connect: () => publisher.connect(() => batcher.pump()) }
+}
+
+function status(ready: { ok: true } | { ok: false; reason: string }): object {
+  return ready.ok ? { status: 'ok' } : { status: 'unavailable', reason: ready.reason }
 }
 
 /** Counts refused connections and logs them at a limited rate, so that a flood of connections does not flood the log. */

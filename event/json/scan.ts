@@ -17,12 +17,15 @@ import {
 } from './scan-result.ts'
 import { scanNumber, scanString, scanWord, skipSpace } from './tokens.ts'
 import { MAX_DEPTH } from '../limits.ts'
-import { invalidUtf8Offset } from './utf8.ts'
+import { invalidUtf8Offset, skipByteOrderMark } from './utf8.ts'
 
 const ENDED = 'the text ends too early'
 const OPEN_CONTAINERS = new Uint8Array(256)
 
-/** Scans `[start, end)` as a complete text: valid UTF-8 with one value and optional white space around it. */
+/**
+ * Scans `[start, end)` as a complete text: valid UTF-8 with one value and optional white space around it. A byte order
+ * mark at the start is skipped.
+ */
 export function scanText(buf: Buffer, start: number, end: number, scan: JsonScan): boolean {
   const whole = start === 0 && end === buf.length
   const invalid = invalidUtf8Offset(whole ? buf : buf.subarray(start, end))
@@ -30,7 +33,7 @@ export function scanText(buf: Buffer, start: number, end: number, scan: JsonScan
     scan.reset()
     return refuse(scan, start + invalid, 'this byte is not UTF-8', 'not_utf8')
   }
-  if (!scanValue(buf, start, end, scan)) return false
+  if (!scanValue(buf, skipByteOrderMark(buf, start, end), end, scan)) return false
   const rest = skipSpace(buf, scan.end, end)
   return rest === end || refuse(scan, rest, 'expected the end of the text')
 }

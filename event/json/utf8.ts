@@ -1,5 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 
+/** The offset after a byte order mark at `start`, or `start`. Some programs on Windows write one (RFC 8259 section 8.1). */
+export function skipByteOrderMark(buf: Buffer, start: number, end: number): number {
+  return end - start >= 3 && buf[start] === 0xef && buf[start + 1] === 0xbb && buf[start + 2] === 0xbf
+    ? start + 3
+    : start
+}
+
 /** Offset of the first sequence that is not UTF-8 (RFC 3629), or -1. Fast for valid UTF-8. */
 export function invalidUtf8Offset(buf: Buffer): number {
   if (isUtf8(buf)) return -1

@@ -42,6 +42,21 @@ export function explainFailure(error: Error, groupId: string): Error {
   return new Error(`${problem}: if this persists, grant this user Read on the group`, { cause: error })
 }
 
+/** What a broker answers while it starts: its groups are not read yet, or have no coordinator. */
+const LOADING_TYPES: readonly (string | undefined)[] = [
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+]
+
+/** Whether Kafka cannot answer for a consumer group yet, as during its first seconds. */
+export function isLoadingGroups(error: Error): boolean {
+  return (
+    LOADING_TYPES.includes(kafkaErrorType(error)) ||
+    causeChain(error).some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound')
+  )
+}
+
 /**
  * Checks the consumer group before the sink joins it, and while the sink is a member. Keeps the last known state: during
  * a rebalance Kafka reports neither topics nor partitions.

@@ -7,7 +7,13 @@ import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
 import { subscribersOnly } from './assigner.ts'
-import { explainFailure, type GroupStatus, GroupWatch, type DescribeGroup } from './group-watch.ts'
+import {
+  type DescribeGroup,
+  explainFailure,
+  type GroupStatus,
+  GroupWatch,
+  isLoadingGroups,
+} from './group-watch.ts'
 import type {
   EmptyRange,
   RecordBatch,
@@ -33,6 +39,8 @@ export interface ConsumerOptions {
 const HINT_INTERVAL_MS = 1_000
 const LAST_HINT_LIMIT_MS = 1_000
 const LEAVE_LIMIT_MS = 3_000
+/** For this time after the start, a Kafka that is still starting, too, is no failure. */
+const LOADING_LIMIT_MS = 10_000
 /** Backoff after a consumer failed, or must not join the group. */
 const REJOIN: Backoff = { firstMs: 100, lastMs: 5_000 }
 /** Partitions of a fetch that are delivered together, for one transaction; further ones wait for the next. */
@@ -70,6 +78,7 @@ export class KafkaRecordSource implements RecordSource {
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve
     })
+    const startedMs = performance.now()
     for (; !this.#stopping; this.#failures++) {
       const { consumer, describeGroup } = this.#createConsumer()
       const otherLeader = Promise.withResolvers<OtherTopicError>()
@@ -118,7 +127,13 @@ export class KafkaRecordSource implements RecordSource {
       this.#consumer = undefined
       if (this.#stopping) return
       if (failure instanceof OtherTopicError) listener.onJoinRefused(failure)
-      else {
+      else if (
+        failure !== undefined &&
+        isLoadingGroups(failure) &&
+        performance.now() - startedMs < LOADING_LIMIT_MS
+      ) {
+        this.#logger.info('Kafka is still loading its consumer groups; trying again')
+      } else {
         const reason = explainFailure(failure ?? new Error('the Kafka consumer ended'), this.#options.groupId)
         listener.onMembershipLost(reason)
         this.#logger.warn({ error: reason.message }, 'the Kafka consumer failed; starting a new one')

@@ -7,7 +7,7 @@ const LINGER_MS = 1_000
 const LINGER_BYTES = 4 * 1024 * 1024
 
 /**
- * Responds with a problem document. The rest of an unfinished request body is discarded; unless it is known to be
+ * Responds with a problem document. `detail` is logged: it must not repeat what the client sent. The rest of an unfinished request body is discarded; unless it is known to be
  * short, the connection is closed too.
  */
 export function answerProblem(
@@ -20,6 +20,7 @@ export function answerProblem(
   ctx.status = body.status
   ctx.set('Content-Type', PROBLEM_CONTENT_TYPE)
   ctx.state.problem = kind
+  ctx.state.detail = detail
   const text = JSON.stringify(body)
   if (bodyOutstanding(ctx.req)) {
     ctx.respond = false

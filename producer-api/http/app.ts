@@ -7,9 +7,9 @@ import { type Ops, opsRoutes } from '../../platform/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
 import { type CorsOrigins, corsMiddleware } from './cors.ts'
 import { docsRoutes } from '../openapi/docs.ts'
-import { hasTooManyHeaders, TOO_MANY_HEADERS } from './server.ts'
 import type { Ingest } from '../intake/ingest.ts'
 import { openApiDocument } from '../openapi/document.ts'
+import { hasTooManyHeaders } from './fast-path.ts'
 import { isAlone } from './pipeline-limit.ts'
 import { PROBLEMS } from './problem.ts'
 import { requestId } from './request-id.ts'
@@ -19,6 +19,8 @@ export interface AppOptions {
   ingest: Ingest
   ops: Ops
   corsOrigins: CorsOrigins
+  /** Most headers of a request. */
+  maxHeaders: number
   logger: Logger
   /** True during shutdown: connections are closed after their next response. */
   draining: () => boolean
@@ -31,6 +33,7 @@ export function createApp(options: AppOptions): Koa {
   app.on('error', (error: unknown) => options.logger.debug({ err: error }, 'connection error'))
   app.use(outermost(options))
   if (options.corsOrigins.length > 0) app.use(corsMiddleware(options.corsOrigins))
+  app.use(limitHeaders(options.maxHeaders))
   app.use(unmatchedRoute)
   const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.handler('/event'))
@@ -56,9 +59,6 @@ function outermost({ logger, draining }: AppOptions) {
     ctx.set('X-Request-Id', id)
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') {
       answerProblem(ctx, 'bad-request', 'A Host header is required.')
-    } else if (hasTooManyHeaders(ctx.req)) {
-      ctx.set('Connection', 'close') // as the HTTP parser does in this case
-      answerProblem(ctx, 'headers-too-large', TOO_MANY_HEADERS)
     } else {
       try {
         await next()
@@ -76,8 +76,19 @@ function outermost({ logger, draining }: AppOptions) {
       path: ctx.path,
       status: ctx.status,
       problem: ctx.state.problem,
+      detail: ctx.state.fault?.detail ?? ctx.state.detail,
+      pointer: ctx.state.fault?.pointer,
       cause: ctx.state.cause instanceof Error ? ctx.state.cause.message : undefined,
     })
+  }
+}
+
+/** Refuses a request with more headers than allowed: some may be missing, so it must not be handled. */
+function limitHeaders(maxHeaders: number): Middleware {
+  return async (ctx, next) => {
+    if (!hasTooManyHeaders(ctx.req, maxHeaders)) return await next()
+    ctx.set('Connection', 'close') // as the HTTP parser does in this case
+    answerProblem(ctx, 'headers-too-large', `A request must have at most ${maxHeaders} headers.`)
   }
 }
 

@@ -1,18 +1,69 @@
 /** CORS (https://fetch.spec.whatwg.org/#http-cors-protocol): by Koa's middleware, and the same headers for the fast path. */
+import type { IncomingMessage } from 'node:http'
 import cors from '@koa/cors'
 import type { Middleware } from 'koa'
 
-/** The origins whose pages may send events; empty if CORS is off. */
+/**
+ * The origins whose pages may send events; empty if CORS is off. An item is an origin as browsers send it, or one whose
+ * host begins with `*.`, for any subdomain.
+ */
 export type CorsOrigins = '*' | readonly string[]
 
 const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After']
 const PREFLIGHT_MAX_AGE_S = 7_200
+/** Scheme, host and perhaps port. Apps have schemes of their own, such as capacitor://localhost. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^\s/?#@*,]+$/
+const ANY_SUBDOMAIN = '*.'
+
+/** Whether an item is an origin in the form that browsers send: no path, no trailing slash, lowercase, no default port. */
+export function isOriginRule(item: string): boolean {
+  if (!ORIGIN.test(item) || item !== item.toLowerCase()) return false
+  const one = item.replace(ANY_SUBDOMAIN, '')
+  if (!URL.canParse(one)) return false
+  const { origin, protocol } = new URL(one)
+  return protocol === 'http:' || protocol === 'https:' ? origin === one : true
+}
+
+/** Whether pages of an origin may send events. */
+export function originMatcher(origins: CorsOrigins): (origin: string) => boolean {
+  if (origins === '*') return () => true
+  const hasWildcard = (item: string): boolean => item.includes(ANY_SUBDOMAIN)
+  const exact = new Set(origins.filter((item) => !hasWildcard(item)))
+  const wildcards = origins
+    .filter((item) => hasWildcard(item))
+    .map((item) => {
+      const [scheme = '', domain = ''] = item.split('*')
+      return { scheme, domain }
+    })
+  return (origin) =>
+    exact.has(origin) ||
+    wildcards.some(
+      ({ scheme, domain }) =>
+        origin.startsWith(scheme) &&
+        origin.endsWith(domain) &&
+        ORIGIN.test(origin) &&
+        !hasWildcard(origin) &&
+        origin.length > scheme.length + domain.length,
+    )
+}
+
+/**
+ * Whether a request comes from a page that may not send events: its origin is not in the list, and it is not the API's own
+ * (/docs). Browsers hide the response from such a page, but beacons and `no-cors` requests arrive. Never if CORS is off.
+ */
+export function foreignOrigins(origins: CorsOrigins): (request: IncomingMessage) => boolean {
+  if (origins === '*' || origins.length === 0) return () => false
+  const allows = originMatcher(origins)
+  return ({ headers: { origin, host } }) =>
+    origin !== undefined && !allows(origin) && origin.slice(origin.indexOf('://') + 3) !== host
+}
 
 /** Answers preflight requests, and adds the headers to every other response. */
 export function corsMiddleware(origins: CorsOrigins): Middleware {
+  const allows = originMatcher(origins)
   return cors({
     // `*` does not allow credentials, which beacons with JSON bodies always send: they need an explicit origin.
-    origin: origins === '*' ? '*' : (ctx) => (origins.includes(ctx.get('Origin')) ? ctx.get('Origin') : ''),
+    origin: origins === '*' ? '*' : (ctx) => (allows(ctx.get('Origin')) ? ctx.get('Origin') : ''),
     credentials: origins !== '*',
     allowMethods: ['GET', 'HEAD', 'POST'],
     exposeHeaders: EXPOSED_HEADERS,
@@ -23,18 +74,16 @@ export function corsMiddleware(origins: CorsOrigins): Middleware {
 /** The headers of the response to a POST with this Origin, names and values in turn, as corsMiddleware() sets them. */
 export function corsHeaders(origins: CorsOrigins): (origin: string | undefined) => readonly string[] {
   const vary = ['Vary', 'Origin']
-  const allow = (origin: string): string[] => [...vary, 'Access-Control-Allow-Origin', origin]
   const expose = ['Access-Control-Expose-Headers', EXPOSED_HEADERS.join(',')]
   if (origins === '*') {
-    const anyOrigin = [...allow('*'), ...expose]
+    const anyOrigin = [...vary, 'Access-Control-Allow-Origin', '*', ...expose]
     return () => anyOrigin
   }
   const none = origins.length === 0 ? [] : vary
-  const byOrigin = new Map(
-    origins.map((origin) => [
-      origin,
-      [...allow(origin), 'Access-Control-Allow-Credentials', 'true', ...expose],
-    ]),
-  )
-  return (origin) => (origin === undefined ? none : (byOrigin.get(origin) ?? none))
+  const allows = originMatcher(origins)
+  const credentials = ['Access-Control-Allow-Credentials', 'true']
+  return (origin) =>
+    origin !== undefined && allows(origin)
+      ? [...vary, 'Access-Control-Allow-Origin', origin, ...credentials, ...expose]
+      : none
 }

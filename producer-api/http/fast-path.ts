@@ -6,7 +6,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { corsHeaders, type CorsOrigins } from './cors.ts'
-import { hasTooManyHeaders } from './server.ts'
 import type { Ingest, Ingested, Path } from '../intake/ingest.ts'
 import type { RequestHandler } from './pipeline-limit.ts'
 import { requestId } from './request-id.ts'
@@ -16,12 +15,15 @@ export interface FastPathOptions {
   /** Koa's handler. */
   general: RequestHandler
   corsOrigins: CorsOrigins
+  /** Most headers of a request. */
+  maxHeaders: number
   /** True during shutdown, when Koa must send the response because it sets `Connection: close`. */
   draining: () => boolean
 }
 
 /** Handles ordinary requests, and passes the rest to `general`. */
-export function fastPath({ ingest, general, corsOrigins, draining }: FastPathOptions): RequestHandler {
+export function fastPath(options: FastPathOptions): RequestHandler {
+  const { ingest, general, corsOrigins, maxHeaders, draining } = options
   const corsHeadersFor = corsHeaders(corsOrigins)
   const handle = async (path: Path, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const ingested = await ingest
@@ -35,18 +37,23 @@ export function fastPath({ ingest, general, corsOrigins, draining }: FastPathOpt
     general(request, response)
   }
   return (request, response) => {
-    const path = fastPathOf(request)
+    const path = fastPathOf(request, maxHeaders)
     if (path === undefined) general(request, response)
     else handle(path, request, response).catch(() => response.destroy())
   }
 }
 
 /** The path of an ordinary request; undefined if it needs Koa (other methods, `Expect`, no Host, too many headers). */
-function fastPathOf(request: IncomingMessage): Path | undefined {
+function fastPathOf(request: IncomingMessage, maxHeaders: number): Path | undefined {
   const { method, url, headers } = request
   if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined
-  if (hasTooManyHeaders(request)) return undefined
+  if (hasTooManyHeaders(request, maxHeaders)) return undefined
   return url === '/event' || url === '/events' ? url : pathBeforeQuery(url ?? '')
+}
+
+/** Whether a request has more headers than allowed. */
+export function hasTooManyHeaders({ rawHeaders }: IncomingMessage, maxHeaders: number): boolean {
+  return rawHeaders.length > 2 * maxHeaders
 }
 
 /** Some clients, such as tracking scripts, add a query, which says nothing here. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { gunzip } from 'node:zlib'
+import { CODING_NAMES, decompress, isCoding } from './decompress.ts'
 import type { MemoryBudget } from '../memory-budget.ts'
 import type { ProblemKind } from './problem.ts'
 
@@ -21,9 +21,6 @@ export const NO_MEMORY = {
 
 const NOTHING = Buffer.alloc(0)
 
-/** Memory of zlib besides input and output: its window of 32 KiB, its tables, an output chunk. */
-const INFLATE_STATE_BYTES = 64 * 1024
-
 /**
  * Reads a whole body into memory: at most `maxBytes`, before and after decompression. Never rejects.
  *
@@ -36,20 +33,19 @@ export async function readBody(
   maxBytes: number,
   budget: MemoryBudget,
 ): Promise<ReadBody> {
-  const encoding = request.headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity' && encoding.toLowerCase() !== 'gzip') {
+  const coding = request.headers['content-encoding']?.toLowerCase() ?? 'identity'
+  if (coding !== 'identity' && !isCoding(coding)) {
     return {
       kind: 'refused',
       problem: 'unsupported-media-type',
-      detail: 'The content encoding must be gzip or absent.',
-      headers: { 'Accept-Encoding': 'gzip' },
+      detail: `The content encoding must be one of ${CODING_NAMES}, or absent.`,
+      headers: { 'Accept-Encoding': CODING_NAMES },
     }
   }
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return tooLarge(maxBytes)
   if (request.headers.expect !== undefined) response.writeContinue()
   const read = await collect(request, maxBytes, budget)
-  if (read.kind !== 'body' || encoding === undefined || encoding === 'identity') return read
-  return inflate(read.body, maxBytes, budget)
+  return read.kind === 'body' && coding !== 'identity' ? inflated(read.body, coding, maxBytes, budget) : read
 }
 
 function collect(request: IncomingMessage, maxBytes: number, budget: MemoryBudget): Promise<ReadBody> {
@@ -142,20 +138,27 @@ export class BodyBuffer {
   }
 }
 
-async function inflate(body: Buffer, maxBytes: number, budget: MemoryBudget): Promise<ReadBody> {
-  const bytes = body.buffer.byteLength + maxBytes + INFLATE_STATE_BYTES
-  if (!budget.take(bytes)) return NO_MEMORY
-  return new Promise((resolve) => {
-    gunzip(body, { maxOutputLength: maxBytes }, (error, inflated) => {
-      budget.giveBack(bytes)
-      if (error === null) resolve({ kind: 'body', body: inflated })
-      else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') resolve(tooLarge(maxBytes))
-      else {
-        const detail = 'Content-Encoding is gzip, but the body is not valid gzip.'
-        resolve({ kind: 'refused', problem: 'bad-request', detail })
+async function inflated(
+  body: Buffer,
+  coding: string,
+  maxBytes: number,
+  budget: MemoryBudget,
+): Promise<ReadBody> {
+  const result = await decompress(body, coding, maxBytes, budget)
+  switch (result.kind) {
+    case 'body':
+      return result
+    case 'no-memory':
+      return NO_MEMORY
+    case 'too-large':
+      return tooLarge(maxBytes)
+    case 'invalid':
+      return {
+        kind: 'refused',
+        problem: 'bad-request',
+        detail: `Content-Encoding is ${coding}, but the body is not valid ${coding}.`,
       }
-    })
-  })
+  }
 }
 
 function tooLarge(maxBytes: number): ReadBody {

@@ -6,6 +6,10 @@ export interface RefusedRequest {
   path: string
   status: number
   problem: string
+  /** What was wrong with it, without anything that the client sent. */
+  detail: string
+  /** Where, in an event. */
+  pointer: string | undefined
   cause: string | undefined
 }
 

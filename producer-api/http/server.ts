@@ -1,32 +1,26 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { MemoryBudget } from '../memory-budget.ts'
+import { corsHeaders, type CorsOrigins } from './cors.ts'
 import { limitPipelining, type RequestHandler } from './pipeline-limit.ts'
 import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
 import { requestId } from './request-id.ts'
 
-/** Longer than the idle timeout of common load balancers (60 s): they must close first, or a request may be lost. */
-const KEEP_ALIVE_MS = 75_000
 const LONGEST_HEADERS_MS = 10_000
-/**
- * Maximum number of headers, the default of Apache, Envoy and Tomcat. Each header has overhead: 900 of the shortest took
- * 100 KB of memory for 6 KB of text. Node's own limit is set one higher: some versions refuse further headers, others
- * silently drop them, and a request with missing headers must not be processed.
- */
-const MAX_HEADERS = 100
 /** Added to the longest time that a healthy request may be silent while its body or Kafka is awaited. */
 const SILENCE_MARGIN_MS = 5_000
 
+interface Refusal {
+  kind: ProblemKind
+  detail: string
+}
+
 /** Problems by the error codes of Node's HTTP parser. */
-const PARSER_PROBLEMS: Record<string, { kind: ProblemKind; detail: string }> = {
-  HPE_HEADER_OVERFLOW: {
-    kind: 'headers-too-large',
-    detail: `A request must have at most ${MAX_HEADERS} headers of at most 16 KiB in total.`,
-  },
+const PARSER_PROBLEMS: Record<string, Refusal> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: 'too-large', detail: 'The chunk extensions are too long.' },
   ERR_HTTP_REQUEST_TIMEOUT: { kind: 'request-timeout', detail: 'The request took too long to arrive.' },
 }
-const NOT_HTTP = { kind: 'bad-request' as const, detail: 'The request could not be parsed as HTTP/1.1.' }
+const NOT_HTTP: Refusal = { kind: 'bad-request', detail: 'The request could not be parsed as HTTP/1.1.' }
 
 export interface HttpServer {
   server: Server
@@ -34,17 +28,15 @@ export interface HttpServer {
   endIdle: () => void
 }
 
-/** True if the request has more headers than allowed. Some may be missing, so it must not be processed. */
-export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
-  return rawHeaders.length > 2 * MAX_HEADERS
-}
-
-export const TOO_MANY_HEADERS = `A request must have at most ${MAX_HEADERS} headers.`
-
 export interface HttpServerOptions {
   requestTimeoutMs: number
   deliveryTimeoutMs: number
+  keepAliveMs: number
   maxConnections: number
+  /** Most headers of a request, and most bytes of its headers and URL. */
+  maxHeaders: number
+  maxHeaderBytes: number
+  corsOrigins: CorsOrigins
   /** Charged for requests that wait for earlier ones of their connection. */
   pending: MemoryBudget
   /** Called for each connection that is closed for too many unanswered requests. */
@@ -63,21 +55,23 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
   const { requestTimeoutMs, deliveryTimeoutMs } = options
   const server = createServer({
     requireHostHeader: false,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: options.keepAliveMs,
+    maxHeaderSize: options.maxHeaderBytes,
     requestTimeout: requestTimeoutMs,
     headersTimeout: Math.min(requestTimeoutMs, LONGEST_HEADERS_MS),
     connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
   })
   // Closes connections of clients that never read their responses; no other timeout does.
   server.timeout = Math.max(requestTimeoutMs, deliveryTimeoutMs) + SILENCE_MARGIN_MS
-  server.maxHeadersCount = MAX_HEADERS + 1
+  // One more than allowed: some versions of Node refuse further headers, others drop them silently.
+  server.maxHeadersCount = options.maxHeaders + 1
   server.maxConnections = options.maxConnections
   server.on('drop', options.onRefused)
   const { limited, hasPendingResponses } = limitPipelining(handler, options.pending, options.onCut)
   server.on('request', limited)
   server.on('checkContinue', limited)
   server.on('checkExpectation', limited)
-  server.on('clientError', answerParserError)
+  server.on('clientError', parserErrorHandler(options))
   const endIdle = (): void => {
     // Node considers a connection idle once its last response was written, even if most of it is not yet sent.
     if (!hasPendingResponses()) server.closeIdleConnections()
@@ -85,17 +79,37 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
   return { server, endIdle }
 }
 
-function answerParserError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Node's internal property for the response that this connection is waiting for.
-  const current: unknown = Reflect.get(socket, '_httpMessage')
-  const response = current instanceof ServerResponse ? current : undefined
-  // A complete request before the malformed data may have been accepted: no response is better than a wrong one.
-  const tooLate = response !== undefined && (response.headersSent || response.req.complete)
-  if (error.code === 'ECONNRESET' || !socket.writable || tooLate) {
-    socket.destroy()
-    return
+/** Answers requests that Node's parser refuses, with the headers that let a page read the response. */
+function parserErrorHandler({ maxHeaders, maxHeaderBytes, corsOrigins }: HttpServerOptions) {
+  const corsHeadersFor = corsHeaders(corsOrigins)
+  const tooLarge: Refusal = {
+    kind: 'headers-too-large',
+    detail: `A request must have at most ${maxHeaders} headers of at most ${maxHeaderBytes} bytes in total.`,
   }
-  const { kind, detail } = PARSER_PROBLEMS[error.code ?? ''] ?? NOT_HTTP
+  return (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void => {
+    // Node's internal property for the response that this connection is waiting for.
+    const current: unknown = Reflect.get(socket, '_httpMessage')
+    const response = current instanceof ServerResponse ? current : undefined
+    // A complete request before the malformed data may have been accepted: no response is better than a wrong one.
+    const tooLate = response !== undefined && (response.headersSent || response.req.complete)
+    if (error.code === 'ECONNRESET' || !socket.writable || tooLate) {
+      socket.destroy()
+      return
+    }
+    const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+    const { kind, detail } = isTooLarge ? tooLarge : (PARSER_PROBLEMS[error.code ?? ''] ?? NOT_HTTP)
+    const origin = response?.req.headers.origin ?? originIn(error.rawPacket)
+    socket.end(responseText(kind, detail, corsHeadersFor(origin)), () => socket.destroy())
+  }
+}
+
+/** The Origin in the last piece of a head that was not read to its end; undefined if it came in an earlier one. */
+function originIn(packet: Buffer | undefined): string | undefined {
+  return /\r\norigin:[ \t]*(\S+)[ \t]*\r\n/i.exec(packet?.toString('latin1') ?? '')?.[1]
+}
+
+/** @param cors names and values in turn */
+function responseText(kind: ProblemKind, detail: string, cors: readonly string[]): string {
   const body = problem(kind, detail)
   const text = JSON.stringify(body)
   const head = [
@@ -105,6 +119,7 @@ function answerParserError(error: NodeJS.ErrnoException, socket: Duplex): void {
     `X-Request-Id: ${requestId(undefined)}`,
     `Date: ${new Date().toUTCString()}`,
     'Connection: close',
+    ...cors.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${cors[i + 1]}`] : [])),
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
+  return `${head.join('\r\n')}\r\n\r\n${text}`
 }

@@ -75,6 +75,14 @@ function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string):
   })
 }
 
+/** A fault without anything that a client chose: a pointer only to a field, and no name of another. */
+export function faultForLog({ pointer, detail }: ProblemError): ProblemError {
+  const [, index = '', name] = /^((?:\/\d+)?)(?:\/([^/]*))?/.exec(pointer) ?? []
+  if (name === undefined) return { pointer: index, detail }
+  if (CLIENT_FIELDS.some((field) => field.name === name)) return { pointer: `${index}/${name}`, detail }
+  return { pointer: index, detail: 'It has a name that is not a field of an event.' }
+}
+
 /** A name chosen by the client, quoted and truncated. */
 function quoted(name: string): string {
   return JSON.stringify(name.length > MAX_QUOTED_NAME ? `${name.slice(0, MAX_QUOTED_NAME)}…` : name)

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { v7 } from 'uuid'
 import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../../event/limits.ts'
 import { answerProblem } from '../http/answer-problem.ts'
+import { type CorsOrigins, foreignOrigins } from '../http/cors.ts'
 import type { Batcher } from '../delivery/batcher.ts'
 import type { NotAcceptedReason, Outcome } from '../delivery/publisher.ts'
 import type { FaultLists } from './fault-lists.ts'
@@ -16,11 +17,13 @@ import {
   parseEventLines,
 } from './parse-body.ts'
 import type { ProblemError, ProblemKind } from '../http/problem.ts'
+import { faultForLog } from './explain-faults.ts'
 import { NO_MEMORY, readBody } from '../http/read-body.ts'
 import type { Records } from '../../event/record/records.ts'
 import type { ApiStats } from '../stats.ts'
 
 export interface IngestOptions {
+  corsOrigins: CorsOrigins
   maxEventBytes: number
   /** Limit for the body of `POST /events`. */
   maxBodyBytes: number
@@ -52,9 +55,9 @@ interface Refusal {
   problem: ProblemKind
   detail: string
   headers?: Record<string, string>
-  errors?: ProblemError[]
+  errors?: ProblemError[] | undefined
   /** Number of events, if known. */
-  events?: number
+  events?: number | undefined
 }
 
 /** Valid events, encoded for Kafka. */
@@ -80,12 +83,14 @@ interface Endpoint {
 /** Room for white space around the event. */
 const EVENT_BODY_MARGIN_BYTES = 1_024
 
+/** By media type. Beacons of browsers can only send text/plain, or no type at all, which is read as the first. */
 const EVENT_TYPES = new Map<string, Parse>([
   ['application/json', parseEvent],
   ['text/plain', parseEvent],
 ])
 const BATCH_TYPES = new Map<string, Parse>([
   ['application/json', parseEventArray],
+  ['text/plain', parseEventArray],
   ['application/x-ndjson', parseEventLines],
 ])
 const acceptedEvent: Endpoint['acceptedBody'] = (eventId) => `{"status":"accepted","event_id":${eventId}}`
@@ -106,6 +111,12 @@ const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSecond
 const NO_ROOM_FOR_FAULTS =
   'Nothing was accepted because of faults. They are not listed because too many other responses are waiting to be read.'
 
+const FOREIGN_ORIGIN: Refusal = {
+  kind: 'refused',
+  problem: 'foreign-origin',
+  detail: 'Pages of this origin may not send events; CORS_ORIGINS lists those that may.',
+}
+
 /** Reads, parses and encodes the events of a request, and passes them to the batcher. */
 export class Ingest {
   readonly #endpoints: Record<Path, Endpoint>
@@ -114,11 +125,12 @@ export class Ingest {
   readonly #budget: MemoryBudget
   readonly #faultLists: FaultLists
   readonly #parseOptions: ParseOptions
+  readonly #isForeign: (request: IncomingMessage) => boolean
   /** Requests already processed on the fast path whose response is left to Koa. */
   readonly #handedOver = new WeakMap<IncomingMessage, Ingested>()
 
   constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
-    const { maxEventBytes, maxBodyBytes } = options
+    const { corsOrigins, maxEventBytes, maxBodyBytes } = options
     this.#endpoints = {
       '/event': {
         types: EVENT_TYPES,
@@ -132,6 +144,7 @@ export class Ingest {
     this.#budget = reading
     this.#faultLists = faultLists
     this.#parseOptions = { newId: v7, maxEventBytes }
+    this.#isForeign = foreignOrigins(corsOrigins)
   }
 
   /** The Koa handler of a path. */
@@ -182,6 +195,7 @@ export class Ingest {
     { types, maxBytes }: Endpoint,
     heldBytes: number,
   ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
+    if (this.#isForeign(request)) return FOREIGN_ORIGIN
     const parse = parserFor(request.headers['content-type'], types)
     if (parse === undefined) {
       return {
@@ -197,8 +211,8 @@ export class Ingest {
       if (read.kind !== 'body') return read
       const parsed = parse(read.body, this.#parseOptions)
       if (!parsed.ok) {
-        const { problem, detail, errors } = parsed
-        return { kind: 'refused', problem, detail, ...(errors === undefined ? {} : { errors }) }
+        const { problem, detail, errors, count } = parsed
+        return { kind: 'refused', problem, detail, errors, events: count }
       }
       const records = encodeRecords(parsed.events, receivedAt(Date.now()))
       const events = records.ends.length
@@ -220,12 +234,11 @@ export class Ingest {
   }
 }
 
-/** The parser for a media type, or undefined if the type or a charset other than UTF-8 and US-ASCII is not supported. */
-function parserFor(contentType: string | undefined, types: Map<string, Parse>): Parse | undefined {
-  if (contentType === undefined) return undefined
-  const exact = types.get(contentType)
+/** The parser for a media type; undefined if the type, or a charset other than UTF-8 and US-ASCII, is not supported. */
+function parserFor(contentType: string | undefined, types: ReadonlyMap<string, Parse>): Parse | undefined {
+  const exact = types.get(contentType || 'application/json')
   if (exact !== undefined) return exact
-  const [type = '', ...parameters] = contentType.toLowerCase().split(';')
+  const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';')
   const charset = parameters.map((parameter) => parameter.trim()).find((p) => p.startsWith('charset='))
   if (charset !== undefined && !/^charset="?(utf-8|utf8|us-ascii)"?$/.test(charset)) return undefined
   return types.get(type.trim())
@@ -255,6 +268,8 @@ function answer(ctx: Context, ingested: Ingested, faultLists: FaultLists): void 
 function answerRefusal(ctx: Context, refusal: Refusal, faultLists: FaultLists): void {
   const { problem, detail, headers = {}, errors } = refusal
   ctx.set(headers)
+  const [first] = errors ?? []
+  if (first !== undefined) ctx.state.fault = faultForLog(first)
   const listed = errors && faultLists.within(ctx.res, errors)
   if (listed !== undefined) answerProblem(ctx, problem, detail, { errors: listed })
   else answerProblem(ctx, problem, errors === undefined ? detail : NO_ROOM_FOR_FAULTS)

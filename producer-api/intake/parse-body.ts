@@ -4,7 +4,7 @@ import { skipSpace } from '../../event/json/tokens.ts'
 import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'
 import { scanText, scanValue } from '../../event/json/scan.ts'
 import type { CanonicalEvent } from '../../event/fields.ts'
-import { invalidUtf8Offset } from '../../event/json/utf8.ts'
+import { invalidUtf8Offset, skipByteOrderMark } from '../../event/json/utf8.ts'
 import { canonicalEvent } from './validate.ts'
 import { eventFaults } from './explain-faults.ts'
 import { sliceEvent } from '../../event/record/encode-fast.ts'
@@ -16,8 +16,11 @@ type ParseFault =
   | { ok: false; status: 413; problem: 'too-large'; detail: string; errors?: never }
   | { ok: false; status: 422; problem: 'invalid-event'; detail: string; errors: ProblemError[] }
 
+/** A refused body. `count`: its events, if it could be read to its end. */
+type Refused = ParseFault & { count?: number }
+
 /** At least one event, in the order of the body. The metadata are views of the body. */
-export type ParsedEvents = { ok: true; events: CanonicalEvent[] } | ParseFault
+export type ParsedEvents = { ok: true; events: CanonicalEvent[] } | Refused
 
 export interface ParseOptions {
   /** Generates a canonical UUIDv7 for an event without event_id. */
@@ -41,7 +44,7 @@ export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEven
   const utf8Fault = invalidUtf8Offset(body)
   if (utf8Fault >= 0) return notUtf8(byteAt(utf8Fault))
   const end = body.length
-  let pos = skipSpace(body, 0, end)
+  let pos = skipSpace(body, skipByteOrderMark(body, 0, end), end)
   if (body[pos] !== 0x5b) return notAnArray(body)
   pos = skipSpace(body, pos + 1, end)
   const batch = new EventList(body, options)
@@ -65,8 +68,9 @@ export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEven
   const utf8Fault = invalidUtf8Offset(body)
   if (utf8Fault >= 0) return notUtf8(lineAt(body, utf8Fault))
   const batch = new EventList(body, options)
-  let lineEnd = 0
-  for (let pos = 0; pos < body.length; pos = lineEnd + 1) {
+  const start = skipByteOrderMark(body, 0, body.length)
+  let lineEnd = start
+  for (let pos = start; pos < body.length; pos = lineEnd + 1) {
     const newline = body.indexOf(0x0a, pos)
     lineEnd = newline < 0 ? body.length : newline
     // skipSpace() also skips the carriage return of a CRLF.
@@ -116,10 +120,11 @@ class EventList {
   result(): ParsedEvents {
     if (this.#count === 0 || this.#count > MAX_BATCH_EVENTS) {
       const detail = `A batch must have 1 to ${MAX_BATCH_EVENTS} events; this one has ${this.#count}.`
-      return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
+      return { ...invalidBatch(detail), count: this.#count }
     }
-    if (this.#tooLarge !== undefined) return this.#tooLarge
-    return this.#faulty > 0 ? invalid(this.#errors) : { ok: true, events: this.#events }
+    if (this.#tooLarge !== undefined) return { ...this.#tooLarge, count: this.#count }
+    if (this.#faulty > 0) return { ...invalid(this.#errors), count: this.#count }
+    return { ok: true, events: this.#events }
   }
 }
 
@@ -166,7 +171,10 @@ function shortened(pointer: string): string {
 /** The fault of a batch that does not begin with `[`: not JSON, or not an array. */
 function notAnArray(body: Buffer): ParseFault {
   if (!scanText(body, 0, body.length, scan)) return notJson()
-  const detail = 'A batch must be a JSON array of events; send a single event to POST /event.'
+  return invalidBatch('A batch must be a JSON array of events; send a single event to POST /event.')
+}
+
+function invalidBatch(detail: string): ParseFault {
   return { ok: false, status: 422, problem: 'invalid-event', detail, errors: [{ pointer: '', detail }] }
 }
 

@@ -72,7 +72,8 @@ export const schemas = {
   Health: {
     type: 'object',
     properties: {
-      status: { type: 'string' },
+      status: { enum: ['ok', 'unavailable'] },
+      reason: { type: 'string', description: 'Why it is unavailable.' },
       queue_size: { ...count, description: 'Events that Kafka has not acknowledged.' },
       queue_bytes: count,
       total_received: {
@@ -94,6 +95,7 @@ export const schemas = {
 /** Problem responses by status; `default` for those that any route may return. */
 export const problemResponses = {
   400: response(['not-json', 'not-utf8', 'bad-request']),
+  403: response(['foreign-origin']),
   408: response(['request-timeout']),
   413: response(['too-large']),
   415: response(['unsupported-media-type']),

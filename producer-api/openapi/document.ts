@@ -8,6 +8,7 @@ import {
   MAX_EVENT_BODY_BYTES,
   MAX_EVENT_BYTES,
 } from '../../event/limits.ts'
+import { CODING_NAMES } from '../http/decompress.ts'
 import { EXAMPLE_ID, problemResponses, schemas } from './components.ts'
 
 /** Without event_id, so that "Try it out" creates a new event each time. */
@@ -18,7 +19,7 @@ const EXAMPLE = {
 }
 const EXAMPLE_LINE = JSON.stringify(EXAMPLE)
 
-const GZIP = 'The body may be compressed with Content-Encoding: gzip. Limits apply to the decompressed body.'
+const CODINGS = `The body may be compressed (Content-Encoding: ${CODING_NAMES}). Limits apply to the decompressed body.`
 const RETRY =
   'To retry safely, generate the event_id yourself and send the identical body again: the event is stored only once.'
 
@@ -64,7 +65,7 @@ function problems(statuses: string[]): object {
   return Object.fromEntries(entries)
 }
 
-const EVENT_PROBLEMS = ['400', '408', '413', '415', '422', '503']
+const EVENT_PROBLEMS = ['400', '403', '408', '413', '415', '422', '503']
 
 function postEvent(): object {
   const event = { schema: { $ref: '#/components/schemas/Event' } }
@@ -72,7 +73,7 @@ function postEvent(): object {
     tags: ['events'],
     operationId: 'postEvent',
     summary: 'Send one event',
-    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${GZIP} ${RETRY}`,
+    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${CODINGS} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
@@ -104,7 +105,7 @@ function postEvents(): object {
     tags: ['events'],
     operationId: 'postEvents',
     summary: `Send 1 to ${MAX_BATCH_EVENTS} events`,
-    description: `Either all events are accepted or none. Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${GZIP} ${RETRY}`,
+    description: `Either all events are accepted or none. Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
@@ -117,6 +118,10 @@ function postEvents(): object {
             items: { $ref: '#/components/schemas/Event' },
           },
           example: [EXAMPLE, { ...EXAMPLE, user_id: 43 }],
+        },
+        'text/plain': {
+          schema: { type: 'string', description: 'The same JSON array, as sent by navigator.sendBeacon().' },
+          example: `[${EXAMPLE_LINE}]`,
         },
         'application/x-ndjson': {
           schema: { type: 'string', description: 'One event per line; blank lines are ignored.' },

@@ -1,4 +1,4 @@
-/** Generators for timestamps in the form of RFC 3339, including values out of range. */
+/** Generators for timestamps in the forms that are read, including values out of range. */
 import * as fc from 'fast-check'
 
 const two = (n: number): string => String(n).padStart(2, '0')
@@ -29,19 +29,35 @@ const fraction = fc.oneof(
   fc.constant(''),
   fc.stringMatching(/^\.[0-9]{1,6}$/),
   fc.stringMatching(/^\.[0-9]{7,12}$/),
-  fc.constantFrom('.999999', '.9999999', '.9999995', '.000000', '.0000009'),
+  fc.constantFrom('.999999', '.9999999', '.9999995', '.000000', '.0000009', ',5', ',1234567'),
+)
+const annotation = fc.constantFrom('', '', '', '', '[Europe/Paris]', '[UTC][u-ca=iso8601]')
+const zone = fc.oneof(
+  fc.constantFrom('Z', 'z', 'UTC', '+00:00', '-00:00', '+00', '-0000'),
+  fc
+    .tuple(fc.constantFrom('+', '-'), hour, fc.constantFrom(':', ''), fc.option(sixty))
+    .map(
+      ([sign, hours, colon, minutes]) => sign + two(hours) + (minutes === null ? '' : colon + two(minutes)),
+    ),
 )
 const offset = fc.oneof(
-  fc.constantFrom('', 'Z', 'z', '+00:00', '-00:00'),
-  fc
-    .tuple(fc.constantFrom('+', '-'), hour, sixty)
-    .map(([sign, hours, minutes]) => `${sign}${two(hours)}:${two(minutes)}`),
+  { weight: 1, arbitrary: fc.constant('') },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(fc.constantFrom('', '', '', ' '), zone, annotation)
+      .map(([space, text, notes]) => space + text + notes),
+  },
 )
+const seconds = fc.oneof(
+  { weight: 1, arbitrary: fc.constant('') },
+  { weight: 9, arbitrary: fc.tuple(sixty, fraction).map(([s, f]) => `:${two(s)}${f}`) },
+)
+const time = fc
+  .tuple(fc.constantFrom('T', 'T', 'T', 't', ' '), hour, sixty, seconds, offset)
+  .map(([t, h, mi, s, o]) => `${t}${two(h)}:${two(mi)}${s}${o}`)
 
-/** `YYYY-MM-DDTHH:MM:SS[.f][offset]`: valid form, often with invalid values. */
+/** A date alone, or with a time and an offset: valid form, often with invalid values. */
 export const dateTimeText: fc.Arbitrary<string> = fc
-  .tuple(year, month, day, fc.constantFrom('T', 'T', 'T', 't'), hour, sixty, sixty, fraction, offset)
-  .map(
-    ([y, mo, d, t, h, mi, s, f, o]) =>
-      `${String(y).padStart(4, '0')}-${two(mo)}-${two(d)}${t}${two(h)}:${two(mi)}:${two(s)}${f}${o}`,
-  )
+  .tuple(year, month, day, fc.option(time, { freq: 20, nil: '' }))
+  .map(([y, mo, d, t]) => `${String(y).padStart(4, '0')}-${two(mo)}-${two(d)}${t}`)

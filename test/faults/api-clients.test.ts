@@ -233,7 +233,7 @@ test('I7: gzip bombs get 413 or 400, other encodings 415; decompressed data take
     // Ten gigabytes of zeros are ten megabytes of gzip: too large even before decompression.
     const endless = Array.from({ length: 160 }, () => gigabyte)
     await problemOf(await post('/events', Buffer.concat(endless), zip), 413, 'too-large')
-    for (const coding of ['deflate', 'br', 'zstd', 'gzip, gzip', 'x-gzip', 'compress']) {
+    for (const coding of ['gzip, gzip', 'br, gzip', 'compress', 'dcb', '__proto__']) {
       const answer = await post('/event', EVENT, { 'Content-Encoding': coding })
       await problemOf(answer, 415, 'unsupported-media-type')
     }

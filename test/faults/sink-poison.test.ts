@@ -56,8 +56,8 @@ const NOT_UTF8 = /^The value is not UTF-8 at byte \d+/
 const NOT_OBJECT = /^The value is not a JSON object$/
 const BAD_ID = /^event_id is not a UUID$/
 const BAD_USER = /^user_id is not an integer within int8$/
-const BAD_TIME = /^timestamp is not an RFC 3339 date-time$/
-const BAD_RECEIVED = /^received_at is not an RFC 3339 date-time$/
+const BAD_TIME = /^timestamp is not a date and time$/
+const BAD_RECEIVED = /^received_at is not a date and time$/
 const BAD_METADATA = /^metadata is not a JSON object$/
 const NO_JSONB = /^metadata cannot be stored as jsonb at byte \d+/
 

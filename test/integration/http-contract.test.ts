@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { PROBLEMS } from '../../producer-api/http/problem.ts'
 import type { PrepareSend } from '../../kafka/producer/prepare-send.ts'
@@ -21,7 +21,7 @@ let api: NodeService
 
 before(async () => {
   pipeline = await Pipeline.start()
-  api = await pipeline.startApi({ CORS_ORIGINS: 'https://shop.example, https://app.example' })
+  api = await pipeline.startApi({ CORS_ORIGINS: 'https://shop.example, https://*.app.example' })
 })
 after(async () => {
   await pipeline?.close()
@@ -138,29 +138,91 @@ test('413 above each limit: the body, one event, the encoded batch', async () =>
 })
 
 test('415 for other types and charsets, with the accepted ones', async () => {
-  const types = [
-    'application/x-www-form-urlencoded',
-    'application/json; charset=iso-8859-1',
-    'constructor',
-    '',
-  ]
+  const types = ['application/x-www-form-urlencoded', 'application/json; charset=iso-8859-1', 'constructor']
   for (const type of types) {
     const answer = await post('/event', event(), { 'Content-Type': type })
     assert.equal(answer.headers.get('accept'), 'application/json, text/plain')
     await problemOf(answer, 415, 'unsupported-media-type')
   }
-  const plain = await post('/events', `[${event()}]`, { 'Content-Type': 'text/plain' })
-  await problemOf(plain, 415, 'unsupported-media-type')
 })
 
-test('gzip bodies are decompressed within the limits; other encodings get 415', async () => {
-  const zip = { ...JSON_TYPE, 'Content-Encoding': 'gzip' }
-  assert.equal((await post('/event', gzipSync(event()), zip)).status, 202)
-  assert.equal((await post('/events', gzipSync(`[${event()}]`), zip)).status, 202)
-  await problemOf(await post('/event', gzipSync(Buffer.alloc(50_000_000)), zip), 413, 'too-large')
-  await problemOf(await post('/event', gzipSync(event()).subarray(0, -9), zip), 400, 'bad-request')
-  const other = await post('/event', event(), { ...JSON_TYPE, 'Content-Encoding': 'br' })
-  assert.equal(other.headers.get('accept-encoding'), 'gzip')
+test('what beacons of browsers send is read as JSON: text/plain, or no type at all', async () => {
+  for (const type of ['text/plain', 'text/plain;charset=UTF-8', '']) {
+    const headers = { 'Content-Type': type }
+    assert.equal((await post('/event', event(), headers)).status, 202, type)
+    assert.equal((await post('/events', `[${event()}]`, headers)).status, 202, type)
+  }
+  const untyped = (path: string, body: string) =>
+    fetch(api.url + path, { method: 'POST', body: new Blob([body]) })
+  assert.equal((await untyped('/event', event())).status, 202)
+  assert.equal((await untyped('/events', `[${event()}]`)).status, 202)
+})
+
+test('a byte order mark before the JSON is skipped', async () => {
+  const mark = '\ufeff'
+  assert.equal((await post('/event', mark + event())).status, 202)
+  assert.equal((await post('/events', `${mark} [${event()}]`)).status, 202)
+  assert.equal((await post('/events', `${mark}${event()}\n${event()}\n`, LINES_TYPE)).status, 202)
+  await problemOf(await post('/event', ` ${mark}${event()}`), 400, 'not-json')
+})
+
+test('a user_id may be a string, for clients whose numbers would be rounded', async () => {
+  for (const id of ['157963456373623803', '-9223372036854775808', '0']) {
+    assert.equal((await post('/event', event({ user_id: id }))).status, 202, id)
+  }
+  for (const id of ['9223372036854775808', '01', '1.0', ' 1', '']) {
+    await problemOf(await post('/event', event({ user_id: id })), 422, 'invalid-event')
+  }
+})
+
+test('metrics count events, also those of a refused batch', async () => {
+  const counts = async (): Promise<number[]> => {
+    const { total_received: received, total_rejected } = (await api.health()) ?? {}
+    const rejected = (total_rejected ?? {}) as Record<string, number>
+    return [Number(received), rejected['invalid-event'] ?? 0]
+  }
+  const [received = 0, rejected = 0] = await counts()
+  const batch = [...Array(999).fill(event()), '{}']
+  await problemOf(await post('/events', `[${batch.join(',')}]`), 422, 'invalid-event')
+  assert.deepEqual(await counts(), [received + 1_000, rejected + 1_000])
+  await problemOf(await post('/events', batch.join('\n'), LINES_TYPE), 422, 'invalid-event')
+  assert.deepEqual(await counts(), [received + 2_000, rejected + 2_000])
+  await problemOf(await post('/event', '{}'), 422, 'invalid-event')
+  assert.deepEqual(await counts(), [received + 2_001, rejected + 2_001])
+})
+
+test('with a list of origins, an event from a page of another origin gets 403', async () => {
+  const from = (origin: string, path = '/event') =>
+    post(path, path === '/event' ? event() : `[${event()}]`, { 'Content-Type': 'text/plain', Origin: origin })
+  const { host } = new URL(api.url)
+  for (const origin of ['https://shop.example', 'https://a.b.app.example', `http://${host}`]) {
+    assert.equal((await from(origin)).status, 202, origin)
+  }
+  for (const origin of ['https://evil.example', 'https://app.example', 'http://shop.example', 'null']) {
+    const refused = await from(origin)
+    assert.equal(refused.headers.get('access-control-allow-origin'), null)
+    await problemOf(refused, 403, 'foreign-origin')
+    await problemOf(await from(origin, '/events'), 403, 'foreign-origin')
+  }
+})
+
+test('compressed bodies are decompressed within the limits; other encodings get 415', async () => {
+  for (const [coding, compress] of [
+    ['gzip', gzipSync],
+    ['x-gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+    ['br', brotliCompressSync],
+    ['ZSTD', zstdCompressSync],
+  ] as const) {
+    const zip = { ...JSON_TYPE, 'Content-Encoding': coding }
+    assert.equal((await post('/event', compress(event()), zip)).status, 202, coding)
+    assert.equal((await post('/events', compress(`[${event()}]`), zip)).status, 202, coding)
+    await problemOf(await post('/event', compress(Buffer.alloc(50_000_000)), zip), 413, 'too-large')
+    await problemOf(await post('/event', compress(event()).subarray(0, -9), zip), 400, 'bad-request')
+  }
+  const other = await post('/event', event(), { ...JSON_TYPE, 'Content-Encoding': 'br, gzip' })
+  assert.equal(other.headers.get('accept-encoding'), 'gzip, deflate, br, zstd')
   await problemOf(other, 415, 'unsupported-media-type')
 })
 
@@ -197,9 +259,9 @@ test('CORS for the listed origins only, including preflight requests', async () 
         'Access-Control-Request-Headers': 'content-type',
       },
     })
-  const allowed = await preflight('https://app.example')
+  const allowed = await preflight('https://beta.app.example')
   assert.equal(allowed.status, 204)
-  assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://app.example')
+  assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://beta.app.example')
   assert.equal(allowed.headers.get('access-control-allow-headers'), 'content-type')
   assert.match(allowed.headers.get('access-control-allow-methods') ?? '', /POST/)
   assert.equal((await preflight('https://evil.example')).headers.get('access-control-allow-origin'), null)

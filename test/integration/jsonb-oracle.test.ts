@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import * as fc from 'fast-check'
 import { Client } from 'pg'
 import { type JsonbFaultKind, JsonScan } from '../../event/json/scan-result.ts'
+import { skipByteOrderMark } from '../../event/json/utf8.ts'
 import { MAX_DEPTH } from '../../event/limits.ts'
 import { scanText } from '../../event/json/scan.ts'
 import { canonicalTimestamp, toPostgresMicros } from '../../event/timestamp.ts'
@@ -75,10 +76,13 @@ const STATE_OF_FAULT: Record<JsonbFaultKind, string> = {
 }
 const STATE_OF_ERROR = { not_utf8: '22021', not_json: '22P02' }
 
-/** Asserts that the scan and PostgreSQL agree on every text, and on the reason if there is only one. */
+/**
+ * Asserts that the scan and PostgreSQL agree on every text, and on the reason if there is only one. PostgreSQL does not
+ * skip a byte order mark, so it gets the text after it.
+ */
 async function agree(texts: Buffer[]): Promise<Record<string, number>> {
   const scan = new JsonScan()
-  const states = await askJsonb(texts)
+  const states = await askJsonb(texts.map((text) => text.subarray(skipByteOrderMark(text, 0, text.length))))
   const tally: Record<string, number> = {}
   for (const [i, text] of texts.entries()) {
     const isJson = scanText(text, 0, text.length, scan)
@@ -130,21 +134,28 @@ test('jsonb accepts nesting up to the depth limit', async () => {
   assert.deepEqual(await agree([nested]), { '': 1 })
 })
 
-/** The text with digits after the microseconds removed, because PostgreSQL would round. */
-const cut = (text: string): string => text.replace(/(\.\d{6})\d+/, '$1')
+/**
+ * The text as PostgreSQL can read it: a point before the fraction, without digits after the microseconds, which it would
+ * round, and without annotations.
+ */
+const cut = (text: string): string =>
+  text
+    .replace(',', '.')
+    .replace(/(\.\d{6})\d+/, '$1')
+    .replace(/\[.*\]$/, '')
 
 /** Whether there is a known reason why PostgreSQL refuses a timestamp that we accept: its UTC year is 0001 to 9999. */
 function refusedByPostgres(text: string): boolean {
   const yearZero = text.startsWith('0000') // PostgreSQL has no year 0, only 1 BC
-  const farOffset = /[+-](1[6-9]|2[0-3]):\d\d$/.test(text) // MAX_TZDISP_HOUR is 15
+  const farOffset = /[+-](1[6-9]|2[0-3])(:?\d\d)?(\[|$)/.test(text) // MAX_TZDISP_HOUR is 15
   return yearZero || farOffset
 }
 
 /** Whether there is a known reason why we refuse a timestamp that PostgreSQL accepts. */
 function refusedByContract(text: string, micros: bigint): boolean {
-  const leapSecondOrMidnight = /[Tt]..:..:60|[Tt]24:/.test(text)
+  const midnight = /[Tt ]24:/.test(text)
   const outOfYears = micros < -63_082_281_600_000_000n || micros >= 252_455_616_000_000_000n
-  return leapSecondOrMidnight || outOfYears
+  return midnight || outOfYears
 }
 
 test('a timestamp is read as timestamptz reads it', async () => {

@@ -50,7 +50,7 @@ DECLARE
   body text;
   object jsonb;
 BEGIN
-  body := convert_from(value, 'UTF8');
+  body := regexp_replace(convert_from(value, 'UTF8'), '^\uFEFF', '');
   BEGIN
     object := body::jsonb;
   EXCEPTION WHEN data_exception THEN
@@ -68,11 +68,14 @@ CREATE FUNCTION pg_temp.as_bigint(value text) RETURNS bigint LANGUAGE plpgsql IM
 BEGIN
   RETURN CASE WHEN pg_input_is_valid(value, 'bigint') THEN value::bigint END;
 END $$;
--- PostgreSQL rounds digits past the microsecond; Firehose truncates them.
+-- PostgreSQL rounds digits past the microsecond; Firehose truncates them. PostgreSQL knows no fraction after a comma, and
+-- no annotations (RFC 9557).
 CREATE FUNCTION pg_temp.as_time(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  plain text := regexp_replace(regexp_replace(value, '(\[[^]]*\])+$', ''), ',(?=\d)', '.');
 BEGIN
-  RETURN CASE WHEN pg_input_is_valid(value, 'timestamptz')
-    THEN regexp_replace(value, '([.]\d{6})\d+', '\1')::timestamptz END;
+  RETURN CASE WHEN pg_input_is_valid(plain, 'timestamptz')
+    THEN regexp_replace(plain, '([.]\d{6})\d+', '\1')::timestamptz END;
 END $$;
 `
 

@@ -34,3 +34,40 @@ test('a group without problems, or not observed yet, is not mentioned', async ()
     assert.deepEqual(said, [])
   }
 })
+
+test('refusals, dead letters and an API that does not accept events are shown', async () => {
+  const stop = new AbortController()
+  const said: string[] = []
+  const lines: string[] = []
+  const seen = [
+    { api: { total_rejected: { 'invalid-event': 1 } }, sink: { state: 'running', total_dead: 0 } },
+    {
+      api: { total_rejected: { 'invalid-event': 4, 'too-large': 2 }, reason: 'Kafka is unreachable' },
+      sink: { state: 'running', total_dead: 1_234 },
+    },
+    {
+      api: { total_rejected: { 'invalid-event': 4, 'too-large': 2 } },
+      sink: { state: 'running', total_dead: 1_234 },
+    },
+  ]
+  let atMs = 0
+  await watchStatus(
+    async () => ({ atMs: (atMs += 1_000), databaseAnswers: true, ...seen[lines.length]! }),
+    (line) => {
+      lines.push(line)
+      if (lines.length === seen.length) stop.abort()
+    },
+    (line) => said.push(line),
+    stop.signal,
+  )
+  assert.match(lines[0]!, /^accepted -\/s \| lag - \| stored -\/s \| database up$/)
+  assert.match(
+    lines[1]!,
+    / \| refused 5\/s \| .* \| dead letters 1,234 \| database up \| API unavailable: Kafka is unreachable$/,
+  )
+  assert.deepEqual(said, [
+    'API unavailable: Kafka is unreachable',
+    'New dead letters: npx firehose dlq list',
+    'API ready',
+  ])
+})

@@ -32,7 +32,7 @@ test('the schema files are those of the table of fields (fix: npm run schemas)',
   assert.deepEqual(JSON.parse(JSON.stringify(made.eventSchema)), eventSchema)
   assert.deepEqual(JSON.parse(JSON.stringify(made.recordSchema)), recordSchema)
   for (const name of ['event', 'record'])
-    assert.match(text(name), /"minimum": -9223372036854775808,\s+"maximum": 9223372036854775807,/)
+    assert.match(text(name), /"minimum": -9223372036854775808,\s+"maximum": 9223372036854775807\s/)
 })
 
 test('valid examples are valid', () => {

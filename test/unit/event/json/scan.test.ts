@@ -88,7 +88,9 @@ test('the scan reports where and why a text is not JSON', () => {
     ['"\n"', 1, 'a control character in a string must be escaped'],
     ['"\\x"', 2, 'this character cannot follow a backslash'],
     ['"\\u12"', 1, '\\u must be followed by four hexadecimal digits'],
-    ['\ufeff{}', 0, 'expected a JSON value'],
+    ['\ufeff', 3, 'the text ends too early'],
+    ['\ufeff\ufeff{}', 3, 'expected a JSON value'],
+    [' \ufeff{}', 1, 'expected a JSON value'],
   ]
   for (const [text, offset, reason] of cases) {
     assert.equal(scanned(text), false, text)

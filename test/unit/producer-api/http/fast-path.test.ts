@@ -77,7 +77,7 @@ test('clients get the same responses from the fast path and from Koa', async () 
     ['/events', 'application/json', `[${event(4)},${event(5, '-0')}]`],
     ['/event', 'application/json', event(1, '13')],
     ['/events', LINES, `${event(6)}\n${event(7, '13')}`],
-    ['/events', LINES, `${event(8)}\n${event(9, '"1"')}`],
+    ['/events', LINES, `${event(8)}\n${event(9, '"x"')}`],
     ['/events', LINES, '\n'],
     ['/events', 'text/plain', event(1)],
     ['/events', LINES, '{'],
@@ -86,7 +86,7 @@ test('clients get the same responses from the fast path and from Koa', async () 
   assert.deepEqual(fast, await answers('koa', {}, requests))
   assert.deepEqual(
     fast.map((answer) => Reflect.get(answer, 'status')),
-    [202, 202, 202, 202, 503, 503, 422, 422, 415, 400],
+    [202, 202, 202, 202, 503, 503, 422, 422, 422, 400],
   )
   const accepted: string = Reflect.get(fast[2] ?? {}, 'body')
   assert.equal(accepted, `{"status":"accepted","count":3,"event_ids":["${ID}1","${ID}2","${ID}3"]}`)
@@ -101,16 +101,18 @@ test('with a query or an Origin, too, the fast path answers as Koa does', async 
     ),
   )
   for (const env of [
-    {},
+    { CORS_ORIGINS: '' },
     { CORS_ORIGINS: '*' },
+    { CORS_ORIGINS: 'https://shop.example, https://*.a.example' },
     { CORS_ORIGINS: 'https://shop.example, https://a.example' },
   ]) {
     const fast = await answers('fast path', env, requests)
     assert.deepEqual(fast, await answers('koa', env, requests))
     const statuses = fast.map((answer): unknown => Reflect.get(answer, 'status'))
+    const isList = env.CORS_ORIGINS.startsWith('https')
     assert.deepEqual(
       statuses,
-      [1, 2, 3].flatMap(() => [202, 202, 202, 404, 404, 404]),
+      [202, 202, isList ? 403 : 202].flatMap((status) => [status, status, status, 404, 404, 404]),
     )
   }
   const [answer] = await answers('fast path', { CORS_ORIGINS: 'https://shop.example' }, requests.slice(6))

@@ -31,6 +31,10 @@ async function slowServer(t: TestContext, pending = new MemoryBudget(128 * 1024 
     {
       requestTimeoutMs: 30_000,
       deliveryTimeoutMs: 10_000,
+      keepAliveMs: 75_000,
+      maxHeaders: 100,
+      maxHeaderBytes: 16_384,
+      corsOrigins: [],
       maxConnections: 1_000,
       pending,
       onCut: () => (counts.cut += 1),

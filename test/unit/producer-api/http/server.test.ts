@@ -12,6 +12,10 @@ test('I7: above MAX_CONNECTIONS a connection is closed at once and counted; a cl
   const { server } = createHttpServer((_request, response) => response.end('well'), {
     requestTimeoutMs: 30_000,
     deliveryTimeoutMs: 10_000,
+    keepAliveMs: 75_000,
+    maxHeaders: 100,
+    maxHeaderBytes: 16_384,
+    corsOrigins: [],
     maxConnections: 3,
     pending: new MemoryBudget(1_000_000),
     onCut: () => {},
