@@ -11,6 +11,7 @@ declare global {
   interface JSON {
     /** A number that is printed as it is (https://tc39.es/proposal-json-parse-with-source/). */
     rawJSON(text: string): object
+    isRawJSON(value: unknown): boolean
   }
 }
 
@@ -55,7 +56,7 @@ const INT8 = {
   isQuoted: false,
   read: readUserId,
   toStored: (text: string): Int8 => BigInt(text),
-  expected: `an integer from ${INT8_MIN} to ${INT8_MAX}, written without fraction or exponent, as a number or as a string`,
+  expected: `an integer from ${INT8_MIN} to ${INT8_MAX}, as a number, or as its digits in a string`,
   named: 'an integer within int8',
   schema: {
     anyOf: [
@@ -65,6 +66,14 @@ const INT8 = {
     ],
   },
 } satisfies Kind
+
+/** A date that exists, in the years 0001 to 9999. */
+const DATE_PATTERN = (() => {
+  const year = '([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)'
+  const leap = '(0[48]|[2468][048]|[13579][26])'
+  const anyYear = `${year}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)`
+  return `(${anyYear}|([0-9]{2}${leap}|${leap}00)-02-29)`
+})()
 
 const TIMESTAMPTZ = {
   type: 'timestamp with time zone',
@@ -76,8 +85,7 @@ const TIMESTAMPTZ = {
   named: 'a date and time',
   schema: {
     type: 'string',
-    pattern:
-      '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)([.,][0-9]+)?)?( ?([Zz]|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)(\\[[!-Z^-~]+\\])*)?)?$',
+    pattern: `^${DATE_PATTERN}([Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)([.,][0-9]+)?)?( ?([Zz]|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)(\\[[!-Z^-~]+\\])*)?)?$`,
   },
 } satisfies Kind
 
@@ -88,7 +96,7 @@ const JSONB_OBJECT = {
   toStored: (text: Buffer): Buffer => text,
   expected: 'a JSON object',
   named: 'a JSON object',
-  schema: { type: 'object' },
+  schema: { type: 'object', $ref: '#/$defs/JsonValue' },
 } satisfies Kind
 
 interface FieldRow {
@@ -133,7 +141,7 @@ export const FIELDS = [
     about: {
       event:
         'The user who caused the event: a 64-bit signed integer, as a string where numbers would be rounded (JavaScript beyond 2^53).',
-      record: 'A 64-bit signed integer, written without fraction or exponent, or the same as a string.',
+      record: 'A 64-bit signed integer, or its digits as a string.',
     },
     examples: { event: [42, '157963456373623803'], record: [42] },
   },

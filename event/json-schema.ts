@@ -1,6 +1,16 @@
 /** The JSON Schemas (draft 2020-12) of an event and of a record, made from the table of fields. */
 import { CLIENT_FIELDS, type Field, FIELDS } from './fields.ts'
 
+const NO_NUL = '^[^\\u0000]*$'
+const $defs = {
+  /** Any JSON value without the character NUL: each rule is for the values of one type. */
+  JsonValue: {
+    pattern: NO_NUL,
+    items: { $ref: '#/$defs/JsonValue' },
+    propertyNames: { pattern: NO_NUL },
+    additionalProperties: { $ref: '#/$defs/JsonValue' },
+  },
+}
 const DIALECT = { $schema: 'https://json-schema.org/draft/2020-12/schema' }
 
 /** schemas/event.schema.json: what a client sends. */
@@ -8,11 +18,12 @@ export const eventSchema = {
   ...DIALECT,
   title: 'Event',
   description:
-    "What a client sends to POST /event. Beyond this schema: names must not be repeated; as a number, user_id is written without fraction or exponent; the day exists in its month, and the year is 0001 to 9999 in UTC; jsonb can hold the metadata (no \\u0000, no lone surrogates, numbers within numeric's range); nesting and size are within the documented limits.",
+    "What a client sends to POST /event. Beyond this schema: names must not be repeated; the year is 0001 to 9999 also in UTC; jsonb can hold the metadata (no lone surrogates, numbers within numeric's range); nesting and size are within the documented limits.",
   type: 'object',
   required: required(CLIENT_FIELDS),
   additionalProperties: false,
   properties: properties(CLIENT_FIELDS, 'event'),
+  $defs,
   examples: [
     { user_id: 42, timestamp: '2025-01-31T12:00:00Z', metadata: { page: '/pricing' } },
     {
@@ -39,6 +50,7 @@ export const recordSchema = {
   required: required(FIELDS),
   additionalProperties: true,
   properties: properties(FIELDS, 'record'),
+  $defs,
   examples: [
     {
       event_id: '0198c0de-7a5b-7000-8000-0123456789ab',

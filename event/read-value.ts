@@ -9,13 +9,14 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const UUID_ANY_CASE = new RegExp(UUID, 'i')
 
 /**
- * The canonical user_id in member `i`, or undefined if it is not valid. It may be a string, too, because JavaScript cannot
- * write every number of int8.
+ * The canonical user_id in member `i`, or undefined if it is not valid: an integer, also written as `42.0` (as Python does
+ * for a float) or `1e3`, or the digits of one as a string, because JavaScript cannot write every number of int8.
  */
 export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | undefined {
   if (scan.valueKind[i] === KIND_STRING) return canonicalUserId(scan.string(buf, i))
   if (scan.valueKind[i] !== KIND_NUMBER) return undefined
-  return canonicalUserId(buf.toString('latin1', scan.valueStart[i], scan.valueEnd[i]))
+  const token = buf.toString('latin1', scan.valueStart[i], scan.valueEnd[i])
+  return canonicalUserId(token) ?? canonicalUserId(integerText(token))
 }
 
 /** The canonical timestamp in member `i`, or undefined if it is not valid. */
@@ -38,7 +39,7 @@ export function readObject(buf: Buffer, scan: JsonScan, i: number): Buffer | und
 
 /**
  * The canonical text of a decimal integer, written as in JSON, that is within int8 (PostgreSQL's bigint), or undefined.
- * Compared as text, because a JavaScript number would round. `1.0` and `1e3` are not integers here; `-0` becomes `0`.
+ * Compared as text, because a JavaScript number would round. `-0` becomes `0`.
  */
 export function canonicalUserId(token: string): string | undefined {
   const negative = token.charCodeAt(0) === 0x2d
@@ -52,6 +53,16 @@ export function canonicalUserId(token: string): string | undefined {
   // Digits of the same length compare as text in numeric order.
   if (digits.length === INT8_MAX.length && digits > (negative ? INT8_MIN_DIGITS : INT8_MAX)) return undefined
   return token
+}
+
+/** A number of JSON with a fraction or an exponent as decimal digits; '' if it is not an integer of at most 19 digits. */
+function integerText(token: string): string {
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(token) ?? []
+  const digits = (whole + fraction).replace(/^0+/, '').replace(/0+$/, '')
+  if (digits === '') return '0'
+  const zeros = whole.length + Number(exponent) - (whole + fraction).replace(/0+$/, '').length
+  return zeros < 0 || digits.length + zeros > INT8_MAX.length ? '' : sign + digits + '0'.repeat(zeros)
 }
 
 /** The UUID in lowercase, or undefined if the text is not a UUID with hyphens (no braces, no `urn:`). */

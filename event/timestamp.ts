@@ -2,7 +2,7 @@
  * Timestamps: the one place that judges dates and times and converts them to one canonical text,
  * `YYYY-MM-DDTHH:MM:SS.ffffffZ`. What is read:
  *
- * - a date that exists, in the years 0001-9999 (UTC); alone, it is its midnight in UTC
+ * - a date that exists, in the years 0001-9999, also in UTC; alone, it is its midnight in UTC
  * - `T`, `t` or a space, and `HH:MM`, or `HH:MM:SS` with or without a fraction after a point or comma
  * - nothing (UTC), `Z`, `z`, `UTC`, or an offset `+HH`, `+HHMM` or `+HH:MM`; a space may precede it
  * - after one of these, annotations such as `[Europe/Paris]` (RFC 9557), which are ignored
@@ -40,7 +40,7 @@ export function canonicalTimestamp(text: string): string | undefined {
 
 /** As canonicalTimestamp(), for the bytes `[start, end)`. */
 export function readTimestamp(buf: Buffer, start: number, end: number): string | undefined {
-  if (end - start < DATE_BYTES || !isDate(buf, start)) return undefined
+  if (end - start < DATE_BYTES || !isDate(buf, start) || isYearZero(buf, start)) return undefined
   let minutes = 0
   let seconds = 0
   let fraction = ''

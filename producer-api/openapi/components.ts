@@ -14,8 +14,9 @@ const uuid = { type: 'string', format: 'uuid' }
 const count = { type: 'integer', minimum: 0 }
 
 export const schemas = {
-  Event: withoutDialect(eventSchema),
-  Record: withoutDialect(recordSchema),
+  Event: component(eventSchema),
+  Record: component(recordSchema),
+  ...withComponentRefs(eventSchema.$defs),
   EventAccepted: {
     type: 'object',
     required: ['status', 'event_id'],
@@ -137,7 +138,21 @@ function allow(): object {
 }
 
 /** OpenAPI 3.1 declares the JSON Schema dialect once for the whole document. */
-function withoutDialect(schema: { $schema: string }): object {
-  const { $schema: _, ...rest } = schema
-  return rest
+/** A schema without what the document has once: its dialect and its definitions. */
+function component(schema: { $schema: string; $defs: object }): object {
+  const { $schema: _, $defs: __, ...rest } = schema
+  return withComponentRefs(rest)
+}
+
+/** References to definitions as references to the components of the document. */
+function withComponentRefs<T>(schema: T): T {
+  if (typeof schema !== 'object' || schema === null || JSON.isRawJSON(schema)) return schema
+  if (Array.isArray(schema)) return schema.map((item: unknown) => withComponentRefs(item)) as T
+  const entries = Object.entries(schema).map(([name, value]: [string, unknown]) => [
+    name,
+    name === '$ref' && typeof value === 'string'
+      ? value.replace('#/$defs/', '#/components/schemas/')
+      : withComponentRefs(value),
+  ])
+  return Object.fromEntries(entries) as T
 }

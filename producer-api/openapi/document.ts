@@ -17,8 +17,9 @@ const EXAMPLE = {
   timestamp: '2025-01-31T12:00:00Z',
   metadata: { page: '/pricing', referrer: 'https://example.com/' },
 }
-const EXAMPLE_LINE = JSON.stringify(EXAMPLE)
 
+const TYPES =
+  'JSON may also be sent as `text/plain`, or without a content type, as `navigator.sendBeacon()` does.'
 const CODINGS = `The body may be compressed (Content-Encoding: ${CODING_NAMES}). Limits apply to the decompressed body.`
 const RETRY =
   'To retry safely, generate the event_id yourself and send the identical body again: the event is stored only once.'
@@ -73,16 +74,12 @@ function postEvent(): object {
     tags: ['events'],
     operationId: 'postEvent',
     summary: 'Send one event',
-    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${CODINGS} ${RETRY}`,
+    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${TYPES} ${CODINGS} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
       content: {
         'application/json': { ...event, example: EXAMPLE },
-        'text/plain': {
-          schema: { type: 'string', description: 'The same JSON, as sent by navigator.sendBeacon().' },
-          example: EXAMPLE_LINE,
-        },
       },
     },
     responses: {
@@ -105,7 +102,7 @@ function postEvents(): object {
     tags: ['events'],
     operationId: 'postEvents',
     summary: `Send 1 to ${MAX_BATCH_EVENTS} events`,
-    description: `Either all events are accepted or none. Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
+    description: `Either all events are accepted or none. The body is a JSON array or, as \`application/x-ndjson\`, one event per line; blank lines are ignored. ${TYPES} Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
@@ -118,14 +115,6 @@ function postEvents(): object {
             items: { $ref: '#/components/schemas/Event' },
           },
           example: [EXAMPLE, { ...EXAMPLE, user_id: 43 }],
-        },
-        'text/plain': {
-          schema: { type: 'string', description: 'The same JSON array, as sent by navigator.sendBeacon().' },
-          example: `[${EXAMPLE_LINE}]`,
-        },
-        'application/x-ndjson': {
-          schema: { type: 'string', description: 'One event per line; blank lines are ignored.' },
-          example: `${EXAMPLE_LINE}\n${EXAMPLE_LINE}\n`,
         },
       },
     },

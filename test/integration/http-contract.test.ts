@@ -98,7 +98,7 @@ test('POST /events accepts an array or lines, and returns the ids in the order s
 })
 
 test('422 lists all faults with pointers, which begin with the index in a batch', async () => {
-  const fault = '{"user_id":1.0,"timestamp":"2025-02-30T00:00:00Z","metadata":{"a":["\\u0000"]},"extra":1}'
+  const fault = '{"user_id":1.5,"timestamp":"2025-02-30T00:00:00Z","metadata":{"a":["\\u0000"]},"extra":1}'
   const one = await problemOf(await post('/event', fault), 422, 'invalid-event')
   assert.deepEqual(
     one.errors?.map((error) => error.pointer),

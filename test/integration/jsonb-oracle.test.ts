@@ -146,9 +146,8 @@ const cut = (text: string): string =>
 
 /** Whether there is a known reason why PostgreSQL refuses a timestamp that we accept: its UTC year is 0001 to 9999. */
 function refusedByPostgres(text: string): boolean {
-  const yearZero = text.startsWith('0000') // PostgreSQL has no year 0, only 1 BC
   const farOffset = /[+-](1[6-9]|2[0-3])(:?\d\d)?(\[|$)/.test(text) // MAX_TZDISP_HOUR is 15
-  return yearZero || farOffset
+  return farOffset
 }
 
 /** Whether there is a known reason why we refuse a timestamp that PostgreSQL accepts. */

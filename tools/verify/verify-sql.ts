@@ -65,8 +65,10 @@ BEGIN
   RETURN CASE WHEN pg_input_is_valid(value, 'uuid') THEN value::uuid END;
 END $$;
 CREATE FUNCTION pg_temp.as_bigint(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  whole text := regexp_replace(value, '[.]0+$', '');
 BEGIN
-  RETURN CASE WHEN pg_input_is_valid(value, 'bigint') THEN value::bigint END;
+  RETURN CASE WHEN pg_input_is_valid(whole, 'bigint') THEN whole::bigint END;
 END $$;
 -- PostgreSQL rounds digits past the microsecond; Firehose truncates them. PostgreSQL knows no fraction after a comma, and
 -- no annotations (RFC 9557).

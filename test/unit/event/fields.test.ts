@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { canonicalUserId, canonicalUuid } from '../../../event/read-value.ts'
+import { JsonScan } from '../../../event/json/scan-result.ts'
+import { scanText } from '../../../event/json/scan.ts'
+import { canonicalUserId, canonicalUuid, readUserId } from '../../../event/read-value.ts'
 import { numberText } from '../../arbitrary/json-text.ts'
 
 const MAX = 2n ** 63n - 1n
 const MIN = -(2n ** 63n)
+const scan = new JsonScan()
 
 test('user_id is any integer within int8', () => {
   const integers = fc.oneof(
@@ -19,6 +22,57 @@ test('user_id is any integer within int8', () => {
       assert.equal(canonicalUserId(String(n)), n >= MIN && n <= MAX ? String(n) : undefined)
     }),
     { numRuns: 2_000 },
+  )
+})
+
+test('user_id may be a number of JSON that is an integer, in any notation, and is not rounded', () => {
+  const read = (text: string): string | undefined => {
+    const buf = Buffer.from(`{"user_id":${text}}`)
+    assert.ok(scanText(buf, 0, buf.length, scan), text)
+    return readUserId(buf, scan, 0)
+  }
+  for (const [text, canonical] of [
+    ['42.0', '42'],
+    ['1e3', '1000'],
+    ['-1.50e1', '-15'],
+    ['1000E-3', '1'],
+    ['0.0', '0'],
+    ['-0.0e9', '0'],
+    ['9007199254740993.00', '9007199254740993'],
+    ['9.223372036854775807e18', '9223372036854775807'],
+    ['-9.223372036854775808e+18', '-9223372036854775808'],
+    ['"157963456373623803"', '157963456373623803'],
+    ['"\\u0031"', '1'],
+  ] as const) {
+    assert.equal(read(text), canonical, text)
+  }
+  for (const text of [
+    '0.5',
+    '1.50',
+    '1e-1',
+    '9.223372036854775808e18',
+    '-9.223372036854775809e18',
+    '1e19',
+    '1e999999999',
+    '1e-999999999',
+    '"42.0"',
+    '"1e3"',
+    '"-"',
+    'true',
+  ]) {
+    assert.equal(read(text), undefined, text)
+  }
+  const numbers = fc.tuple(fc.bigInt({ min: -(10n ** 19n), max: 10n ** 19n }), fc.nat(25))
+  fc.assert(
+    fc.property(numbers, ([n, places]) => {
+      const digits = String(n < 0n ? -n : n).padStart(places + 1, '0')
+      const [whole, fraction] = [
+        digits.slice(0, digits.length - places),
+        digits.slice(digits.length - places),
+      ]
+      const text = `${n < 0n ? '-' : ''}${whole}${fraction && `.${fraction}`}e${places}`
+      assert.equal(read(text), n >= MIN && n <= MAX ? String(n) : undefined, text)
+    }),
   )
 })
 

@@ -16,7 +16,8 @@ import eventSchema from '../../../schemas/event.schema.json' with { type: 'json'
 import recordSchema from '../../../schemas/record.schema.json' with { type: 'json' }
 import { eventText } from '../../arbitrary/event-text.ts'
 
-const ajv = new Ajv2020({ strict: true })
+// JsonValue has rules for values of several types.
+const ajv = new Ajv2020({ strict: true, strictTypes: false })
 formats.default.default(ajv)
 const isEvent = ajv.compile(eventSchema)
 const isRecord = ajv.compile(recordSchema)
@@ -76,14 +77,11 @@ function beyondSchema(text: string, pointer: string, repeated: Set<string>): boo
   if (repeated.has(pointer)) return true
   // Values that jsonb cannot hold.
   if (pointer.startsWith('/metadata/')) return true
-  // After parsing, 1.0, 1e3 and 2^63 are ordinary numbers.
+  // After parsing, 2^63 is an ordinary number.
   const hidden = /[.eE]|\d{19}/.test(/"user_id"\s*:\s*(-?[0-9.eE+-]+)/.exec(text)?.[1] ?? '')
   if (pointer === '/user_id') return hidden
-  // Days of the month, and years in UTC.
-  return (
-    pointer === '/timestamp' &&
-    /"timestamp"\s*:"(\d{4}-(02|04|06|09|11)-(29|30|31)|0000|0001-01-01|9999-12-31)/.test(text)
-  )
+  // Years in UTC.
+  return pointer === '/timestamp' && /"timestamp"\s*:"(0001-01-01|9999-12-31)/.test(text)
 }
 
 test('validator and schema agree on events that are nearly valid', () => {

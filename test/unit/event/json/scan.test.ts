@@ -33,7 +33,8 @@ test('the scan accepts what JSON.parse accepts, even if jsonb does not', () => {
   fc.assert(
     fc.property(fc.oneof(jsonText, nearly(jsonText), fc.string()), (text) => {
       const valid = Buffer.from(text).toString() // lone surrogates become U+FFFD
-      assert.equal(scanned(valid), parses(valid), scan.errorReason)
+      // JSON.parse does not skip a byte order mark.
+      assert.equal(scanned(valid), parses(valid.replace(/^\ufeff/, '')), scan.errorReason)
     }),
     { numRuns: 2_000 },
   )

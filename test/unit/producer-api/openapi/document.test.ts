@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as formats from 'ajv-formats'
 import { openApiDocument } from '../../../../producer-api/openapi/document.ts'
-import { parseEvent, parseEventArray, parseEventLines } from '../../../../producer-api/intake/parse-body.ts'
+import { parseEvent, parseEventArray } from '../../../../producer-api/intake/parse-body.ts'
 import { PROBLEMS } from '../../../../producer-api/http/problem.ts'
 
 const document: Json = JSON.parse(JSON.stringify(openApiDocument()))
@@ -61,19 +61,11 @@ function exampleOf(path: string, type: string): Json {
   return at(`/paths/~1${path}/post/requestBody/content/${type.replace('/', '~1')}/example`)
 }
 
-function textExample(path: string, type: string): Buffer {
-  const value = exampleOf(path, type)
-  assert.ok(typeof value === 'string')
-  return Buffer.from(value)
-}
-
 test('the bodies prefilled by "Try it out" are accepted', () => {
   const event = Buffer.from(JSON.stringify(exampleOf('event', 'application/json')))
   assert.ok(parseEvent(event, options).ok)
   assert.ok(!event.includes('event_id'), 'a second try would otherwise be a duplicate')
-  assert.ok(parseEvent(textExample('event', 'text/plain'), options).ok)
   assert.ok(parseEventArray(Buffer.from(JSON.stringify(exampleOf('events', 'application/json'))), options).ok)
-  assert.ok(parseEventLines(textExample('events', 'application/x-ndjson'), options).ok)
 })
 
 test('every problem type is described under its status', () => {
