@@ -3,7 +3,7 @@ import { type Admin, type ISocketFactory, Kafka, type KafkaConfig, logLevel, typ
 import { boolean, ConfigError, integer, list, oneOf, optionalText, secret, text } from '../platform/env.ts'
 import { kafkaErrorType } from './errors.ts'
 import type { Logger } from '../platform/log.ts'
-import './codecs.ts'
+import './codecs/codecs.ts'
 import './patches.ts'
 
 /** The Kafka settings of both services. */

@@ -31,7 +31,7 @@ export class ForbiddenGroupError extends FirehoseError {
 export class UnreadableBatchError extends FirehoseError {
   constructor(problem: string) {
     super(
-      `a batch of another producer ${problem}: use zstd, gzip or no compression there, and see "The sink is paused: a batch of another producer" in docs/RUNBOOK.md`,
+      `a batch of another producer ${problem}: see "The sink is paused: a batch of another producer" in docs/RUNBOOK.md`,
       { code: 'UNREADABLE_BATCH', retryable: true, needsPerson: true },
     )
     this.name = 'KafkaJSNotImplemented' // kafkajs only rethrows errors of this name without retrying

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import './codecs/codecs.ts'
 import { toGroupDescription } from './group-description.ts'
 import type { GroupDescription } from './group-members.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'

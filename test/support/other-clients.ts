@@ -1,0 +1,64 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { installKafka } from '../../embedded/kafka-install.ts'
+
+/* Programs in other languages, for tests with other people's clients. */
+
+const INSTALL_LIMIT_MS = 180_000
+const RUN_LIMIT_MS = 60_000
+
+/** Runs a program to its end. `missing` says why it cannot be run here. */
+export type Program = { run: (args: string[], input?: string) => Promise<string> } | { missing: string }
+
+/** A Python with these packages, in a temporary directory that `remove` deletes. */
+export async function pythonWith(
+  packages: readonly string[],
+  script: string,
+): Promise<{ program: Program; remove: () => void }> {
+  const dir = mkdtempSync(join(tmpdir(), 'firehose-python-'))
+  const remove = () => rmSync(dir, { recursive: true, force: true })
+  const python = join(dir, 'bin', 'python')
+  try {
+    await promisify(execFile)('python3', ['-m', 'venv', dir], { timeout: INSTALL_LIMIT_MS })
+    await promisify(execFile)(python, ['-m', 'pip', 'install', '--quiet', ...packages], {
+      timeout: INSTALL_LIMIT_MS,
+    })
+  } catch (error) {
+    return { program: { missing: `${packages.join(', ')} cannot be installed: ${firstLine(error)}` }, remove }
+  }
+  return {
+    program: { run: async (args, input) => await run(python, [pathOf(script), ...args], input) },
+    remove,
+  }
+}
+
+/** A Java program of one source file, with the jars of the embedded Kafka. */
+export async function javaProgram(script: string): Promise<Program> {
+  const { java, jars } = await installKafka(() => {})
+  const modules = spawnSync(java, ['--list-modules'], { encoding: 'utf8' }).stdout
+  if (!modules.includes('jdk.compiler')) return { missing: 'this Java has no compiler (install a JDK)' }
+  const classPath = jars.filter((jar) => !jar.includes('log4j-slf4j')).join(delimiter)
+  return { run: async (args, input) => await run(java, ['-cp', classPath, pathOf(script), ...args], input) }
+}
+
+function pathOf(script: string): string {
+  const path = fileURLToPath(new URL(`../compatibility/clients/${script}`, import.meta.url))
+  if (!existsSync(path)) throw new Error(`there is no ${path}`)
+  return path
+}
+
+/** @throws with what the program wrote, unless it exits with 0 */
+async function run(command: string, args: string[], input = ''): Promise<string> {
+  const running = promisify(execFile)(command, args, { timeout: RUN_LIMIT_MS, maxBuffer: 16 * 1024 * 1024 })
+  running.child.stdin?.on('error', () => {}) // the exit code says why it does not read
+  running.child.stdin?.end(input)
+  return (await running).stdout
+}
+
+function firstLine(error: unknown): string {
+  return String((error as { stderr?: string }).stderr || error).split('\n', 1)[0] ?? ''
+}
