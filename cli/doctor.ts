@@ -6,6 +6,7 @@ import { formatReport } from '../doctor/report.ts'
 import { apiSettings } from '../producer-api/config.ts'
 import { dataDirSetting } from '../platform/data-dir.ts'
 import { ConfigError, optionalText, readSettings } from '../platform/env.ts'
+import { isHttpAddress, shownAddress } from '../platform/address.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 import { collect, newCommand } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -93,8 +94,10 @@ function options(api: string | undefined, sink: string | undefined): DoctorOptio
 }
 
 function address(option: string, given: string | undefined, port: number): { url: string; named: boolean } {
-  if (given !== undefined && !/^https?:\/\//.test(given)) {
-    throw new ConfigError([`${option} must be an address such as http://127.0.0.1:${port}, not "${given}"`])
+  if (given !== undefined && !isHttpAddress(given)) {
+    throw new ConfigError([
+      `${option} must be an address such as http://127.0.0.1:${port}, not ${shownAddress(given)}`,
+    ])
   }
   return { url: given ?? `http://127.0.0.1:${port}`, named: given !== undefined }
 }

@@ -1,4 +1,5 @@
 import { addAbortSignal } from 'node:stream'
+import { isHttpAddress, shownAddress } from '../platform/address.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
 import { type EventOptions, eventFromOptions } from '../tools/send/event-text.ts'
@@ -80,8 +81,8 @@ function eventOf(given: EventOptions): Buffer {
 
 /** @throws {UsageError} */
 function check(input: string | undefined, { url, retryFor }: Values, fromOptions: boolean): void {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new UsageError(`--url must be an address such as http://127.0.0.1:8000, not "${url}".`)
+  if (!isHttpAddress(url)) {
+    throw new UsageError(`--url must be an address such as http://127.0.0.1:8000, not ${shownAddress(url)}.`)
   }
   if (!/^\d{1,6}(\.\d{1,3})?$/.test(retryFor)) {
     throw new UsageError(`--retry-for must be a number of seconds, not "${retryFor}".`)

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { apiSettings } from '../producer-api/config.ts'
 import type { Settings } from '../platform/env.ts'
-import { kafkaSettings } from '../kafka/client.ts'
+import { kafkaSettings } from '../kafka/settings.ts'
 import { sinkSettings } from '../sink-worker/config.ts'
 import { newCommand } from './command.ts'
 

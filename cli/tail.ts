@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { kafkaConfig, kafkaSettings } from '../kafka/client.ts'
+import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
 import { rootMessage } from '../kafka/errors.ts'
 import { readSettings } from '../platform/env.ts'
 import { escapeControls } from '../platform/escape-controls.ts'

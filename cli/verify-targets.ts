@@ -1,6 +1,6 @@
 import { databaseUrl } from '../postgres/database-url.ts'
 import { readSettings } from '../platform/env.ts'
-import { kafkaConfig, kafkaSettings } from '../kafka/client.ts'
+import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
 import { groupSetting, sinkGroupId } from '../kafka/sink-group.ts'
 import type { Targets } from '../tools/verify/until-stored.ts'
 

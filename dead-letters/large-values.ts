@@ -1,4 +1,5 @@
-import type { KafkaConnection, TopicConfig } from '../kafka/client.ts'
+import type { KafkaConnection } from '../kafka/client.ts'
+import type { TopicConfig } from '../kafka/topic.ts'
 import type { Logger } from '../platform/log.ts'
 import { RecordReader } from '../kafka/record-reader.ts'
 import { KafkaTopicInspector } from '../kafka/consumer/kafka-topic-inspector.ts'

@@ -9,11 +9,13 @@ export interface BrokerPlace {
   dataDir: string
   /** Address to listen on for clients; 127.0.0.1 by default. */
   address?: string
+  /** Settings that replace these or are added to them. */
+  more?: Readonly<Record<string, string>>
 }
 
 /** Settings for a single node that is both broker and controller. */
 export function serverSettings(place: BrokerPlace): Record<string, string> {
-  const { port, advertisedPort, controllerPort, dataDir, address = '127.0.0.1' } = place
+  const { port, advertisedPort, controllerPort, dataDir, address = '127.0.0.1', more = {} } = place
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -41,6 +43,7 @@ export function serverSettings(place: BrokerPlace): Record<string, string> {
     // After kill -9 the broker waits until its previous session expires: 2 s instead of the default 9 s.
     'broker.session.timeout.ms': '2000',
     'broker.heartbeat.interval.ms': '500',
+    ...more,
   }
 }
 

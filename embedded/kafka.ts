@@ -27,6 +27,8 @@ export interface KafkaOptions {
   secondLogDir?: string
   logFile?: string
   pidFile?: string
+  /** Settings of the broker that replace ours or are added to them. */
+  settings?: Readonly<Record<string, string>>
   /** For tests: less JIT compilation, so it starts sooner and runs slower. */
   fast?: boolean
   /** Receives progress messages (of the download). */
@@ -75,7 +77,7 @@ export class EmbeddedKafka {
   /** Starts with the data of the previous run and waits until the broker is ready. */
   async start(): Promise<void> {
     const install = await this.install()
-    const { dir, port, advertisedPort = port, controllerPort, secondLogDir } = this.#options
+    const { dir, port, advertisedPort = port, controllerPort, secondLogDir, settings = {} } = this.#options
     const pidFile = this.#options.pidFile ?? join(dir, 'kafka.pid')
     await endLeftover(pidFile, 'SIGTERM', 5_000)
     prepare(dir, install, secondLogDir)
@@ -86,6 +88,7 @@ export class EmbeddedKafka {
         advertisedPort,
         controllerPort,
         dataDir: secondLogDir === undefined ? 'data' : `data,${secondLogDir}`,
+        more: settings,
       }),
     )
     const child = new Child({

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
-import './codecs/codecs.ts'
+import { type Consumer, type EachBatchPayload, Kafka, logLevel } from 'kafkajs'
+import { connectionOptions, type KafkaConnection } from './client.ts'
 import { toGroupDescription } from './group-description.ts'
 import type { GroupDescription } from './group-members.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
 
-/** The connection settings of kafkajs. */
-export type KafkaAccess = Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'>
+/** How to connect. */
+export type KafkaAccess = Pick<KafkaConnection, 'brokers'> & Partial<KafkaConnection>
 
 export interface PartitionEnds extends Watermarks {
   partition: number
@@ -44,7 +44,7 @@ export interface ReadOptions {
 }
 
 function connect(access: KafkaAccess): Kafka {
-  return new Kafka({ ...access, clientId: 'firehose-verify', logLevel: logLevel.NOTHING })
+  return new Kafka({ ...connectionOptions(access), clientId: 'firehose-verify', logLevel: logLevel.NOTHING })
 }
 
 /**

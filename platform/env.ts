@@ -92,14 +92,14 @@ export function integer(fallback: number, min: number, max: number, doc: string)
 }
 
 /** `true` or `false`; `1` and `0` are accepted too. */
-export function boolean(fallback: boolean, doc: string): Setting<boolean> {
-  const parse = (value: string | undefined): boolean => {
+export function boolean<T extends boolean | undefined>(fallback: T, doc: string): Setting<boolean | T> {
+  const parse = (value: string | undefined): boolean | T => {
     if (value === undefined) return fallback
     if (value === 'true' || value === '1') return true
     if (value === 'false' || value === '0') return false
     throw new Error(`must be true or false, not "${value}"`)
   }
-  return { doc, defaultText: String(fallback), secret: false, parse }
+  return { doc, defaultText: String(fallback ?? ''), secret: false, parse }
 }
 
 /** One of the given words, in upper or lower case. */

@@ -1,7 +1,9 @@
 import { type CorsOrigins, isOriginRule } from './http/cors.ts'
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
-import { type KafkaConnection, kafkaConfig, kafkaSettings, type TopicConfig } from '../kafka/client.ts'
+import type { KafkaConnection } from '../kafka/client.ts'
+import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
+import type { TopicConfig } from '../kafka/topic.ts'
 import { LOG_LEVELS } from '../platform/log.ts'
 
 const MIB = 1024 * 1024

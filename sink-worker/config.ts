@@ -1,7 +1,9 @@
 import type { ClientConfig } from 'pg'
 import { databaseSettings, databaseUrl } from '../postgres/database-url.ts'
 import { collectProblems, ConfigError, integer, oneOf, parseSettings, text } from '../platform/env.ts'
-import { type KafkaConnection, kafkaConfig, kafkaSettings, type TopicConfig } from '../kafka/client.ts'
+import type { KafkaConnection } from '../kafka/client.ts'
+import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
+import type { TopicConfig } from '../kafka/topic.ts'
 import { LOG_LEVELS } from '../platform/log.ts'
 import { groupSetting, sinkGroupId } from '../kafka/sink-group.ts'
 

@@ -1,5 +1,6 @@
-import { createKafka, createTopicIfMissing, type KafkaConnection, type TopicConfig } from '../client.ts'
+import { createKafka, type KafkaConnection } from '../client.ts'
 import { withClusterInspector } from '../cluster-inspector.ts'
+import { createTopicIfMissing, type TopicConfig } from '../topic.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { TopicDescription, TopicInspector } from '../../sink-worker/record-source.ts'
 

@@ -1,6 +1,6 @@
 import type { ICustomPartitioner, Kafka, PartitionMetadata, Producer, RecordMetadata } from 'kafkajs'
-import { createTopicIfMissing, type TopicConfig } from '../client.ts'
 import { kafkaErrorType, rootMessage } from '../errors.ts'
+import { createTopicIfMissing, type TopicConfig } from '../topic.ts'
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { PublishError } from '../../producer-api/errors.ts'

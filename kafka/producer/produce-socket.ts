@@ -10,14 +10,13 @@
  * A placeholder that is not, or no longer, registered must never reach Kafka: the connection is closed instead.
  */
 import { ProduceRequestError } from '../errors.ts'
-import { connect, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { openSocket } from '../socket.ts'
+import type { Socket } from 'node:net'
 import type { ISocketFactory } from 'kafkajs'
 import type { PrepareSend } from './prepare-send.ts'
 import { COUNT_AT, encodeRecordBatch, HEADER_BYTES } from './record-batch.ts'
 import type { Records } from '../../event/record/records.ts'
 
-const KEEP_ALIVE_MS = 60_000
 /** https://kafka.apache.org/protocol#The_Messages_Produce */
 const PRODUCE = 0
 /** Request versions without tagged fields; kafkajs supports up to 7. */
@@ -38,14 +37,8 @@ export class ProduceSockets {
   #placeholders = 0
 
   /** The `socketFactory` option of kafkajs. */
-  readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
-    // Contrary to its types, kafkajs may pass `true`.
-    const options = typeof ssl === 'object' ? ssl : {}
-    const socket = ssl
-      ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...options }, onConnect)
-      : connect({ host, port }, onConnect)
-    socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    socket.setNoDelay(true) // requests are written whole, so there is nothing to wait for
+  readonly socketFactory: ISocketFactory = (args) => {
+    const socket = openSocket(args)
     this.#replacePlaceholders(socket)
     return socket
   }

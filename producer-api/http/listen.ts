@@ -5,7 +5,7 @@ import type { ApiService } from '../service.ts'
 /** Starts listening, then connects to Kafka. If listening fails, prints the reason and exits with status 1. */
 export function listen({ server, connect }: ApiService, { host, port }: ApiConfig, logger: Logger): void {
   server.on('error', (error: NodeJS.ErrnoException) => {
-    const where = `${host}:${port}`
+    const where = `${host.includes(':') ? `[${host}]` : host}:${port}`
     const why =
       error.code === 'EADDRINUSE'
         ? `${where} is in use by another program: stop it, or set PORT to a free port.`

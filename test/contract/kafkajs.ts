@@ -1,4 +1,5 @@
-import { createKafka, type TopicConfig } from '../../kafka/client.ts'
+import { createKafka } from '../../kafka/client.ts'
+import type { TopicConfig } from '../../kafka/topic.ts'
 import { KafkaRecordSource } from '../../kafka/consumer/kafka-record-source.ts'
 import { KafkaTopicInspector } from '../../kafka/consumer/kafka-topic-inspector.ts'
 import { KafkaPublisher } from '../../kafka/producer/kafka-publisher.ts'

@@ -53,9 +53,18 @@ export class Pipeline {
     return await this.startService('producer-api/main.ts', 'PORT', env)
   }
 
+  /** Starts an API without waiting until it is ready. */
+  async spawnApi(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
+    return await this.#spawnService('producer-api/main.ts', 'PORT', env)
+  }
+
   /** Starts a sink without waiting until it is ready. */
   async spawnSink(env: NodeJS.ProcessEnv = {}): Promise<NodeService> {
-    const service = await this.#newService('sink-worker/main.ts', 'SINK_PORT', env)
+    return await this.#spawnService('sink-worker/main.ts', 'SINK_PORT', env)
+  }
+
+  async #spawnService(main: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<NodeService> {
+    const service = await this.#newService(main, portVariable, env)
     service.spawn()
     return service
   }

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { after, test } from 'node:test'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
+import { runCommand } from '../support/command.ts'
+import { NO_IPV6, startListeners } from '../support/kafka-listeners.ts'
+import { storedRows } from '../support/sink-health.ts'
+
+/* Addresses in all the forms that people write, and what is said of those that cannot be. */
+
+const { backend, at } = await startListeners()
+const pipeline = await Pipeline.on(backend)
+const EVENT = ['--user-id', '1', '--metadata', '{}']
+
+after(async () => {
+  await pipeline.close()
+})
+
+test('everything works with IPv6 addresses: of Kafka, PostgreSQL, the API and the sink', {
+  skip: NO_IPV6 ?? false,
+}, async () => {
+  // The embedded PostgreSQL listens on 127.0.0.1 only.
+  const { port } = new URL(backend.postgres.url)
+  const proxy = createServer((client) => {
+    const server = connect(Number(port), '127.0.0.1')
+    client.pipe(server).pipe(client)
+    for (const socket of [client, server]) socket.on('error', () => {})
+  })
+  proxy.listen(0, '::1')
+  await once(proxy, 'listening')
+  const database = new URL(backend.postgres.url)
+  database.host = `[::1]:${(proxy.address() as AddressInfo).port}`
+  const env = {
+    KAFKA_BOOTSTRAP_SERVERS: at.IPV6,
+    DATABASE_URL: String(database),
+    HOST: '::1',
+    SINK_HOST: '::1',
+  }
+  // They are ready on ::1, so the pipeline, which asks 127.0.0.1, cannot wait for it.
+  const [api, sink] = [await pipeline.spawnApi(env), await pipeline.spawnSink(env)]
+  const addresses = {
+    API_URL: api.url.replace('127.0.0.1', '[::1]'),
+    SINK_URL: sink.url.replace('127.0.0.1', '[::1]'),
+  }
+  const all = { ...pipeline.env, ...env, ...addresses }
+  const sent = await runCommand(['send', ...EVENT], all)
+  assert.equal(sent.code, 0, sent.said)
+  await storedRows(pipeline, 1)
+  const doctor = await runCommand(['doctor', '--json'], all)
+  for (const { check, level, text } of JSON.parse(doctor.out).findings)
+    assert.ok(['ok', 'note'].includes(level), `${check}: ${text}`)
+  const verified = await runCommand(['verify'], all)
+  assert.equal(verified.code, 0, verified.out + verified.said)
+  const where = await runCommand(['where', sent.out.trim()], all)
+  assert.equal(where.code, 0, where.out + where.said)
+  await Promise.all([api.kill(), sink.kill()])
+  proxy.close()
+})
+
+test('a protocol in front of the brokers is understood', async () => {
+  const env = { ...pipeline.env, KAFKA_BOOTSTRAP_SERVERS: `PLAINTEXT://${backend.kafka.bootstrapServers}` }
+  const { code, out } = await runCommand(['doctor', '--check', 'kafka'], env)
+  assert.equal(code, 0, out)
+})
+
+test('an address that cannot be is refused at the start, by everything, and the sentence says which setting', async () => {
+  for (const [name, value] of [
+    ['KAFKA_BOOTSTRAP_SERVERS', 'kafka:99999'],
+    ['KAFKA_BOOTSTRAP_SERVERS', '::1:9092'],
+    ['KAFKA_BOOTSTRAP_SERVERS', 'http://kafka:9092'],
+    ['KAFKA_BOOTSTRAP_SERVERS', 'SASL_SSL://kafka:9092'],
+    ['DATABASE_URL', 'postgresql://user:hunter2@host:99999/db'],
+  ] as const) {
+    const env = { ...pipeline.env, [name]: value }
+    const commands = name === 'DATABASE_URL' ? [['sink']] : [['api'], ['sink'], ['tail']]
+    const ended = await Promise.all(commands.map(async (args) => await runCommand(args, env)))
+    for (const [n, { code, said }] of ended.entries()) {
+      assert.equal(code, 78, `${commands[n]?.[0]}: ${said}`)
+      assert.match(said, new RegExp(`${name} (must|has|begins)`))
+      assert.doesNotMatch(said, /hunter2/)
+    }
+    for (const command of ['doctor', 'verify']) {
+      const { out, said } = await runCommand([command], env)
+      assert.match(out + said, new RegExp(`${name} (must|has|begins)`))
+    }
+  }
+})
+
+test('an address of a service that cannot be is wrong usage, and never taken for a service that is down', async () => {
+  for (const url of [
+    'http://127.0.0.1:99999',
+    'http://[::1:8000',
+    'ftp://127.0.0.1',
+    'http://user:hunter2@host',
+  ]) {
+    const { code, said } = await runCommand(['send', ...EVENT, '--url', url], pipeline.env)
+    assert.equal(code, 64, said)
+    assert.match(said, /--url must be an address such as/)
+    const doctor = await runCommand(['doctor', '--api', url], pipeline.env)
+    assert.match(doctor.out, /--api must be an address such as/)
+    assert.doesNotMatch(said + doctor.out, /hunter2/)
+  }
+})
