@@ -83,7 +83,7 @@ function options(api: string | undefined, sink: string | undefined): DoctorOptio
   )
   return {
     kafka: config.kafka,
-    databaseUrl: config.database.connectionString ?? '',
+    databaseUrl: config.database.connectionString,
     topic: config.topic.name,
     groupId: config.groupId,
     sessionTimeoutMs: config.sessionTimeoutMs,

@@ -1,7 +1,7 @@
 import { readConfigOrExit } from '../platform/shutdown.ts'
 import { ConfigError } from '../platform/env.ts'
-import { databaseUrl } from '../postgres/database-url.ts'
-import { migrate } from '../postgres/migrate.ts'
+import { databaseSchema, databaseUrl } from '../postgres/database-url.ts'
+import { migrate, type MigrateOptions } from '../postgres/migrate.ts'
 import type { SinkRole } from '../postgres/roles.ts'
 import { newCommand } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -12,7 +12,7 @@ docker compose exec postgres psql -U firehose -c '\\password firehose', then cha
 
 export const command = newCommand(
   'migrate',
-  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*). Applies each migration once, in order. It can
+  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA. Applies each migration once, in order. It can
 be repeated safely, and run several times concurrently.`,
 )
   .option(
@@ -22,15 +22,18 @@ privileges that a sink needs`,
   )
   .action(async ({ sinkRole }: { sinkRole?: string }) => {
     endOnSignal() // PostgreSQL rolls back an open transaction
-    const url = readConfigOrExit(() => databaseUrl(process.env))
-    const role = readConfigOrExit(() => roleOf(sinkRole, process.env))
-    process.exitCode = await run(url, role)
+    const [url, options] = readConfigOrExit(() => [
+      databaseUrl(process.env),
+      { sinkRole: roleOf(sinkRole, process.env), schema: databaseSchema(process.env) },
+    ])
+    process.exitCode = await run(url, options)
   })
 
 /** @returns the exit code */
-async function run(url: string, sinkRole: SinkRole | undefined): Promise<number> {
+async function run(url: string, options: MigrateOptions): Promise<number> {
+  const { sinkRole } = options
   try {
-    const applied = await migrate(url, sinkRole)
+    const applied = await migrate(url, options)
     console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
     if (sinkRole) console.log(`The role ${sinkRole.name} has the privileges that a sink needs.`)
     return 0

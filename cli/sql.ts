@@ -1,12 +1,7 @@
 import { createInterface } from 'node:readline/promises'
-import {
-  Client,
-  type ClientConfig,
-  type DatabaseError,
-  Query,
-  type QueryConfig,
-  type ResultBuilder,
-} from 'pg'
+import { type Client, type DatabaseError, Query, type QueryConfig, type ResultBuilder } from 'pg'
+import { connect } from '../postgres/connect.ts'
+import { planConnection } from '../postgres/connection-plan.ts'
 import { databaseUrl } from '../postgres/database-url.ts'
 import { readConfigOrExit } from '../platform/shutdown.ts'
 import { formatTable } from '../platform/table.ts'
@@ -36,22 +31,18 @@ export const command = newCommand(
   })
 
 async function main(statement: string): Promise<number> {
-  const client = new Client(connection())
-  client.on('error', () => {})
+  const url = readConfigOrExit(() => databaseUrl(process.env))
+  let client: Client
   try {
-    await client.connect()
+    client = await connect(url, () => ({ application_name: 'firehose-sql' }))
   } catch (error) {
-    console.error(`PostgreSQL at ${client.host}:${client.port} cannot be used: ${reasonOf(error)}`)
+    const servers = planConnection(url, process.env).hosts.map(({ name }) => name)
+    console.error(`PostgreSQL at ${servers.join(', ')} cannot be used: ${reasonOf(error)}`)
     return 1
   }
   const ok = statement ? await run(client, statement) : await prompt(client)
   await client.end()
   return ok ? 0 : 1
-}
-
-function connection(): ClientConfig {
-  const connectionString = readConfigOrExit(() => databaseUrl(process.env))
-  return { application_name: 'firehose-sql', connectionTimeoutMillis: 5_000, connectionString }
 }
 
 function reasonOf(error: unknown): string {

@@ -42,7 +42,7 @@ async function discardPage(
 ): Promise<number> {
   const entry = { outcome: 'discarded', eventId: null, reason: null, sqlstate: null, message: why } as const
   try {
-    await db.query('BEGIN')
+    await db.query('BEGIN ISOLATION LEVEL READ COMMITTED')
     const letters = await lockHeads(db, topic, page, 'open')
     await setState(db, topic, letters, 'discarded')
     await writeHistory(

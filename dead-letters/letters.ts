@@ -33,7 +33,7 @@ interface HeadRow {
   reason: string
   sqlstate: string | null
   message: string
-  created_at: Date
+  created_ms: string
   state: LetterState
 }
 
@@ -44,7 +44,13 @@ interface LetterRow extends HeadRow {
   timestamp_ms: string | null
 }
 
-const HEAD = `cluster_id, partition, "offset", event_id, value_bytes, reason, sqlstate, message, created_at, state`
+/** Milliseconds since 1970 of a time: the driver reads times only in the DateStyle ISO, which a role may have changed. */
+function msOf(time: string): string {
+  return `floor(extract(epoch FROM ${time}) * 1000)::bigint::text`
+}
+
+const HEAD = `cluster_id, partition, "offset", event_id, value_bytes, reason, sqlstate, message,
+  ${msOf('created_at')} AS created_ms, state`
 const WHOLE = `${HEAD}, value, value_sha256, headers, timestamp_ms`
 
 /** The current pg_snapshot. created_at cannot tell which rows are visible: it is when their transactions began. */
@@ -61,17 +67,19 @@ export async function countLetters(db: Database, selection: Selection): Promise<
     reason: string
     state: LetterState
     count: string
-    oldest: Date
-    newest: Date
+    oldest: string
+    newest: string
   }>(
-    `SELECT cluster_id, reason, state, count(*), min(created_at) AS oldest, max(created_at) AS newest
+    `SELECT cluster_id, reason, state, count(*), ${msOf('min(created_at)')} AS oldest, ${msOf('max(created_at)')} AS newest
      FROM dead_letters WHERE ${where} GROUP BY cluster_id, reason, state ORDER BY cluster_id, reason, state`,
     values,
   )
-  return rows.map(({ cluster_id, count, ...row }) => ({
+  return rows.map(({ cluster_id, count, oldest, newest, ...row }) => ({
     ...row,
     clusterId: cluster_id,
     count: Number(count),
+    oldest: new Date(Number(oldest)),
+    newest: new Date(Number(newest)),
   }))
 }
 
@@ -220,12 +228,14 @@ export async function writeHistory(
 
 /** Reads the history of a letter, oldest first. */
 export async function readHistory(db: Database, topic: string, key: LetterKey): Promise<HistoryEntry[]> {
-  const { rows } = await db.query<Omit<HistoryEntry, 'eventId'> & { event_id: string | null }>(
-    `SELECT at, by, action, outcome, event_id, reason, sqlstate, message FROM dead_letter_history
+  const { rows } = await db.query<
+    Omit<HistoryEntry, 'eventId' | 'at'> & { event_id: string | null; at: string }
+  >(
+    `SELECT ${msOf('at')} AS at, by, action, outcome, event_id, reason, sqlstate, message FROM dead_letter_history
      WHERE (cluster_id, topic, partition, "offset") = ($1, $2, $3, $4) ORDER BY id`,
     [key.clusterId, topic, key.partition, key.offset.toString()],
   )
-  return rows.map(({ event_id, ...row }) => ({ ...row, eventId: event_id }))
+  return rows.map(({ event_id, at, ...row }) => ({ ...row, at: new Date(Number(at)), eventId: event_id }))
 }
 
 function columnsOf(keys: readonly LetterKey[]): [string[], number[], string[]] {
@@ -248,7 +258,7 @@ function headOf(row: HeadRow): LetterHead {
     reason: row.reason,
     sqlstate: row.sqlstate,
     message: row.message,
-    createdAt: row.created_at,
+    createdAt: new Date(Number(row.created_ms)),
     state: row.state,
   }
 }

@@ -1,12 +1,11 @@
+import { whyUnsupported } from '../postgres/supported.ts'
 import type { Facts } from './facts.ts'
 import type { PostgresFacts, RoleSettings, ServerFacts } from './facts-postgres.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { count, listed, settingMs, size } from './units.ts'
+import { capital, count, listed, settingMs, size } from './units.ts'
 
 /** The major version on which the tests run. */
 const TESTED_MAJOR = 18
-/** An untested version from this one on is only worth a note. */
-const OLDEST_MAJOR = 17
 /** A transaction can take this long on a slow disk. */
 const LEAST_TIMEOUT_MS = 30_000
 /** PostgreSQL refuses writes at about 2.1 billion, and from 1.6 billion on vacuums without cost limits (failsafe). */
@@ -42,7 +41,7 @@ export function checkPostgres({ settings, postgres }: Facts): Finding[] {
 }
 
 function checkServer({ server, settings }: PostgresFacts): Finding[] {
-  const { version, version_num, in_recovery, role, database } = server
+  const { version, version_num, encoding, in_recovery, role, database } = server
   const findings: Finding[] = []
   const major = Math.floor(version_num / 10_000)
   if (in_recovery) {
@@ -62,11 +61,20 @@ function checkServer({ server, settings }: PostgresFacts): Finding[] {
       mend: `ALTER ROLE ${readOnly.role} SET default_transaction_read_only = off;`,
     })
   }
-  if (major !== TESTED_MAJOR) {
+  const unsupported = whyUnsupported({ version, versionNum: version_num, encoding, database })
+  if (unsupported !== undefined) {
+    const { text, remedy } = unsupported
+    findings.push({
+      check: 'postgres',
+      level: 'critical',
+      text: `${capital(text)}: nothing is stored.`,
+      mend: `${capital(remedy)}.`,
+    })
+  } else if (major !== TESTED_MAJOR) {
     const older = major < TESTED_MAJOR
     findings.push({
       check: 'postgres',
-      level: major < OLDEST_MAJOR ? 'warning' : 'note',
+      level: 'note',
       text: `PostgreSQL ${version} is ${older ? 'older' : 'newer'} than the version that Firehose is tested with (${TESTED_MAJOR}).`,
       mend: older ? 'Upgrade PostgreSQL.' : 'Look for a newer release of Firehose.',
     })

@@ -1,9 +1,8 @@
-import { SINK_TABLE_PRIVILEGES } from '../postgres/roles.ts'
+import { grants, type NeedFacts, obstaclesOf } from '../postgres/needs.ts'
 import type { Facts } from './facts.ts'
-import type { IndexFacts, LockFacts, PostgresFacts, TableFacts } from './facts-postgres.ts'
+import type { IndexFacts, LockFacts, PostgresFacts, TableFacts, TriggerNeed } from './facts-postgres.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { TABLES } from './postgres-sql.ts'
-import { duration, listed, plural } from './units.ts'
+import { capital, duration, listed, plural } from './units.ts'
 
 /** A sink whose transaction takes longer is frozen. */
 const LONG_TRANSACTION_S = 60
@@ -39,25 +38,15 @@ const QUERY_INDEXES = [
 /** The checks of the tables, their indexes and privileges, and the locks on them. */
 export function checkTables({ postgres, comparison }: Facts): Finding[] {
   if (!postgres.ok) return []
-  const { tables, indexes, missingRights, locks, deadLetters, sinkRoles } = postgres.value
+  const { tables, indexes, needs, triggers, locks, deadLetters, sinkRoles } = postgres.value
   const held = comparison?.ok === true ? { ok: true as const, value: comparison.value.locks } : locks
-  const missing = tables.ok
-    ? TABLES.filter((table) => !tables.value.found.some(({ name }) => name === table))
-    : []
-  if (missing.length > 0) {
-    return [
-      {
-        check: 'tables',
-        level: 'critical',
-        text: `The table ${listed(missing)} does not exist (or is not in the search_path of ${postgres.value.server.role}): nothing can be stored.`,
-        mend: 'npx firehose migrate (docker compose run --rm cli migrate).',
-      },
-    ]
-  }
+  const obstacles = fromResult('rights', needs, TRY_AGAIN, (facts) => checkNeeds(facts, sinkRoles))
+  if (needs.ok && needs.value.tables.some(({ kind }) => kind === null)) return obstacles
   return [
     ...fromResult('tables', tables, TRY_AGAIN, checkDefinitions),
     ...fromResult('indexes', indexes, TRY_AGAIN, checkIndexes),
-    ...fromResult('rights', missingRights, TRY_AGAIN, (rights) => checkRights(sinkRoles, rights)),
+    ...obstacles,
+    ...fromResult('rights', triggers, TRY_AGAIN, checkTriggers),
     ...fromResult('locks', held, TRY_AGAIN, checkLocks),
     ...fromResult(
       'dead-letters',
@@ -165,32 +154,41 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
   ]
 }
 
-function checkRights(
-  { roles, connected }: PostgresFacts['sinkRoles'],
-  missing: readonly { role: string; table: string; privilege: string }[],
-): Finding[] {
-  if (missing.length === 0) {
-    const who = connected ? listed(roles) : `${listed(roles)} (no sink is connected)`
-    return [{ check: 'rights', level: 'ok', text: `The role ${who} has all privileges that a sink needs.` }]
-  }
-  return [...new Set(missing.map(({ role }) => role))].map((role): Finding => {
-    const lacking = missing.filter((right) => right.role === role)
-    const grants = Object.keys(SINK_TABLE_PRIVILEGES).flatMap((table) => {
-      const privileges = lacking.filter((right) => right.table === table).map(({ privilege }) => privilege)
-      return privileges.length === 0 ? [] : [`GRANT ${privileges.join(', ')} ON ${table} TO ${role};`]
-    })
-    if (lacking.some(({ privilege }) => privilege === 'TEMPORARY'))
-      grants.push(`GRANT TEMPORARY ON DATABASE ... TO ${role};`)
-    const names = lacking.map(({ table, privilege }) =>
-      table === '' ? privilege : `${privilege} on ${table}`,
-    )
+function checkNeeds(facts: NeedFacts, { roles, connected }: PostgresFacts['sinkRoles']): Finding[] {
+  const obstacles = obstaclesOf(facts)
+  const findings = obstacles.map(({ about, text, remedy, onlyDuplicates }): Finding => {
+    const harm = onlyDuplicates
+      ? 'the sink pauses when one arrives'
+      : connected
+        ? 'the sink stops'
+        : 'a sink of this role would stop'
     return {
-      check: 'rights',
-      level: 'critical',
-      text: `The role ${role} lacks ${listed(names)}: ${connected ? 'the sink stops' : 'a sink of this role would stop'}.`,
-      mend: grants.join(' '),
+      check: about,
+      level: onlyDuplicates ? 'warning' : 'critical',
+      text: `${capital(text)}: ${harm}.`,
+      mend: remedy,
     }
   })
+  if (obstacles.some(({ about }) => about === 'rights')) return findings
+  const who = connected ? listed(roles) : `${listed(roles)} (no sink is connected)`
+  const text = `The role ${who} has all privileges that a sink needs.`
+  return [...findings, { check: 'rights', level: 'ok', text }]
+}
+
+/** Triggers run with the sink's privileges, which only the user can extend. */
+function checkTriggers(needs: readonly TriggerNeed[]): Finding[] {
+  return [...Map.groupBy(needs, ({ role, trigger }) => `${role} ${trigger}`).values()].map(
+    (some): Finding => {
+      const [{ role, trigger, function: name } = { role: '', trigger: '', function: '' }] = some
+      const lacking = some.map(({ privilege, on, object }) => `${privilege} on ${on.toLowerCase()}${object}`)
+      return {
+        check: 'rights',
+        level: 'warning',
+        text: `The trigger ${trigger} of "events" seems to need ${listed(lacking)}, which the role ${role} lacks: the sink pauses.`,
+        mend: `${grants(role, some).join(' ')} or ALTER FUNCTION ${name} SECURITY DEFINER;`,
+      }
+    },
+  )
 }
 
 function checkLocks(locks: readonly LockFacts[]): Finding[] {

@@ -1,9 +1,11 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { connect } from '../postgres/connect.ts'
+import { planConnection } from '../postgres/connection-plan.ts'
 import { APPLICATION_NAME } from '../postgres/database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from '../sink-worker/store/event-table.ts'
 import { listMigrations } from '../postgres/migrate.ts'
 import { type Reader, readOffsets, type StoredOffset } from '../sink-worker/positions/offsets.ts'
-import { SINK_TABLE_PRIVILEGES } from '../postgres/roles.ts'
+import { type Lacking, type NeedFacts, readNeeds } from '../postgres/needs.ts'
 import type { Result } from './finding.ts'
 import { attempt } from './attempt.ts'
 import * as sql from './postgres-sql.ts'
@@ -11,6 +13,7 @@ import * as sql from './postgres-sql.ts'
 export interface ServerFacts {
   version_num: number
   version: string
+  encoding: string
   role: string
   database: string
   in_recovery: boolean
@@ -68,16 +71,24 @@ export interface PostgresFacts {
   systemIdentifier: Result<{ id: string }>
   /** How far PostgreSQL's clock is ahead of this machine's (negative: behind), and the error of the measurement. */
   clock: { aheadMs: number; uncertaintyMs: number }
-  /** The roles of the connected sinks; the doctor's own role if none is connected. */
+  /** The roles of the connected sinks; if none is, those that may write the offsets; else the doctor's own. */
   sinkRoles: { roles: string[]; connected: boolean }
   settings: Result<RoleSettings[]>
   tables: Result<TableFacts>
   indexes: Result<IndexFacts[]>
-  missingRights: Result<{ role: string; table: string; privilege: string }[]>
+  needs: Result<NeedFacts>
+  /** What trigger functions of `events` seem to use with the sink's privileges, which lack it. */
+  triggers: Result<TriggerNeed[]>
   locks: Result<LockFacts[]>
   wal: Result<{ slots: { name: string; bytes: number }[]; archiving_fails: boolean } | undefined>
   deadLetters: Result<{ reason: string; count: number }[]>
   sizes: Result<{ database: number; events: number }>
+}
+
+export interface TriggerNeed extends Lacking {
+  trigger: string
+  /** With its argument types, as SQL. */
+  function: string
 }
 
 /** The rows of sink_offsets for one topic. */
@@ -93,37 +104,44 @@ const SINK_SETTINGS = [
   'statement_timeout',
   'transaction_timeout',
 ]
-const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 4_000
 const LOCK_TIMEOUT_MS = 1_000
 
 /** Inspects PostgreSQL through one connection, in read-only transactions. */
 export class PostgresProbe implements Reader {
-  readonly #client: pg.Client
+  readonly #connectionString: string
+  #connected: pg.Client | undefined
 
   constructor(connectionString: string) {
-    this.#client = new pg.Client({
-      connectionString,
-      application_name: 'firehose-doctor',
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: STATEMENT_TIMEOUT_MS + 1_000,
-    })
-    this.#client.on('error', () => {})
+    this.#connectionString = connectionString
   }
 
   /** `host:port/database` for people. */
   get address(): string {
-    const { host, port, database } = this.#client
-    return `${host}:${port}/${database}`
+    const { hosts } = planConnection(this.#connectionString, process.env)
+    const database = hosts[0]?.ways[0]?.database ?? process.env.PGDATABASE
+    return `${hosts.map(({ name }) => name).join(', ')}${database === undefined ? '' : `/${database}`}`
+  }
+
+  /** Connects again if idle_session_timeout has ended the session between the observations. */
+  async #client(): Promise<pg.Client> {
+    if (this.#connected !== undefined) return this.#connected
+    const client = await connect(this.#connectionString, () => ({
+      application_name: 'firehose-doctor',
+      query_timeout: STATEMENT_TIMEOUT_MS + 1_000,
+    }))
+    client.on('error', () => (this.#connected = undefined))
+    this.#connected = client
+    return client
   }
 
   /** @throws the driver's error if PostgreSQL cannot be reached or denies access */
   async facts(): Promise<PostgresFacts> {
-    await this.#client.connect()
     const server = (await this.query<ServerFacts & pg.QueryResultRow>(sql.SERVER)).rows[0] as ServerFacts
     const clock = await this.#clock()
     const connected = await this.#rows<{ role: string }>(sql.SINK_ROLES, [APPLICATION_NAME])
-    const roles = connected.length === 0 ? [server.role] : connected.map(({ role }) => role)
+    const known = connected.length > 0 ? connected : await this.#rows<{ role: string }>(sql.GRANTED_ROLES)
+    const roles = known.length > 0 ? known.map(({ role }) => role) : [server.role]
     return {
       server,
       systemIdentifier: await attempt(async () => await this.#one(sql.SYSTEM_IDENTIFIER)),
@@ -132,7 +150,8 @@ export class PostgresProbe implements Reader {
       settings: await attempt(async () => await this.#settings(roles, server.role)),
       tables: await attempt(async () => await this.#tables()),
       indexes: await attempt(async () => await this.#rows<IndexFacts>(sql.INDEXES, [sql.TABLES])),
-      missingRights: await attempt(async () => await this.#missingRights(roles)),
+      needs: await attempt(async () => await readNeeds(this, roles)),
+      triggers: await attempt(async () => await this.#rows<TriggerNeed>(sql.TRIGGER_NEEDS, [roles])),
       locks: await attempt(async () => await this.locks()),
       wal: await attempt(async () => (await this.#rows<{ slots: []; archiving_fails: boolean }>(sql.WAL))[0]),
       deadLetters: await attempt(async () => await this.#rows(sql.DEAD_LETTERS)),
@@ -157,19 +176,20 @@ export class PostgresProbe implements Reader {
     statement: string,
     values?: unknown[],
   ): Promise<pg.QueryResult<R>> {
-    await this.#client.query(
+    const client = await this.#client()
+    await client.query(
       `BEGIN READ ONLY; SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
     )
     try {
-      return await this.#client.query<R>(statement, values)
+      return await client.query<R>(statement, values)
     } finally {
-      await this.#client.query('ROLLBACK').catch(() => {})
+      await client.query('ROLLBACK').catch(() => {})
     }
   }
 
   /** Does not wait: PostgreSQL may hang. */
   close(): void {
-    this.#client.end().catch(() => {})
+    this.#connected?.end().catch(() => {})
   }
 
   async #rows<R>(statement: string, values?: unknown[]): Promise<R[]> {
@@ -184,11 +204,12 @@ export class PostgresProbe implements Reader {
 
   /** Measures the clock a few times; the fastest answer is the most exact. */
   async #clock(): Promise<PostgresFacts['clock']> {
+    const client = await this.#client()
     const tries: PostgresFacts['clock'][] = []
     for (let n = 0; n < 3; n++) {
       const askedMs = Date.now()
       const began = performance.now()
-      const { rows } = await this.#client.query<{ ms: number }>(
+      const { rows } = await client.query<{ ms: number }>(
         'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
       )
       const tookMs = performance.now() - began
@@ -232,22 +253,6 @@ export class PostgresProbe implements Reader {
     const applied = exists ? await this.#rows<{ name: string }>('SELECT name FROM firehose_migrations') : []
     const names = new Set(applied.map(({ name }) => name))
     return (await listMigrations()).filter((name) => !names.has(name))
-  }
-
-  async #missingRights(
-    roles: readonly string[],
-  ): Promise<{ role: string; table: string; privilege: string }[]> {
-    const wanted = roles.flatMap((role) => [
-      ...Object.entries(SINK_TABLE_PRIVILEGES).flatMap(([table, privileges]) =>
-        privileges.map((privilege) => ({ role, table, privilege })),
-      ),
-      { role, table: '', privilege: 'TEMPORARY' },
-    ])
-    return await this.#rows(sql.MISSING_RIGHTS, [
-      wanted.map(({ role }) => role),
-      wanted.map(({ table }) => table),
-      wanted.map(({ privilege }) => privilege),
-    ])
   }
 }
 

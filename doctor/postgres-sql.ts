@@ -1,3 +1,4 @@
+import { sequencesOf } from '../postgres/needs-sql.ts'
 import { EVENT_COLUMN_NAMES } from '../sink-worker/store/event-table.ts'
 
 /* The doctor's SQL. It reads views that every role may read, and takes no lock that anyone else waits for. */
@@ -7,6 +8,7 @@ export const TABLES = ['events', 'sink_offsets', 'dead_letters'] as const
 
 export const SERVER = `
   SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+    current_setting('server_encoding') AS encoding,
     current_user AS role, current_database() AS database, pg_is_in_recovery() AS in_recovery,
     current_setting('fsync') = 'on' AS fsync, current_setting('full_page_writes') = 'on' AS full_page_writes,
     (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
@@ -22,6 +24,12 @@ export const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS id FROM pg_c
 export const SINK_ROLES = `
   SELECT DISTINCT usename::text AS role FROM pg_stat_activity
   WHERE application_name = $1 AND datname = current_database() AND usename IS NOT NULL ORDER BY 1`
+
+/** The roles that may write the offsets, apart from the owner of the table: those of sinks that are not connected now. */
+export const GRANTED_ROLES = `
+  SELECT DISTINCT rolname::text AS role FROM pg_class CROSS JOIN LATERAL aclexplode(relacl) AS acl
+  JOIN pg_roles ON pg_roles.oid = acl.grantee AND rolcanlogin
+  WHERE pg_class.oid = to_regclass('sink_offsets') AND acl.grantee <> relowner AND privilege_type IN ('INSERT', 'UPDATE') ORDER BY 1`
 
 /** The settings named in $1, as they are in this session outside transactions. */
 export const SESSION_SETTINGS = `
@@ -63,11 +71,30 @@ export const INDEXES = `
     AND (indisvalid OR NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS building
       WHERE building.datname = current_database() AND coalesce(building.index_relid, indexrelid) = indexrelid))`
 
-/** The required privileges that are missing ($1 roles, $2 tables, $3 privileges, as parallel arrays). */
-export const MISSING_RIGHTS = `
-  SELECT role, "table", privilege FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted(role, "table", privilege)
-  WHERE NOT CASE WHEN privilege = 'TEMPORARY' THEN has_database_privilege(role, current_database(), privilege)
-    ELSE coalesce(has_table_privilege(role, to_regclass(quote_ident("table")), privilege), true) END`
+/**
+ * What the functions of triggers on INSERT seem to use, by the words of their source, and the roles $1 lack. Functions that
+ * run with their owner's rights are left out. (No backslashes: standard_conforming_strings may be off.)
+ */
+export const TRIGGER_NEEDS = `
+  WITH fn AS (
+    SELECT DISTINCT quote_ident(tgname) AS trigger, p.oid::regprocedure::text AS function, prosrc
+    FROM pg_trigger JOIN pg_proc AS p ON p.oid = tgfoid
+    WHERE tgrelid = to_regclass('events') AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & 4 <> 0 AND NOT prosecdef
+  ), used AS (
+    SELECT trigger, function, c.oid, privilege FROM fn
+    JOIN pg_class AS c ON c.relkind IN ('r', 'p') AND relname ~ '^[[:alnum:]_]+$' AND c.oid IS DISTINCT FROM to_regclass('events')
+    JOIN pg_namespace AS n ON n.oid = relnamespace AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_'
+    CROSS JOIN (VALUES ('INSERT', 'insert +into'), ('UPDATE', 'update'), ('DELETE', 'delete +from'), ('SELECT', '(from|join)'))
+      AS word(privilege, pattern)
+    WHERE regexp_replace(prosrc, '[[:space:]]+', ' ', 'g')
+      ~* ('(^|[^[:alnum:]_])' || pattern || ' +(only +)?("?[[:alnum:]_]+"?[.])?"?' || relname || '("|[^[:alnum:]_]|$)')
+  )
+  SELECT quote_ident(rolname) AS role, '' AS "on", used.oid::regclass::text AS object, privilege, trigger, function
+  FROM used CROSS JOIN pg_roles WHERE rolname = ANY($1) AND NOT has_table_privilege(pg_roles.oid, used.oid, privilege)
+  UNION SELECT quote_ident(rolname), 'SEQUENCE ', s.oid::regclass::text, 'USAGE', trigger, function
+  FROM used CROSS JOIN pg_roles CROSS JOIN LATERAL (${sequencesOf('used.oid')}) AS s
+  WHERE privilege = 'INSERT' AND rolname = ANY($1) AND NOT has_sequence_privilege(pg_roles.oid, s.oid, 'USAGE')
+  ORDER BY 1, 5, 3`
 
 /**
  * Granted locks that the sink's writes wait for: on a table, or on rows of sink_offsets that another session writes. Age

@@ -1,5 +1,6 @@
 import { existsSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { databaseSchema, databaseUrl } from '../postgres/database-url.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { endLeftover } from './child.ts'
 import { archiveClasses, EmbeddedKafka } from './kafka.ts'
@@ -24,6 +25,8 @@ export class Launcher {
   readonly sink: NodeService
   readonly ignoredVariables: string[]
   readonly #config: LaunchConfig
+  /** Of the services. */
+  readonly #env: NodeJS.ProcessEnv
   readonly #screen: Screen
   readonly #stopping = new AbortController()
   readonly #probe: DatabaseProbe
@@ -52,6 +55,7 @@ export class Launcher {
     })
     this.#probe = new DatabaseProbe(this.postgres.url)
     const { env, ignored } = serviceEnv(userEnv, config, this.kafka.bootstrapServers, this.postgres.url)
+    this.#env = env
     this.ignoredVariables = ignored
     this.api = new NodeService({
       name: 'API',
@@ -80,7 +84,7 @@ export class Launcher {
       this.#begin(this.kafka, `127.0.0.1:${kafkaPort}`),
       this.#begin(this.postgres, `127.0.0.1:${postgresPort}`),
     )
-    const applied = await migrate(this.postgres.url)
+    const applied = await migrate(databaseUrl(this.#env), { schema: databaseSchema(this.#env) })
     if (applied.length > 0) this.#screen.say(`  migrations  ${applied.join(', ')}`)
     await this.#both(this.#begin(this.api, this.api.url), this.#begin(this.sink, this.sink.url))
   }

@@ -1,8 +1,10 @@
 import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { connect, CONNECT_TIMEOUT_MS } from './connect.ts'
+import { checkSupported } from './supported.ts'
 
 /** The application_name of the sink's sessions; a frozen rival is identified by it. */
 export const APPLICATION_NAME = 'firehose-sink'
@@ -13,7 +15,6 @@ export const APPLICATION_NAME = 'firehose-sink'
  */
 export const CHUNK_BYTES = 64 * 1024
 
-const CONNECT_TIMEOUT_MS = 5_000
 const KEEPALIVE_IDLE_MS = 10_000
 
 /** No byte passed in either direction while a statement ran, so the connection was closed. */
@@ -32,15 +33,21 @@ class SilenceError extends Error {
  * calls reject with the driver's error.
  */
 export class Database {
-  readonly #config: pg.ClientConfig
+  readonly #connectionString: string
+  readonly #applicationName: string
   /** How long a running statement may pass no byte in either direction before PostgreSQL counts as down. */
   readonly silenceMs: number
   #session: { client: pg.Client; socket: Socket } | undefined
   #running = 0
   #onIdleLoss: () => void = () => {}
 
-  constructor(config: pg.ClientConfig, silenceMs: number, applicationName = APPLICATION_NAME) {
-    this.#config = { ...config, application_name: applicationName }
+  constructor(
+    { connectionString }: { connectionString: string },
+    silenceMs: number,
+    applicationName = APPLICATION_NAME,
+  ) {
+    this.#connectionString = connectionString
+    this.#applicationName = applicationName
     this.silenceMs = silenceMs
   }
 
@@ -53,32 +60,40 @@ export class Database {
     this.#onIdleLoss = callback
   }
 
-  /** Connects, unless a connection is already open. */
+  /**
+   * Connects, unless a connection is already open.
+   *
+   * @throws {UnsupportedDatabaseError} or the driver's error
+   */
   async open(): Promise<void> {
     if (this.#session !== undefined) return
-    const socket = new Socket()
-    const client = new pg.Client({
-      ...this.#config,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
-      stream: () => socket,
-    })
-    const onLoss = (): void => {
-      socket.destroy()
-      if (this.#session?.client !== client) return
-      this.#session = undefined
-      if (this.#running === 0) this.#onIdleLoss()
+    let socket = new Socket()
+    const newSocket = (): Socket => {
+      socket.destroy() // of the attempt before
+      socket = new Socket()
+      return socket
     }
-    client.on('error', onLoss) // otherwise an idle connection that breaks would end the process
-    client.on('end', onLoss)
     try {
-      await client.connect()
+      const client = await connect(this.#connectionString, () => ({
+        application_name: this.#applicationName,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
+        stream: newSocket,
+      }))
+      const onLoss = (): void => {
+        socket.destroy()
+        if (this.#session?.client !== client) return
+        this.#session = undefined
+        if (this.#running === 0) this.#onIdleLoss()
+      }
+      client.on('error', onLoss) // otherwise an idle connection that breaks would end the process
+      client.on('end', onLoss)
+      await checkSupported(client)
+      this.#session = { client, socket }
     } catch (error) {
       socket.destroy()
       throw error
     }
-    this.#session = { client, socket }
   }
 
   /** Runs one statement, with parameters if it has any. */
@@ -131,13 +146,10 @@ export class Database {
 
   /** Opens a second connection for one call, for use while the first one is blocked. */
   async onSecondConnection<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-    const client = new pg.Client({
-      ...this.#config,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    const client = await connect(this.#connectionString, () => ({
+      application_name: this.#applicationName,
       query_timeout: CONNECT_TIMEOUT_MS,
-    })
-    client.on('error', () => {})
-    await client.connect()
+    }))
     try {
       return await work(client)
     } finally {

@@ -1,5 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
+import { connect } from './connect.ts'
+import { EVENT_SEQUENCES } from './needs-sql.ts'
+import { checkSupported } from './supported.ts'
 import { roleStatement, sinkGrants, type SinkRole } from './roles.ts'
 
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
@@ -9,29 +12,38 @@ const ADVISORY_LOCK_KEY = 7_311_051_971
 /** Longer than another migrator needs. */
 const LOCK_TIMEOUT_MS = 60_000
 
+export interface MigrateOptions {
+  /** A role to create or update, which then has what a sink worker needs. */
+  sinkRole?: SinkRole | undefined
+  /** The schema that the connection string searches (DATABASE_SCHEMA), created if it is missing. */
+  schema?: string | undefined
+}
+
+/** Settings of the role or the database that would break the migrations; all of them are of the transaction only. */
+const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`
+
 /**
  * Applies the numbered SQL files of `migrations/` that are not applied yet, in one transaction under a
  * transaction-level advisory lock (so it also works through PgBouncer). Any number of migrators may run at the same time.
- * If `sinkRole` is given, also creates or updates that role and grants it what a sink worker needs.
  *
  * @returns the names of the migrations that were applied, in order
- * @throws the driver's error if the database cannot be reached, or an error that names the migration that failed; all is
- *   rolled back then
+ * @throws an error that says what is wrong and what to do, or the driver's error; all is rolled back then
  */
-export async function migrate(connectionString: string, sinkRole?: SinkRole): Promise<string[]> {
-  const client = new pg.Client({ connectionString, application_name: 'firehose-migrate' })
-  await client.connect()
+export async function migrate(
+  connectionString: string,
+  { sinkRole, schema }: MigrateOptions = {},
+): Promise<string[]> {
+  const client = await connect(connectionString, () => ({ application_name: 'firehose-migrate' }))
   try {
-    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
+    await checkSupported(client)
+    await client.query(BEGIN)
     await client.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK_KEY])
-    await client.query(
-      'CREATE TABLE IF NOT EXISTS firehose_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
-    )
+    await withRemedy(async () => await prepareSchema(client, schema))
     const { rows } = await client.query<{ name: string }>('SELECT name FROM firehose_migrations')
     const seen = new Set(rows.map((row) => row.name))
     const missing = (await listMigrations()).filter((name) => !seen.has(name))
-    for (const name of missing) await applyMigration(client, name)
-    if (sinkRole) await grantSinkRole(client, sinkRole)
+    for (const name of missing) await withRemedy(async () => await applyMigration(client, name))
+    if (sinkRole) await withRemedy(async () => await grantSinkRole(client, sinkRole))
     await client.query('COMMIT')
     return missing
   } finally {
@@ -39,14 +51,64 @@ export async function migrate(connectionString: string, sinkRole?: SinkRole): Pr
   }
 }
 
+/** Creates the schema, if one was given, and the table of the migrations. */
+async function prepareSchema(client: pg.Client, schema: string | undefined): Promise<void> {
+  if (schema !== undefined) {
+    // CREATE SCHEMA IF NOT EXISTS needs the right to create one even if it exists.
+    const { rowCount } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
+    if (rowCount === 0) await client.query(`CREATE SCHEMA ${pg.escapeIdentifier(schema)}`)
+  }
+  const { rows } = await client.query<{ current: string | null; others: string[] }>(MIGRATED_SCHEMAS)
+  const [{ current, others } = { current: null, others: [] }] = rows
+  if (schema === undefined && others.length > 0 && current !== null && !others.includes(current)) {
+    throw new Error(
+      `Firehose's tables are in the schema ${others.join(', ')}, but the search_path leads to ${current}: ` +
+        `set DATABASE_SCHEMA=${others[0]} to use them, or DATABASE_SCHEMA=${current} to create others there`,
+    )
+  }
+  await client.query(
+    'CREATE TABLE IF NOT EXISTS firehose_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
+  )
+}
+
+/** Where tables are created, and the schemas that have the table of the migrations. */
+const MIGRATED_SCHEMAS = `
+  SELECT current_schema()::text AS current,
+    ARRAY(SELECT nspname::text FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
+      WHERE relname = 'firehose_migrations' AND relkind = 'r' ORDER BY 1) AS others`
+
 async function grantSinkRole(client: pg.Client, role: SinkRole): Promise<void> {
-  const { rows } = await client.query<{ database: string; exists: boolean }>(
-    'SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = $1)',
+  const { rows } = await client.query<{ database: string; schema: string; exists: boolean }>(
+    `SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
+       (SELECT nspname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+        WHERE c.oid = 'events'::regclass) AS schema`,
     [role.name],
   )
-  const [{ database, exists } = { database: '', exists: false }] = rows
+  const [{ database, schema, exists } = { database: '', schema: '', exists: false }] = rows
+  const sequences = (await client.query<{ sequence: string }>(EVENT_SEQUENCES)).rows
   await client.query(roleStatement(role, exists))
-  for (const grant of sinkGrants(role.name, database)) await client.query(grant)
+  const place = { database, schema, sequences: sequences.map(({ sequence }) => sequence) }
+  for (const grant of sinkGrants(role.name, place)) await client.query(grant)
+}
+
+/** What to do about an error, by SQLSTATE. */
+const REMEDIES: Record<string, string> = {
+  '25006': 'point DATABASE_URL at the primary, or set default_transaction_read_only to off for this role',
+  '3F000': 'create a schema of the search_path, or set DATABASE_SCHEMA (migrate creates that schema)',
+  '42501':
+    'run migrate as the owner of the database (with --sink-role, also with CREATEROLE); if it may not create tables in this schema, set DATABASE_SCHEMA to one that it owns or may create',
+  '42710': "it is not Firehose's: set DATABASE_SCHEMA=firehose (migrate creates that schema), or rename it",
+  '42P07': "it is not Firehose's: set DATABASE_SCHEMA=firehose (migrate creates that schema), or rename it",
+}
+
+async function withRemedy(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    const remedy = REMEDIES[(error as { code?: string }).code ?? '']
+    if (remedy === undefined) throw error
+    throw new Error(`${(error as Error).message}: ${remedy}`, { cause: error })
+  }
 }
 
 /** The names of all migrations, in order. */
@@ -60,6 +122,7 @@ async function applyMigration(client: pg.Client, name: string): Promise<void> {
     await client.query(sql)
     await client.query('INSERT INTO firehose_migrations (name) VALUES ($1)', [name])
   } catch (error) {
-    throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
+    const { message, code } = error as { message: string; code?: string }
+    throw Object.assign(new Error(`migration ${name} failed: ${message}`, { cause: error }), { code })
   }
 }

@@ -1,4 +1,3 @@
-import type { ClientConfig } from 'pg'
 import { databaseSettings, databaseUrl } from '../postgres/database-url.ts'
 import { collectProblems, ConfigError, integer, oneOf, parseSettings, text } from '../platform/env.ts'
 import type { KafkaConnection } from '../kafka/client.ts'
@@ -55,7 +54,7 @@ export interface SinkConfig {
   minBytes: number
   maxWaitMs: number
   maxBytes: number
-  database: ClientConfig
+  database: { connectionString: string }
   databaseTimeoutMs: number
   host: string
   port: number

@@ -3,14 +3,15 @@
  * (place.ts) -> decoded (decode.ts) -> stored with its offsets in one transaction (store-batch.ts, write-batch.ts)
  * -> acknowledged to the source. onBatch() and #write() below are all of it.
  *
- * Every failure but a mistake of ours, which ends the process, is handled in the same way: stop fetching, wait, read the positions from PostgreSQL again, fetch from
- * them. What was in progress belongs to an epoch that is over then, and is abandoned.
+ * Every failure but a mistake of ours, which ends the process, is handled in the same way: stop fetching, wait, read the
+ * positions from PostgreSQL again, fetch from them. What was in progress belongs to an epoch that is over then.
  */
 import type { Logger } from '../platform/log.ts'
 import { sleep } from '../platform/sleep.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from '../postgres/database.ts'
+import { checkNeeds } from '../postgres/needs.ts'
 import { ownCode } from '../platform/errors.ts'
 import { decodeRecords } from '../event/record/decode.ts'
 import { SinkState } from './outage/sink-state.ts'
@@ -77,6 +78,7 @@ export class Worker implements SourceListener {
   async prepare(): Promise<void> {
     await this.#state.untilItWorks(async () => {
       await this.#deps.database.open()
+      await checkNeeds(this.#deps.database)
       if (await wasSeenBefore(this.#deps.database, this.#deps.topic)) return
       const created = await this.#deps.inspector.createIfMissing()
       if (created) this.#deps.logger.info({ topic: this.#deps.topic }, 'topic created')

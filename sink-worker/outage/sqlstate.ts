@@ -80,10 +80,14 @@ export function sqlstateOf(error: unknown): string | undefined {
 const REMEDIES: Record<string, string> = {
   '28': 'check the user and password in DATABASE_URL, and pg_hba.conf',
   '42': 'fix the table, or the trigger or function that raises the error',
+  '0A000': 'disable the row-level security of "events", or drop its rule ("npx firehose doctor" names it)',
+  '25006':
+    'point DATABASE_URL at the primary (with several hosts, add target_session_attrs=read-write), or set default_transaction_read_only to off',
   '42P01': 'run "npx firehose migrate", or rename the table back',
   '42703': 'run "npx firehose migrate", or fix the trigger that names this column',
   '3D000': 'create the database, then run "npx firehose migrate"',
-  '42501': 'grant the sink the privileges that it needs ("npx firehose migrate --sink-role" does this)',
+  '42501':
+    'grant it to the role. "npx firehose migrate --sink-role" grants what Firehose itself needs; if a trigger or a default of "events" needs more, GRANT that too, or make its function SECURITY DEFINER ("npx firehose doctor" names both)',
   '55000': 'make the unique constraints of "events" NOT DEFERRABLE',
   '53300': 'raise max_connections or run fewer workers',
 }

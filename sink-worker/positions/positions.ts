@@ -2,6 +2,7 @@ import type { TopicIdentity } from '../../event/record/decoded.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Watermarks } from '../../kafka/topic-ends.ts'
 import type { Database } from '../../postgres/database.ts'
+import { checkNeeds } from '../../postgres/needs.ts'
 import {
   decideStart,
   loadOffsets,
@@ -67,7 +68,7 @@ export class Positions {
   /**
    * Reads the positions of these partitions. Creates missing rows in sink_offsets.
    *
-   * @throws the driver's errors, kafkajs' errors, or if Kafka does not know a partition
+   * @throws {ObstacleError} the driver's errors, kafkajs' errors, or if Kafka does not know a partition
    */
   async read(assignedNow: () => readonly number[]): Promise<void> {
     const { database, inspector, topic } = this.#deps
@@ -78,6 +79,7 @@ export class Positions {
       if (ends !== undefined) partition.updateEnds(ends)
     }
     await database.open()
+    await checkNeeds(database)
     this.#identity = { clusterId: description.clusterId, topic }
     const assigned = assignedNow()
     let partitions = await this.#load(description, assigned)

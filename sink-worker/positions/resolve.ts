@@ -89,7 +89,7 @@ export async function moveOffsets(
   { onlyBack = false, isOtherTopic = false, isDryRun = false }: MoveOptions = {},
 ): Promise<Moved[]> {
   const identity = { clusterId: description.clusterId, topic }
-  await db.query('BEGIN')
+  await db.query('BEGIN ISOLATION LEVEL READ COMMITTED') // so that it waits for a sink instead of failing
   try {
     const moved: Moved[] = []
     for (const { partition, offset } of targets.toSorted((a, b) => a.partition - b.partition)) {

@@ -25,9 +25,9 @@ export const EVENT_COLUMN_TYPES = FIELDS.map(({ name, kind }) => `${name} ${kind
 /** The names of the columns as SQL literals. */
 export const EVENT_COLUMN_NAMES = FIELDS.map(({ name }) => `'${name}'`).join(', ')
 
-/** Returns one row with the column `types`, to compare with EVENT_COLUMN_TYPES. */
+/** Returns one row with the column `types`, to compare with EVENT_COLUMN_TYPES. (quote_all_identifiers adds quotes.) */
 export const READ_EVENT_COLUMN_TYPES = `
-  SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attname) AS types
+  SELECT string_agg(attname || ' ' || replace(format_type(atttypid, atttypmod), '"', ''), ', ' ORDER BY attname) AS types
   FROM pg_attribute WHERE attrelid = 'events'::regclass AND NOT attisdropped
     AND attname IN (${EVENT_COLUMN_NAMES})`
 

@@ -45,6 +45,7 @@ export async function openFencedTransaction(
   const statements = [
     `${token} BEGIN ISOLATION LEVEL READ COMMITTED`,
     `SET LOCAL lock_timeout = ${Math.ceil(db.silenceMs * LOCK_TIMEOUT_SHARE)}`,
+    'SET LOCAL array_nulls = on',
     'SET LOCAL tcp_keepalives_idle = 10',
     'SET LOCAL tcp_keepalives_interval = 5',
     'SET LOCAL tcp_keepalives_count = 3',
@@ -71,7 +72,7 @@ export async function commit(db: Database): Promise<void> {
 function fenceStatement(identity: TopicIdentity, slice: Slice): string {
   return `UPDATE sink_offsets
     SET next_offset = ${slice.to}, last_offset = ${slice.lastOffset},
-        last_digest = '\\x${slice.lastDigest.toString('hex')}', updated_at = now()
+        last_digest = decode('${slice.lastDigest.toString('hex')}', 'hex'), updated_at = now()
     WHERE cluster_id = ${pg.escapeLiteral(identity.clusterId)} AND topic = ${pg.escapeLiteral(identity.topic)}
       AND partition = ${slice.partition} AND next_offset = ${slice.from}`
 }

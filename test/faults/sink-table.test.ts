@@ -62,25 +62,25 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
   [
     'the table is renamed',
     'ALTER TABLE events RENAME TO events_2026',
-    /relation "events" does not exist \(42P01\): .*npx firehose migrate/,
+    /the table "events" does not exist: rename it back/,
     'ALTER TABLE events_2026 RENAME TO events',
   ],
   [
     'the INSERT privilege is revoked',
     'REVOKE INSERT ON events FROM firehose_sink',
-    /permission denied for table events \(42501\): grant/,
+    /the role firehose_sink lacks INSERT on events: GRANT INSERT ON events TO firehose_sink;/,
     'GRANT INSERT ON events TO firehose_sink',
   ],
   [
     'the UPDATE privilege on the offsets is revoked',
     'REVOKE UPDATE ON sink_offsets FROM firehose_sink',
-    /permission denied for table sink_offsets \(42501\): grant/,
+    /the role firehose_sink lacks UPDATE on sink_offsets: GRANT UPDATE ON sink_offsets TO firehose_sink;/,
     'GRANT UPDATE ON sink_offsets TO firehose_sink',
   ],
   [
     'the TEMPORARY privilege is revoked, and a duplicate arrives',
     'REVOKE TEMPORARY ON DATABASE firehose FROM firehose_sink; REVOKE TEMPORARY ON DATABASE firehose FROM PUBLIC',
-    /permission denied to create temporary tables in database "firehose" \(42501\): grant/,
+    /the role firehose_sink lacks TEMPORARY on database firehose: GRANT TEMPORARY ON DATABASE firehose TO firehose_sink;/,
     'GRANT TEMPORARY ON DATABASE firehose TO firehose_sink',
   ],
   [

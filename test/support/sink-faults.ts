@@ -52,7 +52,7 @@ export async function postEvents(
 /** Connection string of the sink's role as described in the README, which is created if it is missing. */
 export async function leastPrivilegedUrl(pipeline: Pipeline): Promise<string> {
   const url = new URL(pipeline.backend.postgres.url)
-  await migrate(url.href, { name: 'firehose_sink', password: 'secret' })
+  await migrate(url.href, { sinkRole: { name: 'firehose_sink', password: 'secret' } })
   url.username = 'firehose_sink'
   url.password = 'secret'
   return url.href

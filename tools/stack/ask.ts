@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { connect } from '../../postgres/connect.ts'
 
 /**
  * Runs one query on a separate connection.
@@ -10,14 +11,8 @@ export async function ask<R extends pg.QueryResultRow>(
   sql: string,
   { values = [], limitMs = 5_000 }: { values?: unknown[]; limitMs?: number } = {},
 ): Promise<R[]> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: limitMs,
-    query_timeout: limitMs,
-  })
-  client.on('error', () => {})
+  const client = await connect(url, () => ({ connectionTimeoutMillis: limitMs, query_timeout: limitMs }))
   try {
-    await client.connect()
     return (await client.query<R>(sql, values)).rows
   } finally {
     void client.end().catch(() => {})

@@ -1,6 +1,8 @@
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { onFetched } from '../../kafka/patches.ts'
 import { sinkGroupId } from '../../kafka/sink-group.ts'
+import { connect } from '../../postgres/connect.ts'
+import { checkSupported } from '../../postgres/supported.ts'
 import { MarkerCheck } from './marker-check.ts'
 import {
   describeGroup,
@@ -64,15 +66,16 @@ const TWICE_LIMIT = 100
  */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
   const { signal } = options
-  const client = new Client({ connectionString: options.databaseUrl, application_name: 'firehose-verify' })
-  client.on('error', () => {}) // the pending query is rejected with the same error
+  signal?.throwIfAborted()
+  const client = await connect(options.databaseUrl, () => ({ application_name: 'firehose-verify' }))
   // This also cancels the current query.
   const stop = () => void client.end().catch(() => {})
   signal?.addEventListener('abort', stop)
   try {
     signal?.throwIfAborted()
-    await client.connect()
-    await client.query(`${sql.SESSION}; ${sql.TABLES}`)
+    await checkSupported(client)
+    await client.query(sql.SESSION) // on its own: what it sets holds from the next transaction on
+    await client.query(sql.TABLES)
     return await compare(client, options)
   } catch (error) {
     signal?.throwIfAborted()

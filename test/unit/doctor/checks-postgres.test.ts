@@ -4,6 +4,7 @@ import { runChecks } from '../../../doctor/checks.ts'
 import type { Facts } from '../../../doctor/facts.ts'
 import type { IndexFacts, LockFacts } from '../../../doctor/facts-postgres.ts'
 import { CHECKS, worstOf } from '../../../doctor/finding.ts'
+import type { NeedFacts } from '../../../postgres/needs.ts'
 import { testBroken } from './broken.ts'
 import { failed, healthy, ok, withComparison, withPostgres, withServer, withSettings } from './healthy.ts'
 
@@ -35,11 +36,18 @@ testBroken([
     /db:5432\/firehose cannot be reached/,
   ],
   [
-    'PostgreSQL is older than tested',
+    'PostgreSQL is too old',
     withServer({ version_num: 160_001, version: '16.1' }),
     'postgres',
-    'warning',
-    /16\.1 is older/,
+    'critical',
+    /16\.1 is too old, because Firehose needs version 17 or later: nothing is stored/,
+  ],
+  [
+    'another encoding than UTF8',
+    withServer({ encoding: 'LATIN1' }),
+    'postgres',
+    'critical',
+    /The database firehose has the encoding LATIN1, which cannot hold every event/,
   ],
   [
     'PostgreSQL is one version older than tested',
@@ -117,16 +125,44 @@ testBroken([
   ],
   [
     'a table is missing',
-    withPostgres({
-      tables: ok({
-        found: [{ name: 'events', unlogged: false }],
-        missingMigrations: null,
-        events: undefined,
-      }),
+    needs({
+      tables: [
+        { name: 'events', kind: 'r' },
+        { name: 'sink_offsets', kind: null },
+        { name: 'dead_letters', kind: null },
+      ],
     }),
     'tables',
     'critical',
-    /sink_offsets and dead_letters does not exist/,
+    /The table "sink_offsets", "dead_letters" does not exist: the sink stops/,
+  ],
+  [
+    'events is a view',
+    needs({
+      tables: [
+        { name: 'events', kind: 'v' },
+        { name: 'sink_offsets', kind: 'r' },
+        { name: 'dead_letters', kind: 'r' },
+      ],
+    }),
+    'tables',
+    'critical',
+    /"events" is a view/,
+  ],
+  ['a rule', needs({ rules: ['no_insert'] }), 'tables', 'warning', /The rule no_insert of "events"/],
+  [
+    'a deferrable constraint',
+    needs({ deferrable: ['one_each'] }),
+    'tables',
+    'warning',
+    /The constraint one_each of "events" is deferrable/,
+  ],
+  [
+    'row-level security',
+    needs({ hidden: [{ role: 'firehose_sink', table: 'events' }] }),
+    'rights',
+    'critical',
+    /Row-level security hides rows of "events" from the role firehose_sink/,
   ],
   [
     'a migration is missing',
@@ -198,10 +234,28 @@ testBroken([
   ],
   [
     'a privilege is missing',
-    withPostgres({ missingRights: ok([{ role: 'firehose_sink', table: 'events', privilege: 'INSERT' }]) }),
+    needs({ lacking: [{ role: 'firehose_sink', on: '', object: 'events', privilege: 'INSERT' }] }),
     'rights',
     'critical',
     /firehose_sink lacks INSERT on events: the sink stops/,
+  ],
+  [
+    'a trigger needs a privilege',
+    withPostgres({
+      triggers: ok([
+        {
+          role: 'firehose_sink',
+          on: '',
+          object: 'audit',
+          privilege: 'INSERT',
+          trigger: 'audit_events',
+          function: 'audit_row()',
+        },
+      ]),
+    }),
+    'rights',
+    'warning',
+    /The trigger audit_events of "events" seems to need INSERT on audit, which the role firehose_sink lacks/,
   ],
   [
     'a lock',
@@ -241,6 +295,12 @@ test('locks: a lock of another session is reported even if it is new or its age 
 test('locks: a lock that a sink holds briefly is not reported', () => {
   assert.equal(worstOf(runChecks(withComparison({ locks: [{ ...HELD, isSink: true, ageS: 2 }] }))), 'ok')
 })
+
+function needs(change: Partial<NeedFacts>): Facts {
+  const { postgres } = healthy()
+  assert.ok(postgres.ok && postgres.value.needs.ok)
+  return withPostgres({ needs: ok({ ...postgres.value.needs.value, ...change }) })
+}
 
 function tables(change: object): Facts {
   const { postgres } = healthy()
