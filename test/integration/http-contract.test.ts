@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import type { NodeService } from '../../embedded/node-service.ts'
@@ -239,6 +241,35 @@ test('404, and 405 with Allow; HEAD and OPTIONS work', async () => {
   const options = await fetch(`${api.url}/health`, { method: 'OPTIONS' })
   assert.equal(options.status, 204)
   assert.equal(options.headers.get('allow'), 'GET, HEAD, OPTIONS')
+})
+
+test('the log says what is wrong with a refused request, and nothing that the client wrote', async () => {
+  const logged = async (path: string, body: string): Promise<Record<string, unknown>> => {
+    const id = `refused-${randomUUID()}`
+    await post(path, body, { ...JSON_TYPE, 'X-Request-Id': id })
+    const lineOf = () =>
+      readFileSync(pipeline.path('producer-api-0.log'), 'utf8')
+        .split('\n')
+        .find((line) => line.includes(id))
+    await until('the line', () => lineOf() !== undefined)
+    const line = lineOf() ?? ''
+    assert.ok(!line.includes('secret'), line)
+    return JSON.parse(line) as Record<string, unknown>
+  }
+  const id = await logged('/event', event({ user_id: 'secret' }))
+  assert.deepEqual([id.msg, id.pointer], ['request refused', '/user_id'])
+  assert.match(String(id.detail), /^user_id must be an integer from /)
+  const time = await logged('/events', `[${event()},${event({ timestamp: 'secret' })}]`)
+  assert.equal(time.pointer, '/1/timestamp')
+  const name = await logged('/events', `[${event({ secret: 1 })}]`)
+  assert.deepEqual([name.pointer, name.detail], ['/0', 'It has a name that is not a field of an event.'])
+  const deep = await logged('/event', event({ metadata: { secret: ['\u0000'] } }))
+  assert.deepEqual(
+    [deep.pointer, deep.detail],
+    ['/metadata', 'A string must not contain the character \\u0000.'],
+  )
+  const json = await logged('/event', '{"secret"')
+  assert.deepEqual([json.pointer, json.detail], [undefined, 'Byte 9: the text ends too early.'])
 })
 
 test('a valid X-Request-Id is used; otherwise one is generated', async () => {

@@ -72,14 +72,16 @@ DECLARE
 BEGIN
   RETURN CASE WHEN pg_input_is_valid(whole, 'bigint') THEN whole::bigint END;
 END $$;
--- PostgreSQL rounds digits past the microsecond; Firehose truncates them. PostgreSQL knows no fraction after a comma, and
--- no annotations (RFC 9557).
+-- PostgreSQL rounds digits past the microsecond; Firehose truncates them. PostgreSQL knows no fraction after a comma, no
+-- annotations (RFC 9557), and no fraction of the leap second before midnight.
 CREATE FUNCTION pg_temp.as_time(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
   plain text := regexp_replace(regexp_replace(value, '(\[[^]]*\])+$', ''), ',(?=\d)', '.');
+  is_leap boolean := plain ~ '^.{11}23:59:60[.]';
 BEGIN
+  IF is_leap THEN plain := overlay(plain placing '59' from 18); END IF;
   RETURN CASE WHEN pg_input_is_valid(plain, 'timestamptz')
-    THEN regexp_replace(plain, '([.]\d{6})\d+', '\1')::timestamptz END;
+    THEN regexp_replace(plain, '([.]\d{6})\d+', '\1')::timestamptz + is_leap::int * interval '1 second' END;
 END $$;
 `
 
