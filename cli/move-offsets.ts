@@ -39,7 +39,8 @@ export function moveCommand(
     new Option('--to <OFFSET>', 'read again from an offset (0: from the first record)'),
     new Option(
       '--to-time <TIME>',
-      'read again from a time (RFC 3339, UTC unless an offset is given: 2026-01-02T03:04:05Z)',
+      "read again what Kafka appended from this time on, by its own clock; by the producers' clocks if the topic has \
+message.timestamp.type=CreateTime (RFC 3339, UTC unless an offset is given: 2026-01-02T03:04:05Z)",
     ),
     new Option('--partition <N>', 'this partition, stopped or not; may be repeated')
       .default([])

@@ -1,5 +1,6 @@
 import { MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { checkGroup, checkOtherGroups } from './check-group.ts'
+import { checkRecordTimes } from './check-record-times.ts'
 import type { DoctorSettings, Facts } from './facts.ts'
 import type { Configs, PartitionReplicas } from '../kafka/cluster-inspector.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
@@ -139,6 +140,7 @@ function checkRetention({ topic, brokers }: DoctorSettings, configs: Configs): F
       mend: alterTopic(brokers, topic, 'retention.bytes=-1'),
     })
   }
+  findings.push(...checkRecordTimes({ topic }, configs, (change) => alterTopic(brokers, topic, change)))
   if (findings.length > 0) return findings
   return [
     {

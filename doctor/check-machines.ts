@@ -1,23 +1,21 @@
+import { checkClocks } from './check-clocks.ts'
 import type { DiskFacts } from './facts-disk.ts'
-import { CLOCK_TOLERANCE_MS, type KafkaFacts } from './facts-kafka.ts'
 import type { PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Facts } from './facts.ts'
-import type { Finding, Result } from './finding.ts'
-import { duration, listed, plural, size } from './units.ts'
+import type { Finding } from './finding.ts'
+import { plural, size } from './units.ts'
 
 const LOW_DISK_SHARE = 0.1
 const NO_DISK_SHARE = 0.03
-/** Kafka's default for message.timestamp.after.max.ms: it refuses records that are further in the future. */
-const KAFKA_REFUSES_MS = 3_600_000
 
 /** Disks, clocks, and the health that the services report. */
 export function checkMachines(facts: Facts): Finding[] {
-  const { kafka, postgres, disks, api, sink } = facts
+  const { postgres, disks, api, sink } = facts
   const sizes = postgres.ok ? postgres.value.sizes : undefined
   return [
     ...disks.map((disk) => checkDisk(disk, sizes)),
-    ...checkClocks(kafka, postgres),
+    ...checkClocks(facts),
     checkApi(api, isInUse(facts)),
     ...checkSink(sink),
   ]
@@ -49,34 +47,6 @@ function checkDisk({ of, directory, space }: DiskFacts, sizes: PostgresFacts['si
     text: `${text}: ${harm}.`,
     mend: `Free space in ${directory}, or ${of === 'Kafka' ? 'lower retention.ms, if its events are stored' : 'drop data that is no longer needed'}.`,
   }
-}
-
-function checkClocks(kafka: Result<KafkaFacts>, postgres: Result<PostgresFacts>): Finding[] {
-  const findings: Finding[] = []
-  if (postgres.ok) {
-    const { aheadMs, uncertaintyMs } = postgres.value.clock
-    const skewMs = Math.abs(aheadMs) - uncertaintyMs
-    if (skewMs > CLOCK_TOLERANCE_MS) {
-      findings.push({
-        check: 'clocks',
-        level: skewMs > KAFKA_REFUSES_MS ? 'critical' : 'warning',
-        text: `PostgreSQL's clock is ${duration(Math.abs(aheadMs) / 1_000)} ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine's: times in the tables do not match, and Kafka refuses events from an API whose clock is more than an hour ahead.`,
-        mend: 'Let NTP set the clocks of all machines (timedatectl set-ntp true).',
-      })
-    }
-  }
-  const inFuture = kafka.ok ? kafka.value.inFuture : undefined
-  if (inFuture?.ok === true && inFuture.value.length > 0) {
-    findings.push({
-      check: 'clocks',
-      level: 'warning',
-      text: `Partition ${listed(inFuture.value)} holds records with timestamps in the future: a producer's clock is ahead of this machine's. Kafka refuses records that are more than an hour ahead.`,
-      mend: 'Let NTP set the clocks of all machines (timedatectl set-ntp true).',
-    })
-  }
-  if (findings.length > 0 || !postgres.ok) return findings
-  const writers = inFuture?.ok === true ? ', and no record in Kafka has a timestamp in the future' : ''
-  return [{ check: 'clocks', level: 'ok', text: `PostgreSQL's clock agrees with this machine's${writers}.` }]
 }
 
 /** Whether events are, or have been, stored here. Then there should be an API, most likely on this machine. */

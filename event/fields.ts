@@ -167,7 +167,10 @@ export const FIELDS = [
     kind: TIMESTAMPTZ,
     isFromClient: false,
     missing: 'filled',
-    about: { record: 'When the API received the event. If missing: the timestamp of the record.' },
+    about: {
+      record:
+        'When the API received the event. If missing: the time at which Kafka appended the record, or, on a topic with message.timestamp.type=CreateTime, the time that its producer gave it.',
+    },
     examples: { record: ['2025-01-31T12:00:00.250000Z'] },
   },
   {

@@ -13,7 +13,20 @@ export interface FetchedMessage {
   /** True for markers and aborted records: kafkajs does not deliver them, but counts them for the end of the batch. */
   isControlRecord: boolean
   /** Undefined for records in the formats that Kafka used before it had transactions. */
-  batchContext?: { producerId: string; inTransaction: boolean; isControlBatch: boolean }
+  batchContext?: {
+    producerId: string
+    inTransaction: boolean
+    isControlBatch: boolean
+    timestampType?: number
+  }
+}
+
+const LOG_APPEND_TIME = 1
+
+/** Whether the time of a record is that at which Kafka appended it. kafkajs reports it, but its types do not. */
+export function isAppendTime(message: object | undefined): boolean {
+  const { batchContext }: Partial<FetchedMessage> = message ?? {}
+  return batchContext?.timestampType === LOG_APPEND_TIME
 }
 
 interface FetchedPartition {

@@ -43,6 +43,7 @@ app.use(
       total_duplicates: counters.duplicates,
       total_dead: counters.dead,
       total_expired: counters.expired,
+      append_delay_s: counters.appendDelay.read() ?? null,
       last_commit: counters.lastCommitMs === undefined ? null : new Date(counters.lastCommitMs).toISOString(),
       uptime: Math.floor((Date.now() - startedMs) / 1_000),
     }),

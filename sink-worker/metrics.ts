@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { AppendDelay, type DelayRange } from './append-delay.ts'
 import type { GroupStatus } from '../kafka/consumer/group-watch.ts'
 import type { WriteResult } from './store/write-batch.ts'
 
@@ -14,6 +15,7 @@ export interface SinkCounters {
   /** Milliseconds since 1970 of the last commit; undefined before the first. */
   lastCommitMs: number | undefined
   observeBatch: (records: number, durationMs: number) => void
+  appendDelay: AppendDelay
 }
 
 /** Counts one committed transaction. */
@@ -61,6 +63,7 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
       batchSeconds.observe(durationMs / 1_000)
       batchRecords.observe(records)
     },
+    appendDelay: new AppendDelay(),
   }
 
   const totals: [name: string, help: string, read: () => number][] = [
@@ -97,6 +100,12 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
     registers,
     collect: () => running.set(status().state === 'running' ? 1 : 0),
   })
+  delayGauge(
+    'firehose_sink_append_delay_min_seconds',
+    "Kafka's time of a record minus the API's received_at: the least of the latest one to two minutes",
+    ({ min }) => min,
+  )
+  delayGauge('firehose_sink_append_delay_max_seconds', 'The same: the greatest', ({ max }) => max)
   groupGauge(
     'firehose_sink_unread_partitions',
     'Number of partitions of the topic that no member of the consumer group reads',
@@ -116,17 +125,30 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
   partitionGauge('firehose_sink_next_offset', 'The offset after the last stored record', (p) => p.next_offset)
   return { registry, counters }
 
-  /** A gauge without a value until the group has been described. */
+  /** Without a value until the group has been described. */
   function groupGauge(name: string, help: string, read: (group: Status['group']) => unknown[] | null): void {
+    optionalGauge(name, help, () => read(status().group)?.length)
+  }
+
+  /** Without a value unless the topic has the times of Kafka, and records arrived lately. */
+  function delayGauge(name: string, help: string, read: (delays: DelayRange) => number): void {
+    optionalGauge(name, help, () => {
+      const delays = counters.appendDelay.read()
+      return delays && read(delays)
+    })
+  }
+
+  /** A gauge that may have no value. */
+  function optionalGauge(name: string, help: string, read: () => number | undefined): void {
     const gauge: Gauge<'none'> = new Gauge({
       name,
       help,
-      labelNames: ['none'], // otherwise prom-client reports 0 before there is a value
+      labelNames: ['none'], // otherwise prom-client reports 0 while there is no value
       registers,
       collect: () => {
         gauge.reset()
-        const found = read(status().group)
-        if (found !== null) gauge.set(found.length)
+        const value = read()
+        if (value !== undefined) gauge.set(value)
       },
     })
   }

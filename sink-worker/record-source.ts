@@ -13,6 +13,8 @@ export interface RecordBatch {
   records: readonly KafkaRecord[]
   /** The offset after the last one that this fetch covers, including trailing transaction markers. */
   endOffset: bigint
+  /** Whether the records' times are Kafka's (LogAppendTime), and not their producers'. */
+  isAppendTime: boolean
 }
 
 /** The result of a batch that the listener accepted. */
@@ -74,6 +76,6 @@ export interface TopicDescription {
 export interface TopicInspector {
   /** @throws while Kafka cannot be reached or the topic does not exist */
   describe(): Promise<TopicDescription>
-  /** Creates the topic if it is missing. @returns whether it was created */
+  /** Creates the topic if it is missing, and logs it. @returns whether it was created */
   createIfMissing(): Promise<boolean>
 }

@@ -80,8 +80,7 @@ export class Worker implements SourceListener {
       await this.#deps.database.open()
       await checkNeeds(this.#deps.database)
       if (await wasSeenBefore(this.#deps.database, this.#deps.topic)) return
-      const created = await this.#deps.inspector.createIfMissing()
-      if (created) this.#deps.logger.info({ topic: this.#deps.topic }, 'topic created')
+      await this.#deps.inspector.createIfMissing()
     })
   }
 
@@ -114,7 +113,7 @@ export class Worker implements SourceListener {
   #enqueue(
     partition: Partition,
     { records, expired }: Extract<Placed, { kind: 'take' }>,
-    { endOffset }: RecordBatch,
+    { endOffset, isAppendTime }: RecordBatch,
   ): Promise<boolean> {
     if (expired > 0) {
       partition.addExpired(expired)
@@ -126,6 +125,7 @@ export class Worker implements SourceListener {
       return Promise.resolve(true)
     }
     const decoded = ownCode(() => decodeRecords(records, this.#positions.identity))
+    if (isAppendTime) this.#deps.counters.appendDelay.observe(decoded.rows)
     const stored = this.#queue.add({ ...taken, ...decoded, epoch: this.#epoch, partition })
     partition.follow(stored, taken)
     return stored

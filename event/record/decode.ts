@@ -59,7 +59,8 @@ export function decodeAgain(
 
 /**
  * Decodes a record of any producer: a JSON object with the fields of an event in any order. Unknown fields are ignored.
- * A missing event_id becomes the UUIDv5 of the record's coordinates, a missing received_at the record's own timestamp.
+ * A missing event_id becomes the UUIDv5 of the record's coordinates, a missing received_at the record's own timestamp:
+ * when Kafka appended it, unless the topic has message.timestamp.type=CreateTime.
  * Pure; never throws.
  */
 export function decodeRecord(record: KafkaRecord, identity: TopicIdentity): Decoded {

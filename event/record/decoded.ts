@@ -8,7 +8,7 @@ import type { EventRow } from '../fields.ts'
 export interface KafkaRecord {
   partition: number
   offset: bigint
-  /** The record's own timestamp (CreateTime or LogAppendTime), milliseconds since 1970. */
+  /** When Kafka appended it, or, on a topic with CreateTime, what its producer said; milliseconds since 1970. */
   timestampMs: number
   value: Buffer | null
   headers: Record<string, Buffer>

@@ -2,7 +2,7 @@ import { OtherTopicError } from '../errors.ts'
 import type { Cluster, Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders } from 'kafkajs'
 import { toGroupDescription } from '../group-description.ts'
 import { createKafka, type KafkaConnection } from '../client.ts'
-import { NO_HEADERS, onFetched } from '../patches.ts'
+import { isAppendTime, NO_HEADERS, onFetched } from '../patches.ts'
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import type { Logger } from '../../platform/log.ts'
 import { sleep } from '../../platform/sleep.ts'
@@ -273,6 +273,7 @@ function toRecordBatch({ batch }: EachBatchPayload): RecordBatch {
     partition,
     records,
     endOffset: BigInt(batch.lastOffset()) + 1n,
+    isAppendTime: isAppendTime(batch.messages.at(-1)),
   }
 }
 

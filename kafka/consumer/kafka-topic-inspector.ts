@@ -22,7 +22,8 @@ export class KafkaTopicInspector implements TopicInspector {
   }
 
   async createIfMissing(): Promise<boolean> {
-    return await createTopicIfMissing(createKafka(this.#connection, CLIENT_ID, this.#logger), this.#topic)
+    const kafka = createKafka(this.#connection, CLIENT_ID, this.#logger)
+    return await createTopicIfMissing(kafka, this.#topic, this.#logger)
   }
 
   async describe(): Promise<TopicDescription> {

@@ -156,9 +156,7 @@ export class KafkaPublisher implements Publisher {
   }
 
   async #fetchPartitions(): Promise<PartitionMetadata[]> {
-    if (!this.#topicSeen && (await createTopicIfMissing(this.#kafka, this.#topic))) {
-      this.#logger.info({ topic: this.#topic.name, partitions: this.#topic.partitions }, 'topic created')
-    }
+    if (!this.#topicSeen) await createTopicIfMissing(this.#kafka, this.#topic, this.#logger)
     this.#topicSeen = true
     const admin = this.#kafka.admin()
     try {

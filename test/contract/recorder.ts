@@ -38,11 +38,12 @@ export class Recorder implements SourceListener {
     this.#source.fetchOnly(partitions)
   }
 
-  async onBatch({ partition, records, endOffset }: RecordBatch): Promise<AcceptedBatch | undefined> {
+  async onBatch(batch: RecordBatch): Promise<AcceptedBatch | undefined> {
+    const { partition, records, endOffset } = batch
     const values = records.map(({ value }) => String(value))
     const from = records[0]?.offset ?? endOffset
     this.calls.push({ kind: 'batch', partition, values, from, to: endOffset })
-    const decision = await this.decide({ partition, records, endOffset })
+    const decision = await this.decide(batch)
     if (decision === 'leave') return undefined
     this.#positions.set(partition, endOffset)
     return { to: endOffset, stored: Promise.resolve(true) }

@@ -11,6 +11,7 @@ import { until } from '../support/until.ts'
 /* The doctor on a real Kafka and PostgreSQL: things are broken one by one, and it must report exactly those. */
 
 const HOUR_MS = 3_600_000
+const AS_CREATED = { 'retention.ms': String(168 * HOUR_MS), 'message.timestamp.type': 'LogAppendTime' }
 const RESET_SETTINGS = [
   'ALTER SYSTEM RESET ALL',
   'SELECT pg_reload_conf()',
@@ -58,11 +59,13 @@ test('a healthy stack: only notes, exit code 0, and nothing is changed', async (
 
 test('a stopped sink: the runway is computed from the timestamp of the oldest unread record', async () => {
   await sink.stop(10_000)
+  await alterTopic({ ...AS_CREATED, 'message.timestamp.type': 'CreateTime' })
   const oldMs = Date.now() - 127 * HOUR_MS
   await send([record(1), record(2)], oldMs)
   await send([record(3)])
   const { code, findings, lag } = await doctor()
-  assert.deepEqual(alarms(findings), ['critical group', 'critical lag', 'critical sink'])
+  assert.deepEqual(alarms(findings), ['critical group', 'critical lag', 'critical sink', 'warning retention'])
+  assert.match(textOf(findings, 'retention'), /expire by the clock of the API/)
   assert.match(
     textOf(findings, 'lag'),
     /^3 records not stored, the oldest for 5 days; at this rate it expires in (39|40|41) h/,
@@ -103,13 +106,14 @@ test('the rates of received and stored events are measured between two observati
 test('an open transaction: how many records it holds back, its age, and how to find out whether it hangs', async (t) => {
   const producer = await transactionalProducer(pipeline.backend.kafka.bootstrapServers, 'another')
   t.after(async () => await producer.disconnect())
+  await alterTopic({ ...AS_CREATED, 'message.timestamp.type': 'CreateTime' })
   await send([record(1)], Date.now() - 600_000) // Kafka's time index needs an earlier record
   const transaction = await producer.transaction()
   const timestamp = String(Date.now() - 300_000) // an import writes old records too, so this is only a warning
   await transaction.send({ topic: 'events', messages: [{ value: record(2), partition: 0, timestamp }] })
   await send([record(3), record(4)])
   const { code, findings, lag } = await doctor()
-  assert.deepEqual(alarms(findings), ['warning lag', 'warning transactions'])
+  assert.deepEqual(alarms(findings), ['warning lag', 'warning transactions', 'warning retention'])
   assert.match(
     textOf(findings, 'transactions'),
     /^3 records of partition 0 wait for an open transaction of another producer; its first record is dated \S+Z \(5 min ago\)/,
@@ -121,11 +125,13 @@ test('an open transaction: how many records it holds back, its age, and how to f
   assert.deepEqual([code, lag?.records], [1, 3])
   await transaction.commit()
   await until('stored', async () => (await pipeline.countEvents()) === 4)
+  await alterTopic(AS_CREATED)
   assert.deepEqual(alarms((await doctor()).findings), [])
 })
 
 test("the topic's settings: retention, size, compaction, missing replicas", async () => {
   await alterTopic({
+    ...AS_CREATED,
     'retention.ms': String(HOUR_MS),
     'max.message.bytes': '500000',
     'min.insync.replicas': '2',
@@ -139,7 +145,7 @@ test("the topic's settings: retention, size, compaction, missing replicas", asyn
   )
   assert.match(textOf(findings, 'topic'), /max\.message\.bytes is 500000/)
   assert.equal(code, 2)
-  await alterTopic({ 'cleanup.policy': 'compact', 'retention.bytes': '1000000' })
+  await alterTopic({ ...AS_CREATED, 'cleanup.policy': 'compact', 'retention.bytes': '1000000' })
   const next = await doctor('--check', 'topic', '--check', 'retention')
   assert.deepEqual(alarms(next.findings), ['critical topic', 'warning retention'])
 })
@@ -361,6 +367,7 @@ async function send(values: readonly string[], timestampMs = Date.now()): Promis
   })
 }
 
+/** Sets these configs, and resets all others to the defaults. */
 async function alterTopic(configs: Record<string, string>): Promise<void> {
   await admin.alterConfigs({
     validateOnly: false,
@@ -374,13 +381,13 @@ async function alterTopic(configs: Record<string, string>): Promise<void> {
   })
 }
 
-/** Creates the topic again, with the retention that the API sets. */
+/** Creates the topic again, as the API does. */
 async function recreateTopic(): Promise<void> {
   if ((await admin.listTopics()).includes('events')) await admin.deleteTopics({ topics: ['events'] })
   await until('the topic is deleted', async () => !(await admin.listTopics()).includes('events'))
   await until('the topic is created', async () => {
     try {
-      const configEntries = [{ name: 'retention.ms', value: String(168 * HOUR_MS) }]
+      const configEntries = Object.entries(AS_CREATED).map(([name, value]) => ({ name, value }))
       await admin.createTopics({ topics: [{ topic: 'events', numPartitions: 1, configEntries }] })
       const { topics } = await admin.fetchTopicMetadata({ topics: ['events'] })
       return topics[0]?.partitions[0]?.leader === 1

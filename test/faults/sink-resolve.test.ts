@@ -118,6 +118,7 @@ test('I9: the sink and adopt refuse a compacted topic until it is no longer comp
 })
 
 test('rewind --to-time reads records again from that time on, even while an idle sink runs', async () => {
+  await configureTopic(bootstrapServers, 'message.timestamp.type', 'CreateTime')
   const nowMs = Date.now()
   const at = (n: number, ageMs: number): Message => ({ value: record(n), timestamp: String(nowMs - ageMs) })
   await sendMessages(

@@ -57,6 +57,8 @@ export interface BackendOptions {
   kafkaSecondLogDir?: string
   /** Runs Kafka with the full JIT compiler, as `npm start` does: slower to start, faster to run; embedded only. */
   kafkaCompilesAll?: boolean
+  /** Settings of the broker that replace ours or are added to them; embedded only. */
+  kafkaSettings?: Readonly<Record<string, string>>
   /** PostgreSQL's data directory; a temporary one by default; embedded only. */
   postgresDir?: string
 }

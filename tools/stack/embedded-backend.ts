@@ -25,6 +25,7 @@ export async function startBackend(options: BackendOptions): Promise<EmbeddedBac
     advertisedPort,
     controllerPort,
     ...(options.kafkaSecondLogDir === undefined ? {} : { secondLogDir: options.kafkaSecondLogDir }),
+    ...(options.kafkaSettings === undefined ? {} : { settings: options.kafkaSettings }),
     fast: !options.kafkaCompilesAll,
     pidFile: join(place.dir, 'kafka.pid'),
     onLog: console.error,

@@ -11,7 +11,6 @@ import {
   partitionFacts,
   withComparison,
   withKafka,
-  withPostgres,
   withTopic,
 } from './healthy.ts'
 
@@ -107,7 +106,11 @@ testBroken([
   ],
   [
     'too little tolerance for clocks',
-    withTopic({ 'message.timestamp.after.max.ms': '1000' }),
+    withTopic({
+      'message.timestamp.type': 'CreateTime',
+      'message.timestamp.after.max.ms': '1000',
+      'message.timestamp.before.max.ms': '3600000',
+    }),
     'topic',
     'warning',
     /after\.max\.ms is 1000/,
@@ -255,27 +258,6 @@ testBroken([
     'disk',
     'note',
     /cannot be determined/,
-  ],
-  [
-    'clocks differ',
-    withPostgres({ clock: { aheadMs: -9_000, uncertaintyMs: 5 } }),
-    'clocks',
-    'warning',
-    /9 s behind/,
-  ],
-  [
-    'clocks differ by hours',
-    withPostgres({ clock: { aheadMs: 7.2e6, uncertaintyMs: 5 } }),
-    'clocks',
-    'critical',
-    /2 h ahead of/,
-  ],
-  [
-    'records from the future',
-    withKafka({ inFuture: ok([1]) }),
-    'clocks',
-    'warning',
-    /Partition 1 holds records with timestamps in the future/,
   ],
   [
     'the API does not accept events',

@@ -88,7 +88,7 @@ const TOPIC_CONFIGS = {
   'max.message.bytes': '1048588',
   'min.insync.replicas': '2',
   'unclean.leader.election.enable': 'false',
-  'message.timestamp.type': 'CreateTime',
+  'message.timestamp.type': 'LogAppendTime',
   'message.timestamp.after.max.ms': '3600000',
   'message.timestamp.before.max.ms': '9223372036854775807',
 }

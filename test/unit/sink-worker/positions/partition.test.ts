@@ -13,7 +13,7 @@ function recordAt(offset: bigint, topic = 'topic'): KafkaRecord {
 
 function batchOf(offsets: readonly bigint[], topic?: string): RecordBatch {
   const records = offsets.map((offset) => recordAt(offset, topic))
-  return { partition: 0, records, endOffset: (offsets.at(-1) ?? -1n) + 1n }
+  return { partition: 0, records, endOffset: (offsets.at(-1) ?? -1n) + 1n, isAppendTime: false }
 }
 
 function checkAt(offset: bigint, topic?: string): { offset: bigint; digest: Buffer } {
