@@ -1,6 +1,7 @@
 import kafkajs, { type Admin } from 'kafkajs'
 import type { Logger } from '../platform/log.ts'
 import { createKafka, type KafkaConnection } from './client.ts'
+import { type ClusterDescription, describeCluster } from './cluster-id.ts'
 import { toGroupDescription } from './group-description.ts'
 import type { GroupDescription } from './group-members.ts'
 import { pastOpenTransactions } from './patches.ts'
@@ -32,8 +33,8 @@ export class ClusterInspector {
     await this.#admin.connect()
   }
 
-  async cluster(): Promise<{ clusterId: string; brokers: { nodeId: number; host: string; port: number }[] }> {
-    return await this.#admin.describeCluster()
+  async cluster(): Promise<ClusterDescription> {
+    return await describeCluster(this.#admin)
   }
 
   async topics(): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Consumer, type EachBatchPayload, Kafka, logLevel } from 'kafkajs'
 import { connectionOptions, type KafkaConnection } from './client.ts'
+import { describeCluster } from './cluster-id.ts'
 import { toGroupDescription } from './group-description.ts'
 import type { GroupDescription } from './group-members.ts'
 import { fetchTopicEnds, type Watermarks } from './topic-ends.ts'
@@ -61,7 +62,7 @@ export async function describeTopic(
   try {
     // Listed first: some clusters create a topic when another request names it.
     if (!(await admin.listTopics()).includes(topic)) throw new Error(`Kafka has no topic "${topic}".`)
-    const [{ clusterId }, ends] = await Promise.all([admin.describeCluster(), fetchTopicEnds(admin, topic)])
+    const [{ clusterId }, ends] = await Promise.all([describeCluster(admin), fetchTopicEnds(admin, topic)])
     const partitions = [...ends].map(([partition, watermarks]) => ({ partition, ...watermarks }))
     return { clusterId, partitions: partitions.toSorted((a, b) => a.partition - b.partition) }
   } finally {
