@@ -6,7 +6,7 @@ import { RecordReader } from '../../kafka/record-reader.ts'
 import { TopicTail } from '../../kafka/topic-tail.ts'
 import { createLogger } from '../../platform/log.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { javaProgram, type Program, pythonWith } from '../support/other-clients.ts'
+import { javaProgram, type Program, pythonProgram } from '../support/other-clients.ts'
 import { record } from '../support/records.ts'
 import { storedRows } from '../support/sink-health.ts'
 import { configureTopic, createTopic } from '../support/topic.ts'
@@ -26,19 +26,18 @@ const { bootstrapServers } = pipeline.backend.kafka
 await createTopic(bootstrapServers, 1)
 await pipeline.startSink()
 const api = await pipeline.startApi()
-const python = await pythonWith(['confluent-kafka'], 'produce.py')
+const python = await pythonProgram(['confluent-kafka==2.16.1'], 'produce.py')
 /** The records by offset; the API adds received_at to what it is sent. */
 const sent: string[] = []
 /** Bytes of Kafka's log that earlier tests have checked. */
 let checkedBytes = 0
 
 after(async () => {
-  python.remove()
   await pipeline.close()
 })
 
 test('what the C client compresses is read, in each codec', async (t) => {
-  await sendInEachCodec(t, python.program)
+  await sendInEachCodec(t, python)
 })
 
 test('what the Java client compresses is read, in each codec', async (t) => {

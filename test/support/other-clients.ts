@@ -1,10 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createHash } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { installKafka } from '../../embedded/kafka-install.ts'
+import { cacheDir, installKafka } from '../../embedded/kafka-install.ts'
 
 /* Programs in other languages, for tests with other people's clients. */
 
@@ -14,25 +14,32 @@ const RUN_LIMIT_MS = 60_000
 /** Runs a program to its end. `missing` says why it cannot be run here. */
 export type Program = { run: (args: string[], input?: string) => Promise<string> } | { missing: string }
 
-/** A Python with these packages, in a temporary directory that `remove` deletes. */
-export async function pythonWith(
-  packages: readonly string[],
-  script: string,
-): Promise<{ program: Program; remove: () => void }> {
-  const dir = mkdtempSync(join(tmpdir(), 'firehose-python-'))
-  const remove = () => rmSync(dir, { recursive: true, force: true })
-  const python = join(dir, 'bin', 'python')
+/**
+ * The directory of the programs of a Python with public packages (PyPI). It is kept in the download cache.
+ *
+ * @param packages with their versions, such as `requests==2.32.5`
+ * @throws there is no python3 with venv, or a package cannot be installed
+ */
+export async function pythonWith(packages: readonly string[]): Promise<string> {
+  const key = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 12)
+  const home = join(cacheDir(), `python-${key}`)
+  const bin = join(home, 'bin')
+  const complete = join(home, 'complete')
+  if (existsSync(complete)) return bin
+  const limit = { timeout: INSTALL_LIMIT_MS }
+  await promisify(execFile)('python3', ['-m', 'venv', '--clear', home], limit)
+  await promisify(execFile)(join(bin, 'pip'), ['install', '--quiet', ...packages], limit)
+  writeFileSync(complete, '')
+  return bin
+}
+
+/** A Python program with public packages. */
+export async function pythonProgram(packages: readonly string[], script: string): Promise<Program> {
   try {
-    await promisify(execFile)('python3', ['-m', 'venv', dir], { timeout: INSTALL_LIMIT_MS })
-    await promisify(execFile)(python, ['-m', 'pip', 'install', '--quiet', ...packages], {
-      timeout: INSTALL_LIMIT_MS,
-    })
+    const python = join(await pythonWith(packages), 'python')
+    return { run: async (args, input) => await run(python, [pathOf(script), ...args], input) }
   } catch (error) {
-    return { program: { missing: `${packages.join(', ')} cannot be installed: ${firstLine(error)}` }, remove }
-  }
-  return {
-    program: { run: async (args, input) => await run(python, [pathOf(script), ...args], input) },
-    remove,
+    return { missing: `${packages.join(', ')} cannot be installed: ${firstLine(error)}` }
   }
 }
 
