@@ -83,6 +83,7 @@ function printVerdict(verdict: Verdict): void {
     ['records that the sink has read', verdict.records],
     ['  stored, each once', verdict.stored],
     ['  duplicates', verdict.duplicates],
+    ['  changed in the database since', verdict.changed],
     ['  dead letters', verdict.dead],
     ['  missing', verdict.missing_count],
     ['  different', verdict.different_count],

@@ -211,7 +211,10 @@ export type CanonicalEvent = {
 /** A row of `events`. Times are microseconds since 2000-01-01 UTC, PostgreSQL's binary timestamptz. */
 export type EventRow = {
   readonly [F in Exclude<Row, Nullable> as F['key']]: Stored<F>
-} & { readonly [F in Nullable as F['key']]?: Stored<F> | undefined }
+} & { readonly [F in Nullable as F['key']]?: Stored<F> | undefined } & {
+  /** The column sent_check, which is no field of a record: record/sent-check.ts. */
+  readonly sentCheck: Int8
+}
 
 const NAMES: readonly string[] = FIELDS.map(({ name }) => name)
 const numberOf = (name: FieldName): number => NAMES.indexOf(name)

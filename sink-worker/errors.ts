@@ -18,11 +18,14 @@ export class FenceLostError extends FirehoseError {
 /** The columns of `events` do not have the types that the rows are encoded for. Nothing was written. */
 export class TableMismatchError extends FirehoseError {
   constructor(found: string, expected: string) {
-    super(`the columns of "events" are (${found}), expected (${expected}); restore their names and types`, {
-      code: 'TABLE_MISMATCH',
-      retryable: true,
-      needsPerson: true,
-    })
+    super(
+      `the columns of "events" are (${found}), expected (${expected}); restore their names and types, or run "npx firehose migrate" for a new one`,
+      {
+        code: 'TABLE_MISMATCH',
+        retryable: true,
+        needsPerson: true,
+      },
+    )
   }
 }
 

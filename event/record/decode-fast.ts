@@ -7,7 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { isSafeInteger, isUuid, UUID_BYTES } from '../canonical-bytes.ts'
-import type { EventRow } from '../fields.ts'
+import type { EventRow, Int8 } from '../fields.ts'
 import { skipDigits } from '../json/tokens.ts'
 import { MAX_DEPTH } from '../limits.ts'
 import { TIMESTAMP_BYTES, TimestampReader } from '../timestamp.ts'
@@ -21,6 +21,7 @@ import {
   EVENT_ID_AT,
   USER_ID_AT,
 } from './layout.ts'
+import { checkWithout } from './sent-check.ts'
 
 /** Any integer with this many digits is exact as a JavaScript number. */
 const EXACT_DIGITS = 15
@@ -83,6 +84,12 @@ class CanonicalRow implements EventRow {
 
   get receivedAt(): number {
     return receivedAts.micros(this.#value, receivedAt(this.#userEnd))
+  }
+
+  get sentCheck(): Int8 {
+    // From the end of the timestamp's value to the end of received_at's.
+    const timestampEnd = timestampAt(this.#userEnd) + TIMESTAMP_BYTES
+    return checkWithout(this.#value, timestampEnd, receivedAt(this.#userEnd) + TIMESTAMP_BYTES)
   }
 
   get metadata(): Buffer {

@@ -4,6 +4,7 @@ import { JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
 import { scanText } from '../json/scan.ts'
 import { decodeCanonical } from './decode-fast.ts'
 import type { DeadLetter, Decoded, DecodedRow, KafkaRecord, TopicIdentity } from './decoded.ts'
+import { checkOf } from './sent-check.ts'
 
 /** The namespace (RFC 9562 section 5.5) of event ids derived from record coordinates: a fixed random UUID. */
 export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
@@ -90,12 +91,15 @@ function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdenti
   if (missing !== undefined) return undecodable(record, `${missing.name} is missing`, eventId)
 
   const row: Record<string, unknown> = { eventId }
+  const canonical: (string | Buffer | undefined)[] = [eventId]
   for (const [n, { key }] of FIELDS.entries()) {
     if (n === EVENT_ID) continue
     const found = valueOf(n, memberOf, record, value, identity)
     if ('fault' in found) return undecodable(record, found.fault, eventId)
     row[key] = found.stored
+    canonical[n] = found.canonical
   }
+  row.sentCheck = checkOf(canonical)
   return { ok: true, row: row as EventRow }
 }
 
@@ -106,7 +110,7 @@ function valueOf(
   record: KafkaRecord,
   value: Buffer,
   identity: TopicIdentity,
-): { stored: unknown } | { fault: string } {
+): { stored: unknown; canonical?: string | Buffer } | { fault: string } {
   const { name, kind }: Field = FIELDS[n]!
   const member = memberOf[n]
   if (member === undefined) {
@@ -120,7 +124,7 @@ function valueOf(
   const start = scan.valueStart[member]!
   const end = scan.valueEnd[member]!
   const fault = scan.faults.find(({ offset }) => offset >= start && offset < end)
-  if (fault === undefined) return { stored: kind.toStored(canonical as never) }
+  if (fault === undefined) return { stored: kind.toStored(canonical as never), canonical }
   return {
     fault: `${name} cannot be stored as ${kind.type} at byte ${fault.offset}: ${fault.kind.replaceAll('_', ' ')}`,
   }

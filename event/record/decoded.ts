@@ -28,6 +28,8 @@ export interface DeadLetter {
   sqlstate: string | undefined
   /** One sentence; never contains metadata. */
   message: string
+  /** Of the value, only the digest is kept, as of a very large one; the value stays in Kafka. */
+  keepsNoValue?: true
 }
 
 export type DeadReason =

@@ -39,9 +39,9 @@ export async function insertDeadLetters(
       rows.map(({ record }) => record.partition),
       rows.map(({ record }) => record.offset.toString()),
       rows.map(({ eventId }) => eventId ?? null),
-      rows.map(({ record }) => storedValue(record.value)),
+      rows.map(storedValue),
       rows.map(({ record }) => record.value?.length ?? 0),
-      rows.map(({ record }) => storedDigest(record.value)),
+      rows.map(storedDigest),
       rows.map(({ record }) => headersAsJson(record.headers)),
       rows.map(({ reason }) => reason),
       rows.map(({ sqlstate }) => sqlstate ?? null),
@@ -68,24 +68,25 @@ async function compareStored(
       identity.topic,
       rows.map(({ record }) => record.partition),
       rows.map(({ record }) => record.offset.toString()),
-      rows.map(({ record }) => storedValue(record.value)),
+      rows.map(storedValue),
       rows.map(({ record }) => record.value?.length ?? 0),
-      rows.map(({ record }) => storedDigest(record.value)),
+      rows.map(storedDigest),
     ],
   )
   if (rowCount !== 0) throw new DeadLetterMismatchError()
 }
 
-function storedValue(value: Buffer | null): Buffer | null {
-  return fits(value) ? value : null
+function storedValue(letter: DeadLetter): Buffer | null {
+  return isKept(letter) ? letter.record.value : null
 }
 
-function storedDigest(value: Buffer | null): Buffer | null {
-  return value === null || fits(value) ? null : createHash('sha256').update(value).digest()
+function storedDigest(letter: DeadLetter): Buffer | null {
+  const { value } = letter.record
+  return value === null || isKept(letter) ? null : createHash('sha256').update(value).digest()
 }
 
-function fits(value: Buffer | null): boolean {
-  return value === null || value.length <= MAX_VALUE_BYTES
+function isKept({ record: { value }, keepsNoValue }: DeadLetter): boolean {
+  return keepsNoValue !== true && (value === null || value.length <= MAX_VALUE_BYTES)
 }
 
 /** The type `text` cannot hold NUL. */

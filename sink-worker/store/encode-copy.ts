@@ -119,7 +119,10 @@ const VALUE_BYTES: Record<Field['kind']['type'], number> = {
 }
 const COUNT_BYTES = 2
 const FIXED_ROW_BYTES =
-  COUNT_BYTES + FIELDS.reduce((sum, { kind }) => sum + LENGTH_BYTES + VALUE_BYTES[kind.type], 0)
+  COUNT_BYTES +
+  FIELDS.reduce((sum, { kind }) => sum + LENGTH_BYTES + VALUE_BYTES[kind.type], 0) +
+  LENGTH_BYTES +
+  VALUE_BYTES.bigint // sent_check
 
 /** The size of a row without its ordinal. */
 function rowBytes({ metadata }: EventRow): number {
@@ -137,10 +140,11 @@ const WRITE: Record<FieldName, (chunk: Chunk, row: EventRow) => void> = {
 const WRITERS = FIELDS.map(({ name }) => WRITE[name])
 
 function writeRow(chunk: Chunk, row: EventRow, ordinal: number | undefined): void {
-  chunk.int16(WRITERS.length + (ordinal === undefined ? 0 : 1))
+  chunk.int16(WRITERS.length + (ordinal === undefined ? 1 : 2))
   if (ordinal !== undefined) {
     chunk.int32(4)
     chunk.int32(ordinal)
   }
   for (const write of WRITERS) write(chunk, row)
+  chunk.int8(row.sentCheck)
 }

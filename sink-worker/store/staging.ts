@@ -35,13 +35,21 @@ function sent(table: 'e' | 's'): string {
   return SENT_COLUMNS.map((column) => `${table}.${column}`).join(', ')
 }
 
-/** A separate statement, because its snapshot must include what a rival committed while INSERT_NEW waited for it. */
+/**
+ * Identity is judged by what was sent. A row that a trigger or an UPDATE has changed since has the same check; rows without
+ * one, and the same event in another notation, are compared by their columns. A separate statement, because its snapshot
+ * must include what a rival committed while INSERT_NEW waited for it.
+ */
 const COMPARE_OTHERS = `
   SELECT s.ordinal,
     CASE WHEN e.event_id IS NULL THEN 'absent'
-         WHEN (${sent('e')}) IS NOT DISTINCT FROM (${sent('s')}) THEN 'duplicate'
+         WHEN e.sent_check = s.sent_check OR (${sent('e')}) IS NOT DISTINCT FROM (${sent('s')}) THEN 'duplicate'
+         WHEN e.sent_check IS NULL THEN 'unsure'
          ELSE 'conflict' END AS verdict
   FROM pg_temp.firehose_staged AS s LEFT JOIN events AS e USING (event_id) WHERE NOT s.inserted`
+
+/** What a row is to the stored row with its id; `unsure` if that has other content, but no check. */
+type Verdict = 'absent' | 'duplicate' | 'unsure' | 'conflict'
 
 /** What became of the rows of a segment. */
 export interface StagedOutcome {
@@ -73,21 +81,21 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
   const stored = (await db.query(INSERT_NEW)).rowCount ?? 0
   const outcome: StagedOutcome = { stored, duplicates: [], dead: [] }
   if (stored === rows.length) return outcome
-  const others = await db.query<{ ordinal: number; verdict: 'absent' | 'duplicate' | 'conflict' }>(
-    COMPARE_OTHERS,
-  )
+  const others = await db.query<{ ordinal: number; verdict: Verdict }>(COMPARE_OTHERS)
   for (const { ordinal, verdict } of others.rows) {
     const row = rows[ordinal]
     if (row === undefined)
       throw new InvariantError(`PostgreSQL reported row ${ordinal}, but only ${rows.length} rows were staged`)
     if (verdict === 'duplicate') outcome.duplicates.push(row)
-    else outcome.dead.push(verdict === 'conflict' ? idConflictLetter(row) : keptOutLetter(row))
+    else outcome.dead.push(verdict === 'absent' ? keptOutLetter(row) : idConflictLetter(row, verdict))
   }
   return outcome
 }
 
-function idConflictLetter({ record, row }: DecodedRow): DeadLetter {
+/** A stored row without a check may have been erased on purpose: then no copy of the event may stay in the database. */
+function idConflictLetter({ record, row }: DecodedRow, verdict: 'unsure' | 'conflict'): DeadLetter {
   return {
+    ...(verdict === 'unsure' ? { keepsNoValue: true } : {}),
     record,
     eventId: row.eventId,
     reason: 'event_id_conflict',

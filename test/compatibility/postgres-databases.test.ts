@@ -4,7 +4,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { OtherDatabase } from '../support/databases.ts'
 import { diagnose } from '../support/diagnosis.ts'
 import { oldPostgres } from '../support/old-postgres.ts'
-import { idOf, kafkaClient } from '../support/records.ts'
+import { idOf, kafkaClient, record } from '../support/records.ts'
 import { healthOf, pausedBy, postEvents, range } from '../support/sink-faults.ts'
 import { caughtUp } from '../support/sink-health.ts'
 
@@ -92,9 +92,11 @@ test('odd settings of the database change nothing: stored once, duplicates and c
   const producer = kafkaClient(pipeline.backend.kafka.bootstrapServers).producer()
   await producer.connect()
   const headers = { name: `'\\x41'`, binary: Buffer.from([0, 255]) }
-  await producer.send({ topic: 'odd', messages: [{ value: 'junk \\', headers }] })
+  // verify must look into this one carefully, because jsonb refuses a field that is ignored.
+  const ignored = record(100, { ignored: '\0 \\u0000' })
+  await producer.send({ topic: 'odd', messages: [{ value: 'junk \\', headers }, { value: ignored }] })
   await producer.disconnect()
-  await db.stored(60)
+  await db.stored(61)
   const { total_duplicates, total_dead } = await caughtUp(sink)
   assert.deepEqual([total_duplicates, total_dead], [10, 2])
   assert.deepEqual(await db.query('SELECT count(*)::int FROM events WHERE metadata IS NULL'), [{ count: 0 }])
@@ -103,7 +105,7 @@ test('odd settings of the database change nothing: stored once, duplicates and c
   await sink.stop(10_000)
   const again = await db.spawnLeastPrivilegedSink()
   await postEvents(api, range(60, 5), metadata)
-  await db.stored(65)
+  await db.stored(66)
   assert.equal((await caughtUp(again)).state, 'running')
 
   const verified = await db.run('verify')
@@ -113,7 +115,7 @@ test('odd settings of the database change nothing: stored once, duplicates and c
   assert.ok(Math.abs(Date.parse(letter.created_at) - Date.now()) < 600_000, listed.out)
   const replayed = await db.run('dlq', 'replay', '--reason', 'event_id_conflict', '--new-id', '--yes')
   assert.equal(replayed.code, 0, replayed.out + replayed.err)
-  await db.stored(66)
+  await db.stored(67)
   const shown = await db.run('dlq', 'show', `${letter.partition}:${letter.offset}`)
   assert.equal(shown.code, 0, shown.err)
   assert.match(shown.out, new RegExp(String(new Date().getUTCFullYear())))

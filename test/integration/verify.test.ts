@@ -191,6 +191,7 @@ test('records that are stored, sent twice, dead-lettered or not yet read are all
     missing_count: 0,
     missing: [],
     missing_from: [],
+    changed: 0,
     different_count: 0,
     different: [],
     not_yet_read: 6,

@@ -86,7 +86,7 @@ export async function assertDrained(pipeline: Pipeline, ...sinks: NodeService[])
   for (const sink of sinks)
     await until(`${sink.name} runs`, async () => (await healthOf(sink)).state === 'running', LIMIT_MS)
   const verdict = await pipeline.verify()
-  assert.equal(verdict.ok, true, JSON.stringify(verdict))
+  assert.equal(verdict.ok && verdict.changed === 0, true, JSON.stringify(verdict))
 }
 
 /** Another superuser client of the database, which tolerates that its session is terminated. */

@@ -176,7 +176,7 @@ async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
   return await Promise.race([answer, limit])
 }
 
-/** All events of the load are valid, so a dead letter counts as lost. Every row must have a record in Kafka. */
+/** All events of the load are valid, so a dead letter counts as lost, and so does a changed row: nobody changes one. Every row must have a record in Kafka. */
 export function judge(verdict: Verdict, acked: number, rows: number): Figures {
   const problems = [...verdict.problems]
   const known =
@@ -192,6 +192,7 @@ export function judge(verdict: Verdict, acked: number, rows: number): Figures {
     lost:
       verdict.missing_count +
       verdict.different_count +
+      verdict.changed +
       verdict.acked_missing_count +
       verdict.acked_different_count +
       verdict.dead,

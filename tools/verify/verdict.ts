@@ -29,6 +29,8 @@ export interface Verdict {
   records: number
   /** Distinct ids stored with the same content as all their records. */
   stored: number
+  /** Of all records of stored ids: those whose row was changed in the database after it was stored. */
+  changed: number
   /** Further records of such ids. */
   duplicates: number
   dead: number
@@ -71,6 +73,7 @@ export function emptyVerdict(group = ''): Verdict {
     acked_different: [],
     records: 0,
     stored: 0,
+    changed: 0,
     duplicates: 0,
     dead: 0,
     missing_count: 0,

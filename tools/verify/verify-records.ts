@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import type { Client } from 'pg'
 import { v5 as uuidV5 } from 'uuid'
 import { copyBytes, copyRows } from './copy-rows.ts'
@@ -10,6 +11,11 @@ import * as sql from './verify-sql.ts'
 /** The namespace of ids for records without event_id. Restated here, so that verify detects a change in the sink. */
 const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 const CANONICAL_START = Buffer.from('{"event_id":"')
+/** The head of a record that the API writes, with what it adds to what was sent. */
+const CANONICAL_HEAD =
+  /^\{"event_id":"[0-9a-f-]{36}","user_id":-?\d+,"timestamp":"[\dTZ:.-]+(","received_at":"[\dTZ:.-]+)","metadata":\{/d
+/** More than that head can be long. */
+const HEAD_BYTES = 200
 
 /** Compares records with the tables, in ranges: while PostgreSQL judges one, the next is collected. */
 export class RecordComparison {
@@ -85,10 +91,12 @@ export class RecordComparison {
     const client = this.#client
     const verdict = this.#verdict
     const count = await countsOf(client, sql.COUNT_VERDICTS)
-    const [stored, dead] = [count('stored'), count('dead')]
+    const [changed, dead] = [count('changed'), count('dead')]
+    const stored = count('stored') + changed
     const bad = count('missing') + count('different')
     verdict.records += stored + dead + bad
     verdict.stored += stored
+    verdict.changed += changed
     verdict.dead += dead
     if (stored > 0) await client.query(sql.KEEP_MATCHED)
     if (this.#context.pending > 0) await client.query(sql.KEEP_PLACES)
@@ -102,10 +110,27 @@ export class RecordComparison {
     const hasId = value?.subarray(0, CANONICAL_START.length).equals(CANONICAL_START) ?? true
     const { clusterId, topic } = this.#context
     const id = hasId ? '\\N' : uuidV5(`${clusterId}/${topic}/${partition}/${offset}`, RECORD_NAMESPACE)
-    return `${partition}\t${offset}\t${timestampMs}\t${this.#isUnread(record)}\t${id}\t${copyBytes(value)}`
+    return [
+      partition,
+      offset,
+      timestampMs,
+      this.#isUnread(record),
+      id,
+      checkOf(value),
+      copyBytes(value),
+    ].join('\t')
   }
 
   #isUnread({ partition, offset }: TopicRecord): boolean {
     return offset >= (this.#bounds.get(partition) ?? 0n)
   }
+}
+
+/** The check of what was sent, in COPY's text format; null of a record in another form. Restated here, as the namespace. */
+function checkOf(value: Buffer | null): string {
+  const head = value?.toString('latin1', 0, HEAD_BYTES) ?? ''
+  const [from, to] = CANONICAL_HEAD.exec(head)?.indices?.[1] ?? []
+  if (value === null || from === undefined || to === undefined) return '\\N'
+  const sent = Buffer.concat([value.subarray(0, from), value.subarray(to)])
+  return String((BigInt(sent.length) << 32n) + BigInt(crc32(sent)))
 }

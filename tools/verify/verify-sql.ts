@@ -14,18 +14,19 @@ SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET T
 
 /**
  * The tables of a range are emptied by the COMMIT that ends it:
- * - verify_records: records. `coordinate_id` is the id under which a record without event_id is stored
+ * - verify_records: records. `coordinate_id` is the id under which a record without event_id is stored,
+ *   `sent_check` the check of a record in the canonical form
  * - verify_verdicts: what became of each record
  * - verify_acked, verify_acked_verdicts: lines of the ack file, and what became of each
  *
  * These grow, on disk, and are only inserted into:
  * - verify_matched: the ids of records found stored, 16 bytes each (one array per range)
  * - verify_pending: lines that were neither stored nor dead-lettered when they were first looked up
- * - verify_places: coordinates of missing, different or unread records with the id of such a line
+ * - verify_places: coordinates of missing, different, changed or unread records with the id of such a line
  */
 export const TABLES = String.raw`
 CREATE TEMP TABLE verify_records (partition int, "offset" bigint, timestamp_ms bigint, is_unread boolean,
-  coordinate_id uuid, value bytea) ON COMMIT DELETE ROWS;
+  coordinate_id uuid, sent_check bigint, value bytea) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE verify_verdicts (partition int, "offset" bigint, event_id uuid, verdict text, why text)
   ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE verify_acked (line bigint, event_id text, value bytea) ON COMMIT DELETE ROWS;
@@ -33,7 +34,7 @@ CREATE TEMP TABLE verify_acked_verdicts (line bigint, event_id text, partition i
   why text) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE verify_matched (event_ids uuid[] STORAGE EXTERNAL);
 CREATE TEMP TABLE verify_pending (line bigint PRIMARY KEY, event_id uuid, text text, value bytea);
-CREATE TEMP TABLE verify_places (event_id uuid, partition int, "offset" bigint, is_unread boolean);
+CREATE TEMP TABLE verify_places (event_id uuid, partition int, "offset" bigint, is_unread boolean, is_changed boolean);
 CREATE INDEX ON verify_pending (event_id);
 CREATE INDEX ON verify_places (event_id);
 
@@ -124,6 +125,8 @@ export interface Judgement {
  * number. If it differs, the record is a duplicate, and an equal value is enough (1.0 and 1.00). record_image_eq
  * compares bytes, which settles most rows. OFFSET 0 makes each step run once per record; LIMIT 1 forces an index lookup
  * per record, because the planner would prefer to scan the whole table for each range.
+ *
+ * A row that differs, but has the check of what was sent, was stored and changed since, on purpose (a trigger, an UPDATE).
  */
 export const JUDGE_RECORDS = inBothForms(
   (as) => `
@@ -134,6 +137,7 @@ SELECT r.partition, r."offset", f.event_id,
     WHEN d.is_dead THEN CASE WHEN d.is_same THEN 'dead' ELSE 'different' END
     WHEN e.event_id IS NULL THEN 'missing'
     WHEN c.is_same THEN 'stored'
+    WHEN e.sent_check = r.sent_check THEN 'changed'
     ELSE 'different'
   END,
   CASE
@@ -165,7 +169,7 @@ CROSS JOIN LATERAL (
   OFFSET 0
 ) f
 LEFT JOIN LATERAL (
-  SELECT event_id, user_id, "timestamp", metadata, received_at FROM events WHERE event_id = f.event_id LIMIT 1
+  SELECT event_id, user_id, "timestamp", metadata, received_at, sent_check FROM events WHERE event_id = f.event_id LIMIT 1
 ) e ON true
 CROSS JOIN LATERAL (
   SELECT record_image_eq(row(e.metadata), row(f.metadata)) OR coalesce(e.metadata = f.metadata
@@ -184,11 +188,11 @@ export const FINDINGS = `
 SELECT verdict AS kind, event_id, partition, "offset"::text, why FROM verify_verdicts
 WHERE verdict IN ('missing', 'different') ORDER BY partition, verify_verdicts."offset"`
 export const KEEP_MATCHED = `
-INSERT INTO verify_matched SELECT array_agg(event_id) FROM verify_verdicts WHERE verdict = 'stored'`
+INSERT INTO verify_matched SELECT array_agg(event_id) FROM verify_verdicts WHERE verdict IN ('stored', 'changed')`
 export const KEEP_PLACES = `
-INSERT INTO verify_places SELECT v.event_id, v.partition, v."offset", v.verdict = 'unread' FROM verify_verdicts v
+INSERT INTO verify_places SELECT v.event_id, v.partition, v."offset", v.verdict = 'unread', v.verdict = 'changed' FROM verify_verdicts v
 CROSS JOIN LATERAL (SELECT FROM verify_pending WHERE event_id = v.event_id LIMIT 1) p
-WHERE v.verdict IN ('unread', 'missing', 'different')`
+WHERE v.verdict IN ('unread', 'missing', 'different', 'changed')`
 /** One external sort at the end, instead of an index that grows with each range. */
 export const COUNT_DISTINCT = `
 SELECT count(DISTINCT event_id) AS count FROM verify_matched, unnest(event_ids) AS event_id`
@@ -203,7 +207,7 @@ export const JUDGE_ACKED = inBothForms(
 INSERT INTO verify_acked_verdicts
 SELECT l.line, l.event_id, p.partition, p."offset",
   CASE
-    WHEN e.event_id IS NOT NULL AND c.other = '' THEN 'stored'
+    WHEN e.event_id IS NOT NULL AND (c.other = '' OR p.is_changed) THEN 'stored'
     WHEN EXISTS (SELECT FROM dead_letters d CROSS JOIN LATERAL (SELECT pg_temp.as_object(d.value) AS object) o
       WHERE d.cluster_id = $1 AND d.topic = $2 AND d.event_id = f.event_id AND (d.value IS NULL
         OR pg_temp.as_bigint(o.object ->> 'user_id') = f.user_id AND pg_temp.as_time(o.object ->> 'timestamp') = f."timestamp"
@@ -226,8 +230,8 @@ LEFT JOIN LATERAL (
   SELECT event_id, user_id, "timestamp", metadata FROM events WHERE event_id = f.event_id LIMIT 1
 ) e ON true
 LEFT JOIN LATERAL (
-  SELECT partition, "offset", is_unread FROM verify_places WHERE event_id = f.event_id
-  ORDER BY is_unread DESC, partition, "offset" LIMIT 1
+  SELECT partition, "offset", is_unread, is_changed FROM verify_places WHERE event_id = f.event_id
+  ORDER BY is_changed DESC, is_unread DESC, partition, "offset" LIMIT 1
 ) p ON true
 CROSS JOIN LATERAL (SELECT concat_ws(', ',
   CASE WHEN e.user_id IS DISTINCT FROM f.user_id THEN 'user_id' END,

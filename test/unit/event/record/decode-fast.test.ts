@@ -37,7 +37,7 @@ function assertSame(row: EventRow, other: EventRow): void {
 }
 
 function fieldsOf(row: EventRow): unknown[] {
-  const numbers = [row.userId, row.timestamp, row.receivedAt].map(BigInt)
+  const numbers = [row.userId, row.timestamp, row.receivedAt, row.sentCheck].map(BigInt)
   return [row.eventId, row.metadata, ...numbers]
 }
 

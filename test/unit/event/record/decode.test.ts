@@ -76,7 +76,8 @@ const canonicalEvent: fc.Arbitrary<CanonicalEvent> = fc.record({
 test('the sink decodes what the API encodes, with the metadata byte for byte', () => {
   fc.assert(
     fc.property(canonicalEvent, timestampText, (event, receivedAt) => {
-      assert.deepEqual(rowOf(encodeRecord(event, receivedAt)), {
+      const { sentCheck: _, ...row } = rowOf(encodeRecord(event, receivedAt)) // its own test: sent-check.test.ts
+      assert.deepEqual(row, {
         eventId: event.eventId,
         userId: BigInt(event.userId),
         timestamp: micros(event.timestamp),

@@ -17,7 +17,7 @@ const metadata = fc
   .chain((length) => fc.nat({ max: 255 }).map((byte) => Buffer.alloc(length, byte)))
 
 const eventRow: fc.Arbitrary<EventRow> = fc.record(
-  { eventId: fc.uuid(), userId: int8, timestamp: int8, metadata, receivedAt: int8 },
+  { eventId: fc.uuid(), userId: int8, timestamp: int8, metadata, receivedAt: int8, sentCheck: int8 },
   { noNullPrototype: true },
 )
 
@@ -28,6 +28,7 @@ function rowOf(metadataBytes: number): EventRow {
     timestamp: 1n,
     metadata: Buffer.alloc(metadataBytes, 0x61),
     receivedAt: 2n,
+    sentCheck: 3n,
   }
 }
 
@@ -38,6 +39,7 @@ function withBigInts(rows: readonly EventRow[]): EventRow[] {
     userId: BigInt(row.userId),
     timestamp: BigInt(row.timestamp),
     receivedAt: BigInt(row.receivedAt),
+    sentCheck: BigInt(row.sentCheck),
   }))
 }
 
@@ -71,11 +73,11 @@ function readCopy(bytes: Buffer): Buffer[][] {
 }
 
 /** Decodes a tuple as the receive functions of uuid, int8, timestamptz and jsonb do. */
-function toRow([id, userId, timestamp, receivedAt, json, ...rest]: Buffer[]): EventRow {
+function toRow([id, userId, timestamp, receivedAt, json, sentCheck, ...rest]: Buffer[]): EventRow {
   assert.equal(rest.length, 0)
   assert.deepEqual(
-    [id?.length, userId?.length, timestamp?.length, json?.[0], receivedAt?.length],
-    [16, 8, 8, 1, 8],
+    [id?.length, userId?.length, timestamp?.length, json?.[0], receivedAt?.length, sentCheck?.length],
+    [16, 8, 8, 1, 8, 8],
     'lengths, and the version of jsonb',
   )
   const hex = id!.toString('hex')
@@ -85,6 +87,7 @@ function toRow([id, userId, timestamp, receivedAt, json, ...rest]: Buffer[]): Ev
     timestamp: timestamp!.readBigInt64BE(),
     metadata: json!.subarray(1),
     receivedAt: receivedAt!.readBigInt64BE(),
+    sentCheck: sentCheck!.readBigInt64BE(),
   }
 }
 
@@ -135,7 +138,7 @@ test('property: chunks are full but no larger than needed, and do not change aft
 
 test('a row that just fits stays in its chunk; one more byte starts another', () => {
   const signature = 19
-  const fixed = 2 + (4 + 16) + (4 + 8) + (4 + 8) + (4 + 1) + (4 + 8)
+  const fixed = 2 + (4 + 16) + (4 + 8) + (4 + 8) + (4 + 1) + (4 + 8) + (4 + 8)
   const fits = CHUNK_BYTES - signature - fixed
   assert.deepEqual(
     [...encodeCopy([rowOf(fits)])].map(({ length }) => length),

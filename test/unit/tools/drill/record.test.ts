@@ -62,6 +62,7 @@ test('the verdict of a stretch: anything wrong with an event counts as lost, twi
   })
   assert.equal(judge({ ...clean, missing_count: 1 }, 10, 10).lost, 1)
   assert.equal(judge({ ...clean, different_count: 1 }, 10, 10).lost, 1)
+  assert.equal(judge({ ...clean, changed: 1 }, 10, 10).lost, 1)
   assert.equal(judge({ ...clean, dead: 1 }, 10, 10).lost, 1)
   assert.equal(judge({ ...clean, acked_stored: 9, acked_missing_count: 1 }, 10, 10).lost, 1)
   assert.equal(judge({ ...clean, acked_stored: 9, acked_different_count: 1 }, 10, 10).lost, 1)
