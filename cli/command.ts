@@ -47,6 +47,11 @@ export function tryHelp(text: string): string {
   return `${text} Try --help.\n`
 }
 
+/** Says on standard error which variables are ignored. */
+export function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`${warning}.\n`)
+}
+
 /** Refuses an option as the value of the option before it: its value was forgotten. */
 class StrictCommand extends Command {
   override addOption(option: Option): this {

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { type Command as Asked, type OptionValues, readCommand } from '../dead-letters/arguments.ts'
 import { countLetters, listLetters, readHistory, readLetter, readPage } from '../dead-letters/letters.ts'
-import { readConfigOrExit } from '../platform/shutdown.ts'
-import { readSinkConfig, type SinkConfig } from '../sink-worker/config.ts'
+import type { SinkConfig } from '../sink-worker/config.ts'
 import { Database } from '../postgres/database.ts'
 import { describeError, sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { collect, newCommand } from './command.ts'
+import { readSettingsOfSink } from './command-settings.ts'
 import { discardCommand, replayCommand } from './dlq-change.ts'
 import * as text from './dlq-text.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -86,7 +86,7 @@ Exit code 0: all done. 1: some letters stay as they are. 2: the command could no
 }
 
 async function main(words: readonly string[], values: OptionValues): Promise<number> {
-  const config = readConfigOrExit(() => readSinkConfig(process.env))
+  const config = readSettingsOfSink()
   const asked = readCommand(words, values, config.topic.name, Date.now())
   const database = new Database(
     config.database,
@@ -94,7 +94,7 @@ async function main(words: readonly string[], values: OptionValues): Promise<num
     'firehose-dlq',
   )
   try {
-    await open(database)
+    await open(database, config.databaseAddress)
     return await run(asked, database, config)
   } catch (error) {
     if (error instanceof UsageError) throw error
@@ -109,11 +109,11 @@ async function main(words: readonly string[], values: OptionValues): Promise<num
 }
 
 /** @throws an Error with one sentence for people */
-async function open(database: Database): Promise<void> {
+async function open(database: Database, address: string): Promise<void> {
   try {
     await database.open()
   } catch (error) {
-    throw new Error(`PostgreSQL cannot be used: ${describeError(error)}`, { cause: error })
+    throw new Error(`PostgreSQL at ${address} cannot be used: ${describeError(error)}`, { cause: error })
   }
 }
 

@@ -3,12 +3,13 @@ import type { Progress } from '../doctor/facts.ts'
 import { type CheckName, CHECKS, EXIT_CODES, type Finding, sortFindings, worstOf } from '../doctor/finding.ts'
 import { type DoctorOptions, gather } from '../doctor/gather.ts'
 import { formatReport } from '../doctor/report.ts'
-import { apiSettings } from '../producer-api/config.ts'
 import { dataDirSetting } from '../platform/data-dir.ts'
-import { ConfigError, optionalText, readSettings } from '../platform/env.ts'
-import { isHttpAddress, shownAddress } from '../platform/address.ts'
-import { readSinkConfig } from '../sink-worker/config.ts'
+import { collectProblems, ConfigError, readSettings } from '../platform/env.ts'
+import { EX_CONFIG } from '../platform/shutdown.ts'
+import { UsageError } from '../platform/usage-error.ts'
 import { collect, newCommand } from './command.ts'
+import { readSettingsOfSink } from './command-settings.ts'
+import { API_URL_HELP, apiUrl, checkUrl, sinkUrl } from './service-url.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -29,10 +30,10 @@ Changes nothing. Takes about 3 s, because it measures rates between two observat
   .option('--skip <NAME>', 'not this check; may be repeated', collect, [])
   .option(
     '--api <URL>',
-    `address of the API (API_URL, else http://127.0.0.1:8000). If it does not answer, that is critical at an address that \
+    `${API_URL_HELP}. If it does not answer, that is critical at an address that \
 you give, and a warning at the default address while events are stored; use --skip api if it cannot be reached from here`,
   )
-  .option('--sink <URL>', "a sink's own address (SINK_URL, else http://127.0.0.1:8001)")
+  .option('--sink <URL>', "a sink's own address (SINK_URL, else http://127.0.0.1:8001 or the port SINK_PORT)")
   .addHelpText(
     'after',
     `
@@ -42,19 +43,26 @@ ${Object.entries(CHECKS)
   .join('\n')}
 
 Environment: the settings of the services (see the README).
-Exit code, as for monitoring plugins: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown (also: invalid
-settings, and a check that does not exist). 64: wrong usage.`,
+Exit code, as for monitoring plugins: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown. 64: wrong
+usage. 78: wrong settings.`,
   )
   .action(async (values: Values) => {
     endOnSignal()
-    // Do not wait for connections to servers that hang.
-    process.exit(await main(values))
+    for (const name of [...values.check, ...values.skip]) checkName(name)
+    try {
+      const options = optionsOf(values)
+      // Do not wait for connections to servers that hang.
+      process.exit(await main(values, options))
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      await unknown(error.report.trimEnd())
+      process.exit(EX_CONFIG)
+    }
   })
 
-async function main(values: Values): Promise<number> {
+async function main(values: Values, options: DoctorOptions): Promise<number> {
   try {
-    for (const name of [...values.check, ...values.skip]) checkName(name)
-    const facts = await gather(options(values.api, values.sink))
+    const facts = await gather(options)
     const findings = chosen(runChecks(facts), values.check, values.skip)
     await write(
       values.json
@@ -63,43 +71,31 @@ async function main(values: Values): Promise<number> {
     )
     return EXIT_CODES[worstOf(findings)]
   } catch (error) {
-    const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
-    await write(`FIREHOSE UNKNOWN: ${problems.join('\n')}\n`) // monitoring systems show standard output
+    await unknown((error as Error).message)
     return EXIT_CODES.unknown
   }
 }
 
-/** @throws {ConfigError} */
-function options(api: string | undefined, sink: string | undefined): DoctorOptions {
-  const config = readSinkConfig(process.env)
-  const { PORT, FIREHOSE_DIR, API_URL, SINK_URL } = readSettings(
-    {
-      PORT: apiSettings.PORT,
-      FIREHOSE_DIR: dataDirSetting,
-      API_URL: optionalText("The API's address"),
-      SINK_URL: optionalText("A sink's address"),
-    },
-    process.env,
-  )
+/** @throws {UsageError} @throws {ConfigError} that lists every mistake */
+function optionsOf(given: Values): DoctorOptions {
+  checkUrl('--api', given.api)
+  checkUrl('--sink', given.sink)
+  const problems: string[] = []
+  const config = collectProblems(problems, readSettingsOfSink)
+  const api = collectProblems(problems, () => apiUrl(given.api))
+  const sink = collectProblems(problems, () => sinkUrl(given.sink))
+  if (config === undefined || api === undefined || sink === undefined) throw new ConfigError(problems)
   return {
     kafka: config.kafka,
     databaseUrl: config.database.connectionString,
+    databaseAddress: config.databaseAddress,
     topic: config.topic.name,
     groupId: config.groupId,
     sessionTimeoutMs: config.sessionTimeoutMs,
-    startDir: FIREHOSE_DIR,
-    api: address('--api', api ?? API_URL, PORT),
-    sink: address('--sink', sink ?? SINK_URL, config.port),
+    startDir: readSettings({ FIREHOSE_DIR: dataDirSetting }, process.env).FIREHOSE_DIR,
+    api,
+    sink,
   }
-}
-
-function address(option: string, given: string | undefined, port: number): { url: string; named: boolean } {
-  if (given !== undefined && !isHttpAddress(given)) {
-    throw new ConfigError([
-      `${option} must be an address such as http://127.0.0.1:${port}, not ${shownAddress(given)}`,
-    ])
-  }
-  return { url: given ?? `http://127.0.0.1:${port}`, named: given !== undefined }
 }
 
 /** The findings of the chosen checks. A check named by --check that has no finding is unknown, so that it never seems ok. */
@@ -124,7 +120,7 @@ function chosen(all: readonly Finding[], only: readonly string[], skip: readonly
 
 function checkName(name: string): asserts name is CheckName {
   if (Object.hasOwn(CHECKS, name)) return
-  throw new ConfigError([`There is no check "${name}": the checks are ${Object.keys(CHECKS).join(', ')}.`])
+  throw new UsageError(`There is no check "${name}": the checks are ${Object.keys(CHECKS).join(', ')}.`)
 }
 
 function json(findings: readonly Finding[], progress: Progress | undefined): string {
@@ -136,6 +132,11 @@ function json(findings: readonly Finding[], progress: Progress | undefined): str
     stored_per_s: progress.stored / progress.seconds,
   }
   return `${JSON.stringify({ status: worst, exit_code: EXIT_CODES[worst], lag: lag ?? null, findings }, null, 2)}\n`
+}
+
+/** Monitoring systems show standard output. */
+async function unknown(problem: string): Promise<void> {
+  await write(`FIREHOSE UNKNOWN: ${problem}\n`)
 }
 
 /** Resolves when the text is written: process.exit() would discard what a pipe has not accepted yet. */

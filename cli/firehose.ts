@@ -2,8 +2,11 @@
 import { existsSync } from 'node:fs'
 import { type Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
+import { ConfigError } from '../platform/env.ts'
+import { EX_CONFIG } from '../platform/shutdown.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { newCommand, tryHelp } from './command.ts'
+import { completeEnvironment } from './environment.ts'
 
 /** BSD sysexits.h: the command was used incorrectly. */
 const EX_USAGE = 64
@@ -174,16 +177,24 @@ if (import.meta.main) await main(process.argv.slice(2))
 async function main(words: readonly string[]): Promise<void> {
   const args = inFull(words)
   try {
+    completeEnvironment(args[0])
     const program = await programFor(args[0])
     if (args.length === 0) program.help({ error: true })
     const isCommand = program.commands.some((each) => each.name() === args[0])
     // Of an unknown command only the name, or its --help would be that of the program.
     await program.parseAsync(isCommand ? args : args.slice(0, 1), { from: 'user' })
   } catch (error) {
-    if (error instanceof UsageError) process.stderr.write(tryHelp(error.message))
-    else if (!(error instanceof CommanderError)) throw error
-    process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : EX_USAGE
+    process.exitCode = report(error)
   }
+}
+
+/** Prints what a command throws to end itself. @returns the exit code @throws any other error */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EX_USAGE
+  if (error instanceof UsageError) process.stderr.write(tryHelp(error.message))
+  else if (error instanceof ConfigError) process.stderr.write(error.report)
+  else throw error
+  return error instanceof UsageError ? EX_USAGE : EX_CONFIG
 }
 
 /** `help verify` is `verify --help`; `sink adopt` is `adopt`, and `sink rewind` is `rewind`. */
@@ -203,7 +214,13 @@ async function programFor(name: string | undefined): Promise<Command> {
     .usage('COMMAND [options]')
     .version(manifest.version, '-V, --version', 'show the version')
     .helpCommand(false)
-    .addHelpText('after', '\nfirehose COMMAND --help describes a command, with its options and exit codes.')
+    .addHelpText(
+      'after',
+      `
+firehose COMMAND --help describes a command, with its options and exit codes. Settings are environment variables, or
+lines of the file .env in this directory, as docker compose reads it; the environment wins. Wrong usage exits with 64,
+wrong settings with 78.`,
+    )
   const isCheckout = existsSync(new URL('../embedded', import.meta.url))
   for (const row of COMMANDS) {
     if (row.checkoutOnly && !isCheckout) continue

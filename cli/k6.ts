@@ -5,9 +5,11 @@ import { findK6, startK6 } from '../tools/k6/k6-process.ts'
 import type { K6Verdict } from '../tools/k6/k6-verdict.ts'
 import { countUnstored, type Targets, topicNow, untilStored } from '../tools/verify/until-stored.ts'
 import type { VerifyProgress } from '../tools/verify/verify.ts'
+import { collectProblems, ConfigError } from '../platform/env.ts'
 import { onEndRequest } from '../platform/signals.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { newCommand } from './command.ts'
+import { API_URL_HELP, apiUrl, checkUrl, sinkUrl } from './service-url.ts'
 import { progressLine } from './verify-progress.ts'
 import { targetsOf } from './verify-targets.ts'
 import { findingLine, messageOf } from './verify-text.ts'
@@ -26,7 +28,7 @@ settings, DATABASE_URL, else PG* (the database of firehose start and docker comp
 until the sink has stored what is in Kafka, or has stored nothing for 60 s. Ctrl-C ends k6 early, and after that the
 wait; the comparison still follows, which Ctrl-C also ends.
 Exit code 0: all thresholds of the script are met, every acknowledged event is stored once with its content, and verify
-has no problem. 64: wrong usage. Else 1.`
+has no problem. 64: wrong usage. 78: wrong settings. Else 1.`
 
 const STUCK_MS = 60_000
 /** The time between two progress lines if there is no terminal. */
@@ -57,25 +59,34 @@ firehose verify does.`,
   .option('--batch <N>', 'events per request (batch)')
   .option('--step <N>', 'increase in requests per second from stage to stage (ramp)')
   .option('--p99 <MS>', 'bound for the 99th percentile of the latency (500; batch 1000, clients 2000)')
-  .option('--url <URL>', 'base URL of the API (http://127.0.0.1:8000)')
-  .option('--sink <URL>', "base URL of the sink's health (outage; http://127.0.0.1:8001)")
+  .option('--url <URL>', API_URL_HELP)
+  .option(
+    '--sink <URL>',
+    "base URL of the sink's health (outage; SINK_URL, else http://127.0.0.1:8001 or the port SINK_PORT)",
+  )
   .addHelpText('after', SCRIPTS)
   .action(async (name: string | undefined, values: Values) => {
     const script = scriptOf(name)
     checkOptions(script, values)
+    const problems: string[] = []
+    const settings = collectProblems(problems, () => settingsOf(script, values))
+    const targets = collectProblems(problems, () => targetsOf(process.env))
+    if (settings === undefined || targets === undefined) throw new ConfigError(problems)
     try {
-      process.exitCode = await main(script, values)
+      process.exitCode = await main(script, settings, targets)
     } catch (error) {
       process.stderr.write(`${messageOf(error)}\n`)
       process.exitCode = 1
     }
   })
 
-async function main(script: string, values: Values): Promise<number> {
-  const settings = settingsOf(script, values)
-  const targets = targetsOf(process.env)
+async function main(
+  script: string,
+  settings: Record<string, string>,
+  { asked, ...targets }: ReturnType<typeof targetsOf>,
+): Promise<number> {
   const k6 = findK6(process.env)
-  await checkTargets(settings, targets)
+  await checkTargets(settings, targets, asked)
   say(`${k6.name} runs k6/${script}.ts against ${settings.API_URL}. Ctrl-C ends it early.`)
 
   const output = new K6Output()
@@ -137,6 +148,8 @@ function scriptOf(name: string | undefined): string {
 
 /** Checks the options here, because k6's own messages are long. @throws {UsageError} */
 function checkOptions(script: string, values: Values): void {
+  checkUrl('--url', values.url)
+  checkUrl('--sink', values.sink)
   for (const name of ['rate', 'vus', 'batch', 'step', 'p99'] as const) {
     const value = values[name]
     if (value !== undefined && !/^[1-9]\d*$/.test(value)) {
@@ -169,8 +182,8 @@ function settingsOf(script: string, values: Values): Record<string, string> {
     BATCH: values.batch,
     STEP: values.step,
     P99_MS: values.p99,
-    SINK_URL: values.sink ?? (script === 'outage' ? 'http://127.0.0.1:8001' : undefined),
-    API_URL: values.url ?? 'http://127.0.0.1:8000',
+    SINK_URL: script === 'outage' ? sinkUrl(values.sink).url : undefined,
+    API_URL: apiUrl(values.url).url,
     RUN_START: String(Date.now()),
     RUN_RANDOM: String(Math.floor(Math.random() * 2 ** 48)),
     REPORT: '1',
@@ -185,6 +198,7 @@ function settingsOf(script: string, values: Values): Record<string, string> {
 async function checkTargets(
   { API_URL = '', SINK_URL }: Record<string, string>,
   targets: Targets,
+  asked: string,
 ): Promise<void> {
   await checkService(API_URL, '--url names another API.')
   if (SINK_URL !== undefined) {
@@ -193,11 +207,9 @@ async function checkTargets(
   try {
     await countUnstored(targets, await topicNow(targets))
   } catch (error) {
-    throw new Error(
-      `The comparison needs Kafka and PostgreSQL, but: ${messageOf(error)} ` +
-        '(KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name others.)',
-      { cause: error },
-    )
+    throw new Error(`The comparison needs Kafka and PostgreSQL, but: ${messageOf(error)}\n${asked}`, {
+      cause: error,
+    })
   }
 }
 

@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os'
 import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../tools/load/load.ts'
 import { newCommand, positive } from './command.ts'
+import { API_URL_HELP, apiUrl, checkUrl } from './service-url.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -10,7 +11,7 @@ interface Values {
   batch: string
   acked?: string
   retry?: true
-  url: string
+  url?: string
   seed?: string
 }
 
@@ -30,7 +31,7 @@ export const command = newCommand(
     '--retry',
     'retry failed events, with the same id and bytes, until they are accepted (for at most 120 s)',
   )
-  .option('--url <URL>', 'base URL of the API', 'http://127.0.0.1:8000')
+  .option('--url <URL>', API_URL_HELP)
   .option('--seed <TEXT>', 'seed from which the events are generated (random)')
   .addHelpText(
     'after',
@@ -58,10 +59,11 @@ async function main(options: LoadOptions): Promise<number> {
   return result.acked === result.sent ? 0 : 1
 }
 
-/** @throws {UsageError} */
+/** @throws {UsageError} @throws {ConfigError} */
 function optionsOf(given: Values): LoadOptions {
+  checkUrl('--url', given.url)
   return {
-    url: given.url,
+    url: apiUrl(given.url).url,
     rate: positive('--rate', given.rate),
     connections: positive('--connections', given.connections),
     seconds: positive('--seconds', given.seconds),

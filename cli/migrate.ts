@@ -1,9 +1,8 @@
-import { readConfigOrExit } from '../platform/shutdown.ts'
-import { ConfigError } from '../platform/env.ts'
-import { databaseSchema, databaseUrl } from '../postgres/database-url.ts'
-import { migrate, type MigrateOptions } from '../postgres/migrate.ts'
+import { collectProblems, ConfigError, parseSettings, secret } from '../platform/env.ts'
+import { type DatabaseTarget, databaseTarget } from '../postgres/database-url.ts'
+import { migrate } from '../postgres/migrate.ts'
 import type { SinkRole } from '../postgres/roles.ts'
-import { newCommand } from './command.ts'
+import { newCommand, warn } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 /** For docker compose, where a changed .env does not change the password of an existing database. */
@@ -22,34 +21,46 @@ privileges that a sink needs`,
   )
   .action(async ({ sinkRole }: { sinkRole?: string }) => {
     endOnSignal() // PostgreSQL rolls back an open transaction
-    const [url, options] = readConfigOrExit(() => [
-      databaseUrl(process.env),
-      { sinkRole: roleOf(sinkRole, process.env), schema: databaseSchema(process.env) },
-    ])
-    process.exitCode = await run(url, options)
+    const { target, role } = settingsOf(sinkRole, process.env)
+    process.exitCode = await run(target, role)
   })
 
 /** @returns the exit code */
-async function run(url: string, options: MigrateOptions): Promise<number> {
-  const { sinkRole } = options
+async function run(
+  { url, address, schema }: DatabaseTarget,
+  sinkRole: SinkRole | undefined,
+): Promise<number> {
   try {
-    const applied = await migrate(url, options)
+    const applied = await migrate(url, { sinkRole, schema })
     console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
     if (sinkRole) console.log(`The role ${sinkRole.name} has the privileges that a sink needs.`)
     return 0
   } catch (error) {
     console.error(
-      `The migration failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
+      `The migration of PostgreSQL at ${address} failed: ${(error as Error).message || String((error as { code?: string }).code)}`,
     )
     if ((error as { code?: string }).code === '28P01') console.error(PASSWORD_HINT)
     return 1
   }
 }
 
-function roleOf(name: string | undefined, env: NodeJS.ProcessEnv): SinkRole | undefined {
-  if (name === undefined) return undefined
-  const password = env.SINK_DATABASE_PASSWORD
-  if (!password)
-    throw new ConfigError(['--sink-role needs the password of the role in SINK_DATABASE_PASSWORD'])
-  return { name, password }
+const roleSettings = {
+  SINK_DATABASE_PASSWORD: secret("Password of the sink's role"),
+}
+
+/** @throws {ConfigError} that lists every mistake */
+function settingsOf(
+  name: string | undefined,
+  env: NodeJS.ProcessEnv,
+): { target: DatabaseTarget; role?: SinkRole } {
+  const { values, problems } = parseSettings(roleSettings, env)
+  const password = values.SINK_DATABASE_PASSWORD
+  if (name !== undefined && password === undefined && problems.length === 0)
+    problems.push(
+      'SINK_DATABASE_PASSWORD (or SINK_DATABASE_PASSWORD_FILE) must hold the password of --sink-role',
+    )
+  const target = collectProblems(problems, () => databaseTarget(env))
+  if (problems.length > 0 || target === undefined) throw new ConfigError(problems)
+  warn(target.warnings)
+  return { target, ...(name === undefined || password === undefined ? {} : { role: { name, password } }) }
 }

@@ -1,15 +1,16 @@
 // What `firehose adopt` and `firehose rewind` share.
 import { type Command, Option } from 'commander'
 import { createLogger } from '../platform/log.ts'
-import { readConfigOrExit } from '../platform/shutdown.ts'
 import { UsageError } from '../platform/usage-error.ts'
-import { readSinkConfig } from '../sink-worker/config.ts'
+import type { SinkConfig } from '../sink-worker/config.ts'
 import { Database } from '../postgres/database.ts'
 import type { TopicDescription } from '../sink-worker/record-source.ts'
 import { moveOffsets, type Target } from '../sink-worker/positions/resolve.ts'
 import { KafkaTopicInspector } from '../kafka/consumer/kafka-topic-inspector.ts'
 import { collect, newCommand } from './command.ts'
+import { ask, kafkaAddress, readSettingsOfSink } from './command-settings.ts'
 import { endOnSignal } from './stop-on-signal.ts'
+import { messageOf } from './verify-text.ts'
 
 const DESCRIPTION = `
 
@@ -63,7 +64,7 @@ function checkPartitions(partitions: readonly string[]): void {
 export interface Place {
   database: Database
   description: TopicDescription
-  config: ReturnType<typeof readSinkConfig>
+  config: SinkConfig
   options: MoveOptions
 }
 
@@ -79,12 +80,13 @@ export async function move(
   chooseTargets: (place: Place) => Promise<Target[]>,
 ): Promise<number> {
   endOnSignal() // PostgreSQL rolls back an open transaction
-  const config = readConfigOrExit(() => readSinkConfig(process.env))
+  const config = readSettingsOfSink()
   const database = new Database(config.database, config.databaseTimeoutMs)
   const inspector = new KafkaTopicInspector(config.kafka, config.topic, createLogger('sink', 'silent'))
   try {
-    const description = await inspector.describe()
-    await database.open()
+    const kafka = `Kafka at ${kafkaAddress(config.kafka.brokers)}`
+    const description = await ask(kafka, async () => await inspector.describe())
+    await ask(`PostgreSQL at ${config.databaseAddress}`, async () => await database.open())
     const targets = await chooseTargets({ database, description, config, options })
     const moved = await moveOffsets(database, description, config.topic.name, targets, {
       onlyBack: name === 'rewind',
@@ -97,10 +99,10 @@ export async function move(
         `partition ${partition}: ${from === null ? 'new' : `from ${from}`}, next offset ${now} ${to}`,
       )
     }
-    if (options.dryRun) console.log('Nothing was moved (--dry-run).')
+    if (options.dryRun && moved.length > 0) console.log('Nothing was moved (--dry-run).')
     return 0
   } catch (error) {
-    console.error(`Nothing was moved: ${(error as Error).message}`)
+    console.error(`Nothing was moved: ${messageOf(error)}`)
     return 1
   } finally {
     await database.close()

@@ -1,11 +1,11 @@
 import { addAbortSignal } from 'node:stream'
-import { isHttpAddress, shownAddress } from '../platform/address.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
 import { type EventOptions, eventFromOptions } from '../tools/send/event-text.ts'
 import { sendEvents } from '../tools/send/send.ts'
 import { splitEvents } from '../tools/send/split-events.ts'
 import { newCommand } from './command.ts'
+import { API_URL_HELP, apiUrl, checkUrl } from './service-url.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -14,7 +14,7 @@ interface Values {
   timestamp?: string
   eventId?: string
   retryFor: string
-  url: string
+  url?: string
 }
 
 export const command = newCommand(
@@ -27,7 +27,7 @@ export const command = newCommand(
   .option('--timestamp <TIME>', 'when it happened, RFC 3339; by default now')
   .option('--event-id <UUID>', 'the id; by default a new UUIDv7')
   .option('--retry-for <SECONDS>', 'for how long failed attempts are repeated; 0: one attempt', '30')
-  .option('--url <URL>', 'address of the API', process.env.API_URL || 'http://127.0.0.1:8000')
+  .option('--url <URL>', API_URL_HELP)
   .addHelpText(
     'after',
     `
@@ -40,7 +40,7 @@ or timestamp is missing, it is added. Numbers are sent with exactly the digits t
 If the API does not answer or answers 503, the same bytes are sent again: the event is stored once. What is wrong with an
 event is printed on standard error, one sentence for each fault, and the next event is sent. If the API stays
 unavailable, nothing more is sent.
-Exit code 0: all events were accepted. 1: one was not, or there was none. 64: wrong usage. 130: Ctrl-C.`,
+Exit code 0: all events were accepted. 1: one was not, or there was none. 64: wrong usage. 78: wrong settings. 130: Ctrl-C.`,
   )
   .action(async (input: string | undefined, values: Values) => {
     process.exitCode = await main(input, values)
@@ -48,11 +48,12 @@ Exit code 0: all events were accepted. 1: one was not, or there was none. 64: wr
 
 /** @throws {UsageError} */
 async function main(input: string | undefined, values: Values): Promise<number> {
-  const { url, retryFor, userId, metadata, timestamp, eventId } = values
+  const { retryFor, userId, metadata, timestamp, eventId } = values
   const given: EventOptions = { 'user-id': userId, metadata, timestamp, 'event-id': eventId }
   const fromOptions = Object.values(given).some((value) => value !== undefined)
-  const signal = stopOnSignal(() => {})
   check(input, values, fromOptions)
+  const { url } = apiUrl(values.url)
+  const signal = stopOnSignal(() => {})
   const events = fromOptions ? [eventOf(given)] : splitEvents(addAbortSignal(signal, process.stdin))
   try {
     const allAccepted = await sendEvents(events, {
@@ -81,9 +82,7 @@ function eventOf(given: EventOptions): Buffer {
 
 /** @throws {UsageError} */
 function check(input: string | undefined, { url, retryFor }: Values, fromOptions: boolean): void {
-  if (!isHttpAddress(url)) {
-    throw new UsageError(`--url must be an address such as http://127.0.0.1:8000, not ${shownAddress(url)}.`)
-  }
+  checkUrl('--url', url)
   if (!/^\d{1,6}(\.\d{1,3})?$/.test(retryFor)) {
     throw new UsageError(`--retry-for must be a number of seconds, not "${retryFor}".`)
   }

@@ -36,8 +36,8 @@ function tables(): string {
 
 function table(title: string, settings: Settings): string {
   const rows = Object.entries(settings).map(
-    ([name, { defaultText, doc }]) =>
-      `| \`${name}\` | ${defaultText === '' ? '' : `\`${defaultText}\``} | ${doc} |`,
+    ([name, { defaultText, doc, secret }]) =>
+      `| \`${name}\`${secret ? `, \`${name}_FILE\`` : ''} | ${defaultText === '' ? '' : `\`${defaultText}\``} | ${doc} |`,
   )
   return [`| ${title} | default | |`, '|---|---|---|', ...rows, ''].join('\n')
 }

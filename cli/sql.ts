@@ -2,8 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { type Client, type DatabaseError, Query, type QueryConfig, type ResultBuilder } from 'pg'
 import { connect } from '../postgres/connect.ts'
 import { planConnection } from '../postgres/connection-plan.ts'
-import { databaseUrl } from '../postgres/database-url.ts'
-import { readConfigOrExit } from '../platform/shutdown.ts'
+import { databaseTarget } from '../postgres/database-url.ts'
 import { formatTable } from '../platform/table.ts'
 import { newCommand } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -31,7 +30,7 @@ export const command = newCommand(
   })
 
 async function main(statement: string): Promise<number> {
-  const url = readConfigOrExit(() => databaseUrl(process.env))
+  const { url } = databaseTarget(process.env)
   let client: Client
   try {
     client = await connect(url, () => ({ application_name: 'firehose-sql' }))

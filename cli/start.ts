@@ -1,12 +1,16 @@
 import { relative } from 'node:path'
-import { ConfigError } from '../platform/env.ts'
-import { type LaunchConfig, launchConfig, launchSettings } from '../embedded/launch-settings.ts'
+import {
+  commandPrefix,
+  type LaunchConfig,
+  launchConfig,
+  launchSettings,
+} from '../embedded/launch-settings.ts'
 import { lockDirectory } from '../embedded/launcher-lock.ts'
 import { Launcher } from '../embedded/launcher.ts'
 import { Screen } from '../platform/screen.ts'
 import { onEndRequest } from '../platform/signals.ts'
 import { UserError } from '../embedded/user-error.ts'
-import { newCommand } from './command.ts'
+import { newCommand, warn } from './command.ts'
 
 const screen = new Screen(process.stdout)
 
@@ -23,27 +27,28 @@ ${Object.entries(launchSettings)
   .map(([name, { doc, defaultText }]) => `  ${name.padEnd(13)} ${doc} (${defaultText})`)
   .join('\n')}`,
   )
-  .action(async () => process.exit(await main()))
+  .action(async () => process.exit(await main(launchConfig(process.env))))
 
-async function main(): Promise<number> {
+async function main(config: LaunchConfig): Promise<number> {
   const begun = Date.now()
+  warn(config.warnings)
   let launcher: Launcher | undefined
   let unlock: (() => void) | undefined
   try {
-    const config = launchConfig(process.env)
     unlock = lockDirectory(config.dir)
-    launcher = new Launcher(config, screen, process.env)
+    const started = new Launcher(config, screen, process.env)
+    launcher = started
     process.on('exit', () => launcher?.killNow())
     const stopped = stopOnSignal(launcher)
     screen.say(`Firehose, data in ${config.dir}`)
-    if (launcher.ignoredVariables.length > 0) {
+    if (started.ignoredVariables.length > 0) {
       screen.say(
-        `Ignored: ${launcher.ignoredVariables.join(', ')} (to use your own Kafka and PostgreSQL: npx firehose api, npx firehose sink)`,
+        `Ignored: ${started.ignoredVariables.join(', ')} (to use your own Kafka and PostgreSQL: npx firehose api, npx firehose sink)`,
       )
     }
     const run = launcher.start().then(() => {
-      welcome(config, (Date.now() - begun) / 1000)
-      return launcher?.watch()
+      welcome(config, started, (Date.now() - begun) / 1000)
+      return started.watch()
     })
     // After a stop request, errors of the services being stopped do not matter.
     await Promise.race([run, stopped.begun])
@@ -57,7 +62,7 @@ async function main(): Promise<number> {
     screen.live('')
     for (const line of explain(error)) console.error(line)
     await launcher?.kill()
-    return error instanceof ConfigError ? 78 : 1
+    return 1
   } finally {
     unlock?.()
   }
@@ -87,13 +92,16 @@ function stopOnSignal(launcher: Launcher): Stopping {
   return { begun, ended: () => ended ?? Promise.resolve() }
 }
 
-function welcome(config: LaunchConfig, seconds: number): void {
+function welcome(config: LaunchConfig, { postgres, ignoredVariables }: Launcher, seconds: number): void {
   const event = { user_id: 1, timestamp: new Date().toISOString(), metadata: { page: '/' } }
   const logs = relative(process.cwd(), `${config.dir}/logs`)
+  const firehose = `${commandPrefix(config, ignoredVariables)}npx firehose`
   screen.say(`Ready in ${seconds.toFixed(1)} s.
 
 Send an event:   curl -i http://127.0.0.1:${config.apiPort}/event -H 'content-type: application/json' -d '${JSON.stringify(event)}'
-See the rows:    npx firehose sql "select * from events order by received_at desc limit 5"
+See the rows:    ${firehose} sql "select * from events order by received_at desc limit 5"
+Check it:        ${firehose} doctor
+Database:        ${postgres.url}
 Try the API:     http://127.0.0.1:${config.apiPort}/docs
 Logs:            ${logs}/*.log
 Ctrl-C stops everything; the data are kept.
@@ -101,8 +109,6 @@ Ctrl-C stops everything; the data are kept.
 }
 
 function explain(error: unknown): string[] {
-  if (error instanceof ConfigError)
-    return ['The settings are invalid:', ...error.problems.map((line) => `  ${line}`)]
   if (error instanceof UserError) return [error.message]
   return [
     error instanceof Error ? error.message : String(error),

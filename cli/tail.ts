@@ -1,13 +1,11 @@
 import { once } from 'node:events'
-import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
 import { rootMessage } from '../kafka/errors.ts'
-import { readSettings } from '../platform/env.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
-import { readConfigOrExit } from '../platform/shutdown.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { tail } from '../tools/tail/tail.ts'
 import { rawLine, recordLine, undecodableText } from '../tools/tail/tail-text.ts'
 import { newCommand } from './command.ts'
+import { kafkaAddress, readSettingsOfKafka } from './command-settings.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -40,7 +38,7 @@ Exit code 0: after Ctrl-C, --limit, or the end of the reader of a pipe. 2: Kafka
 async function main(values: Values): Promise<number> {
   if (values.limit !== undefined && !/^[1-9]\d{0,14}$/.test(values.limit))
     throw new UsageError(`--limit must be a number from 1, not "${values.limit}".`)
-  const { connection, topic } = readConfigOrExit(() => kafkaConfig(readSettings(kafkaSettings, process.env)))
+  const { connection, topic } = readSettingsOfKafka()
   const closed = new AbortController()
   process.stdout.on('error', () => closed.abort()) // such as `firehose tail | head`
   const signal = AbortSignal.any([stopOnSignal(() => {}), closed.signal])
@@ -72,7 +70,7 @@ async function main(values: Values): Promise<number> {
     return 0
   } catch (error) {
     if (signal.aborted) return 0
-    say(`Kafka cannot be read: ${rootMessage(error)}.`)
+    say(`Kafka at ${kafkaAddress(connection.brokers)} cannot be read: ${rootMessage(error)}.`)
     return 2
   }
 }

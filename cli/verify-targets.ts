@@ -1,21 +1,28 @@
-import { databaseUrl } from '../postgres/database-url.ts'
-import { readSettings } from '../platform/env.ts'
+import { databaseTarget } from '../postgres/database-url.ts'
+import { collectProblems, ConfigError, parseSettings } from '../platform/env.ts'
 import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
 import { groupSetting, sinkGroupId } from '../kafka/sink-group.ts'
 import type { Targets } from '../tools/verify/until-stored.ts'
+import { warn } from './command.ts'
+import { whereAsked } from './command-settings.ts'
 
-/** What the environment says of Kafka and PostgreSQL. @throws {ConfigError} */
-export function targetsOf(env: NodeJS.ProcessEnv): Targets {
-  const settings = readSettings({ ...kafkaSettings, KAFKA_GROUP_ID: groupSetting }, env)
-  const { connection, topic } = kafkaConfig(settings)
+/** What the environment says of Kafka and PostgreSQL. @throws {ConfigError} that lists every mistake */
+export function targetsOf(env: NodeJS.ProcessEnv): Targets & { asked: string } {
+  const { values, problems } = parseSettings({ ...kafkaSettings, KAFKA_GROUP_ID: groupSetting }, env)
+  const kafka = collectProblems(problems, () => kafkaConfig(values))
+  const database = collectProblems(problems, () => databaseTarget(env))
+  if (problems.length > 0 || kafka === undefined || database === undefined) throw new ConfigError(problems)
+  warn(database.warnings)
+  const { connection, topic } = kafka
   return {
-    databaseUrl: databaseUrl(env),
+    asked: whereAsked(database.address, connection.brokers),
+    databaseUrl: database.url,
     kafkaBootstrapServers: connection.brokers.join(','),
     kafkaAccess: {
       ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
       ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
     },
     topic: topic.name,
-    groupId: sinkGroupId(topic.name, settings.KAFKA_GROUP_ID),
+    groupId: sinkGroupId(topic.name, values.KAFKA_GROUP_ID),
   }
 }

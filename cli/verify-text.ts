@@ -1,4 +1,3 @@
-import { ConfigError } from '../platform/env.ts'
 import type { Finding, FindingKind } from '../tools/verify/verdict.ts'
 
 const LABELS: Record<FindingKind, string> = {
@@ -18,7 +17,6 @@ export function findingLine(kind: FindingKind, { event_id, partition, offset, wh
 
 /** Why a comparison could not be made. */
 export function messageOf(error: unknown): string {
-  if (error instanceof ConfigError) return error.problems.join('\n')
   // Several addresses were tried: an AggregateError has no message of its own.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n')
   if ((error as { code?: unknown }).code === UNDEFINED_TABLE) {

@@ -1,6 +1,7 @@
 import { Screen } from '../platform/screen.ts'
 import { type Finding, type FindingKind, type Verdict, verify } from '../tools/verify/verify.ts'
 import { newCommand } from './command.ts'
+import { stackPrefix } from './command-settings.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { ProgressDisplay } from './verify-progress.ts'
 import { targetsOf } from './verify-targets.ts'
@@ -49,9 +50,10 @@ async function main({ acked, json }: Values): Promise<number> {
     screen.say('Stopping without a verdict (press Ctrl-C again to exit immediately)')
   })
   const progress = new ProgressDisplay(screen)
+  const { asked, ...targets } = targetsOf(process.env)
   try {
     const verdict = await verify({
-      ...targetsOf(process.env),
+      ...targets,
       ...(acked === undefined ? {} : { ackedFile: acked }),
       ...(json ? {} : { onFinding: printFinding }),
       onProgress: (now) => {
@@ -67,6 +69,7 @@ async function main({ acked, json }: Values): Promise<number> {
     screen.live('')
     if (signal.aborted) return EXIT_STOPPED
     screen.say(messageOf(error))
+    screen.say(asked)
     return 2
   }
 }
@@ -101,7 +104,7 @@ function printVerdict(verdict: Verdict): void {
   for (const [name, count] of rows) line(`${name.padEnd(32)}${String(count).padStart(12)}`)
   if (verdict.missing_from.length > 0) line('Missing events can be read from Kafka again:')
   for (const { partition, offset } of verdict.missing_from)
-    line(`  npx firehose rewind --partition ${partition} --to ${offset}`)
+    line(`  ${stackPrefix()}npx firehose rewind --partition ${partition} --to ${offset}`)
   line(verdict.ok ? 'OK: nothing is missing, nothing is different.' : 'NOT OK.')
 }
 

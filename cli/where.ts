@@ -1,13 +1,12 @@
 import { canonicalUuid } from '../event/read-value.ts'
-import { readConfigOrExit } from '../platform/shutdown.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { Database } from '../postgres/database.ts'
-import { readSinkConfig } from '../sink-worker/config.ts'
 import { describeError } from '../sink-worker/outage/sqlstate.ts'
 import { findEvent } from '../tools/where/where.ts'
 import { whereJson, whereText } from '../tools/where/where-text.ts'
 import { newCommand } from './command.ts'
+import { readSettingsOfSink } from './command-settings.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -40,12 +39,7 @@ Exit code 0: it is stored. 1: it is only a dead letter, or was not seen. 2: it c
   })
 
 async function main(eventId: string, { metadata = false, json = false }: Values): Promise<number> {
-  const {
-    database: access,
-    databaseTimeoutMs,
-    kafka,
-    topic,
-  } = readConfigOrExit(() => readSinkConfig(process.env))
+  const { database: access, databaseAddress, databaseTimeoutMs, kafka, topic } = readSettingsOfSink()
   const database = new Database(access, databaseTimeoutMs, 'firehose-where')
   try {
     await database.open()
@@ -58,7 +52,9 @@ async function main(eventId: string, { metadata = false, json = false }: Values)
     process.stdout.write(`${json ? whereJson(found) : whereText(found, topic.name)}\n`)
     return found.row === undefined ? 1 : 0
   } catch (error) {
-    process.stderr.write(`${escapeControls(`PostgreSQL cannot be used: ${describeError(error)}.`)}\n`)
+    process.stderr.write(
+      `${escapeControls(`PostgreSQL at ${databaseAddress} cannot be used: ${describeError(error)}.`)}\n`,
+    )
     return 2
   } finally {
     await database.close()

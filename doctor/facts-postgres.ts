@@ -1,6 +1,5 @@
 import type pg from 'pg'
 import { connect } from '../postgres/connect.ts'
-import { planConnection } from '../postgres/connection-plan.ts'
 import { APPLICATION_NAME } from '../postgres/database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from '../sink-worker/store/event-table.ts'
 import { listMigrations } from '../postgres/migrate.ts'
@@ -114,13 +113,6 @@ export class PostgresProbe implements Reader {
 
   constructor(connectionString: string) {
     this.#connectionString = connectionString
-  }
-
-  /** `host:port/database` for people. */
-  get address(): string {
-    const { hosts } = planConnection(this.#connectionString, process.env)
-    const database = hosts[0]?.ways[0]?.database ?? process.env.PGDATABASE
-    return `${hosts.map(({ name }) => name).join(', ')}${database === undefined ? '' : `/${database}`}`
   }
 
   /** Connects again if idle_session_timeout has ended the session between the observations. */

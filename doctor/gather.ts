@@ -11,6 +11,8 @@ import { attempt, attemptWithin } from './attempt.ts'
 export interface DoctorOptions {
   kafka: KafkaConnection
   databaseUrl: string
+  /** Where that is, for messages. */
+  databaseAddress: string
   topic: string
   groupId: string
   sessionTimeoutMs: number
@@ -57,7 +59,7 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
         topic: options.topic,
         groupId: options.groupId,
         sessionTimeoutMs: options.sessionTimeoutMs,
-        database: postgresProbe.address,
+        database: options.databaseAddress,
       },
       kafka,
       postgres,

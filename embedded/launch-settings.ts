@@ -1,7 +1,9 @@
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dataDirSetting } from '../platform/data-dir.ts'
-import { integer, readSettings } from '../platform/env.ts'
+import { collectProblems, ConfigError, integer, parseSettings } from '../platform/env.ts'
+import { readApiConfig } from '../producer-api/config.ts'
+import { readSinkConfig } from '../sink-worker/config.ts'
 import { isPortFree } from './ports.ts'
 import { UserError } from './user-error.ts'
 
@@ -19,36 +21,54 @@ export interface LaunchConfig {
   sinkPort: number
   kafkaPort: number
   postgresPort: number
+  /** Variables that are ignored, a sentence each. */
+  warnings: string[]
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Reads the launcher's settings. @throws {ConfigError} listing all invalid settings */
+/**
+ * Reads the launcher's settings, and checks those of the API and the sink, which run with the same environment.
+ *
+ * @throws {ConfigError} listing every mistake
+ */
 export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
-  const values = readSettings(launchSettings, env)
-  return {
+  const { values, problems, warnings } = parseSettings(launchSettings, env)
+  const config = {
     dir: resolve(root, values.FIREHOSE_DIR),
     apiPort: values.PORT,
     sinkPort: values.SINK_PORT,
     kafkaPort: values.KAFKA_PORT,
     postgresPort: values.PG_PORT,
+    warnings,
   }
+  const users = new Map<number, string>()
+  for (const [port, , variable] of problems.length === 0 ? portsOf(config) : []) {
+    const other = users.get(port)
+    if (other === undefined) users.set(port, variable)
+    else problems.push(`${other} and ${variable} set the same port ${port}`)
+  }
+  const ofServices = serviceEnv(env, config, '127.0.0.1:1', 'postgresql://127.0.0.1/firehose').env
+  collectProblems(problems, () => readApiConfig(ofServices))
+  collectProblems(problems, () => readSinkConfig(ofServices))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return config
+}
+
+/** The ports, what uses them, and the variables that set them. */
+function portsOf(config: LaunchConfig): [port: number, use: string, variable: string][] {
+  return [
+    [config.apiPort, 'the API', 'PORT'],
+    [config.sinkPort, 'the sink', 'SINK_PORT'],
+    [config.kafkaPort, 'Kafka', 'KAFKA_PORT'],
+    [config.kafkaPort + 1, "Kafka's controller", 'KAFKA_PORT (its controller uses the next port)'],
+    [config.postgresPort, 'PostgreSQL', 'PG_PORT'],
+  ]
 }
 
 /** @throws {UserError} naming the port in use and the variable that changes it */
 export async function checkPorts(config: LaunchConfig): Promise<void> {
-  const ports: [port: number, use: string, variable: string][] = [
-    [config.apiPort, 'the API', 'PORT'],
-    [config.sinkPort, 'the sink', 'SINK_PORT'],
-    [config.kafkaPort, 'Kafka', 'KAFKA_PORT'],
-    [config.kafkaPort + 1, "Kafka's controller", 'KAFKA_PORT (the controller uses the next port)'],
-    [config.postgresPort, 'PostgreSQL', 'PG_PORT'],
-  ]
-  const seen = new Set<number>()
-  for (const [port, use, variable] of ports) {
-    if (seen.has(port))
-      throw new UserError(`Port ${port} is used twice, the second time for ${use}: change ${variable}.`)
-    seen.add(port)
+  for (const [port, use, variable] of portsOf(config)) {
     if (await isPortFree(port)) continue
     throw new UserError(
       `Port ${port} for ${use} is in use: stop the process that listens on it, or set ${variable}.`,
@@ -67,7 +87,8 @@ export function serviceEnv(
   bootstrapServers: string,
   databaseUrl: string,
 ): { env: NodeJS.ProcessEnv; ignored: string[] } {
-  const elsewhere = /^(DATABASE_URL|KAFKA_BOOTSTRAP_SERVERS|KAFKA_(SSL|SASL)_?.*|PG(?!_PORT)[A-Z]+)$/
+  const elsewhere =
+    /^(DATABASE_URL(_FILE)?|KAFKA_BOOTSTRAP_SERVERS|KAFKA_(SSL|SASL)_?.*|PG(?!_PORT)[A-Z]+(_FILE)?)$/
   const ignored = Object.keys(env).filter((name) => elsewhere.test(name) && env[name])
   const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !elsewhere.test(name)))
   return {
@@ -80,6 +101,34 @@ export function serviceEnv(
       SINK_PORT: String(config.sinkPort),
     },
   }
+}
+
+/**
+ * The variables with which a command in another terminal, or after an export of other addresses, asks this stack: as a
+ * prefix of its command line, empty for the defaults. Pure.
+ *
+ * @param ignored the variables that serviceEnv() left out
+ */
+export function commandPrefix(config: LaunchConfig, ignored: readonly string[]): string {
+  const given = {
+    PORT: config.apiPort,
+    SINK_PORT: config.sinkPort,
+    KAFKA_PORT: config.kafkaPort,
+    PG_PORT: config.postgresPort,
+    FIREHOSE_DIR: config.dir,
+  }
+  const words = ignored.map((name) => `${name}=`)
+  for (const [name, value] of Object.entries(given)) {
+    const { parse } = launchSettings[name as keyof typeof given]
+    const usual = name === 'FIREHOSE_DIR' ? resolve(root, String(parse(undefined))) : parse(undefined)
+    if (value !== usual) words.push(`${name}=${shellWord(String(value))}`)
+  }
+  return words.map((word) => `${word} `).join('')
+}
+
+/** Quoted for the shell if it has to be. */
+function shellWord(text: string): string {
+  return /^[\w./:-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 /** The log file of a service. */

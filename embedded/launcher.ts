@@ -1,6 +1,6 @@
 import { existsSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { databaseSchema, databaseUrl } from '../postgres/database-url.ts'
+import { databaseTarget } from '../postgres/database-url.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { endLeftover } from './child.ts'
 import { archiveClasses, EmbeddedKafka } from './kafka.ts'
@@ -84,7 +84,8 @@ export class Launcher {
       this.#begin(this.kafka, `127.0.0.1:${kafkaPort}`),
       this.#begin(this.postgres, `127.0.0.1:${postgresPort}`),
     )
-    const applied = await migrate(databaseUrl(this.#env), { schema: databaseSchema(this.#env) })
+    const { url, schema } = databaseTarget(this.#env)
+    const applied = await migrate(url, { schema })
     if (applied.length > 0) this.#screen.say(`  migrations  ${applied.join(', ')}`)
     await this.#both(this.#begin(this.api, this.api.url), this.#begin(this.sink, this.sink.url))
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeExit, type Exit } from './child.ts'
+import { UserError } from './user-error.ts'
 
 /** A process that the launcher starts and supervises. */
 export interface Service {
@@ -45,7 +46,8 @@ export async function supervise(
     if (signal.aborted) return
     say(`${service.name} ${describeExit(exit)}; its last lines:`)
     for (const line of service.lastLines()) say(`    ${line}`)
-    if (exit.code === configExitCode) throw new Error(`${service.name} has invalid settings`)
+    if (exit.code === configExitCode)
+      throw new UserError(`${service.name} refuses its settings: see its last lines.`)
     if (Date.now() - since > soundMs) delayMs = firstDelayMs
     delayMs = await restart(service, needs, up, delayMs, say, signal)
   }

@@ -1,3 +1,5 @@
+import { readVariable } from './variable.ts'
+
 /**
  * Settings from environment variables. Each is declared once, with its default and its documentation. All of them are
  * read and checked together, so that a single start reports every mistake. The table in the README is generated from the
@@ -20,29 +22,43 @@ type Values<S extends Settings> = { [K in keyof S]: S[K] extends Setting<infer T
 /** The mistakes in the environment, one sentence each. Never contains the value of a secret. */
 export class ConfigError extends Error {
   readonly problems: string[]
-  constructor(problems: string[]) {
-    super(problems.join('\n'))
+  /** @param problems a setting that several parts read may be among them more than once */
+  constructor(problems: readonly string[]) {
+    const each = [...new Set(problems)]
+    super(each.join('\n'))
     this.name = 'ConfigError'
-    this.problems = problems
+    this.problems = each
+  }
+
+  /** What a user reads about it. */
+  get report(): string {
+    return `The settings are invalid:\n${this.problems.map((problem) => `  ${problem}\n`).join('')}`
   }
 }
 
+interface Parsed<S extends Settings> {
+  values: Values<S>
+  /** Mistakes. */
+  problems: string[]
+  /** Variables that are ignored, one sentence each. */
+  warnings: string[]
+}
+
 /**
- * Reads every declared variable; an empty one counts as unset. An invalid one is listed in `problems` and gets its
- * default, so that the caller can also check combinations of settings.
+ * Reads every declared variable (variable.ts). An invalid one is listed in `problems` and gets its default, so that the
+ * caller can also check combinations of settings.
  */
-export function parseSettings<S extends Settings>(
-  settings: S,
-  env: NodeJS.ProcessEnv,
-): { values: Values<S>; problems: string[] } {
+export function parseSettings<S extends Settings>(settings: S, env: NodeJS.ProcessEnv): Parsed<S> {
   const problems: string[] = []
+  const warnings: string[] = []
   const values: Record<string, unknown> = {}
   for (const [name, setting] of Object.entries(settings)) {
-    const given = env[name] === '' ? undefined : env[name]
-    const value = collectProblems(problems, () => setting.parse(given), `${name} `)
+    const given = collectProblems(problems, () => readVariable(name, setting.secret, env))
+    if (given?.warning !== undefined) warnings.push(given.warning)
+    const value = collectProblems(problems, () => setting.parse(given?.text), `${name} `)
     values[name] = value ?? setting.parse(undefined)
   }
-  return { values: values as Values<S>, problems }
+  return { values: values as Values<S>, problems, warnings }
 }
 
 /** @throws {ConfigError} that lists all mistakes */
@@ -89,6 +105,12 @@ export function integer(fallback: number, min: number, max: number, doc: string)
     return number
   }
   return { doc, defaultText: String(fallback), secret: false, parse }
+}
+
+/** A whole number within [min, max] that may be absent. */
+export function optionalInteger(min: number, max: number, doc: string): Setting<number | undefined> {
+  const { parse } = integer(min, min, max, doc)
+  return { ...optionalText(doc), parse: (value) => (value === undefined ? undefined : parse(value)) }
 }
 
 /** `true` or `false`; `1` and `0` are accepted too. */

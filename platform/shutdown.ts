@@ -3,7 +3,7 @@ import { ConfigError } from './env.ts'
 import { onEndRequest } from './signals.ts'
 
 /** BSD sysexits.h: something was found in an unconfigured or misconfigured state. */
-const EX_CONFIG = 78
+export const EX_CONFIG = 78
 
 /** BSD sysexits.h: an internal software error. */
 const EX_SOFTWARE = 70
@@ -45,7 +45,7 @@ export function readConfigOrExit<T>(read: () => T): T {
     return read()
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`The settings are invalid:\n${error.problems.map((p) => `  ${p}\n`).join('')}`)
+    process.stderr.write(error.report)
     process.exit(EX_CONFIG)
   }
 }

@@ -113,11 +113,13 @@ export interface ApiConfig {
   logLevel: (typeof LOG_LEVELS)[number]
   shutdownDelayMs: number
   shutdownTimeoutMs: number
+  /** Variables that are ignored: for the log. */
+  warnings: string[]
 }
 
 /** @throws {ConfigError} lists every mistake at once */
 export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  const { values, problems } = parseSettings(apiSettings, env)
+  const { values, problems, warnings } = parseSettings(apiSettings, env)
   if (values.LINGER_MS >= values.DELIVERY_TIMEOUT_MS) {
     problems.push('LINGER_MS must be less than DELIVERY_TIMEOUT_MS')
   }
@@ -165,6 +167,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     logLevel: values.LOG_LEVEL,
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
+    warnings,
   }
 }
 
@@ -172,7 +175,8 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
 export function settingsHelp(): string {
   const lines = Object.entries(apiSettings).map(([name, setting]) => {
     const fallback = setting.defaultText === '' ? '' : ` (default ${setting.defaultText})`
-    return `  ${name}\n      ${setting.doc}${fallback}`
+    const file = setting.secret ? `; or the file that ${name}_FILE names` : ''
+    return `  ${name}\n      ${setting.doc}${file}${fallback}`
   })
   return `Settings, as environment variables:\n${lines.join('\n')}\n`
 }

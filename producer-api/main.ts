@@ -10,6 +10,7 @@ import { createService } from './service.ts'
 const config = readConfigOrExit(() => readApiConfig(process.env))
 const logger = createLogger('producer-api', config.logLevel)
 exitOnUncaughtError(logger)
+for (const warning of config.warnings) logger.warn(warning)
 const { socketFactory, prepareSend } = new ProduceSockets()
 const kafka = createKafka(config.kafka, 'firehose-api', logger, socketFactory)
 const publisher = new KafkaPublisher(kafka, config.topic, logger, prepareSend)

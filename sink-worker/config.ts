@@ -1,4 +1,4 @@
-import { databaseSettings, databaseUrl } from '../postgres/database-url.ts'
+import { databaseSettings, databaseTarget } from '../postgres/database-url.ts'
 import { collectProblems, ConfigError, integer, oneOf, parseSettings, text } from '../platform/env.ts'
 import type { KafkaConnection } from '../kafka/client.ts'
 import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
@@ -55,23 +55,26 @@ export interface SinkConfig {
   maxWaitMs: number
   maxBytes: number
   database: { connectionString: string }
+  /** Where that is, for messages. */
+  databaseAddress: string
   databaseTimeoutMs: number
   host: string
   port: number
   shutdownTimeoutMs: number
   logLevel: string
+  /** Variables that are ignored: for the log. */
+  warnings: string[]
 }
 
 /** @throws {ConfigError} that lists every mistake */
 export function readSinkConfig(env: NodeJS.ProcessEnv): SinkConfig {
-  const { values, problems } = parseSettings(sinkSettings, env)
+  const { values, problems, warnings } = parseSettings(sinkSettings, env)
   if (values.FETCH_MIN_BYTES > values.FETCH_MAX_BYTES) {
     problems.push('FETCH_MIN_BYTES must not be more than FETCH_MAX_BYTES')
   }
   const kafka = collectProblems(problems, () => kafkaConfig(values))
-  const connectionString = collectProblems(problems, () => databaseUrl(env))
-  if (problems.length > 0 || kafka === undefined || connectionString === undefined)
-    throw new ConfigError(problems)
+  const target = collectProblems(problems, () => databaseTarget(env))
+  if (problems.length > 0 || kafka === undefined || target === undefined) throw new ConfigError(problems)
   return {
     kafka: kafka.connection,
     topic: kafka.topic,
@@ -80,11 +83,13 @@ export function readSinkConfig(env: NodeJS.ProcessEnv): SinkConfig {
     minBytes: values.FETCH_MIN_BYTES,
     maxWaitMs: values.FETCH_MAX_WAIT_MS,
     maxBytes: values.FETCH_MAX_BYTES,
-    database: { connectionString },
+    database: { connectionString: target.url },
+    databaseAddress: target.address,
     databaseTimeoutMs: values.DATABASE_TIMEOUT_MS,
     host: values.SINK_HOST,
     port: values.SINK_PORT,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,
     logLevel: values.LOG_LEVEL,
+    warnings: [...warnings, ...target.warnings],
   }
 }

@@ -13,6 +13,7 @@ import { Worker } from './worker.ts'
 const config = readConfigOrExit(() => readSinkConfig(process.env))
 const logger = createLogger('sink-worker', config.logLevel)
 exitOnUncaughtError(logger)
+for (const warning of config.warnings) logger.warn(warning)
 const startedMs = Date.now()
 
 const { registry, counters } = createSinkMetrics(() => ({ ...worker.status(), group: source.group }))

@@ -268,5 +268,8 @@ test('PostgreSQL unreachable: one sentence and exit code 2', async () => {
   url.port = '1'
   const { code, err } = await bench.start(['list'], { DATABASE_URL: url.href }).ended
   assert.equal(code, 2)
-  assert.match(err, /^PostgreSQL cannot be used: .*ECONNREFUSED[^\n]*\n$/)
+  assert.match(
+    err,
+    /^PostgreSQL at 127\.0\.0\.1:\d+\/\w+ \(DATABASE_URL\) cannot be used: .*ECONNREFUSED[^\n]*\n$/,
+  )
 })

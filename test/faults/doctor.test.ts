@@ -342,9 +342,9 @@ test('Kafka down: PostgreSQL is still checked, and checks without facts are unkn
   assert.deepEqual(alarms(lag.findings), ['unknown lag'])
   assert.equal(lag.code, 3)
   const wrong = await doctor({ KAFKA_BOOTSTRAP_SERVERS: 'nowhere' })
-  assert.equal(wrong.code, 3)
-  assert.match(wrong.words, /FIREHOSE UNKNOWN: .*must be host:port/)
-  assert.equal((await doctor('--check', 'nothing')).code, 3)
+  assert.equal(wrong.code, 78)
+  assert.match(wrong.words, /^FIREHOSE UNKNOWN: The settings are invalid:\n.*must be host:port/)
+  assert.equal((await doctor('--check', 'nothing')).code, 64)
 })
 
 /** Runs `npx firehose doctor --json ...`; an object changes the environment. */

@@ -21,8 +21,12 @@ interface Said {
 
 /** Runs `firehose ...`, with Node itself. */
 function firehose(...args: string[]): Said {
+  return firehoseWith({}, ...args)
+}
+
+function firehoseWith(settings: NodeJS.ProcessEnv, ...args: string[]): Said {
   const argv = ['--import', './test/support/loaded-modules.ts', 'cli/firehose.ts', ...args]
-  const env = { PATH: process.env.PATH }
+  const env = { PATH: process.env.PATH, ...settings }
   const { status, stdout, stderr } = spawnSync(process.execPath, argv, { cwd: root, env, encoding: 'utf8' })
   const [out = '', names = ''] = stdout.split('\nloaded: ')
   const files = new Set(COMMANDS.map((row) => `cli/${fileOf(row)}`))
@@ -108,6 +112,12 @@ for (const [line, sentence] of [
   ['bench compare', 'compare needs --with DIR, another checkout.'],
   ['profile api --top x', '--top must be a number above 0, not "x".'],
   ['k6 event --batch 3', '--batch is an option of batch only.'],
+  ['doctor --api x', '--api must be an address such as http://127.0.0.1:8000, not "x".'],
+  ['send --user-id 1 --url x', '--url must be an address such as http://127.0.0.1:8000, not "x".'],
+  ['load --url x', '--url must be an address such as http://127.0.0.1:8000, not "x".'],
+  ['k6 event --url x', '--url must be an address such as http://127.0.0.1:8000, not "x".'],
+  ['api --port 9000', "Unknown option '--port'."],
+  ['start foo', "Unexpected argument 'foo'."],
   ['dlq show', 'show needs PARTITION:OFFSET, such as 0:17, or --event-id.'],
 ] as const) {
   test(`wrong usage is one sentence and exit code 64: firehose ${line}`, () => {
@@ -115,3 +125,52 @@ for (const [line, sentence] of [
     assert.deepEqual([code, out, err], [64, '', `${sentence} Try --help.\n`])
   })
 }
+
+/** All settings that a command reads, wrong; DATABASE_URL comes first, so PG_PORT has a test of its own. */
+const WRONG = {
+  KAFKA_BOOTSTRAP_SERVERS: 'none',
+  KAFKA_SASL_PASSWORD_FILE: '/none',
+  LINGER_MS: 'x',
+  FETCH_MIN_BYTES: '0',
+  PORT: 'abc',
+  PG_PORT: 'abc',
+  API_URL: 'x',
+  SINK_DATABASE_PASSWORD_FILE: '/none',
+}
+const KAFKA = ['KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_SASL_PASSWORD_FILE']
+
+const READ_BY = [
+  ['start', ['FETCH_MIN_BYTES', 'LINGER_MS', 'PG_PORT', 'PORT']],
+  ['api', [...KAFKA, 'LINGER_MS', 'PORT']],
+  ['sink', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
+  ['adopt', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
+  ['rewind --to 0', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
+  ['migrate', ['PG_PORT', 'SINK_DATABASE_PASSWORD_FILE']],
+  ['sql', ['PG_PORT']],
+  ['send --user-id 1', ['API_URL', 'PORT']],
+  ['load', ['API_URL', 'PORT']],
+  ['verify', [...KAFKA, 'PG_PORT']],
+  ['doctor', ['API_URL', ...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT', 'PORT']],
+  ['dlq list', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
+  ['tail', KAFKA],
+  ['where 00000000-0000-7000-8000-000000000000', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
+  ['k6 event', ['API_URL', ...KAFKA, 'PG_PORT', 'PORT']],
+] as const
+
+for (const [line, names] of READ_BY) {
+  test(`wrong settings are listed together, with exit code 78: firehose ${line}`, () => {
+    const { code, out, err } = firehoseWith(WRONG, ...line.split(' '))
+    // Monitoring systems show the doctor's standard output.
+    const [text, other, title] = line === 'doctor' ? [out, err, 'FIREHOSE UNKNOWN: The'] : [err, out, 'The']
+    const [first, ...problems] = text.trimEnd().split('\n')
+    assert.deepEqual([code, first, other], [78, `${title} settings are invalid:`, ''])
+    assert.deepEqual(new Set(problems.map((problem) => problem.trim().split(' ')[0])), new Set(names))
+    assert.equal(problems.length, names.length, 'each once')
+  })
+}
+
+test('every command that reads settings is among them', () => {
+  const without = ['bench', 'demo', 'drill', 'profile', 'schemas', 'settings']
+  const reading = COMMANDS.map(({ name }) => name).filter((name) => !without.includes(name))
+  assert.deepEqual(new Set(reading), new Set(READ_BY.map(([line]) => line.split(' ')[0])))
+})

@@ -37,10 +37,17 @@ test('incomplete security settings are a mistake, not an unencrypted connection'
   assert.match(problems({ DATABASE_URL: 'postgresql://h/d?sslmode=bogus' }).join(), /sslmode=bogus/)
 })
 
-test('the database is DATABASE_URL, else PG*, else that of npm start', () => {
-  const url = (env: NodeJS.ProcessEnv): string | undefined => readSinkConfig(env).database.connectionString
-  assert.equal(url({ DATABASE_URL: 'postgres://h/d', PGHOST: 'other' }), 'postgres://h/d')
-  assert.equal(url({ PGDATABASE: 'mine' }), '')
-  assert.equal(url({}), 'postgresql://firehose:firehose@127.0.0.1:15432/firehose')
-  assert.equal(url({ PG_PORT: '15900' }), 'postgresql://firehose:firehose@127.0.0.1:15900/firehose')
+test('what Kubernetes sets for a Service named sink or pg is ignored, with warnings for the log', () => {
+  const { port, database, warnings } = readSinkConfig({
+    SINK_PORT: 'tcp://10.0.0.9:8001',
+    PG_PORT: 'tcp://10.0.0.9:5432',
+  })
+  assert.deepEqual(
+    [port, database.connectionString],
+    [8001, 'postgresql://firehose:firehose@127.0.0.1:15432/firehose'],
+  )
+  assert.deepEqual(
+    warnings.map((warning) => warning.split(':')[0]),
+    ['SINK_PORT is ignored', 'PG_PORT is ignored'],
+  )
 })

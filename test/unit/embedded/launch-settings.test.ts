@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { commandPrefix, launchConfig } from '../../../embedded/launch-settings.ts'
+import { ConfigError } from '../../../platform/env.ts'
+
+function problems(env: NodeJS.ProcessEnv): string[] {
+  try {
+    launchConfig(env)
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.problems
+  }
+  return []
+}
+
+test('the mistakes of the launcher, the API and the sink are reported together, each once', () => {
+  const env = { PORT: 'abc', PG_PORT: '99999', LINGER_MS: 'x', FETCH_MIN_BYTES: '0', KAFKA_TOPIC: 'a b' }
+  const names = problems({ ...env, LOG_LEVEL: 'loud' }).map((problem) => problem.split(' ')[0])
+  assert.deepEqual(names, ['PORT', 'PG_PORT', 'LINGER_MS', 'LOG_LEVEL', 'KAFKA_TOPIC', 'FETCH_MIN_BYTES'])
+})
+
+test('settings of the addresses that npm start replaces are no mistakes', () => {
+  assert.deepEqual(
+    problems({ DATABASE_URL: 'x', KAFKA_BOOTSTRAP_SERVERS: 'x', PGPORT: 'x', KAFKA_SSL: 'x' }),
+    [],
+  )
+})
+
+test('one port cannot be used twice', () => {
+  assert.deepEqual(problems({ SINK_PORT: '8000' }), ['PORT and SINK_PORT set the same port 8000'])
+  assert.deepEqual(problems({ KAFKA_PORT: '15431' }), [
+    'KAFKA_PORT (its controller uses the next port) and PG_PORT set the same port 15432',
+  ])
+})
+
+test('a port that Kubernetes has set is ignored with a warning', () => {
+  const { kafkaPort, warnings } = launchConfig({ KAFKA_PORT: 'tcp://10.0.0.3:9092' })
+  assert.deepEqual([kafkaPort, warnings.length], [19_092, 1])
+})
+
+test('hints carry the variables of a second stack, and undo those that lead elsewhere', () => {
+  assert.equal(commandPrefix(launchConfig({}), []), '')
+  const env = { PG_PORT: '15500', FIREHOSE_DIR: "/tmp/it's", PORT: '8000' }
+  assert.equal(
+    commandPrefix(launchConfig(env), ['PGUSER', 'DATABASE_URL']),
+    "PGUSER= DATABASE_URL= PG_PORT=15500 FIREHOSE_DIR='/tmp/it'\\''s' ",
+  )
+})
