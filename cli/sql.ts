@@ -1,132 +1,70 @@
-import { createInterface } from 'node:readline/promises'
-import { type Client, type DatabaseError, Query, type QueryConfig, type ResultBuilder } from 'pg'
-import { connect } from '../postgres/connect.ts'
-import { planConnection } from '../postgres/connection-plan.ts'
 import { databaseTarget } from '../postgres/database-url.ts'
-import { formatTable } from '../platform/table.ts'
-import { newCommand } from './command.ts'
-import { endOnSignal } from './stop-on-signal.ts'
+import { onEndRequest } from '../platform/signals.ts'
+import { describeError } from '../sink-worker/outage/sqlstate.ts'
+import { prompt } from '../tools/sql/prompt.ts'
+import { runPsql } from '../tools/sql/psql.ts'
+import { SqlSession } from '../tools/sql/session.ts'
+import { newCommand, warn } from './command.ts'
+import { EXIT_STOPPED } from './stop-on-signal.ts'
 
-const maxRows = 1_000
-const hint = 'select event_id, user_id, "timestamp", metadata from events order by received_at desc limit 5;'
-
-interface Table {
-  names: string[]
-  rows: (string | null)[][]
-  /** Such as SELECT. */
-  verb: string
-  count: number
-}
+const PSQL_NOT_CONNECTED = 2
+const HINT = 'select event_id, user_id, "timestamp", metadata from events order by received_at desc limit 5;'
 
 export const command = newCommand(
   'sql',
-  'Runs SQL without psql: one statement, or those typed at a prompt (\\q or Ctrl-D ends it).',
+  `Runs SQL: one statement, or those typed at a prompt. This is psql, if it is installed here; else a prompt that knows its
+most frequent commands (\\? lists them). Ctrl-C cancels the statement that runs; \\q or Ctrl-D ends the prompt.`,
 )
-  .argument('[statement...]', 'one statement, such as "select count(*) from events"; without it, a prompt')
-  .addHelpText('after', '\nThe database is DATABASE_URL, else PG*, else that of `firehose start`.')
+  .argument(
+    '[statement...]',
+    'one statement, such as "select count(*) from events" or "\\d events"; without it, a prompt',
+  )
+  .addHelpText(
+    'after',
+    `
+The database is DATABASE_URL, else that of PG* (see the README), else that of firehose start.
+Exit code 0. 1: the statement failed, or PostgreSQL cannot be used. 64: wrong usage. 78: wrong settings. 130: stopped.`,
+  )
   .action(async (words: string[]) => {
-    endOnSignal()
     process.exitCode = await main(words.join(' ').trim())
   })
 
 async function main(statement: string): Promise<number> {
-  const { url } = databaseTarget(process.env)
-  let client: Client
+  const { url, address, warnings } = databaseTarget(process.env)
+  warn(warnings)
+  if (statement === '' && process.stdin.isTTY) console.log(`PostgreSQL at ${address}. Try:  ${HINT}\n`)
+  const exit = await runPsql(url, statement)
+  if (exit?.stopped) return EXIT_STOPPED
+  if (exit?.code === PSQL_NOT_CONNECTED) console.error(`PostgreSQL at ${address} cannot be used.`)
+  if (exit !== undefined) return exit.code === 0 ? 0 : 1
+  return await withoutPsql(url, address, statement)
+}
+
+async function withoutPsql(url: string, address: string, statement: string): Promise<number> {
+  let session: SqlSession
   try {
-    client = await connect(url, () => ({ application_name: 'firehose-sql' }))
+    session = await SqlSession.open(url)
   } catch (error) {
-    const servers = planConnection(url, process.env).hosts.map(({ name }) => name)
-    console.error(`PostgreSQL at ${servers.join(', ')} cannot be used: ${reasonOf(error)}`)
+    console.error(`PostgreSQL at ${address} cannot be used: ${reasonOf(error)}`)
     return 1
   }
-  const ok = statement ? await run(client, statement) : await prompt(client)
-  await client.end()
+  let stopped = false
+  const exitNow = (): never => process.exit(EXIT_STOPPED)
+  onEndRequest({
+    first: () => {
+      stopped = true
+      if (session.isRunning) session.cancel().catch(exitNow)
+      else exitNow()
+    },
+    again: exitNow,
+  })
+  const ok = statement === '' ? await prompt(session).then(() => true) : await session.run(statement)
+  await session.close()
+  if (stopped) return EXIT_STOPPED
   return ok ? 0 : 1
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const refused = 'code' in error && error.code === 'ECONNREFUSED'
-  return refused ? 'nothing is listening there (is `npm start` running?)' : error.message
-}
-
-async function prompt(client: Client): Promise<boolean> {
-  console.log(
-    `Connected to ${client.database} on ${client.host}:${client.port}. End a statement with ; and quit with \\q`,
-  )
-  console.log(`Try:  ${hint}\n`)
-  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: 'firehose> ' })
-  let closed = false
-  lines.once('close', () => {
-    closed = true
-  })
-  client.once('end', () => {
-    if (!closed) console.error('\nThe connection to PostgreSQL has ended.')
-    lines.close()
-  })
-  let statement = ''
-  lines.prompt()
-  for await (const line of lines) {
-    if (!statement && /^\s*(\\q|exit|quit)\s*;?\s*$/i.test(line)) break
-    statement += `${line}\n`
-    if (/;\s*$/.test(line)) {
-      await run(client, statement)
-      statement = ''
-    }
-    if (!statement.trim()) statement = ''
-    lines.setPrompt(statement ? '      ... ' : 'firehose> ')
-    // The input may have ended while the statement ran; lines read before that are still delivered.
-    if (!closed) lines.prompt()
-  }
-  lines.close()
-  return true
-}
-
-/** Runs one or more statements and prints their results; false after an error. */
-async function run(client: Client, statement: string): Promise<boolean> {
-  try {
-    for (const table of await query(client, statement)) print(table)
-    return true
-  } catch (error) {
-    const { message, code, detail, hint: advice } = error as DatabaseError
-    console.error(`ERROR ${code ? `${code}: ` : ''}${message}`)
-    if (detail) console.error(`detail: ${detail}`)
-    if (advice) console.error(`hint: ${advice}`)
-    return false
-  }
-}
-
-/** Keeps only the first rows, so that a query over all events does not exhaust memory. */
-function query(client: Client, text: string): Promise<Table[]> {
-  // PostgreSQL's own text of each value: JavaScript would round numbers above 2^53 in jsonb.
-  const types = { getTypeParser: () => (value: string) => value }
-  const running = client.query(new Query({ text, rowMode: 'array', types } as QueryConfig))
-  const kept = new Map<unknown, { rows: (string | null)[][]; count: number }>()
-  running.on('row', (row: unknown, result?: unknown) => {
-    const seen = kept.get(result) ?? { rows: [], count: 0 }
-    kept.set(result, seen)
-    seen.count += 1
-    if (seen.rows.length < maxRows) seen.rows.push(row as (string | null)[])
-  })
-  return new Promise((resolve, reject) => {
-    running.once('error', reject)
-    running.once('end', (end: ResultBuilder | ResultBuilder[]) => {
-      const results = Array.isArray(end) ? end : [end]
-      resolve(
-        results.map((result) => ({
-          names: result.fields.map((field) => field.name),
-          rows: kept.get(result)?.rows ?? [],
-          verb: result.command,
-          count: kept.get(result)?.count ?? result.rowCount ?? 0,
-        })),
-      )
-    })
-  })
-}
-
-function print({ names, rows, verb, count }: Table): void {
-  if (names.length === 0) return console.log(`${verb} ${count}`)
-  console.log(formatTable(names, rows, process.stdout.isTTY ? 80 : Number.POSITIVE_INFINITY))
-  const more = count > rows.length ? `, the first ${rows.length} shown` : ''
-  console.log(`(${count} ${count === 1 ? 'row' : 'rows'}${more})\n`)
+  const refused = (error as { code?: unknown }).code === 'ECONNREFUSED'
+  return refused ? 'nothing is listening there (is `npm start` running?)' : describeError(error)
 }
