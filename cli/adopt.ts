@@ -38,6 +38,6 @@ async function adoptTargets({ database, description, config, options }: Place): 
   const stopped = await findStopped(database, description, topic.name, read)
   for (const [partition, reason] of stopped) console.log(`partition ${partition} is stopped: ${reason}`)
   if (stopped.size === 0)
-    throw new Error('no partition is stopped; use --partition N or --all to read partitions again anyway')
+    console.log('Nothing to adopt. (--partition N or --all reads partitions again that are not stopped.)')
   return [...stopped.keys()].map((partition) => ({ partition, offset: 0n }))
 }

@@ -9,6 +9,7 @@ import type { DoctorSettings } from './facts.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Finding } from './finding.ts'
+import { sinkGroupId } from '../kafka/sink-group.ts'
 import { listed, plural } from './units.ts'
 
 const SEPARATE_ADVICE = `To separate the topics, ${SEPARATE_GROUPS} and restart it; sinks that are waiting for this then continue by themselves.`
@@ -21,17 +22,18 @@ export function checkGroup(
   sink: ServiceFacts,
 ): Finding[] {
   const { state, members } = group
+  const count = plural(members.length, 'member')
+  const setting = `${groupId === sinkGroupId(topic) ? 'the default of ' : ''}KAFKA_GROUP_ID`
   if (members.length === 0) {
     return [
       {
         check: 'group',
         level: 'critical',
-        text: `No sink is reading: group ${groupId} has no members, so accepted events wait in Kafka.`,
+        text: `No sink is reading: group ${groupId} (${setting}) has no members, so accepted events wait in Kafka.`,
         mend: startOrChangeGroup(groupId, sink),
       },
     ]
   }
-  const count = plural(members.length, 'member')
   const partitions =
     kafka.partitions?.ok === true ? kafka.partitions.value.map(({ partition }) => partition) : []
   const assessment = assessGroup(group, topic, partitions)
@@ -40,7 +42,7 @@ export function checkGroup(
       {
         check: 'group',
         level: 'warning',
-        text: `Group ${groupId} (${count}) is rebalancing (${state}): nothing is stored meanwhile.`,
+        text: `Group ${groupId} (${setting}; ${count}) is rebalancing (${state}): nothing is stored meanwhile.`,
         mend: 'Run the doctor again in a minute; if this does not end, a sink is not responding: see the logs of the sinks.',
       },
     ]
@@ -56,7 +58,7 @@ export function checkGroup(
       {
         check: 'group',
         level: 'critical',
-        text: `No member of group ${groupId} (${count}) reads ${formatPartitions(unreadPartitions)} of "${topic}"${consequence}.`,
+        text: `No member of group ${groupId} (${setting}; ${count}) reads ${formatPartitions(unreadPartitions)} of "${topic}"${consequence}.`,
         mend:
           mixed === undefined
             ? 'If the partitions were just added, wait half a minute; then restart the members of the group.'
@@ -66,10 +68,21 @@ export function checkGroup(
   }
   if (mixed !== undefined)
     return [
-      { check: 'group', level: 'warning', text: `Group ${groupId} has ${mixed}.`, mend: SEPARATE_ADVICE },
+      {
+        check: 'group',
+        level: 'warning',
+        text: `Group ${groupId} (${setting}) has ${mixed}.`,
+        mend: SEPARATE_ADVICE,
+      },
     ]
   const sinks = plural(members.length, 'sink')
-  return [{ check: 'group', level: 'ok', text: `${sinks} in group ${groupId}; every partition is read.` }]
+  return [
+    {
+      check: 'group',
+      level: 'ok',
+      text: `${sinks} in group ${groupId} (${setting}); every partition is read.`,
+    },
+  ]
 }
 
 /** Sinks that read the topic in other groups: of an earlier version, or with another database. */

@@ -46,14 +46,14 @@ testBroken([
     withComparison({ group: ok({ state: 'Stable', members: [member([0])] }) }),
     'group',
     'critical',
-    /No member of group firehose-sink-events \(1 member\) reads partition 1 of "events"/,
+    /No member of group firehose-sink-events \(the default of KAFKA_GROUP_ID; 1 member\) reads partition 1 of "events"/,
   ],
   [
     'a partition assigned to a member that does not read it',
     withComparison({ group: ok({ state: 'Stable', members: [member([0]), stranger([1])] }) }),
     'group',
     'critical',
-    /No member of group firehose-sink-events \(2 members\) reads partition 1 of "events"; the group has a member that reads another topic, "orders" \(another at 10\.0\.0\.2\)/,
+    /No member of group firehose-sink-events \(the default of KAFKA_GROUP_ID; 2 members\) reads partition 1 of "events"; the group has a member that reads another topic, "orders" \(another at 10\.0\.0\.2\)/,
   ],
   [
     'a member that reads another topic but has no partitions',
@@ -328,6 +328,13 @@ test('group: if the sink is in another group, the finding names that group', () 
     mend,
     /The sink at http:\/\/sink:8001 is in group its-own: run the doctor with KAFKA_GROUP_ID=its-own/,
   )
+})
+
+test('group: the finding names the group that it looked at, and the setting', () => {
+  const settings = { ...healthy().settings, groupId: 'other' }
+  const facts = { ...withComparison({ group: ok({ state: 'Empty', members: [] }) }), settings }
+  const { text = '' } = runChecks(facts).find(({ check }) => check === 'group') ?? {}
+  assert.match(text, /^No sink is reading: group other \(KAFKA_GROUP_ID\) has no members/)
 })
 
 test('transactions: the remedy aborts only transactions that find-hanging lists', () => {
