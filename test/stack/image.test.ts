@@ -22,6 +22,8 @@ for (const { target, image } of images) {
     assert.ok(megabytes < 300, `${megabytes} MB`)
     const look = (command: string) => docker('run', '--rm', '--entrypoint', 'sh', image, '-c', command)
     assert.match(await look('id -u'), /^10001$/)
+    const user = await docker('image', 'inspect', '--format', '{{.Config.User}}', image)
+    assert.equal(user, '10001:10001', 'a number, for runAsNonRoot')
     assert.equal(await look('command -v npm npx yarn gcc make python3 curl git || true'), '')
     assert.equal(
       await look('ls node_modules | grep -E "^(typescript|testcontainers|fast-check)$" || true'),

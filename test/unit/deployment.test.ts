@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { COMMANDS } from '../../cli/firehose.ts'
+import { secret, type Settings } from '../../platform/env.ts'
 import { NODE_FLAGS, NODE_VARIABLES } from '../../platform/node-conf.ts'
 import { apiSettings } from '../../producer-api/config.ts'
 import { sinkGrants } from '../../postgres/roles.ts'
@@ -72,6 +73,63 @@ test('the image contains everything that its programs and commands import', () =
   const missing = [...seen].filter((file) => !kept.has(file.split('/')[0]))
   assert.deepEqual(missing, [])
 })
+
+test('the user of the images is a number, as runAsNonRoot of Kubernetes needs it', () => {
+  const users = [...read('Dockerfile').matchAll(/^USER (.*)$/gm)].map(([, user]) => user)
+  assert.deepEqual(users, ['10001:10001'])
+  assert.match(
+    read('Dockerfile'),
+    /groupadd [^\n]*--gid 10001 firehose[^]*useradd [^\n]*--uid 10001 --gid 10001/,
+  )
+})
+
+test('the example for Kubernetes sets only settings, secrets as files, and time enough to end', () => {
+  const documents = parseAllDocuments(read('examples/kubernetes.yaml')).map(
+    (document) => document.toJS() as Kube,
+  )
+  const pods = documents.flatMap(({ spec }) => (spec?.template === undefined ? [] : [spec.template.spec]))
+  assert.equal(pods.length, 3)
+  const [secrets, settings] = ['Secret', 'ConfigMap'].map((name) =>
+    documents.find(({ kind }) => kind === name),
+  )
+  const all: Settings = { ...apiSettings, ...sinkSettings, SINK_DATABASE_PASSWORD: secret('') }
+  const isFine = (name: string, value: string): boolean => {
+    const base = name.replace(/_FILE$/, '')
+    const isSecret = all[base]?.secret === true
+    return isSecret
+      ? base !== name && Object.hasOwn(secrets?.stringData ?? {}, value.replace('/secrets/', ''))
+      : name in all
+  }
+  for (const [name, value] of Object.entries(settings?.data ?? {})) assert.ok(isFine(name, value), name)
+  const limits: Record<string, number> = { sink: 8, api: 20, migrate: 0 } // SHUTDOWN_TIMEOUT_MS, in seconds
+  for (const { securityContext, containers, terminationGracePeriodSeconds = 1 } of pods) {
+    assert.deepEqual(securityContext, { runAsNonRoot: true })
+    for (const { name, args, env = [] } of containers) {
+      assert.ok(terminationGracePeriodSeconds > (limits[name] ?? Number.POSITIVE_INFINITY), name)
+      assert.ok(
+        COMMANDS.some((command) => command.name === args[0]),
+        name,
+      )
+      for (const variable of env) assert.ok(isFine(variable.name, variable.value), variable.name)
+    }
+  }
+})
+
+/** What is looked at of a Kubernetes object. */
+interface Kube {
+  kind: string
+  data?: Record<string, string>
+  stringData?: Record<string, string>
+  spec?: {
+    template?: {
+      spec: {
+        securityContext: object
+        terminationGracePeriodSeconds?: number
+        containers: { name: string; args: string[]; env?: { name: string; value: string }[] }[]
+      }
+    }
+  }
+}
 
 test("the sink's privileges in the README are those that npm run migrate grants", () => {
   const block = /CREATE ROLE firehose_sink[^;]*;\n([\s\S]*?)```/.exec(read('README.md'))?.[1] ?? ''
