@@ -4,11 +4,11 @@ import kafkajs from 'kafkajs'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { runCommand } from '../support/command.ts'
 import { diagnose, textOf } from '../support/diagnosis.ts'
 import { startRewriter } from '../support/kafka-rewriter.ts'
 import { metricOf } from '../support/metrics.ts'
 import { idOf, kafkaClient, record, withProducer } from '../support/records.ts'
+import { runFirehose } from '../support/run-firehose.ts'
 import { storedRows } from '../support/sink-health.ts'
 import { configureTopic, createTopic, forgetAll, withAdmin } from '../support/topic.ts'
 import { until } from '../support/until.ts'
@@ -84,7 +84,7 @@ test("a foreign record's received_at, and --to-time, mean when Kafka appended th
   )
   assert.ok(Math.abs(row?.age ?? BEHIND_S) < 60, `${row?.age} s`)
   const anHourAgo = new Date(Date.now() - 3_600_000).toISOString()
-  const { out } = await runCommand(['rewind', '--to-time', anHourAgo, '--dry-run'], pipeline.env)
+  const { out } = await runFirehose(pipeline.env, 'rewind', '--to-time', anHourAgo, '--dry-run')
   assert.match(out, /partition 0: from 1, next offset would be 0/)
 })
 

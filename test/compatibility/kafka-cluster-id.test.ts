@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { freePorts } from '../../embedded/ports.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { runCommand } from '../support/command.ts'
 import { startRewriter } from '../support/kafka-rewriter.ts'
 import { record, withProducer } from '../support/records.ts'
+import { runFirehose } from '../support/run-firehose.ts'
 import { caughtUp, stopped, storedRows } from '../support/sink-health.ts'
 import { withAdmin } from '../support/topic.ts'
 
@@ -41,10 +41,7 @@ test('I2: a cluster without an id gets one that stays, and one that reports its 
   assert.deepEqual(await pipeline.query('SELECT cluster_id, next_offset FROM sink_offsets'), [
     { cluster_id: 'unnamed-cluster', next_offset: '3' },
   ])
-  const doctor = await runCommand(
-    ['doctor', '--check', 'kafka', '--check', 'offsets', '--json'],
-    pipeline.env,
-  )
+  const doctor = await runFirehose(pipeline.env, 'doctor', '--check', 'kafka', '--check', 'offsets', '--json')
   assert.equal(JSON.parse(doctor.out).status, 'ok', doctor.out)
 
   await sink.stop(10_000)
@@ -52,8 +49,8 @@ test('I2: a cluster without an id gets one that stays, and one that reports its 
   sink.spawn()
   const { partitions } = await stopped(sink)
   assert.match(partitions[0]?.stopped ?? '', /cluster.*npx firehose adopt/)
-  const adopted = await runCommand(['adopt'], pipeline.env)
-  assert.equal(adopted.code, 0, adopted.out + adopted.said)
+  const adopted = await runFirehose(pipeline.env, 'adopt')
+  assert.equal(adopted.code, 0, adopted.out + adopted.err)
   const { total_duplicates } = await caughtUp(sink)
   assert.equal(total_duplicates, 2, 'the record without an id gets another one')
   await storedRows(pipeline, 4)

@@ -6,8 +6,8 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { runCommand } from '../support/command.ts'
 import { startListeners, TLS_FILES, USER } from '../support/kafka-listeners.ts'
+import { runFirehose } from '../support/run-firehose.ts'
 import { storedRows } from '../support/sink-health.ts'
 import { until } from '../support/until.ts'
 
@@ -109,9 +109,9 @@ for (const [name, env] of [
       await storedRows(pipeline, stored)
     }
     const all = { ...pipeline.env, ...env, API_URL: api.url, SINK_URL: sink.url }
-    const verified = await runCommand(['verify'], all)
-    assert.equal(verified.code, 0, verified.out + verified.said)
-    const { out } = await runCommand(['doctor', '--check', 'kafka', '--check', 'group', '--json'], all)
+    const verified = await runFirehose(all, 'verify')
+    assert.equal(verified.code, 0, verified.out + verified.err)
+    const { out } = await runFirehose(all, 'doctor', '--check', 'kafka', '--check', 'group', '--json')
     assert.deepEqual(JSON.parse(out).status, 'ok', out)
   })
 }
@@ -140,10 +140,10 @@ test('what is wrong with a login is said by the doctor and the API, and the reme
     [WITH_CERTIFICATE, { KAFKA_SSL_CA_FILE: '' }, /self-signed certificate/, WITH_CERTIFICATE],
   ] as const) {
     const bad = { ...pipeline.env, ...env, ...change }
-    const doctor = await runCommand(['doctor', '--check', 'kafka', '--json'], bad)
+    const doctor = await runFirehose(bad, 'doctor', '--check', 'kafka', '--json')
     assert.match(doctor.out, reason)
-    assert.doesNotMatch(doctor.out + doctor.said, /hunter2/)
-    const cured = await runCommand(['doctor', '--check', 'kafka'], { ...bad, ...cure })
+    assert.doesNotMatch(doctor.out + doctor.err, /hunter2/)
+    const cured = await runFirehose({ ...bad, ...cure }, 'doctor', '--check', 'kafka')
     assert.equal(cured.code, 0, cured.out)
   }
   t.diagnostic('each was cured by the setting that it names')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { pythonWith } from '../support/other-clients.ts'
+import { pythonWith } from '../support/python.ts'
 
 /* The OpenAPI document, against the running API. */
 
@@ -23,7 +23,7 @@ after(async () => {
 })
 
 test('a fuzzer that is driven by the OpenAPI document finds nothing', async (t) => {
-  const bin = await pythonWith(['schemathesis==4.32.5'])
+  const bin = await pythonWith('schemathesis==4.32.5')
   const { status, stdout, stderr } = spawnSync(
     join(bin, 'schemathesis'),
     [

@@ -1,42 +1,22 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { cacheDir, installKafka } from '../../embedded/kafka-install.ts'
+import { installKafka } from '../../embedded/kafka-install.ts'
+import { pythonWith } from './python.ts'
 
 /* Programs in other languages, for tests with other people's clients. */
 
-const INSTALL_LIMIT_MS = 180_000
 const RUN_LIMIT_MS = 60_000
 
 /** Runs a program to its end. `missing` says why it cannot be run here. */
 export type Program = { run: (args: string[], input?: string) => Promise<string> } | { missing: string }
 
-/**
- * The directory of the programs of a Python with public packages (PyPI). It is kept in the download cache.
- *
- * @param packages with their versions, such as `requests==2.32.5`
- * @throws there is no python3 with venv, or a package cannot be installed
- */
-export async function pythonWith(packages: readonly string[]): Promise<string> {
-  const key = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 12)
-  const home = join(cacheDir(), `python-${key}`)
-  const bin = join(home, 'bin')
-  const complete = join(home, 'complete')
-  if (existsSync(complete)) return bin
-  const limit = { timeout: INSTALL_LIMIT_MS }
-  await promisify(execFile)('python3', ['-m', 'venv', '--clear', home], limit)
-  await promisify(execFile)(join(bin, 'pip'), ['install', '--quiet', ...packages], limit)
-  writeFileSync(complete, '')
-  return bin
-}
-
-/** A Python program with public packages. */
-export async function pythonProgram(packages: readonly string[], script: string): Promise<Program> {
+/** A Python program of one file, with these packages. */
+export async function pythonProgram(script: string, ...packages: string[]): Promise<Program> {
   try {
-    const python = join(await pythonWith(packages), 'python')
+    const python = join(await pythonWith(...packages), 'python')
     return { run: async (args, input) => await run(python, [pathOf(script), ...args], input) }
   } catch (error) {
     return { missing: `${packages.join(', ')} cannot be installed: ${firstLine(error)}` }
