@@ -59,9 +59,15 @@ export function canonicalUserId(token: string): string | undefined {
 function integerText(token: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(token) ?? []
-  const digits = (whole + fraction).replace(/^0+/, '').replace(/0+$/, '')
-  if (digits === '') return '0'
-  const zeros = whole.length + Number(exponent) - (whole + fraction).replace(/0+$/, '').length
+  // Not by a regular expression: one that ends with $ takes quadratic time.
+  const all = whole + fraction
+  let end = all.length
+  while (end > 0 && all.charCodeAt(end - 1) === 0x30) end--
+  let start = 0
+  while (start < end && all.charCodeAt(start) === 0x30) start++
+  if (start === end) return '0'
+  const digits = all.slice(start, end)
+  const zeros = whole.length + Number(exponent) - end
   return zeros < 0 || digits.length + zeros > INT8_MAX.length ? '' : sign + digits + '0'.repeat(zeros)
 }
 

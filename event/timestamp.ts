@@ -4,7 +4,7 @@
  *
  * - a date that exists, in the years 0001-9999, also in UTC; alone, it is its midnight in UTC
  * - `T`, `t` or a space, and `HH:MM`, or `HH:MM:SS` with or without a fraction after a point or comma
- * - nothing (UTC), `Z`, `z`, `UTC`, or an offset `+HH`, `+HHMM` or `+HH:MM`; a space may precede it
+ * - nothing (UTC), `Z`, `z`, `UTC`, or an offset `+HH`, `+HHMM` or `+HH:MM` of less than 16 hours; a space may precede it
  * - after one of these, annotations such as `[Europe/Paris]` (RFC 9557), which are ignored
  *
  * This is RFC 3339 (section 5.6) and what common libraries print (Java, Python, Ruby). Hours are 00-23. The second 60 is
@@ -19,6 +19,8 @@ export const SECONDS_BYTES = 19
 const DATE_BYTES = 10
 const MINUTES_BYTES = 16
 const MAX_FRACTION_DIGITS = 6
+/** As in PostgreSQL; real offsets reach 14 hours. */
+const MAX_OFFSET_HOURS = 15
 
 /** Days from 0000-03-01 to 1970-01-01, and from 1970-01-01 to 2000-01-01 (POSTGRES_EPOCH_JDATE). */
 const DAYS_TO_1970 = 719_468
@@ -175,7 +177,7 @@ function offsetMinutes(buf: Buffer, pos: number, end: number): number | undefine
     minutes = twoDigits(buf, pos)
     pos += 2
   }
-  if (hours > 23 || minutes > 59 || !isAnnotated(buf, pos, end)) return undefined
+  if (hours > MAX_OFFSET_HOURS || minutes > 59 || !isAnnotated(buf, pos, end)) return undefined
   const east = hours * 60 + minutes
   return sign === 0x2d ? -east : east
 }

@@ -74,7 +74,8 @@ function tlsOptions(values: Values, isOn: boolean, problems: string[]): KafkaCon
     KAFKA_SSL_KEY_PASSWORD: passphrase,
   } = values
   if (!isOn) {
-    for (const [name, value] of Object.entries({ CA_FILE: caFile, CERT_FILE: certFile, KEY_FILE: keyFile }))
+    const given = { CA_FILE: caFile, CERT_FILE: certFile, KEY_FILE: keyFile, KEY_PASSWORD: passphrase }
+    for (const [name, value] of Object.entries(given))
       if (value !== undefined) problems.push(`KAFKA_SSL_${name} needs KAFKA_SSL=true`)
     return false
   }

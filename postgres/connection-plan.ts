@@ -46,7 +46,7 @@ export function planConnection(connectionString: string, env: NodeJS.ProcessEnv)
   if (parts === null)
     throw new ConfigError(['DATABASE_URL must be postgresql://user:password@host:port/database'])
   const [, userInfo = '', authority = '', path = '', query = ''] = parts
-  const parameters = new URLSearchParams(query)
+  const parameters = parametersOf(query)
   const setting = (name: string, variable?: string): string | undefined =>
     parameters.get(name) || (variable === undefined ? undefined : env[variable]) || undefined
   const [user, password] = splitOnce(userInfo, ':').map(decode)
@@ -117,7 +117,12 @@ function decode(text: string): string {
   }
 }
 
-function splitOnce(text: string, separator: string): [string, string] {
+/** The parameters of a connection string. A plus sign stands for itself, as in libpq. */
+export function parametersOf(query: string): URLSearchParams {
+  return new URLSearchParams(query.replaceAll('+', '%2B'))
+}
+
+export function splitOnce(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator)
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }

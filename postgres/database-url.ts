@@ -7,7 +7,7 @@ import {
   type Setting,
   type Settings,
 } from '../platform/env.ts'
-import { type ConnectionPlan, planConnection } from './connection-plan.ts'
+import { type ConnectionPlan, planConnection, parametersOf, splitOnce } from './connection-plan.ts'
 import { localDatabase, localVariables } from './local-database.ts'
 
 export const databaseSettings = {
@@ -90,8 +90,8 @@ function addressOf({ hosts }: ConnectionPlan, env: NodeJS.ProcessEnv): string {
  * session starts, because statements outside transactions need it too; a pooler in transaction mode refuses that.
  */
 function withSearchPath(url: string, schema: string, env: NodeJS.ProcessEnv): string {
-  const [address = '', query = ''] = (url || 'postgresql://').split('?', 2)
-  const parameters = new URLSearchParams(query)
+  const [address, query] = splitOnce(url || 'postgresql://', '?')
+  const parameters = parametersOf(query)
   const options = parameters.get('options') ?? env.PGOPTIONS ?? ''
   parameters.set('options', `${options} -c search_path="${schema}"`.trim())
   return `${address}?${parameters.toString().replaceAll('+', '%20')}`

@@ -1,3 +1,4 @@
+import type { HeadLimits } from './http/head-limits.ts'
 import { type CorsOrigins, isOriginRule } from './http/cors.ts'
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
@@ -31,7 +32,7 @@ export const apiSettings = {
     16_000,
     1,
     1_000_000,
-    'Maximum number of connections; further ones are closed at once. A connection takes about 12 KiB while idle and up to 30 KiB while it sends headers. Keep it below `ulimit -n`',
+    'Maximum number of connections; further ones are closed at once. A connection takes about 12 KiB while idle and up to 46 KiB while it sends headers. Keep it below `ulimit -n`',
   ),
   DELIVERY_TIMEOUT_MS: integer(
     10_000,
@@ -72,7 +73,7 @@ export const apiSettings = {
   ),
   CORS_ORIGINS: list(
     '',
-    'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`, `https://*.example.com` (any subdomain) or `capacitor://localhost`. With a list, pages of other origins get 403',
+    'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`, `https://*.example.com` (any subdomain) or `capacitor://localhost` (`null` and `file://` for pages in sandboxes and files). With a list, pages of other origins get 403',
   ),
   LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Minimum level to log: ${LOG_LEVELS.join(', ')}`),
   SHUTDOWN_DELAY_MS: integer(
@@ -106,8 +107,7 @@ export interface ApiConfig {
   requestTimeoutMs: number
   keepAliveMs: number
   maxConnections: number
-  maxHeaders: number
-  maxHeaderBytes: number
+  headLimits: HeadLimits
   /** Either `*` or a list of origins; empty disables CORS. */
   corsOrigins: CorsOrigins
   logLevel: (typeof LOG_LEVELS)[number]
@@ -161,8 +161,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
     keepAliveMs: values.KEEP_ALIVE_TIMEOUT_MS,
     maxConnections: values.MAX_CONNECTIONS,
-    maxHeaders: values.MAX_HEADERS,
-    maxHeaderBytes: values.MAX_HEADER_BYTES,
+    headLimits: { maxHeaders: values.MAX_HEADERS, maxHeaderBytes: values.MAX_HEADER_BYTES },
     corsOrigins,
     logLevel: values.LOG_LEVEL,
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,

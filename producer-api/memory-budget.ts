@@ -10,11 +10,11 @@ export const REQUEST_OVERHEAD_BYTES = 16 * 1024
 
 /** A limit for the bytes that one kind of work may hold in memory, for all clients together (I7). */
 export class MemoryBudget {
-  readonly #limitBytes: number
+  readonly limitBytes: number
   #usedBytes = 0
 
   constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes
+    this.limitBytes = limitBytes
   }
 
   get usedBytes(): number {
@@ -23,7 +23,7 @@ export class MemoryBudget {
 
   /** Reserves the bytes, or returns false and reserves nothing if they do not fit. */
   take(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.#limitBytes) return false
+    if (this.#usedBytes + bytes > this.limitBytes) return false
     this.#usedBytes += bytes
     return true
   }

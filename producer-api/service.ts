@@ -67,25 +67,24 @@ export function createService(
   const reading = new MemoryBudget(config.batcher.maxBufferBytes)
   const pending = new MemoryBudget(config.batcher.maxBufferBytes / 2)
   const ingest = new Ingest(config, { batcher, reading, faultLists: new FaultLists(pending), stats })
-  const { corsOrigins, maxHeaders } = config
+  const { corsOrigins, headLimits } = config
   const app = createApp({
     ingest,
     ops: { ready, health, metrics },
     corsOrigins,
-    maxHeaders,
+    headLimits,
     logger,
     draining: () => draining,
   })
   const koa = app.callback()
   const general: RequestHandler = (request, response) => void koa(request, response)
-  const handler = fastPath({ ingest, general, corsOrigins, maxHeaders, draining: () => draining })
+  const handler = fastPath({ ingest, general, corsOrigins, headLimits, draining: () => draining })
   const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
     keepAliveMs: config.keepAliveMs,
     maxConnections: config.maxConnections,
-    maxHeaders,
-    maxHeaderBytes: config.maxHeaderBytes,
+    headLimits,
     corsOrigins,
     pending,
     onCut: () => (stats.connectionsCut += 1),

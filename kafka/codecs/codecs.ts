@@ -3,8 +3,9 @@
  * limit for the decompressed size. Import this file wherever records are read.
  */
 import { promisify } from 'node:util'
-import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
+import { gunzip, gzip, zstdCompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
+import { unzstd } from '../../platform/zstd.ts'
 import { UnreadableBatchError } from '../errors.ts'
 import { decompressLz4 } from './lz4.ts'
 import { decompressSnappy } from './snappy.ts'
@@ -12,6 +13,8 @@ import { TooLargeError } from './text.ts'
 
 /** Limit for a decompressed batch; a larger one is refused before memory is allocated for it (I7). */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024
+/** The largest window that zstd reads by default: 128 MiB, of which only the part that is written takes memory. */
+const ZSTD_WINDOW_LOG = 27
 
 /** @throws {UnreadableBatchError} for whatever `inflate` throws */
 async function inflateWith(inflate: () => Buffer | Promise<Buffer>): Promise<Buffer> {
@@ -38,7 +41,7 @@ CompressionCodecs[CompressionTypes.GZIP] = () => ({
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async ({ buffer }: { buffer: Buffer }) => await promisify(zstdCompress)(buffer),
   decompress: async (bytes: Buffer) =>
-    await inflateWith(async () => await promisify(zstdDecompress)(bytes, LIMIT)),
+    await inflateWith(async () => await unzstd(bytes, MAX_INFLATED_BYTES, ZSTD_WINDOW_LOG)),
 })
 CompressionCodecs[CompressionTypes.Snappy] = () => ({
   decompress: async (bytes: Buffer) => await inflateWith(() => decompressSnappy(bytes, MAX_INFLATED_BYTES)),

@@ -14,14 +14,15 @@ const VARINT_BYTES = 5
  * @throws {TooLargeError} before memory for more than `limit` bytes is allocated
  */
 export function decompressSnappy(bytes: Buffer, limit: number): Buffer {
-  const blocks = isFramed(bytes) ? framedBlocks(bytes) : [bytes]
-  const headers = blocks.map(readLength)
+  const blocks = (): Iterable<Buffer> => (isFramed(bytes) ? framedBlocks(bytes) : [bytes])
+  // Twice through the blocks, because a list of very many small ones would take more memory than the text.
   const total = new TextLength(limit)
-  for (const { length } of headers) total.add(length)
+  for (const block of blocks()) total.add(readLength(block).length)
   const text = new Text(total.bytes)
-  for (const [n, { length, start }] of headers.entries()) {
+  for (const block of blocks()) {
+    const { length, start } = readLength(block)
     const end = text.length + length
-    readBlock(blocks[n]!, start, text)
+    readBlock(block, start, text)
     if (text.length !== end) throw new MalformedError('a block is not as long as it says')
   }
   return text.whole()
@@ -31,17 +32,15 @@ function isFramed(bytes: Buffer): boolean {
   return bytes.length >= FRAME_HEADER_BYTES && bytes.subarray(0, FRAMED.length).equals(FRAMED)
 }
 
-function framedBlocks(bytes: Buffer): Buffer[] {
-  const blocks: Buffer[] = []
+function* framedBlocks(bytes: Buffer): Generator<Buffer> {
   for (let at = FRAME_HEADER_BYTES; at < bytes.length; ) {
     if (at + 4 > bytes.length) throw new MalformedError('the length of a block is cut off')
     const length = bytes.readInt32BE(at)
     at += 4
     if (length < 0 || at + length > bytes.length) throw new MalformedError('a block is cut off')
-    blocks.push(bytes.subarray(at, at + length))
+    yield bytes.subarray(at, at + length)
     at += length
   }
-  return blocks
 }
 
 /** The length of the text of a block, with which the block begins, and where its elements start. */

@@ -9,7 +9,7 @@ import { type CorsOrigins, corsMiddleware } from './cors.ts'
 import { docsRoutes } from '../openapi/docs.ts'
 import type { Ingest } from '../intake/ingest.ts'
 import { openApiDocument } from '../openapi/document.ts'
-import { hasTooManyHeaders } from './fast-path.ts'
+import { type HeadLimits, headLimitsText, isOverLimit } from './head-limits.ts'
 import { isAlone } from './pipeline-limit.ts'
 import { PROBLEMS } from './problem.ts'
 import { requestId } from './request-id.ts'
@@ -19,8 +19,7 @@ export interface AppOptions {
   ingest: Ingest
   ops: Ops
   corsOrigins: CorsOrigins
-  /** Most headers of a request. */
-  maxHeaders: number
+  headLimits: HeadLimits
   logger: Logger
   /** True during shutdown: connections are closed after their next response. */
   draining: () => boolean
@@ -33,7 +32,7 @@ export function createApp(options: AppOptions): Koa {
   app.on('error', (error: unknown) => options.logger.debug({ err: error }, 'connection error'))
   app.use(outermost(options))
   if (options.corsOrigins.length > 0) app.use(corsMiddleware(options.corsOrigins))
-  app.use(limitHeaders(options.maxHeaders))
+  app.use(limitHead(options.headLimits))
   app.use(unmatchedRoute)
   const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.handler('/event'))
@@ -83,12 +82,11 @@ function outermost({ logger, draining }: AppOptions) {
   }
 }
 
-/** Refuses a request with more headers than allowed: some may be missing, so it must not be handled. */
-function limitHeaders(maxHeaders: number): Middleware {
+function limitHead(limits: HeadLimits): Middleware {
   return async (ctx, next) => {
-    if (!hasTooManyHeaders(ctx.req, maxHeaders)) return await next()
+    if (!isOverLimit(ctx.req, limits)) return await next()
     ctx.set('Connection', 'close') // as the HTTP parser does in this case
-    answerProblem(ctx, 'headers-too-large', `A request must have at most ${maxHeaders} headers.`)
+    answerProblem(ctx, 'headers-too-large', headLimitsText(limits))
   }
 }
 

@@ -13,10 +13,13 @@ const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After']
 const PREFLIGHT_MAX_AGE_S = 7_200
 /** Scheme, host and perhaps port. Apps have schemes of their own, such as capacitor://localhost. */
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^\s/?#@*,]+$/
+/** What browsers send for pages in sandboxes and files. */
+const OPAQUE = ['null', 'file://']
 const ANY_SUBDOMAIN = '*.'
 
 /** Whether an item is an origin in the form that browsers send: no path, no trailing slash, lowercase, no default port. */
 export function isOriginRule(item: string): boolean {
+  if (OPAQUE.includes(item)) return true
   if (!ORIGIN.test(item) || item !== item.toLowerCase()) return false
   const one = item.replace(ANY_SUBDOMAIN, '')
   if (!URL.canParse(one)) return false

@@ -1,13 +1,7 @@
 /** Decompresses request bodies, within limits of size, memory and number at once (I7). */
-import {
-  brotliDecompress,
-  constants,
-  gunzip,
-  inflate,
-  inflateRaw,
-  type InputType,
-  zstdDecompress,
-} from 'node:zlib'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate, inflateRaw, type Zlib } from 'node:zlib'
+import { unzstd } from '../../platform/zstd.ts'
 import type { MemoryBudget } from '../memory-budget.ts'
 
 const KIB = 1024
@@ -19,10 +13,16 @@ const MAX_AT_ONCE = 4
 /** RFC 9659: a zstd body must not need a window of more than 8 MiB. */
 const ZSTD_WINDOW_LOG = 23
 
-type Done = (error: Error | null, inflated: Buffer) => void
+/** A function of zlib. */
+type Decode = (
+  body: Buffer,
+  options: { maxOutputLength: number; info: true },
+  done: (error: Error | null, result: Buffer) => void,
+) => void
 
 interface Coding {
-  decode: (body: InputType, options: { maxOutputLength: number }, done: Done) => void
+  /** Rejects with ERR_BUFFER_TOO_LARGE above `maxBytes`, and with other errors for a body that is not valid. */
+  decode: (body: Buffer, maxBytes: number) => Promise<Buffer>
   /**
    * Memory besides the input and the output, of which at most `maxBytes` are written. A window is only as large as the
    * output, because what was not written takes no memory.
@@ -32,19 +32,28 @@ interface Coding {
 
 /** Its window of 32 KiB, its tables, an output chunk. */
 const zlibState = (): number => 64 * KIB
-const gzip: Coding = { decode: gunzip, stateBytes: zlibState }
+const gzip: Coding = {
+  decode: async (body, maxOutputLength) => await promisify(gunzip)(body, { maxOutputLength }),
+  stateBytes: zlibState,
+}
 
 /** By the name in Content-Encoding (https://www.iana.org/assignments/http-parameters). */
 const CODINGS: Record<string, Coding> = {
   gzip,
   'x-gzip': gzip, // the same (RFC 9110 section 8.4.1.3)
-  deflate: { decode: inflateEither, stateBytes: zlibState },
-  // Up to 256 trees each for literals, lengths and distances.
-  br: { decode: brotliDecompress, stateBytes: (maxBytes) => 4 * MIB + maxBytes },
+  deflate: {
+    // The zlib format (RFC 9110 section 8.4.1.2), but some clients send the bare stream, whose first byte differs.
+    decode: async (body, maxBytes) =>
+      await whole((body[0]! & 0x0f) === 8 ? inflate : inflateRaw, body, maxBytes),
+    stateBytes: zlibState,
+  },
+  br: {
+    decode: async (body, maxBytes) => await whole(brotliDecompress, body, maxBytes),
+    // Up to 256 trees each for literals, lengths and distances.
+    stateBytes: (maxBytes) => 4 * MIB + maxBytes,
+  },
   zstd: {
-    decode: (body, options, done) => {
-      zstdDecompress(body, { ...options, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } }, done)
-    },
+    decode: async (body, maxBytes) => await unzstd(body, maxBytes, ZSTD_WINDOW_LOG),
     stateBytes: (maxBytes) => 512 * KIB + maxBytes,
   },
 }
@@ -87,17 +96,18 @@ export async function decompress(
   if (running < MAX_AT_ONCE) running++
   else await new Promise<void>((resolve) => waiting.push(resolve))
   const { decode, stateBytes } = CODINGS[coding]!
-  const bytes = maxBytes + stateBytes(maxBytes)
+  // Within a small budget there must be room for each of those that run.
+  const bytes = Math.min(maxBytes + stateBytes(maxBytes), budget.limitBytes / MAX_AT_ONCE)
   try {
     if (!budget.take(bytes)) return { kind: 'no-memory' }
-    return await new Promise((resolve) => {
-      decode(body, { maxOutputLength: maxBytes }, (error, inflated) => {
-        budget.giveBack(bytes)
-        const { code } = (error ?? {}) as NodeJS.ErrnoException
-        if (error === null) resolve({ kind: 'body', body: inflated })
-        else resolve({ kind: code === 'ERR_BUFFER_TOO_LARGE' ? 'too-large' : 'invalid' })
-      })
-    })
+    try {
+      return { kind: 'body', body: await decode(body, maxBytes) }
+    } catch (error) {
+      const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+      return { kind: isTooLarge ? 'too-large' : 'invalid' }
+    } finally {
+      budget.giveBack(bytes)
+    }
   } finally {
     budget.giveBack(bodyBytes)
     const next = waiting.shift()
@@ -106,8 +116,18 @@ export async function decompress(
   }
 }
 
-/** `deflate` is the zlib format (RFC 9110 section 8.4.1.2), but some clients send the bare stream, whose first byte differs. */
-function inflateEither(body: InputType, options: { maxOutputLength: number }, done: Done): void {
-  const isZlib = ((body as Buffer)[0]! & 0x0f) === 8
-  ;(isZlib ? inflate : inflateRaw)(body, options, done)
+/** Decodes a body that must end where its compressed data end: Node's functions ignore what follows. */
+function whole(decode: Decode, body: Buffer, maxOutputLength: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    decode(body, { maxOutputLength, info: true }, (error, result) => {
+      if (error !== null) {
+        reject(error)
+        return
+      }
+      // With `info`, which the types do not know.
+      const { buffer, engine } = result as unknown as { buffer: Buffer; engine: Zlib }
+      if (engine.bytesWritten < body.length) reject(new Error('there are bytes after the end'))
+      else resolve(buffer)
+    })
+  })
 }

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { corsHeaders, type CorsOrigins } from './cors.ts'
+import { type HeadLimits, isOverLimit } from './head-limits.ts'
 import type { Ingest, Ingested, Path } from '../intake/ingest.ts'
 import type { RequestHandler } from './pipeline-limit.ts'
 import { requestId } from './request-id.ts'
@@ -15,15 +16,14 @@ export interface FastPathOptions {
   /** Koa's handler. */
   general: RequestHandler
   corsOrigins: CorsOrigins
-  /** Most headers of a request. */
-  maxHeaders: number
+  headLimits: HeadLimits
   /** True during shutdown, when Koa must send the response because it sets `Connection: close`. */
   draining: () => boolean
 }
 
 /** Handles ordinary requests, and passes the rest to `general`. */
 export function fastPath(options: FastPathOptions): RequestHandler {
-  const { ingest, general, corsOrigins, maxHeaders, draining } = options
+  const { ingest, general, corsOrigins, headLimits, draining } = options
   const corsHeadersFor = corsHeaders(corsOrigins)
   const handle = async (path: Path, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const ingested = await ingest
@@ -37,23 +37,18 @@ export function fastPath(options: FastPathOptions): RequestHandler {
     general(request, response)
   }
   return (request, response) => {
-    const path = fastPathOf(request, maxHeaders)
+    const path = fastPathOf(request, headLimits)
     if (path === undefined) general(request, response)
     else handle(path, request, response).catch(() => response.destroy())
   }
 }
 
-/** The path of an ordinary request; undefined if it needs Koa (other methods, `Expect`, no Host, too many headers). */
-function fastPathOf(request: IncomingMessage, maxHeaders: number): Path | undefined {
+/** The path of an ordinary request; undefined if it needs Koa (other methods, `Expect`, no Host, a head over its limits). */
+function fastPathOf(request: IncomingMessage, headLimits: HeadLimits): Path | undefined {
   const { method, url, headers } = request
   if (method !== 'POST' || headers.host === undefined || headers.expect !== undefined) return undefined
-  if (hasTooManyHeaders(request, maxHeaders)) return undefined
+  if (isOverLimit(request, headLimits)) return undefined
   return url === '/event' || url === '/events' ? url : pathBeforeQuery(url ?? '')
-}
-
-/** Whether a request has more headers than allowed. */
-export function hasTooManyHeaders({ rawHeaders }: IncomingMessage, maxHeaders: number): boolean {
-  return rawHeaders.length > 2 * maxHeaders
 }
 
 /** Some clients, such as tracking scripts, add a query, which says nothing here. */

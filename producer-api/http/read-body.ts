@@ -33,7 +33,7 @@ export async function readBody(
   maxBytes: number,
   budget: MemoryBudget,
 ): Promise<ReadBody> {
-  const coding = request.headers['content-encoding']?.toLowerCase() ?? 'identity'
+  const coding = request.headers['content-encoding']?.toLowerCase() || 'identity'
   if (coding !== 'identity' && !isCoding(coding)) {
     return {
       kind: 'refused',

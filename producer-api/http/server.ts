@@ -2,6 +2,7 @@ import { createServer, type Server, ServerResponse, STATUS_CODES } from 'node:ht
 import type { Duplex } from 'node:stream'
 import type { MemoryBudget } from '../memory-budget.ts'
 import { corsHeaders, type CorsOrigins } from './cors.ts'
+import { type HeadLimits, headLimitsText, SPARE_BYTES } from './head-limits.ts'
 import { limitPipelining, type RequestHandler } from './pipeline-limit.ts'
 import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
 import { requestId } from './request-id.ts'
@@ -33,9 +34,7 @@ export interface HttpServerOptions {
   deliveryTimeoutMs: number
   keepAliveMs: number
   maxConnections: number
-  /** Most headers of a request, and most bytes of its headers and URL. */
-  maxHeaders: number
-  maxHeaderBytes: number
+  headLimits: HeadLimits
   corsOrigins: CorsOrigins
   /** Charged for requests that wait for earlier ones of their connection. */
   pending: MemoryBudget
@@ -56,7 +55,7 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
   const server = createServer({
     requireHostHeader: false,
     keepAliveTimeout: options.keepAliveMs,
-    maxHeaderSize: options.maxHeaderBytes,
+    maxHeaderSize: options.headLimits.maxHeaderBytes + SPARE_BYTES,
     requestTimeout: requestTimeoutMs,
     headersTimeout: Math.min(requestTimeoutMs, LONGEST_HEADERS_MS),
     connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
@@ -64,7 +63,7 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
   // Closes connections of clients that never read their responses; no other timeout does.
   server.timeout = Math.max(requestTimeoutMs, deliveryTimeoutMs) + SILENCE_MARGIN_MS
   // One more than allowed: some versions of Node refuse further headers, others drop them silently.
-  server.maxHeadersCount = options.maxHeaders + 1
+  server.maxHeadersCount = options.headLimits.maxHeaders + 1
   server.maxConnections = options.maxConnections
   server.on('drop', options.onRefused)
   const { limited, hasPendingResponses } = limitPipelining(handler, options.pending, options.onCut)
@@ -80,12 +79,9 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
 }
 
 /** Answers requests that Node's parser refuses, with the headers that let a page read the response. */
-function parserErrorHandler({ maxHeaders, maxHeaderBytes, corsOrigins }: HttpServerOptions) {
+function parserErrorHandler({ headLimits, corsOrigins }: HttpServerOptions) {
   const corsHeadersFor = corsHeaders(corsOrigins)
-  const tooLarge: Refusal = {
-    kind: 'headers-too-large',
-    detail: `A request must have at most ${maxHeaders} headers of at most ${maxHeaderBytes} bytes in total.`,
-  }
+  const tooLarge: Refusal = { kind: 'headers-too-large', detail: headLimitsText(headLimits) }
   return (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void => {
     // Node's internal property for the response that this connection is waiting for.
     const current: unknown = Reflect.get(socket, '_httpMessage')

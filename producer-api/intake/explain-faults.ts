@@ -76,8 +76,8 @@ function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string):
 }
 
 /** A fault without anything that a client chose: a pointer only to a field, and no name of another. */
-export function faultForLog({ pointer, detail }: ProblemError): ProblemError {
-  const [, index = '', name] = /^((?:\/\d+)?)(?:\/([^/]*))?/.exec(pointer) ?? []
+export function faultForLog({ pointer, detail }: ProblemError, isBatch: boolean): ProblemError {
+  const [, index = '', name] = (isBatch ? /^(\/\d+)?(?:\/([^/]*))?/ : /^()(?:\/([^/]*))?/).exec(pointer) ?? []
   if (name === undefined) return { pointer: index, detail }
   if (CLIENT_FIELDS.some((field) => field.name === name)) return { pointer: `${index}/${name}`, detail }
   return { pointer: index, detail: 'It has a name that is not a field of an event.' }

@@ -269,7 +269,7 @@ function answerRefusal(ctx: Context, refusal: Refusal, faultLists: FaultLists): 
   const { problem, detail, headers = {}, errors } = refusal
   ctx.set(headers)
   const [first] = errors ?? []
-  if (first !== undefined) ctx.state.fault = faultForLog(first)
+  if (first !== undefined) ctx.state.fault = faultForLog(first, ctx.path === '/events')
   const listed = errors && faultLists.within(ctx.res, errors)
   if (listed !== undefined) answerProblem(ctx, problem, detail, { errors: listed })
   else answerProblem(ctx, problem, errors === undefined ? detail : NO_ROOM_FOR_FAULTS)

@@ -146,9 +146,7 @@ const cut = (text: string): string =>
 
 /** Whether there is a known reason why PostgreSQL refuses a timestamp that we accept: its UTC year is 0001 to 9999. */
 function refusedByPostgres(text: string): boolean {
-  const farOffset = /[+-](1[6-9]|2[0-3])(:?\d\d)?(\[|$)/.test(text) // MAX_TZDISP_HOUR is 15
-  const leapFraction = /23:59:60[.,]/.test(text)
-  return farOffset || leapFraction
+  return /23:59:60[.,]/.test(text)
 }
 
 /** Whether there is a known reason why we refuse a timestamp that PostgreSQL accepts. */

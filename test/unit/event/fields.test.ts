@@ -62,6 +62,10 @@ test('user_id may be a number of JSON that is an integer, in any notation, and i
   ]) {
     assert.equal(read(text), undefined, text)
   }
+  // Quadratic time would take minutes here.
+  const zeros = '0'.repeat(500_000)
+  assert.equal(read(`1.${zeros}1${zeros}1`), undefined)
+  assert.equal(read(`0.${zeros}42e500002`), '42')
   const numbers = fc.tuple(fc.bigInt({ min: -(10n ** 19n), max: 10n ** 19n }), fc.nat(25))
   fc.assert(
     fc.property(numbers, ([n, places]) => {

@@ -99,7 +99,8 @@ test('everything that is not such a date and time is refused', () => {
       '9999-12-31T23:00:00-01:00',
     ])
     .concat([
-      '2025-01-31T12:00:00+24:00',
+      '2025-01-31T12:00:00+16:00',
+      '2025-01-31T12:00:00-16',
       '2025-01-31T12:00:00+01:60',
       '2025-01-31T12:00:00+1',
       '2025-01-31T12:00:00+',
@@ -135,7 +136,7 @@ test('everything that is not such a date and time is refused', () => {
 
 test('timestamps agree with Date at every instant and offset', () => {
   fc.assert(
-    fc.property(instants, fc.integer({ min: -1439, max: 1439 }), (ms, minutes) => {
+    fc.property(instants, fc.integer({ min: -959, max: 959 }), (ms, minutes) => {
       const sign = minutes < 0 ? '-' : '+'
       const [h, m] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60]
       const offset = `${sign}${String(h).padStart(2, '0')}:${String(m).padStart(2, '0')}`

@@ -16,6 +16,8 @@ test('an item is an origin as browsers send it, of a page or an app, or has a wi
     'capacitor://localhost',
     'tauri://localhost',
     'chrome-extension://abcdefghijklmnop',
+    'null',
+    'file://',
     'https://*.shop.example',
     'https://*.shop.example:8443',
   ]) {
@@ -35,7 +37,6 @@ test('an item is an origin as browsers send it, of a page or an app, or has a wi
     'https://*.*.example',
     'https://',
     '*.example',
-    'null',
     '',
   ]) {
     assert.ok(!isOriginRule(item), item)

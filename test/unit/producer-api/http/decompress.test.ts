@@ -56,6 +56,23 @@ test('zstd with a window above 8 MiB is refused before it takes memory (RFC 9659
   assert.deepEqual(await decompress(body, 'zstd', LIMIT, budget), { kind: 'invalid' })
 })
 
+test('bytes after the end of compressed data are refused, because Node would ignore them', async () => {
+  const budget = new MemoryBudget(64 * 1024 * 1024)
+  for (const [name, compress] of CODINGS) {
+    const body = Buffer.concat([compress(Buffer.from('[1]')), Buffer.from('[2]')])
+    assert.deepEqual(await decompress(body, name, LIMIT, budget), { kind: 'invalid' }, name)
+  }
+})
+
+test('with a small budget, too, every coding is read', async () => {
+  const budget = new MemoryBudget(1024 * 1024)
+  for (const [name, compress] of CODINGS) {
+    const read = await decompress(compress(Buffer.from('{}')), name, LIMIT, budget)
+    assert.deepEqual(read, { kind: 'body', body: Buffer.from('{}') }, name)
+  }
+  assert.equal(budget.usedBytes, 0)
+})
+
 test('many bodies at once wait for their turn, and only the running ones take memory to decompress', async () => {
   const budget = new MemoryBudget(32 * 1024 * 1024)
   const data = randomBytes(10_000)

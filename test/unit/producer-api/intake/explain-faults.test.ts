@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { faultForLog } from '../../../../producer-api/intake/explain-faults.ts'
+import { parseEvent, parseEventArray } from '../../../../producer-api/intake/parse-body.ts'
+
+/** What is logged of an event that is refused. */
+function logged(text: string, isBatch: boolean): object[] {
+  const parsed = (isBatch ? parseEventArray : parseEvent)(Buffer.from(text), { newId: () => '' })
+  assert.ok(!parsed.ok)
+  return (parsed.errors ?? []).map((error) => faultForLog(error, isBatch))
+}
+
+test('the log has the pointer to a field, and no name that a client chose', () => {
+  const secret = { pointer: '', detail: 'It has a name that is not a field of an event.' }
+  for (const name of ['4111111111111111', '12/metadata', 'received_at/x', '', '/', 'user_id ']) {
+    const [first] = logged(JSON.stringify({ [name]: 1 }), false)
+    assert.deepEqual(first, secret, name)
+    const [inBatch] = logged(JSON.stringify([{ [name]: 1 }]), true)
+    assert.deepEqual(inBatch, { ...secret, pointer: '/0' }, name)
+  }
+  const nested = logged('{"user_id":1,"timestamp":"2026-01-02","metadata":{"4111":"\\u0000"}}', false)
+  assert.deepEqual(nested, [
+    { pointer: '/metadata', detail: 'A string must not contain the character \\u0000.' },
+  ])
+})
