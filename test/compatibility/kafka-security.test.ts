@@ -116,37 +116,31 @@ for (const [name, env] of [
   })
 }
 
-test('what is wrong with a login is said by the doctor and the API, and the remedy works', async (t) => {
-  for (const [env, change, reason, cure] of [
-    [withUser('plain'), { KAFKA_SASL_PASSWORD: 'hunter2' }, /authentication failed/i, withUser('plain')],
-    [
-      withUser('scram-sha-512'),
-      { KAFKA_SASL_PASSWORD: 'hunter2' },
-      /invalid credentials/i,
-      withUser('scram-sha-512'),
-    ],
+test('what is wrong with a login is said by the doctor, and what it names cures it', async () => {
+  const cases = [
+    [withUser('plain'), { KAFKA_SASL_PASSWORD: 'hunter2' }, /authentication failed/i],
+    [withUser('scram-sha-512'), { KAFKA_SASL_PASSWORD: 'hunter2' }, /invalid credentials/i],
     [
       WITH_TOKEN,
       { KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: 'hunter2' },
       /answered 401 invalid_client: check KAFKA_SASL_OAUTHBEARER_CLIENT_ID, KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET/,
-      WITH_TOKEN,
     ],
     [
       WITH_CERTIFICATE,
       { KAFKA_SSL_CERT_FILE: '', KAFKA_SSL_KEY_FILE: '' },
       /certificate required|bad certificate/i,
-      WITH_CERTIFICATE,
     ],
-    [WITH_CERTIFICATE, { KAFKA_SSL_CA_FILE: '' }, /self-signed certificate/, WITH_CERTIFICATE],
-  ] as const) {
+    [WITH_CERTIFICATE, { KAFKA_SSL_CA_FILE: '' }, /self-signed certificate/],
+  ] as const
+  const tried = cases.map(async ([env, change, reason]) => {
     const bad = { ...pipeline.env, ...env, ...change }
     const doctor = await runFirehose(bad, 'doctor', '--check', 'kafka', '--json')
     assert.match(doctor.out, reason)
     assert.doesNotMatch(doctor.out + doctor.err, /hunter2/)
-    const cured = await runFirehose({ ...bad, ...cure }, 'doctor', '--check', 'kafka')
+    const cured = await runFirehose({ ...bad, ...env }, 'doctor', '--check', 'kafka')
     assert.equal(cured.code, 0, cured.out)
-  }
-  t.diagnostic('each was cured by the setting that it names')
+  })
+  await Promise.all(tried)
 })
 
 async function send(url: string): Promise<void> {
