@@ -22,6 +22,7 @@ import { benchSink } from '../tools/bench/sink.ts'
 import { benchSweep } from '../tools/bench/sweep.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { UsageError } from '../platform/usage-error.ts'
+import { backendName } from '../tools/stack/backends.ts'
 import { newCommand, partOf, positive } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
@@ -87,6 +88,7 @@ could not run. 64: wrong usage.`,
   )
   .action(async (given: string | undefined, values: Values) => {
     const part = partOf(given, PARTS)
+    backendName() // reports a mistake before anything starts
     endOnSignal()
     try {
       process.exitCode =

@@ -9,6 +9,7 @@ import { deck, KINDS } from '../tools/drill/plan.ts'
 import { DrillRecord, judgeAll } from '../tools/drill/record.ts'
 import { countByMoment, drillPage, verdictLine } from '../tools/drill/report.ts'
 import type { FaultReport, Stretch } from '../tools/drill/stretch.ts'
+import { backendName } from '../tools/stack/backends.ts'
 import { newCommand } from './command.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 import { formatTable } from '../platform/table.ts'
@@ -70,8 +71,9 @@ Exit code 0: no event is lost or stored twice, and FILE holds no problems. 1: ot
   )
   .action(async (values: Values) => process.exit(await main(drillOf(values))))
 
-/** @throws {UsageError} */
+/** @throws {UsageError} @throws {ConfigError} */
 function drillOf({ seed, faults, compose, rate, ...others }: Values): Drill {
+  backendName() // reports a mistake before anything starts
   return {
     ...others,
     stage: compose ? 'compose' : 'embedded',

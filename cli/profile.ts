@@ -6,6 +6,7 @@ import { profiled, profileIn, topSelfTimes } from '../tools/bench/profile.ts'
 import { CLIENTS, saturate, spanOf } from '../tools/bench/saturate.ts'
 import { startStack } from '../tools/bench/stack.ts'
 import type { NodeService } from '../embedded/node-service.ts'
+import { backendName } from '../tools/stack/backends.ts'
 import { newCommand, partOf, positive } from './command.ts'
 import { formatTable } from '../platform/table.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -40,6 +41,7 @@ The profile can be opened in Chrome DevTools or VS Code.`,
   )
   .action(async (part: string | undefined, values: Values) => {
     const what = partOf(part, PARTS)
+    backendName() // reports a mistake before anything starts
     const [top, seconds, rows] = [
       positive('--top', values.top),
       positive('--seconds', values.seconds),

@@ -53,7 +53,8 @@ app.use(
 )
 const server = app.listen(config.port, config.host, () => {
   const { port } = server.address() as AddressInfo
-  logger.info({ host: config.host, port, topic: config.topic.name }, 'sink started')
+  const { host, topic, databaseAddress: database } = config
+  logger.info({ host, port, topic: topic.name, database }, 'sink started')
 })
 server.on('error', (error: NodeJS.ErrnoException) => {
   const taken = `port ${config.port} is in use: set SINK_PORT to a free one`

@@ -1,4 +1,4 @@
-import { UserError } from '../../embedded/user-error.ts'
+import { ConfigError } from '../../platform/env.ts'
 
 /** The services that the integration suite runs on, however they are provided. */
 export interface Backend {
@@ -88,12 +88,12 @@ export async function startPostgres(): Promise<Omit<Backend, 'kafka'>> {
 /**
  * The backend chosen by FIREHOSE_BACKEND; `embedded` by default.
  *
- * @throws {UserError} if there is none of that name
+ * @throws {ConfigError} if there is none of that name
  */
 export function backendName(env: NodeJS.ProcessEnv = process.env): keyof typeof makers {
   const name = env.FIREHOSE_BACKEND || 'embedded'
   if (Object.hasOwn(makers, name)) return name as keyof typeof makers
-  throw new UserError(`FIREHOSE_BACKEND is "${name}": it must be ${Object.keys(makers).join(' or ')}.`)
+  throw new ConfigError([`FIREHOSE_BACKEND must be ${Object.keys(makers).join(' or ')}, not "${name}"`])
 }
 
 async function chosenMaker(): Promise<Maker> {

@@ -169,6 +169,17 @@ for (const [line, names] of READ_BY) {
   })
 }
 
+for (const line of ['drill --faults 1', 'bench api', 'profile api']) {
+  test(`an unknown backend is a wrong setting: firehose ${line}`, () => {
+    const { code, err } = firehoseWith({ FIREHOSE_BACKEND: 'x' }, ...line.split(' '))
+    assert.equal(code, 78)
+    assert.match(
+      err,
+      /The settings are invalid:\n {2}FIREHOSE_BACKEND must be embedded or containers, not "x"\n$/,
+    )
+  })
+}
+
 test('every command that reads settings is among them', () => {
   const without = ['bench', 'demo', 'drill', 'profile', 'schemas', 'settings']
   const reading = COMMANDS.map(({ name }) => name).filter((name) => !without.includes(name))
