@@ -36,7 +36,7 @@ after(async () => {
 })
 
 test('what the C client compresses is read, in each codec', async (t) => {
-  await sendInEachCodec(t, await pythonProgram(['confluent-kafka==2.16.1'], 'produce.py'))
+  await sendInEachCodec(t, await pythonProgram('produce.py', 'confluent-kafka==2.16.1'))
 })
 
 test('what the Java client compresses is read, in each codec', async (t) => {
