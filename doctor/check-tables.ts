@@ -40,7 +40,7 @@ export function checkTables({ postgres, comparison }: Facts): Finding[] {
   if (!postgres.ok) return []
   const { tables, indexes, needs, triggers, locks, deadLetters, sinkRoles } = postgres.value
   const held = comparison?.ok === true ? { ok: true as const, value: comparison.value.locks } : locks
-  const obstacles = fromResult('rights', needs, TRY_AGAIN, (facts) => checkNeeds(facts, sinkRoles))
+  const obstacles = fromResult('rights', needs, TRY_AGAIN, (facts) => checkObstacles(facts, sinkRoles))
   if (needs.ok && needs.value.tables.some(({ kind }) => kind === null)) return obstacles
   return [
     ...fromResult('tables', tables, TRY_AGAIN, checkDefinitions),
@@ -154,7 +154,7 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
   ]
 }
 
-function checkNeeds(facts: NeedFacts, { roles, connected }: PostgresFacts['sinkRoles']): Finding[] {
+function checkObstacles(facts: NeedFacts, { roles, connected }: PostgresFacts['sinkRoles']): Finding[] {
   const obstacles = obstaclesOf(facts)
   const findings = obstacles.map(({ about, text, remedy, onlyDuplicates }): Finding => {
     const harm = onlyDuplicates

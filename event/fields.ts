@@ -4,7 +4,7 @@
  * by their bytes (record/layout.ts), and tools/verify/verify-sql.ts, an independent restatement.
  */
 import type { JsonScan } from './json/scan-result.ts'
-import { readObject, readTimestampValue, readUserId, readUuid } from './read-value.ts'
+import { INT8_MAX, INT8_MIN, readObject, readTimestampValue, readUserId, readUuid } from './read-value.ts'
 import { toPostgresMicros } from './timestamp.ts'
 
 declare global {
@@ -34,9 +34,6 @@ interface Kind {
   readonly named: string
   readonly schema: object
 }
-
-const INT8_MIN = '-9223372036854775808'
-const INT8_MAX = '9223372036854775807'
 
 const UUID = {
   type: 'uuid',

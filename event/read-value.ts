@@ -2,8 +2,9 @@
 import { type JsonScan, KIND_NUMBER, KIND_OBJECT, KIND_STRING } from './json/scan-result.ts'
 import { canonicalTimestamp, readTimestamp } from './timestamp.ts'
 
-const INT8_MAX = '9223372036854775807'
-const INT8_MIN_DIGITS = '9223372036854775808'
+/** The range of PostgreSQL's int8. */
+export const INT8_MAX = '9223372036854775807'
+export const INT8_MIN = '-9223372036854775808'
 /** RFC 9562 section 4, any version and variant: PostgreSQL's uuid accepts all of them. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const UUID_ANY_CASE = new RegExp(UUID, 'i')
@@ -51,7 +52,8 @@ export function canonicalUserId(token: string): string | undefined {
   }
   if (digits.charCodeAt(0) === 0x30) return digits.length === 1 ? '0' : undefined
   // Digits of the same length compare as text in numeric order.
-  if (digits.length === INT8_MAX.length && digits > (negative ? INT8_MIN_DIGITS : INT8_MAX)) return undefined
+  if (digits.length === INT8_MAX.length && digits > (negative ? INT8_MIN.slice(1) : INT8_MAX))
+    return undefined
   return token
 }
 

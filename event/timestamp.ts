@@ -22,6 +22,9 @@ const MAX_FRACTION_DIGITS = 6
 /** As in PostgreSQL; real offsets reach 14 hours. */
 const MAX_OFFSET_HOURS = 15
 
+/** 2000-01-01T00:00:00Z, the epoch of PostgreSQL's timestamptz, in milliseconds since 1970. */
+export const POSTGRES_EPOCH_MS = 946_684_800_000
+
 /** Days from 0000-03-01 to 1970-01-01, and from 1970-01-01 to 2000-01-01 (POSTGRES_EPOCH_JDATE). */
 const DAYS_TO_1970 = 719_468
 const DAYS_1970_TO_2000 = 10_957

@@ -15,7 +15,7 @@ export const databaseSettings = {
     'PostgreSQL, `postgresql://user:password@host:port/database?sslmode=...`, with several hosts if need be; if unset, what the `PG*` variables of libpq name if `PGHOST` is among them; else the database of `npm start`, of which `PGPORT`, `PGDATABASE`, `PGUSER` and `PGPASSWORD` each replace their own part',
   ),
   DATABASE_SCHEMA: schemaSetting(
-    "Schema of the tables, which `migrate` creates if it is missing; if unset, the role's `search_path` decides, which mostly means `public`",
+    "Schema of the tables, which `migrate` creates if it is missing; if unset, the role's `search_path` decides, which is usually `public`",
   ),
 }
 

@@ -18,8 +18,9 @@ export function sequencesOf(table: string): string {
 export const EVENT_SEQUENCES = `SELECT oid::regclass::text AS sequence FROM (${sequencesOf(`'events'::regclass`)}) AS s`
 
 /**
- * One row with one JSON object, NeedFacts; roles, rules and constraints in it are quoted for SQL. $1: the roles of the sinks, or null for the current one. Rights and row-level
- * security are those of these roles; what is visible is what the current role sees.
+ * One row with one JSON object, NeedFacts; roles, rules and constraints in it are quoted for SQL. $1: the roles of the
+ * sinks, or null for the current one. Rights and row-level security are those of these roles; what is visible is what the
+ * current role sees.
  */
 export const READ_NEEDS = `
   WITH role AS (

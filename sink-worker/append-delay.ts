@@ -1,7 +1,6 @@
 import type { DecodedRow } from '../event/record/decoded.ts'
+import { POSTGRES_EPOCH_MS } from '../event/timestamp.ts'
 
-/** 2000-01-01T00:00:00Z, from which the times of rows are counted, in milliseconds since 1970. */
-const POSTGRES_EPOCH_MS = 946_684_800_000
 /** An observation is forgotten after this time at the earliest, and after twice this time at the latest. */
 const PERIOD_MS = 60_000
 

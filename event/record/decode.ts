@@ -4,12 +4,11 @@ import { JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
 import { scanText } from '../json/scan.ts'
 import { decodeCanonical } from './decode-fast.ts'
 import type { DeadLetter, Decoded, DecodedRow, KafkaRecord, TopicIdentity } from './decoded.ts'
+import { POSTGRES_EPOCH_MS } from '../timestamp.ts'
 import { checkOf } from './sent-check.ts'
 
 /** The namespace (RFC 9562 section 5.5) of event ids derived from record coordinates: a fixed random UUID. */
 export const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
-/** 2000-01-01T00:00:00Z, the epoch of PostgreSQL's timestamptz, in milliseconds since 1970. */
-const POSTGRES_EPOCH_MS = 946_684_800_000n
 const END_OF_YEAR_9999_MS = 253_402_300_800_000
 
 /** Shared, because scans are synchronous. */
@@ -134,7 +133,7 @@ function valueOf(
 function recordTime(record: KafkaRecord): bigint | undefined {
   const timestampMs = Math.max(0, record.timestampMs) // -1 means no timestamp (KIP-32)
   if (!(timestampMs < END_OF_YEAR_9999_MS)) return undefined
-  return (BigInt(timestampMs) - POSTGRES_EPOCH_MS) * 1_000n
+  return BigInt(timestampMs - POSTGRES_EPOCH_MS) * 1_000n
 }
 
 /** An id derived from the record's coordinates: the same each time the record is read. */

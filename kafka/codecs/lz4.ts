@@ -22,7 +22,7 @@ const UNCOMPRESSED = 0x80000000
  * @throws {TooLargeError} before memory for more than `limit` bytes is allocated
  */
 export function decompressLz4(bytes: Buffer, limit: number): Buffer {
-  // Read twice: what the header may say of the length need not be true.
+  // The frame is read twice, first to find out how long the text is: the length in the header may be wrong.
   const length = new TextLength(limit)
   readFrame(bytes, length)
   const text = new Text(length.bytes)
@@ -48,7 +48,7 @@ function readFrame(bytes: Buffer, text: TextParts): void {
 /** Where the first block starts, and how long the checksum after each block is. */
 function readHeader(bytes: Buffer): { start: number; checksumBytes: number } {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC)
-    throw new MalformedError('it is no frame of LZ4')
+    throw new MalformedError('it is not an LZ4 frame')
   const flags = bytes[FLAGS_AT]!
   if (flags >>> 6 !== VERSION) throw new MalformedError('the frame has an unknown version')
   if ((flags & HAS_DICTIONARY) !== 0) throw new MalformedError('the frame needs a dictionary')

@@ -8,7 +8,10 @@ export class TooLargeError extends Error {}
 export interface TextParts {
   /** Appends `length` bytes of the block from `start` on. */
   literal(block: Buffer, start: number, length: number): void
-  /** Appends `length` bytes that begin `distance` bytes before the end, which may be some of these bytes themselves. */
+  /**
+   * Appends `length` bytes, copied from `distance` bytes before the end. If `distance` is shorter than `length`, the copy
+   * repeats what it has just appended.
+   */
   copy(distance: number, length: number): void
 }
 

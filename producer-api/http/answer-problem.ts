@@ -7,8 +7,8 @@ const LINGER_MS = 1_000
 const LINGER_BYTES = 4 * 1024 * 1024
 
 /**
- * Responds with a problem document. `detail` is logged: it must not repeat what the client sent. The rest of an unfinished request body is discarded; unless it is known to be
- * short, the connection is closed too.
+ * Responds with a problem document. `detail` is logged: it must not repeat what the client sent. The rest of an
+ * unfinished request body is discarded; unless it is known to be short, the connection is closed too.
  */
 export function answerProblem(
   ctx: Context,

@@ -4,9 +4,9 @@
  */
 
 /**
- * What a role or a database may have set otherwise, and our SQL depends on. UTC for timestamps without an offset. JIT would take longer than the statements themselves, and Memoize would cache
- * rows that are not looked up again. A range fits into `temp_buffers`; `work_mem` is for the one sort at the end, which
- * spills to disk.
+ * What a role or a database may have set otherwise, and our SQL depends on. UTC for timestamps without an offset. JIT
+ * would take longer than the statements themselves, and Memoize would cache rows that are not looked up again. A range fits
+ * into `temp_buffers`; `work_mem` is for the one sort at the end, which spills to disk.
  */
 export const SESSION = `SET standard_conforming_strings = on; SET statement_timeout = 0; SET transaction_timeout = 0;
 SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
