@@ -86,7 +86,7 @@ const POISON: [string | Buffer | null, RegExp][] = [
   ['{}', /^user_id is missing$/],
   [record(1).slice(0, -1), NOT_JSON],
   [`${record(1)}${record(2)}`, NOT_JSON],
-  [`\u{feff}${record(1)}`, NOT_JSON], // a byte order mark
+  [`\u{feff}\u{feff}${record(1)}`, NOT_JSON], // a second byte order mark
   [Buffer.from(record(1), 'utf16le'), NOT_JSON],
   [bytes(metadata(`{"${SECRET}":"~"}`), '~', 0x00), NOT_JSON],
   [bytes(metadata(`{"${SECRET}":"~"}`), '~', 0xc3), NOT_UTF8], // a truncated sequence
@@ -101,7 +101,7 @@ const POISON: [string | Buffer | null, RegExp][] = [
   [withField('event_id', `"${idOf(1).replaceAll('-', '')}"`), BAD_ID],
   [time('0000-01-01T00:00:00Z'), BAD_TIME],
   [time('10000-01-01T00:00:00Z'), BAD_TIME],
-  [time('2026-01-01T00:00:60Z'), BAD_TIME],
+  [time('2026-01-01T00:00:61Z'), BAD_TIME],
   [time('2026-01-01T24:00:00Z'), BAD_TIME],
   [time('2026-02-29T00:00:00Z'), BAD_TIME],
   [time('9999-12-31T23:59:59-00:01'), BAD_TIME],
