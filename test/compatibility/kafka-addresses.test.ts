@@ -93,7 +93,8 @@ test('an address of a service that cannot be is wrong usage, and never taken for
     assert.equal(code, 64, err)
     assert.match(err, /--url must be an address such as/)
     const doctor = await runFirehose(pipeline.env, 'doctor', '--api', url)
-    assert.match(doctor.out, /--api must be an address such as/)
-    assert.doesNotMatch(err + doctor.out, /hunter2/)
+    assert.equal(doctor.code, 64, doctor.out)
+    assert.match(doctor.err, /--api must be an address such as/)
+    assert.doesNotMatch(err + doctor.out + doctor.err, /hunter2/)
   }
 })
