@@ -62,6 +62,6 @@ for (const { target, image } of images) {
     )
     const { code, stderr } = failed as { code: number; stderr: string }
     assert.equal(code, 78)
-    assert.match(stderr, /KAFKA_BOOTSTRAP_SERVERS must be host:port, not "none"/)
+    assert.match(stderr, /KAFKA_BOOTSTRAP_SERVERS must be host:port or \[IPv6 address\]:port, not "none"/)
   })
 }
