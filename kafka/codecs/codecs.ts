@@ -5,7 +5,7 @@
 import { promisify } from 'node:util'
 import { gunzip, gzip, zstdCompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
-import { unzstd } from '../../platform/zstd.ts'
+import { unzstd } from '../../platform/inflate.ts'
 import { UnreadableBatchError } from '../errors.ts'
 import { decompressLz4 } from './lz4.ts'
 import { decompressSnappy } from './snappy.ts'

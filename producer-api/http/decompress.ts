@@ -1,7 +1,7 @@
 /** Decompresses request bodies, within limits of size, memory and number at once (I7). */
 import { promisify } from 'node:util'
-import { brotliDecompress, gunzip, inflate, inflateRaw, type Zlib } from 'node:zlib'
-import { unzstd } from '../../platform/zstd.ts'
+import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
+import { inflateFirst, unzstd } from '../../platform/inflate.ts'
 import type { MemoryBudget } from '../memory-budget.ts'
 
 const KIB = 1024
@@ -12,13 +12,6 @@ const MAX_AT_ONCE = 4
 
 /** RFC 9659: a zstd body must not need a window of more than 8 MiB. */
 const ZSTD_WINDOW_LOG = 23
-
-/** A function of zlib. */
-type Decode = (
-  body: Buffer,
-  options: { maxOutputLength: number; info: true },
-  done: (error: Error | null, result: Buffer) => void,
-) => void
 
 interface Coding {
   /** Rejects with ERR_BUFFER_TOO_LARGE above `maxBytes`, and with other errors for a body that is not valid. */
@@ -116,18 +109,13 @@ export async function decompress(
   }
 }
 
-/** Decodes a body that must end where its compressed data end: Node's functions ignore what follows. */
-function whole(decode: Decode, body: Buffer, maxOutputLength: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    decode(body, { maxOutputLength, info: true }, (error, result) => {
-      if (error !== null) {
-        reject(error)
-        return
-      }
-      // With `info`, which the types do not know.
-      const { buffer, engine } = result as unknown as { buffer: Buffer; engine: Zlib }
-      if (engine.bytesWritten < body.length) reject(new Error('there are bytes after the end'))
-      else resolve(buffer)
-    })
-  })
+/** Decodes a body that must end where its compressed data end. */
+async function whole(
+  decode: typeof inflate | typeof brotliDecompress,
+  body: Buffer,
+  maxOutputLength: number,
+): Promise<Buffer> {
+  const { text, readBytes } = await inflateFirst(decode, body, { maxOutputLength })
+  if (readBytes < body.length) throw new Error('there are bytes after the end')
+  return text
 }

@@ -4,6 +4,7 @@ import type { PostgresFacts, ServerFacts } from '../../../doctor/facts-postgres.
 import type { Result } from '../../../doctor/finding.ts'
 import type { GroupMember } from '../../../kafka/group-members.ts'
 import { EVENT_COLUMN_TYPES } from '../../../sink-worker/store/event-table.ts'
+import { GOOD_NEEDS } from '../../support/good-needs.ts'
 
 /** The facts of a healthy installation with three brokers; each test breaks one thing. */
 export function healthy(): Facts {
@@ -168,16 +169,7 @@ function healthyPostgres(): PostgresFacts {
         keys: 'cluster_id,topic,partition,offset',
       },
     ]),
-    needs: ok({
-      role: 'firehose',
-      tables: ['events', 'sink_offsets', 'dead_letters'].map((name) => ({ name, kind: 'r' })),
-      isMigrated: true,
-      elsewhere: [],
-      hidden: [],
-      lacking: [],
-      rules: [],
-      deferrable: [],
-    }),
+    needs: ok(GOOD_NEEDS),
     triggers: ok([]),
     locks: ok([]),
     wal: ok({ slots: [], archiving_fails: false }),

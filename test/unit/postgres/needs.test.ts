@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type NeedFacts, obstaclesOf } from '../../../postgres/needs.ts'
+import { GOOD_NEEDS } from '../../support/good-needs.ts'
 
-const GOOD: NeedFacts = {
-  role: 'sink',
-  tables: ['events', 'sink_offsets', 'dead_letters'].map((name) => ({ name, kind: 'r' })),
-  isMigrated: true,
-  elsewhere: [],
-  hidden: [],
-  lacking: [],
-  rules: [],
-  deferrable: [],
-}
+const GOOD: NeedFacts = { ...GOOD_NEEDS, role: 'sink' }
 const NO_TABLES = GOOD.tables.map(({ name }) => ({ name, kind: null }))
 
 test('a database as migrate leaves it has no obstacle, nor has a partitioned "events"', () => {

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
-import { createLogger } from '../../../platform/log.ts'
-import { readApiConfig } from '../../../producer-api/config.ts'
-import { type ApiService, createService } from '../../../producer-api/service.ts'
+import type { ApiService } from '../../../producer-api/service.ts'
+import { listeningService } from '../../support/api-service.ts'
 import { rawExchange } from '../../support/http.ts'
 
 /* The API's shell around HTTP, with a publisher that always succeeds. */
@@ -15,22 +12,11 @@ async function listening(
   t: TestContext,
   env: NodeJS.ProcessEnv,
 ): Promise<{ url: string; service: ApiService }> {
-  const publisher = {
-    connect: (onAvailable: () => void) => onAvailable(),
-    availablePartitions: () => [0],
-    publish: async () => ({ baseOffset: 0n }),
-    ready: () => ({ ok: true }) as const,
-    close: async () => {},
-  }
-  const service = createService(readApiConfig(env), publisher, createLogger('test', 'silent'))
-  service.connect()
-  service.server.listen(0, '127.0.0.1')
-  await once(service.server, 'listening')
+  const { service, port } = await listeningService(env)
   t.after(() => {
     service.server.close()
     service.server.closeAllConnections()
   })
-  const { port } = service.server.address() as AddressInfo
   return { url: `http://127.0.0.1:${port}`, service }
 }
 

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { readApiConfig } from '../../../../producer-api/config.ts'
 import { PublishError } from '../../../../producer-api/errors.ts'
-import { createService } from '../../../../producer-api/service.ts'
-import { createLogger } from '../../../../platform/log.ts'
+import { listeningService } from '../../../support/api-service.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789a'
 const event = (n: number, user = '1'): string =>
@@ -25,21 +22,10 @@ async function answers(
   env: NodeJS.ProcessEnv,
   requests: readonly Request[],
 ): Promise<object[]> {
-  const publisher = {
-    connect: (onAvailable: () => void) => onAvailable(),
-    availablePartitions: () => [0],
-    publish: async (_partition: number, sent: readonly { bytes: Buffer }[]) => {
-      if (!sent.some(({ bytes }) => bytes.includes('"user_id":13,'))) return { baseOffset: 0n }
-      throw new PublishError('no', { code: 'NO', retryable: false, mayHaveWritten: false })
-    },
-    ready: () => ({ ok: true }) as const,
-    close: async () => {},
-  }
-  const service = createService(readApiConfig(env), publisher, createLogger('test', 'silent'))
-  service.connect()
-  service.server.listen(0, '127.0.0.1')
-  await once(service.server, 'listening')
-  const { port } = service.server.address() as AddressInfo
+  const { service, port } = await listeningService(env, async (_partition, sent) => {
+    if (!sent.some(({ bytes }) => bytes.includes('"user_id":13,'))) return { baseOffset: 0n }
+    throw new PublishError('no', { code: 'NO', retryable: false, mayHaveWritten: false })
+  })
   const seen: object[] = []
   try {
     for (const [path, type, body, origin] of requests) {

@@ -1,4 +1,12 @@
-import { constants, type Zlib, zstdDecompress, type ZstdOptions } from 'node:zlib'
+/** Decompresses data of which Node's own functions would silently ignore what follows the first end. */
+import { constants, type Zlib, zstdDecompress } from 'node:zlib'
+
+/** A function of zlib, with `info`. */
+type Inflate<Options> = (
+  data: Buffer,
+  options: Options & { maxOutputLength: number; info: true },
+  done: (error: Error | null, result: Buffer) => void,
+) => void
 
 /** More than any real encoder writes; each costs a round through the thread pool. */
 const MAX_FRAMES = 64
@@ -15,7 +23,7 @@ export async function unzstd(data: Buffer, limitBytes: number, windowLog: number
   let bytes = 0
   for (let at = 0; at < data.length || frames.length === 0; ) {
     if (frames.length === MAX_FRAMES) throw new Error(`there are more than ${MAX_FRAMES} frames`)
-    const frame = await readFrame(data.subarray(at), {
+    const frame = await inflateFirst(zstdDecompress, data.subarray(at), {
       // At least one byte, because 0 is no limit; what an empty frame at the end adds is checked below.
       maxOutputLength: Math.max(1, limitBytes - bytes),
       params: { [constants.ZSTD_d_windowLogMax]: windowLog },
@@ -28,9 +36,18 @@ export async function unzstd(data: Buffer, limitBytes: number, windowLog: number
   return frames.length === 1 ? frames[0]! : Buffer.concat(frames)
 }
 
-function readFrame(data: Buffer, options: ZstdOptions): Promise<{ text: Buffer; readBytes: number }> {
+/**
+ * Decompresses data up to their first end, and says where in `data` that is.
+ *
+ * @throws zlib's errors: ERR_BUFFER_TOO_LARGE above maxOutputLength
+ */
+export function inflateFirst<Options extends { maxOutputLength: number }>(
+  inflate: Inflate<Options>,
+  data: Buffer,
+  options: Options,
+): Promise<{ text: Buffer; readBytes: number }> {
   return new Promise((resolve, reject) => {
-    zstdDecompress(data, { ...options, info: true }, (error, result) => {
+    inflate(data, { ...options, info: true }, (error, result) => {
       if (error !== null) {
         reject(error)
         return

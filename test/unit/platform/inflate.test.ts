@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { zstdCompressSync } from 'node:zlib'
-import { unzstd } from '../../../platform/zstd.ts'
+import { unzstd } from '../../../platform/inflate.ts'
 
 const LIMIT = 1_000
 const frame = (text: string): Buffer => zstdCompressSync(text)
