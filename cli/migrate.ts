@@ -1,6 +1,8 @@
+import type { UserIdType } from '../event/fields.ts'
+import { userIdTypeSetting } from '../event/user-id-setting.ts'
 import { collectProblems, ConfigError, parseSettings, secret } from '../platform/env.ts'
 import { type DatabaseTarget, databaseTarget } from '../postgres/database-url.ts'
-import { migrate } from '../postgres/migrate.ts'
+import { migrate, type MigrateOptions } from '../postgres/migrate.ts'
 import type { SinkRole } from '../postgres/roles.ts'
 import { newCommand, warn } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
@@ -11,7 +13,7 @@ docker compose exec postgres psql -U firehose -c '\\password firehose', then cha
 
 export const command = newCommand(
   'migrate',
-  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA. Applies each migration once, in order. It can
+  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA, with a user_id of the type USER_ID_TYPE. Applies each migration once, in order. It can
 be repeated safely, and run several times concurrently.`,
 )
   .option(
@@ -21,17 +23,18 @@ privileges that a sink needs`,
   )
   .action(async ({ sinkRole }: { sinkRole?: string }) => {
     endOnSignal() // PostgreSQL rolls back an open transaction
-    const { target, role } = settingsOf(sinkRole, process.env)
-    process.exitCode = await run(target, role)
+    const { target, ...options } = settingsOf(sinkRole, process.env)
+    process.exitCode = await run(target, options)
   })
 
 /** @returns the exit code */
 async function run(
   { url, address, schema }: DatabaseTarget,
-  sinkRole: SinkRole | undefined,
+  options: Pick<MigrateOptions, 'sinkRole' | 'userIdType'>,
 ): Promise<number> {
+  const { sinkRole } = options
   try {
-    const applied = await migrate(url, { sinkRole, schema })
+    const applied = await migrate(url, { ...options, schema })
     console.log(applied.length === 0 ? 'The tables are up to date.' : `Applied ${applied.join(', ')}.`)
     if (sinkRole) console.log(`The role ${sinkRole.name} has the privileges that a sink needs.`)
     return 0
@@ -44,7 +47,8 @@ async function run(
   }
 }
 
-const roleSettings = {
+const migrateSettings = {
+  USER_ID_TYPE: userIdTypeSetting,
   SINK_DATABASE_PASSWORD: secret("Password of the sink's role"),
 }
 
@@ -52,8 +56,8 @@ const roleSettings = {
 function settingsOf(
   name: string | undefined,
   env: NodeJS.ProcessEnv,
-): { target: DatabaseTarget; role?: SinkRole } {
-  const { values, problems } = parseSettings(roleSettings, env)
+): { target: DatabaseTarget; userIdType: UserIdType; sinkRole?: SinkRole } {
+  const { values, problems } = parseSettings(migrateSettings, env)
   const password = values.SINK_DATABASE_PASSWORD
   if (name !== undefined && password === undefined && problems.length === 0)
     problems.push(
@@ -62,5 +66,6 @@ function settingsOf(
   const target = collectProblems(problems, () => databaseTarget(env))
   if (problems.length > 0 || target === undefined) throw new ConfigError(problems)
   warn(target.warnings)
-  return { target, ...(name === undefined || password === undefined ? {} : { role: { name, password } }) }
+  const sinkRole = name === undefined || password === undefined ? {} : { sinkRole: { name, password } }
+  return { target, userIdType: values.USER_ID_TYPE, ...sinkRole }
 }

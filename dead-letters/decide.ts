@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
 import { decodeRecord, RECORD_NAMESPACE } from '../event/record/decode.ts'
-import type { EventRow } from '../event/fields.ts'
+import type { EventRow, UserIdType } from '../event/fields.ts'
 import type { DeadLetter, DecodedRow, KafkaRecord } from '../event/record/decoded.ts'
 import { originalClusterId } from '../sink-worker/positions/resolve.ts'
 import type { WritePathOutcome } from '../sink-worker/store/write-batch.ts'
@@ -28,7 +28,12 @@ type Refusal = Extract<ReplayOutcome, { kind: 'refused' }>
  *
  * @param fetched the value from Kafka; needed only for a letter whose value is not in dead_letters
  */
-export function readLetterRow(letter: Letter, topic: string, fetched: Fetched | undefined): Reading {
+export function readLetterRow(
+  letter: Letter,
+  topic: string,
+  userIdType: UserIdType,
+  fetched: Fetched | undefined,
+): Reading {
   const content = letter.sha256 === null ? letter : checkFetched(letter.sha256, fetched)
   if ('kind' in content) return { ok: false, outcome: content }
   // If the sink generated the event id, it derived it from the original coordinates.
@@ -40,11 +45,11 @@ export function readLetterRow(letter: Letter, topic: string, fetched: Fetched | 
     value: content.value,
     headers: {},
   }
-  const decoded = decodeRecord(record, identity)
+  const decoded = decodeRecord(record, identity, userIdType)
   if (decoded.ok) return { ok: true, row: decoded.row, record, note: null }
   if (content.timestampMs === null) {
     const again = { ...record, timestampMs: letter.createdAt.getTime() }
-    const late = decodeRecord(again, identity)
+    const late = decodeRecord(again, identity, userIdType)
     const note = 'the timestamp of the record was not kept; received_at is when it became a dead letter'
     if (late.ok) return { ok: true, row: late.row, record: again, note }
   }

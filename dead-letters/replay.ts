@@ -8,8 +8,8 @@ import type { Database } from '../postgres/database.ts'
 import { commit, openFencedTransaction } from '../sink-worker/store/fence.ts'
 import type { DecodedRow, KafkaRecord } from '../event/record/decoded.ts'
 import { classifyError } from '../sink-worker/outage/sqlstate.ts'
-import { splitPath } from '../sink-worker/store/write-batch.ts'
-import { type Fetched, newEventId, outcomesOf, readLetterRow } from './decide.ts'
+import { splitPath, type WritePathOutcome } from '../sink-worker/store/write-batch.ts'
+import { type Fetched, newEventId, outcomesOf, type Reading, readLetterRow } from './decide.ts'
 import type { Letter, LetterKey, LetterState, ReplayOutcome } from './letter.ts'
 import { lockLetters, type PageItem, readPage, setState, writeHistory } from './letters.ts'
 import type { Selection } from './select.ts'
@@ -88,9 +88,13 @@ async function replayPage(
   { selection: { topic }, state, newId }: ReplayOptions,
 ): Promise<ReplayedPage['letters']> {
   try {
-    await openFencedTransaction(db, { clusterId: '', topic }, [])
+    const userIdType = await openFencedTransaction(db, { clusterId: '', topic }, [])
     const letters = await lockLetters(db, topic, page, state)
-    const outcomes = await storeLetters(db, topic, letters, fetched, newId)
+    const readRow = (letter: Letter): Reading =>
+      readLetterRow(letter, topic, userIdType, fetched.get(keyText(letter)))
+    const store = async (rows: readonly Row[]): Promise<WritePathOutcome> =>
+      await splitPath(db, rows, userIdType, () => false) // never too many: refused letters just stay as they are
+    const outcomes = await storeLetters(topic, letters, newId, readRow, store)
     const results = letters.map((letter) => ({ letter, outcome: outcomes.get(letter)! }))
     const stored = results.filter(({ outcome }) => outcome.kind !== 'refused')
     await setState(
@@ -119,22 +123,21 @@ interface Row extends DecodedRow {
 }
 
 async function storeLetters(
-  db: Database,
   topic: string,
   letters: readonly Letter[],
-  fetched: ReadonlyMap<string, Fetched>,
   newId: boolean,
+  readRow: (letter: Letter) => Reading,
+  storeRows: (rows: readonly Row[]) => Promise<WritePathOutcome>,
 ): Promise<Map<Letter, ReplayOutcome>> {
   const outcomes = new Map<Letter, ReplayOutcome>()
   const rows: Row[] = []
   for (const letter of letters) {
-    const reading = readLetterRow(letter, topic, fetched.get(keyText(letter)))
+    const reading = readRow(letter)
     if (reading.ok) rows.push({ letter, ...reading })
     else outcomes.set(letter, reading.outcome)
   }
   const store = async (some: readonly Row[]): Promise<Row[]> => {
-    // Never too many: refused letters just stay as they are.
-    const path = await splitPath(db, some, () => false)
+    const path = await storeRows(some)
     const byRecord: Map<KafkaRecord, ReplayOutcome> = outcomesOf(some, path)
     for (const { letter, record } of some) outcomes.set(letter, byRecord.get(record)!)
     return some.filter(({ letter }) => isConflict(outcomes.get(letter)!))

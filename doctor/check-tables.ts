@@ -32,6 +32,7 @@ const KEYS = [
 /** Indexes that only queries need; they may have been dropped on purpose. */
 const QUERY_INDEXES = [
   { table: 'events', keys: 'user_id,timestamp' },
+  { table: 'events', keys: 'anonymous_id,timestamp' },
   { table: 'events', keys: 'timestamp' },
 ]
 
@@ -69,7 +70,8 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
       'npx firehose migrate (docker compose run --rm cli migrate).',
     )
   }
-  if (events !== undefined && events.types !== events.expectedTypes) {
+  const isOld = missingMigrations !== null && missingMigrations.length > 0
+  if (!isOld && events !== undefined && events.types !== events.expectedTypes) {
     add(
       'critical',
       `The columns of "events" are (${events.types}): the sink stores nothing until they are (${events.expectedTypes}).`,

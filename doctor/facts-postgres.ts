@@ -231,7 +231,7 @@ export class PostgresProbe implements Reader {
       missingMigrations: await this.#missingMigrations(),
       events: {
         types,
-        expectedTypes: EVENT_COLUMN_TYPES,
+        expectedTypes: EVENT_COLUMN_TYPES[types.includes('user_id text') ? 'text' : 'bigint'],
         requiredColumns: required.map(({ name }) => name),
       },
     }

@@ -1,10 +1,21 @@
 /**
  * THE table of an event's fields. Validation, fault texts, general decoding, the columns, staging, COPY, the JSON Schemas
- * and the OpenAPI document follow from it. Two things do not: the fast paths, which know the five fields of a usual event
- * by their bytes (record/layout.ts), and tools/verify/verify-sql.ts, an independent restatement.
+ * and the OpenAPI document follow from it. Two things do not: the fast paths, which know the fields by their bytes
+ * (record/layout.ts), and tools/verify/verify-sql.ts, an independent restatement.
  */
 import type { JsonScan } from './json/scan-result.ts'
-import { INT8_MAX, INT8_MIN, readObject, readTimestampValue, readUserId, readUuid } from './read-value.ts'
+import { parseInet } from './inet.ts'
+import {
+  INT8_MAX,
+  INT8_MIN,
+  readAddress,
+  readObject,
+  readText,
+  readTimestampValue,
+  readUserId,
+  readUserIdText,
+  readUuid,
+} from './read-value.ts'
 import { toPostgresMicros } from './timestamp.ts'
 
 declare global {
@@ -15,19 +26,28 @@ declare global {
   }
 }
 
+/** A string of JSON Schema without the character NUL, which PostgreSQL cannot hold. */
+export const NO_NUL = '^[^\\u0000]*$'
+
 /** A value of PostgreSQL's int8; a number only if it is a safe integer. */
 export type Int8 = number | bigint
+
+/** The type of user_id (USER_ID_TYPE), for the API and as the column has it. */
+export const USER_ID_TYPES = ['bigint', 'text'] as const
+export type UserIdType = (typeof USER_ID_TYPES)[number]
 
 /** How the values of one type are read, stored and described. */
 interface Kind {
   /** PostgreSQL's type, as format_type() spells it. */
-  readonly type: 'uuid' | 'bigint' | 'timestamp with time zone' | 'jsonb'
+  readonly type: 'uuid' | 'bigint' | 'text' | 'timestamp with time zone' | 'inet' | 'jsonb'
   /** Whether the value stands between quotes in a record. */
   readonly isQuoted: boolean
   /** The canonical value of member `i`; undefined if it is not valid. */
   readonly read: (buf: Buffer, scan: JsonScan, i: number) => string | Buffer | undefined
   /** The value of a row, from the canonical one. */
   readonly toStored: (canonical: never) => string | Int8 | Buffer
+  /** The most characters of a text. */
+  readonly characters?: number
   /** A valid value in a request: "<name> must be ...". */
   readonly expected: string
   /** An invalid value in a record: "<name> is not ...". */
@@ -62,6 +82,56 @@ const INT8 = {
       { type: 'string', pattern: `^(-?(${digitsUpTo(INT8_MAX)})|${INT8_MIN})$` },
     ],
   },
+} satisfies Kind
+
+/** Characters of an id or a name, and of what only classifies an event. */
+export const ID_CHARACTERS = 255
+const CLASS_CHARACTERS = 100
+/** Of a User-Agent; the API cuts a longer one. */
+export const USER_AGENT_CHARACTERS = 1_000
+
+const unescaped = (text: string): string => JSON.parse(`"${text}"`) as string
+
+function textUpTo(max: number) {
+  return {
+    type: 'text',
+    isQuoted: true,
+    read: (buf: Buffer, scan: JsonScan, i: number): string | undefined => readText(buf, scan, i, max),
+    toStored: (text: string): Buffer => Buffer.from(text.includes('\\') ? unescaped(text) : text),
+    characters: max,
+    expected: `a string of 1 to ${max} characters`,
+    named: `a string of 1 to ${max} characters`,
+    schema: { type: 'string', minLength: 1, maxLength: max, pattern: NO_NUL },
+  } satisfies Kind
+}
+const ID_TEXT = textUpTo(ID_CHARACTERS)
+const CLASS_TEXT = textUpTo(CLASS_CHARACTERS)
+const USER_AGENT_TEXT = textUpTo(USER_AGENT_CHARACTERS)
+
+/** A user_id of USER_ID_TYPE=text. Its canonical text has the quotes of the record, so that both types are encoded alike. */
+const USER_ID_TEXT = {
+  type: 'text',
+  isQuoted: false,
+  read: (buf: Buffer, scan: JsonScan, i: number): string | undefined =>
+    readUserIdText(buf, scan, i, ID_CHARACTERS),
+  toStored: (text: string): Buffer => ID_TEXT.toStored(text.slice(1, -1)),
+  expected: `${ID_TEXT.expected}, or an integer from ${INT8_MIN} to ${INT8_MAX}`,
+  named: `${ID_TEXT.named}, or an integer within int8`,
+  schema: { anyOf: [ID_TEXT.schema, INT8.schema.anyOf[0]] },
+} satisfies Kind
+
+/** A kind of user_id as one of both, so that the types of events and rows allow either. */
+const asUserId = (kind: typeof INT8 | typeof USER_ID_TEXT): typeof kind => kind
+
+const INET = {
+  type: 'inet',
+  isQuoted: true,
+  read: readAddress,
+  toStored: (text: string): Buffer => parseInet(text)!,
+  characters: 43, // of an IPv6 network
+  expected: 'an IP address or a network as a string',
+  named: 'an IP address or a network',
+  schema: { type: 'string' },
 } satisfies Kind
 
 /** A date that exists, in the years 0001 to 9999. */
@@ -104,14 +174,22 @@ interface FieldRow {
   readonly kind: Kind
   /** Whether a client may send it; if not, the API sets it, and a request that has it is refused. */
   readonly isFromClient: boolean
-  /** What happens without it: the request and the record are refused, the API or the sink fills it in, or it is NULL. */
+  /**
+   * What happens without it: the request and the record are refused, the API or the sink fills it in, or it is NULL. In
+   * the last case, the JSON value null is the same as no member.
+   */
   readonly missing: 'refused' | 'filled' | 'null'
+  /** It is only NULL if the event has this other field; else the event is refused. */
+  readonly unless?: string
   /** For the JSON Schemas, of events and of records. */
   readonly about: { readonly event?: string; readonly record: string }
   readonly examples: { readonly event?: readonly unknown[]; readonly record: readonly unknown[] }
 }
 
-/** In the order in which a record has them and COPY writes them. */
+/**
+ * In the order in which a record has them and COPY writes them: what the API sets is together, because it is no part of the
+ * event's identity (record/sent-check.ts), and metadata, which are copied, are last.
+ */
 export const FIELDS = [
   {
     name: 'event_id',
@@ -132,13 +210,15 @@ export const FIELDS = [
   {
     name: 'user_id',
     key: 'userId',
-    kind: INT8,
+    kind: asUserId(INT8),
     isFromClient: true,
-    missing: 'refused',
+    missing: 'null',
+    unless: 'anonymous_id',
     about: {
       event:
-        'The user who caused the event: a 64-bit signed integer, as a string where numbers would be rounded (JavaScript beyond 2^53).',
-      record: 'A 64-bit signed integer, or its digits as a string.',
+        'The user who caused the event: a 64-bit signed integer, as a string where numbers would be rounded (JavaScript beyond 2^53). With USER_ID_TYPE=text, any string of 1 to 255 characters. Required unless anonymous_id is there.',
+      record:
+        'A 64-bit signed integer, or its digits as a string; if the column is text, any string of 1 to 255 characters. Required unless anonymous_id is there.',
     },
     examples: { event: [42, '157963456373623803'], record: [42] },
   },
@@ -159,6 +239,51 @@ export const FIELDS = [
     },
   },
   {
+    name: 'anonymous_id',
+    key: 'anonymousId',
+    kind: ID_TEXT,
+    isFromClient: true,
+    missing: 'null',
+    about: { event: 'The visitor, as long as the user is not known.', record: 'The visitor.' },
+    examples: { event: ['5d1f0c3e-anonymous'], record: ['5d1f0c3e-anonymous'] },
+  },
+  {
+    name: 'event_name',
+    key: 'eventName',
+    kind: ID_TEXT,
+    isFromClient: true,
+    missing: 'null',
+    about: { event: 'What happened.', record: 'What happened.' },
+    examples: { event: ['checkout_completed'], record: ['checkout_completed'] },
+  },
+  {
+    name: 'event_type',
+    key: 'eventType',
+    kind: CLASS_TEXT,
+    isFromClient: true,
+    missing: 'null',
+    about: { event: 'The kind of event.', record: 'The kind of event.' },
+    examples: { event: ['track'], record: ['track'] },
+  },
+  {
+    name: 'session_id',
+    key: 'sessionId',
+    kind: ID_TEXT,
+    isFromClient: true,
+    missing: 'null',
+    about: { event: 'The session or visit that the event belongs to.', record: 'The session.' },
+    examples: { event: ['s-20250131-7f'], record: ['s-20250131-7f'] },
+  },
+  {
+    name: 'source',
+    key: 'source',
+    kind: CLASS_TEXT,
+    isFromClient: true,
+    missing: 'null',
+    about: { event: 'The site, app or service that sent the event.', record: 'What sent the event.' },
+    examples: { event: ['web-shop'], record: ['web-shop'] },
+  },
+  {
     name: 'received_at',
     key: 'receivedAt',
     kind: TIMESTAMPTZ,
@@ -169,6 +294,24 @@ export const FIELDS = [
         'When the API received the event. If missing: the time at which Kafka appended the record, or, on a topic with message.timestamp.type=CreateTime, the time that its producer gave it.',
     },
     examples: { record: ['2025-01-31T12:00:00.250000Z'] },
+  },
+  {
+    name: 'ip_address',
+    key: 'ipAddress',
+    kind: INET,
+    isFromClient: false,
+    missing: 'null',
+    about: { record: "The client's address, or its network (CAPTURE_CLIENT)." },
+    examples: { record: ['203.0.113.7', '2001:db8:1::/48'] },
+  },
+  {
+    name: 'user_agent',
+    key: 'userAgent',
+    kind: USER_AGENT_TEXT,
+    isFromClient: false,
+    missing: 'null',
+    about: { record: "The client's User-Agent (CAPTURE_CLIENT)." },
+    examples: { record: ['Mozilla/5.0 (X11; Linux x86_64)'] },
   },
   {
     name: 'metadata',
@@ -195,10 +338,22 @@ type Nullable = Extract<Row, { missing: 'null' }>
 type Canonical<F extends Row> = Exclude<ReturnType<F['kind']['read']>, undefined>
 type Stored<F extends Row> = ReturnType<F['kind']['toStored']>
 
-/** What a client may send, the required fields first. */
-export const CLIENT_FIELDS: readonly Field[] = FIELDS.filter(({ isFromClient }) => isFromClient).toSorted(
-  (a: Field, b: Field) => Number(b.missing === 'refused') - Number(a.missing === 'refused'),
-)
+/** The table with the user_id of a type. */
+const TABLES: Readonly<Record<UserIdType, readonly Field[]>> = {
+  bigint: FIELDS,
+  text: FIELDS.map((field: Field) => (field.name === 'user_id' ? { ...field, kind: USER_ID_TEXT } : field)),
+}
+export function fieldsFor(userIdType: UserIdType): readonly Field[] {
+  return TABLES[userIdType]
+}
+
+/** What a client may send, the fields first that an event may not lack. */
+export function clientFields(userIdType: UserIdType): readonly Field[] {
+  const mayLack = ({ missing, unless }: Field): boolean => missing !== 'refused' && unless === undefined
+  return fieldsFor(userIdType)
+    .filter(({ isFromClient }) => isFromClient)
+    .toSorted((a, b) => Number(mayLack(a)) - Number(mayLack(b)))
+}
 
 /** An event accepted by the API, with every field in its canonical text. `metadata` is a view of the body, not a copy. */
 export type CanonicalEvent = {
@@ -211,6 +366,8 @@ export type EventRow = {
 } & { readonly [F in Nullable as F['key']]?: Stored<F> | undefined } & {
   /** The column sent_check, which is no field of a record: record/sent-check.ts. */
   readonly sentCheck: Int8
+  /** At least the bytes of all values whose length varies (text, inet, jsonb), and hardly more. */
+  readonly variableBytes: number
 }
 
 const NAMES: readonly string[] = FIELDS.map(({ name }) => name)
@@ -219,10 +376,24 @@ const numberOf = (name: FieldName): number => NAMES.indexOf(name)
 export const EVENT_ID = numberOf('event_id')
 export const USER_ID = numberOf('user_id')
 export const TIMESTAMP = numberOf('timestamp')
+export const ANONYMOUS_ID = numberOf('anonymous_id')
 export const RECEIVED_AT = numberOf('received_at')
+export const IP_ADDRESS = numberOf('ip_address')
+export const USER_AGENT = numberOf('user_agent')
 export const METADATA = numberOf('metadata')
 /** Not in the table. */
 export const UNKNOWN = -1
+
+/** The fields that an event may not lack, unless it has the other one. */
+const NEEDED = FIELDS.flatMap(({ name, missing, unless }: Field) =>
+  missing === 'refused' || unless !== undefined
+    ? [{ n: numberOf(name), unless: unless === undefined ? UNKNOWN : NAMES.indexOf(unless) }]
+    : [],
+)
+/** The positions of the fields that an event lacks. @param has whether it has the field at a position */
+export function lackingFields(has: (n: number) => boolean): number[] {
+  return NEEDED.filter(({ n, unless }) => !has(n) && (unless === UNKNOWN || !has(unless))).map(({ n }) => n)
+}
 
 const NAME_BYTES = NAMES.map((name) => Buffer.from(name))
 /** The fields whose names begin with a byte. */

@@ -1,7 +1,6 @@
 /** The JSON Schemas (draft 2020-12) of an event and of a record, made from the table of fields. */
-import { CLIENT_FIELDS, type Field, FIELDS } from './fields.ts'
+import { clientFields, type Field, fieldsFor, NO_NUL, type UserIdType } from './fields.ts'
 
-const NO_NUL = '^[^\\u0000]*$'
 const $defs = {
   /** Any JSON value without the character NUL: each rule is for the values of one type. */
   JsonValue: {
@@ -13,19 +12,26 @@ const $defs = {
 }
 const DIALECT = { $schema: 'https://json-schema.org/draft/2020-12/schema' }
 
-/** schemas/event.schema.json: what a client sends. */
-export const eventSchema = {
+/** What a client sends; for bigint, schemas/event.schema.json. */
+export const eventSchema = (userIdType: UserIdType) => ({
   ...DIALECT,
   title: 'Event',
   description:
     "What a client sends to POST /event. Beyond this schema: names must not be repeated; the year is 0001 to 9999 also in UTC; jsonb can hold the metadata (no lone surrogates, numbers within numeric's range); nesting and size are within the documented limits.",
   type: 'object',
-  required: required(CLIENT_FIELDS),
+  ...required(clientFields(userIdType)),
   additionalProperties: false,
-  properties: properties(CLIENT_FIELDS, 'event'),
+  properties: properties(clientFields(userIdType), 'event'),
   $defs,
   examples: [
     { user_id: 42, timestamp: '2025-01-31T12:00:00Z', metadata: { page: '/pricing' } },
+    {
+      anonymous_id: '5d1f0c3e-anonymous',
+      timestamp: '2025-01-31T12:00:00Z',
+      event_name: 'page_viewed',
+      session_id: 's-20250131-7f',
+      metadata: { page: '/pricing' },
+    },
     {
       event_id: '0198C0DE-7A5B-7000-8000-0123456789AB',
       user_id: -7,
@@ -39,17 +45,17 @@ export const eventSchema = {
       },
     },
   ],
-}
+})
 
-/** schemas/record.schema.json: the value of a Kafka record. */
-export const recordSchema = {
+/** The value of a Kafka record; for bigint, schemas/record.schema.json. */
+export const recordSchema = (userIdType: UserIdType) => ({
   ...DIALECT,
   title: 'Record',
   description: `The value of a record in the topic: one JSON object, UTF-8. The API writes the fields in the order below, metadata last, without white space between them, timestamps in UTC with six digits. Other producers may use any order, omit event_id and received_at, and add fields, which the sink ignores.`,
   type: 'object',
-  required: required(FIELDS),
+  ...required(fieldsFor(userIdType)),
   additionalProperties: true,
-  properties: properties(FIELDS, 'record'),
+  properties: properties(fieldsFor(userIdType), 'record'),
   $defs,
   examples: [
     {
@@ -63,20 +69,35 @@ export const recordSchema = {
       metadata: { page: '/pricing' },
       timestamp: '2025-01-31T12:00:00+00:00',
       user_id: 42,
-      source: 'billing',
+      region: 'eu',
     },
   ],
-}
+})
 
-function required(fields: readonly Field[]): string[] {
-  return fields.filter(({ missing }) => missing === 'refused').map(({ name }) => name)
+/** The fields that must be there; of those that may be missing if another one is there, one of the two. */
+function required(fields: readonly Field[]): object {
+  const oneOfTwo = fields.flatMap(({ name, unless }) => (unless === undefined ? [] : [[name, unless]]))
+  return {
+    required: fields.filter(({ missing }) => missing === 'refused').map(({ name }) => name),
+    allOf: oneOfTwo.map((names) => ({
+      anyOf: names.map((name) => ({ required: [name], properties: { [name]: { not: { type: 'null' } } } })),
+    })),
+  }
 }
 
 function properties(fields: readonly Field[], of: 'event' | 'record'): Record<string, object> {
   return Object.fromEntries(
-    fields.map(({ name, kind, about, examples }) => [
+    fields.map(({ name, kind, missing, about, examples }) => [
       name,
-      { description: about[of], ...kind.schema, examples: examples[of] },
+      {
+        description: about[of],
+        ...(missing === 'null' ? { anyOf: [...alternatives(kind.schema), { type: 'null' }] } : kind.schema),
+        examples: examples[of],
+      },
     ]),
   )
+}
+
+function alternatives(schema: object): readonly object[] {
+  return 'anyOf' in schema ? (schema.anyOf as readonly object[]) : [schema]
 }

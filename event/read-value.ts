@@ -1,5 +1,6 @@
 /** Reads the values of fields in scanned JSON text as their canonical text. */
 import { type JsonScan, KIND_NUMBER, KIND_OBJECT, KIND_STRING } from './json/scan-result.ts'
+import { parseInet } from './inet.ts'
 import { canonicalTimestamp, readTimestamp } from './timestamp.ts'
 
 /** The range of PostgreSQL's int8. */
@@ -18,6 +19,40 @@ export function readUserId(buf: Buffer, scan: JsonScan, i: number): string | und
   if (scan.valueKind[i] !== KIND_NUMBER) return undefined
   const token = buf.toString('latin1', scan.valueStart[i], scan.valueEnd[i])
   return canonicalUserId(token) ?? canonicalUserId(integerText(token))
+}
+
+/**
+ * The canonical user_id of USER_ID_TYPE=text in member `i`, or undefined if it is not valid: a JSON string of 1 to `max`
+ * characters, with its quotes. An integer within int8 is its decimal text, so that clients need not change with the column.
+ */
+export function readUserIdText(buf: Buffer, scan: JsonScan, i: number, max: number): string | undefined {
+  const text = scan.valueKind[i] === KIND_STRING ? readText(buf, scan, i, max) : readUserId(buf, scan, i)
+  return text === undefined ? undefined : `"${text}"`
+}
+
+/**
+ * The text in member `i`, escaped as JSON.stringify() does, which is canonical; undefined if it is not a string of 1 to
+ * `max` characters. Characters are code points, as PostgreSQL's char_length() counts them.
+ */
+export function readText(buf: Buffer, scan: JsonScan, i: number, max: number): string | undefined {
+  if (scan.valueKind[i] !== KIND_STRING) return undefined
+  const text = scan.string(buf, i)
+  if (text.length === 0 || (text.length > max && codePoints(text) > max)) return undefined
+  return scan.valueIsEscaped[i] === 1 ? JSON.stringify(text).slice(1, -1) : text
+}
+
+/** The number of code points; a lone surrogate, which PostgreSQL cannot hold anyway, counts as one. */
+function codePoints(text: string): number {
+  let count = 0
+  for (const _ of text) count++
+  return count
+}
+
+/** The canonical network address in member `i`, or undefined if it is not valid. */
+export function readAddress(buf: Buffer, scan: JsonScan, i: number): string | undefined {
+  if (scan.valueKind[i] !== KIND_STRING) return undefined
+  const text = scan.string(buf, i)
+  return parseInet(text) === undefined ? undefined : text
 }
 
 /** The canonical timestamp in member `i`, or undefined if it is not valid. */

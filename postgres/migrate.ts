@@ -1,10 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
+import type { UserIdType } from '../event/fields.ts'
 import { connect } from './connect.ts'
 import { EVENT_SEQUENCES } from './needs-sql.ts'
 import { checkSupported } from './supported.ts'
 import { roleStatement, sinkGrants, type SinkRole } from './roles.ts'
 
+/** The migration that creates the table, with a user_id of bigint. */
+const CREATES_EVENTS = '001_events.sql'
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 /** An arbitrary fixed number: all migrators must use the same. */
 const ADVISORY_LOCK_KEY = 7_311_051_971
@@ -17,6 +20,8 @@ export interface MigrateOptions {
   sinkRole?: SinkRole | undefined
   /** The schema that the connection string searches (DATABASE_SCHEMA), created if it is missing. */
   schema?: string | undefined
+  /** The type that the column user_id gets when the table is created, and must have afterwards. Default bigint. */
+  userIdType?: UserIdType | undefined
 }
 
 /** Settings of the role or the database that would break the migrations; all of them are of the transaction only. */
@@ -31,7 +36,7 @@ const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${
  */
 export async function migrate(
   connectionString: string,
-  { sinkRole, schema }: MigrateOptions = {},
+  { sinkRole, schema, userIdType = 'bigint' }: MigrateOptions = {},
 ): Promise<string[]> {
   const client = await connect(connectionString, () => ({ application_name: 'firehose-migrate' }))
   try {
@@ -43,6 +48,7 @@ export async function migrate(
     const seen = new Set(rows.map((row) => row.name))
     const missing = (await listMigrations()).filter((name) => !seen.has(name))
     for (const name of missing) await withRemedy(async () => await applyMigration(client, name))
+    await withRemedy(async () => await setUserIdType(client, userIdType, missing.includes(CREATES_EVENTS)))
     if (sinkRole) await withRemedy(async () => await grantSinkRole(client, sinkRole))
     await client.query('COMMIT')
     return missing
@@ -77,6 +83,26 @@ const MIGRATED_SCHEMAS = `
     ARRAY(SELECT nspname::text FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE relname = 'firehose_migrations' AND relkind = 'r' ORDER BY 1) AS others`
 
+/** Gives a new table the type of user_id. @throws if an older one has another type */
+async function setUserIdType(client: pg.Client, wanted: UserIdType, isNew: boolean): Promise<void> {
+  const { rows } = await client.query<{ type: string }>(USER_ID_TYPE)
+  const type = rows[0]?.type
+  if (type === wanted) return
+  const change = `ALTER TABLE events ALTER COLUMN user_id TYPE ${wanted === 'text' ? 'text COLLATE "C"' : wanted}`
+  if (isNew) {
+    await client.query(change)
+    return
+  }
+  throw new Error(
+    `USER_ID_TYPE is ${wanted}, but the column user_id of "events" is ${type}: set USER_ID_TYPE=${type} for migrate and all APIs` +
+      (wanted === 'text' ? `, or change the column (docs/OPERATIONS.md): ${change};` : ''),
+  )
+}
+
+const USER_ID_TYPE = `
+  SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute
+  WHERE attrelid = 'events'::regclass AND attname = 'user_id' AND NOT attisdropped`
+
 async function grantSinkRole(client: pg.Client, role: SinkRole): Promise<void> {
   const { rows } = await client.query<{ database: string; schema: string; exists: boolean }>(
     `SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
@@ -97,6 +123,8 @@ const REMEDIES: Record<string, string> = {
   '3F000': 'create a schema of the search_path, or set DATABASE_SCHEMA (migrate creates that schema)',
   '42501':
     'run migrate as the owner of the database (with --sink-role, also with CREATEROLE); if it may not create tables in this schema, set DATABASE_SCHEMA to one that it owns or may create',
+  '42701':
+    'the column is yours, but Firehose now fills one of this name: rename it (ALTER TABLE events RENAME COLUMN ... TO ...), then run migrate again',
   '42710': "it is not Firehose's: set DATABASE_SCHEMA=firehose (migrate creates that schema), or rename it",
   '42P07': "it is not Firehose's: set DATABASE_SCHEMA=firehose (migrate creates that schema), or rename it",
 }

@@ -1,5 +1,7 @@
 import type { HeadLimits } from './http/head-limits.ts'
 import { type CorsOrigins, isOriginRule } from './http/cors.ts'
+import type { UserIdType } from '../event/fields.ts'
+import { userIdTypeSetting } from '../event/user-id-setting.ts'
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
 import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
 import type { KafkaConnection } from '../kafka/client.ts'
@@ -40,6 +42,7 @@ export const apiSettings = {
     600_000,
     'How long a request may wait for Kafka before the API answers 503',
   ),
+  USER_ID_TYPE: userIdTypeSetting,
   MAX_EVENT_BYTES: integer(MAX_EVENT_BYTES, 256, MAX_EVENT_BYTES, 'Largest event'),
   MAX_BODY_BYTES: integer(
     MAX_BATCH_BODY_BYTES,
@@ -102,6 +105,7 @@ export interface ApiConfig {
     maxBufferBytes: number
     deliveryTimeoutMs: number
   }
+  userIdType: UserIdType
   maxEventBytes: number
   maxBodyBytes: number
   requestTimeoutMs: number
@@ -156,6 +160,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
       maxBufferBytes: values.BUFFER_MAX_BYTES,
       deliveryTimeoutMs: values.DELIVERY_TIMEOUT_MS,
     },
+    userIdType: values.USER_ID_TYPE,
     maxEventBytes: values.MAX_EVENT_BYTES,
     maxBodyBytes: values.MAX_BODY_BYTES,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,

@@ -55,6 +55,7 @@ export function createService(
     total_accepted: stats.accepted,
     total_rejected: Object.fromEntries(stats.rejected),
     in_flight: batcher.waitingEvents,
+    user_id_type: config.userIdType,
     uptime: (performance.now() - stats.startedAt) / 1_000,
   })
   const metrics = createMetrics({
@@ -70,6 +71,7 @@ export function createService(
   const { corsOrigins, headLimits } = config
   const app = createApp({
     ingest,
+    userIdType: config.userIdType,
     ops: { ready, health, metrics },
     corsOrigins,
     headLimits,

@@ -17,14 +17,39 @@ export class FenceLostError extends FirehoseError {
 
 /** The columns of `events` do not have the types that the rows are encoded for. Nothing was written. */
 export class TableMismatchError extends FirehoseError {
+  /** @param found the columns with their types, as `expected`: separated by commas, sorted by name */
   constructor(found: string, expected: string) {
+    super(mismatch(found, expected), { code: 'TABLE_MISMATCH', retryable: true, needsPerson: true })
+  }
+}
+
+function mismatch(found: string, expected: string): string {
+  const [has, needs] = [found.split(', '), expected.split(', ')]
+  const missing = needs.filter((column) => !has.includes(column)).map((column) => column.split(' ')[0])
+  const isOlder = has.every((column) => needs.includes(column) || column === 'user_id text')
+  return isOlder && found !== ''
+    ? `"events" lacks the columns ${missing.join(', ')}: run "npx firehose migrate"`
+    : `the columns of "events" are (${found || 'none'}), expected (${expected}); restore their names and types, or run "npx firehose migrate" for a new one`
+}
+
+/** The type of the column user_id has changed since the rows were decoded: decode them again. Nothing was written. */
+export class UserIdTypeChangedError extends FirehoseError {
+  constructor(now: string) {
+    super(`the column user_id of "events" has become ${now}; the records are read again`, {
+      code: 'USER_ID_TYPE_CHANGED',
+      retryable: true,
+      needsPerson: false,
+    })
+  }
+}
+
+/** An API takes any string as user_id, but the column holds only integers. */
+export class UserIdTypeError extends FirehoseError {
+  constructor(partition: number, offset: bigint) {
     super(
-      `the columns of "events" are (${found}), expected (${expected}); restore their names and types, or run "npx firehose migrate" for a new one`,
-      {
-        code: 'TABLE_MISMATCH',
-        retryable: true,
-        needsPerson: true,
-      },
+      `partition ${partition}, offset ${offset}: an API with USER_ID_TYPE=text wrote a user_id that the column, which is bigint, cannot hold: ` +
+        'ALTER TABLE events ALTER COLUMN user_id TYPE text COLLATE "C"; and set USER_ID_TYPE=text for migrate and all APIs',
+      { code: 'USER_ID_TYPE', retryable: true, needsPerson: true },
     )
   }
 }

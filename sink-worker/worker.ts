@@ -13,6 +13,7 @@ import { countTransaction, type SinkCounters } from './metrics.ts'
 import type { Database } from '../postgres/database.ts'
 import { checkNeeds } from '../postgres/needs.ts'
 import { ownCode } from '../platform/errors.ts'
+import { UserIdTypeError } from './errors.ts'
 import { decodeRecords } from '../event/record/decode.ts'
 import { SinkState } from './outage/sink-state.ts'
 import { Epoch } from './positions/epoch.ts'
@@ -124,7 +125,9 @@ export class Worker implements SourceListener {
       this.#proveIfCaughtUp()
       return Promise.resolve(true)
     }
-    const decoded = ownCode(() => decodeRecords(records, this.#positions.identity))
+    const { identity, userIdType } = this.#positions
+    const { mismatched, ...decoded } = ownCode(() => decodeRecords(records, identity, userIdType))
+    if (mismatched !== undefined) throw new UserIdTypeError(mismatched.partition, mismatched.offset)
     if (isAppendTime) this.#deps.counters.appendDelay.observe(decoded.rows)
     const stored = this.#queue.add({ ...taken, ...decoded, epoch: this.#epoch, partition })
     partition.follow(stored, taken)
@@ -133,7 +136,7 @@ export class Worker implements SourceListener {
 
   /** Writes all batches, in one transaction if possible. Stops if their epoch is over. */
   async #write(batches: readonly PlacedBatch[]): Promise<boolean> {
-    let rest: WriteRequest | undefined = toRequest(batches)
+    let rest: WriteRequest | undefined = toRequest(batches, this.#positions.userIdType)
     while (rest !== undefined) {
       if (this.#isStopping || batches.some(({ epoch }) => epoch.isOver)) return false
       const outcome = await this.#store.storeNext(this.#positions.identity, rest)

@@ -1,9 +1,27 @@
 import { v5 as uuidV5 } from 'uuid'
-import { EVENT_ID, type EventRow, type Field, fieldOf, FIELDS, RECEIVED_AT, UNKNOWN } from '../fields.ts'
-import { JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
+import {
+  EVENT_ID,
+  type EventRow,
+  type Field,
+  fieldOf,
+  fieldsFor,
+  lackingFields,
+  RECEIVED_AT,
+  UNKNOWN,
+  type UserIdType,
+} from '../fields.ts'
+import { JsonScan, KIND_NULL, KIND_OBJECT } from '../json/scan-result.ts'
 import { scanText } from '../json/scan.ts'
 import { decodeCanonical } from './decode-fast.ts'
-import type { DeadLetter, Decoded, DecodedRow, KafkaRecord, TopicIdentity } from './decoded.ts'
+import type {
+  DeadLetter,
+  Decoded,
+  DecodedRecords,
+  DecodedRow,
+  KafkaRecord,
+  TopicIdentity,
+} from './decoded.ts'
+import { encodeValues } from './encode.ts'
 import { POSTGRES_EPOCH_MS } from '../timestamp.ts'
 import { checkOf } from './sent-check.ts'
 
@@ -18,19 +36,33 @@ const scan = new JsonScan()
 export function decodeRecords(
   records: readonly KafkaRecord[],
   identity: TopicIdentity,
-): { rows: DecodedRow[]; dead: DeadLetter[] } {
+  userIdType: UserIdType,
+): DecodedRecords {
   const rows: DecodedRow[] = []
   const dead: DeadLetter[] = []
+  let mismatched: KafkaRecord | undefined
   for (const record of records) {
-    const row = record.value === null ? undefined : decodeCanonical(record.value)
+    const row = record.value === null ? undefined : decodeCanonical(record.value, userIdType)
     if (row !== undefined) rows.push({ record, row, metadataUnparsed: true })
     else {
-      const decoded = decodeRecord(record, identity)
+      const decoded = decodeRecord(record, identity, userIdType)
       if (decoded.ok) rows.push({ record, row: decoded.row })
-      else dead.push(decoded.dead)
+      else {
+        dead.push(decoded.dead)
+        if (userIdType === 'bigint' && isFromTextApi(record, identity)) mismatched ??= record
+      }
     }
   }
-  return { rows, dead }
+  return mismatched === undefined ? { rows, dead } : { rows, dead, mismatched }
+}
+
+/** Whether the record is just as an API with USER_ID_TYPE=text writes it. Other producers' records may be, but hardly are. */
+function isFromTextApi(record: KafkaRecord, identity: TopicIdentity): boolean {
+  const { value } = record
+  if (value === null || !scanText(value, 0, value.length, scan) || scan.kind !== KIND_OBJECT) return false
+  const read = readMembers(record, value, identity, fieldsFor('text'))
+  if ('fault' in read || read.canonical[RECEIVED_AT] === undefined) return false
+  return encodeValues(read.canonical).equals(value)
 }
 
 /**
@@ -42,11 +74,12 @@ export function decodeRecords(
 export function decodeAgain(
   decoded: readonly DecodedRow[],
   identity: TopicIdentity,
+  userIdType: UserIdType,
 ): { rows: DecodedRow[]; dead: DeadLetter[] } | undefined {
   const rows: DecodedRow[] = []
   const dead: DeadLetter[] = []
   for (const each of decoded) {
-    const again = each.metadataUnparsed ? decodeRecord(each.record, identity) : undefined
+    const again = each.metadataUnparsed ? decodeRecord(each.record, identity, userIdType) : undefined
     if (again?.ok === false) {
       dead.push(again.dead)
       continue
@@ -63,7 +96,7 @@ export function decodeAgain(
  * when Kafka appended it, unless the topic has message.timestamp.type=CreateTime.
  * Pure; never throws.
  */
-export function decodeRecord(record: KafkaRecord, identity: TopicIdentity): Decoded {
+export function decodeRecord(record: KafkaRecord, identity: TopicIdentity, userIdType: UserIdType): Decoded {
   const { value } = record
   if (value === null) return undecodable(record, 'The record has no value')
   if (!scanText(value, 0, value.length, scan)) {
@@ -71,46 +104,65 @@ export function decodeRecord(record: KafkaRecord, identity: TopicIdentity): Deco
     return undecodable(record, `The value is ${problem} at byte ${scan.errorOffset}: ${scan.errorReason}`)
   }
   if (scan.kind !== KIND_OBJECT) return undecodable(record, 'The value is not a JSON object')
-  return decodeMembers(record, value, identity)
+  const read = readMembers(record, value, identity, fieldsFor(userIdType))
+  return 'fault' in read ? undecodable(record, read.fault, read.eventId) : { ok: true, row: read.row }
 }
 
-function decodeMembers(record: KafkaRecord, value: Buffer, identity: TopicIdentity): Decoded {
+type Read =
+  | { row: EventRow; canonical: readonly (string | Buffer | undefined)[] }
+  /** One sentence. */
+  | { fault: string; eventId?: string }
+
+/** The row of the object in `scan`, and the canonical values of the fields that it has, in the order of the table. */
+function readMembers(
+  record: KafkaRecord,
+  value: Buffer,
+  identity: TopicIdentity,
+  fields: readonly Field[],
+): Read {
   const memberOf: (number | undefined)[] = []
   for (let member = 0; member < scan.memberCount; member++) {
     const field = fieldOf(value, scan, member)
     if (field === UNKNOWN) continue
-    if (memberOf[field] !== undefined)
-      return undecodable(record, `${FIELDS[field]!.name} appears more than once`)
+    if (memberOf[field] !== undefined) return { fault: `${fields[field]!.name} appears more than once` }
     memberOf[field] = member
   }
-  const id = valueOf(EVENT_ID, memberOf, record, value, identity)
-  if ('fault' in id) return undecodable(record, id.fault)
+  for (const [n, { missing }] of fields.entries()) {
+    const member = memberOf[n]
+    const isNull = member !== undefined && scan.valueKind[member] === KIND_NULL
+    if (isNull && missing === 'null') memberOf[n] = undefined
+  }
+  const id = valueOf(EVENT_ID, fields[EVENT_ID]!, memberOf, record, value, identity)
+  if ('fault' in id) return id
   const eventId = id.stored as string
-  const missing = FIELDS.find((field, n) => field.missing === 'refused' && memberOf[n] === undefined)
-  if (missing !== undefined) return undecodable(record, `${missing.name} is missing`, eventId)
+  const [lacking] = lackingFields((n) => memberOf[n] !== undefined)
+  if (lacking !== undefined) return { fault: `${fields[lacking]!.name} is missing`, eventId }
 
   const row: Record<string, unknown> = { eventId }
+  let variableBytes = 0
   const canonical: (string | Buffer | undefined)[] = [eventId]
-  for (const [n, { key }] of FIELDS.entries()) {
+  for (const [n, field] of fields.entries()) {
     if (n === EVENT_ID) continue
-    const found = valueOf(n, memberOf, record, value, identity)
-    if ('fault' in found) return undecodable(record, found.fault, eventId)
-    row[key] = found.stored
+    const found = valueOf(n, field, memberOf, record, value, identity)
+    if ('fault' in found) return { ...found, eventId }
+    row[field.key] = found.stored
+    if (found.stored instanceof Buffer) variableBytes += found.stored.length
     canonical[n] = found.canonical
   }
   row.sentCheck = checkOf(canonical)
-  return { ok: true, row: row as EventRow }
+  row.variableBytes = variableBytes
+  return { row: row as unknown as EventRow, canonical }
 }
 
 /** What is stored of field `n`, or one sentence about why nothing can be. */
 function valueOf(
   n: number,
+  { name, kind }: Field,
   memberOf: readonly (number | undefined)[],
   record: KafkaRecord,
   value: Buffer,
   identity: TopicIdentity,
 ): { stored: unknown; canonical?: string | Buffer } | { fault: string } {
-  const { name, kind }: Field = FIELDS[n]!
   const member = memberOf[n]
   if (member === undefined) {
     if (n === EVENT_ID) return { stored: coordinateId(record, identity) }

@@ -54,3 +54,14 @@ export interface DecodedRow {
 
 /** The result of decoding one record. */
 export type Decoded = { ok: true; row: EventRow } | { ok: false; dead: DeadLetter }
+
+/** The results of many. */
+export interface DecodedRecords {
+  rows: DecodedRow[]
+  dead: DeadLetter[]
+  /**
+   * A record that an API with USER_ID_TYPE=text wrote, although the column is bigint and cannot hold it. It is among `dead`,
+   * but must not become a dead letter.
+   */
+  mismatched?: KafkaRecord
+}

@@ -1,16 +1,33 @@
 /** Writes records in the form of layout.ts, which the sink recognizes without parsing. */
 import { UUID_BYTES } from '../canonical-bytes.ts'
-import { type CanonicalEvent, type Field, FIELDS, METADATA, RECEIVED_AT } from '../fields.ts'
+import {
+  type CanonicalEvent,
+  type Field,
+  FIELDS,
+  IP_ADDRESS,
+  METADATA,
+  RECEIVED_AT,
+  USER_AGENT,
+} from '../fields.ts'
 import { EventSlices } from './encode-fast.ts'
-import { before, BEFORE_METADATA, BEFORE_RECEIVED_AT, END, EVENT_ID_AT, quote } from './layout.ts'
+import { before, END, EVENT_ID_AT, quote } from './layout.ts'
 import type { Records } from './records.ts'
 
 /** What stands before the value of each field, and after it. */
 const AROUND = FIELDS.map((field: Field) => ({
-  key: field.key,
+  key: field.key as keyof CanonicalEvent,
   open: before(field),
   close: quote(field.kind),
 }))
+const SENT = AROUND.slice(0, RECEIVED_AT)
+
+/** What the API knows of the client (CAPTURE_CLIENT). */
+export interface ClientFacts {
+  /** An IP address or a network, as PostgreSQL's inet reads it. */
+  readonly ipAddress?: string | undefined
+  /** Any text of 1 to USER_AGENT_CHARACTERS characters without NUL. */
+  readonly userAgent?: string | undefined
+}
 
 /**
  * Encodes events, in their order. The metadata are copied byte for byte. The result shares no memory with the request
@@ -18,16 +35,21 @@ const AROUND = FIELDS.map((field: Field) => ({
  *
  * @param receivedAtText the result of receivedAt()
  */
-export function encodeRecords(events: readonly CanonicalEvent[], receivedAtText: string): Records {
+export function encodeRecords(
+  events: readonly CanonicalEvent[],
+  receivedAtText: string,
+  facts: ClientFacts = {},
+): Records {
+  const setText = setByApi(receivedAtText, facts)
+  const middle = Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + setText)
   let size = 0
   const heads = events.map((event) => {
     const isSliced = event instanceof EventSlices
-    const text = isSliced ? '' : head(event, receivedAtText)
-    size += isSliced ? event.recordBytes : Buffer.byteLength(text) + event.metadata.length + 1
+    const text = isSliced ? '' : head(event, setText)
+    size += isSliced ? event.sentBytes + middle.length : Buffer.byteLength(text) + event.metadata.length + 1
     return text
   })
   const bytes = Buffer.allocUnsafe(size)
-  const middle = Buffer.concat([BEFORE_RECEIVED_AT, Buffer.from(receivedAtText), BEFORE_METADATA])
   let at = 0
   const ends = events.map((event, n) => {
     if (event instanceof EventSlices) at = event.writeRecord(bytes, at, middle)
@@ -42,8 +64,8 @@ export function encodeRecords(events: readonly CanonicalEvent[], receivedAtText:
 }
 
 /** Encodes one event; see encodeRecords(). */
-export function encodeRecord(event: CanonicalEvent, receivedAtText: string): Buffer {
-  return encodeRecords([event], receivedAtText).bytes
+export function encodeRecord(event: CanonicalEvent, receivedAtText: string, facts?: ClientFacts): Buffer {
+  return encodeRecords([event], receivedAtText, facts).bytes
 }
 
 /** The ids in records made by encodeRecords(), as JSON array elements without the brackets. */
@@ -60,14 +82,36 @@ export function eventIdsJson({ bytes, ends }: Records): string {
 }
 
 /** The record up to the value of metadata, which is last. */
-function head(event: CanonicalEvent, receivedAtText: string): string {
+function head(event: CanonicalEvent, setText: string): string {
   let text = ''
-  for (let n = 0; n < METADATA; n++) {
-    const { key, open, close } = AROUND[n]!
-    const value = n === RECEIVED_AT ? receivedAtText : event[key as keyof CanonicalEvent]
+  for (const { key, open, close } of SENT) {
+    const value = event[key]
     if (value !== undefined) text += `${open}${value as string}${close}`
   }
+  return text + setText
+}
+
+/** The record from the name of received_at up to the value of metadata. */
+function setByApi(receivedAtText: string, { ipAddress, userAgent }: ClientFacts): string {
+  let text = around(RECEIVED_AT, receivedAtText)
+  if (ipAddress !== undefined) text += around(IP_ADDRESS, ipAddress)
+  if (userAgent !== undefined) text += around(USER_AGENT, JSON.stringify(userAgent).slice(1, -1))
   return text + AROUND[METADATA]!.open
+}
+
+/** The record of these canonical values, in the order of the table, whoever set them. */
+export function encodeValues(canonical: readonly (string | Buffer | undefined)[]): Buffer {
+  let text = ''
+  for (let n = 0; n < METADATA; n++) if (canonical[n] !== undefined) text += around(n, String(canonical[n]))
+  return Buffer.concat([
+    Buffer.from(text + AROUND[METADATA]!.open),
+    canonical[METADATA] as Buffer,
+    Buffer.of(END),
+  ])
+}
+
+function around(field: number, value: string): string {
+  return AROUND[field]!.open + value + AROUND[field]!.close
 }
 
 let lastMillisecond = -1

@@ -1,5 +1,6 @@
 import { Router } from '@koa/router'
 import Koa, { type Context, type Middleware, type Next } from 'koa'
+import type { UserIdType } from '../../event/fields.ts'
 import { InvariantError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { exitOnBug } from '../../platform/shutdown.ts'
@@ -17,6 +18,7 @@ import { RequestLog } from './request-log.ts'
 
 export interface AppOptions {
   ingest: Ingest
+  userIdType: UserIdType
   ops: Ops
   corsOrigins: CorsOrigins
   headLimits: HeadLimits
@@ -38,7 +40,7 @@ export function createApp(options: AppOptions): Koa {
   router.post('/event', options.ingest.handler('/event'))
   router.post('/events', options.ingest.handler('/events'))
   // Serialized once and shared by all responses.
-  const document = Buffer.from(JSON.stringify(openApiDocument()))
+  const document = Buffer.from(JSON.stringify(openApiDocument(options.userIdType)))
   router.get('/openapi.json', (ctx) => {
     ctx.type = 'application/json'
     ctx.body = document

@@ -1,12 +1,20 @@
 /** Lists every fault of a refused event. Slow path: used only after validation has failed. */
-import { CLIENT_FIELDS, type Field, fieldOf, FIELDS } from '../../event/fields.ts'
+import {
+  clientFields,
+  type Field,
+  fieldOf,
+  fieldsFor,
+  lackingFields,
+  type UserIdType,
+} from '../../event/fields.ts'
 import { pointersAt, pointerSegment } from '../../event/json/pointer.ts'
-import { type JsonbFaultKind, type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
+import { type JsonbFaultKind, type JsonScan, KIND_NULL, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'
 import type { ProblemError } from '../http/problem.ts'
 
-const LAST_FIELD = CLIENT_FIELDS.at(-1)?.name
-const OTHER_FIELDS = CLIENT_FIELDS.slice(0, -1).map(({ name }) => name)
+/** Those that a client may send. */
+const NAMES = clientFields('bigint').map(({ name }) => name)
+const FIELD_LIST = `${NAMES.slice(0, -1).join(', ')} and ${NAMES.at(-1)}`
 
 const JSONB_FAULTS: Record<JsonbFaultKind, string> = {
   nul_escape: 'A string must not contain the character \\u0000.',
@@ -22,7 +30,14 @@ const MAX_QUOTED_NAME = 100
  * The faults of the value in `scan`, in text order with missing fields last; empty if it is a valid event. The list may
  * be incomplete once it has MAX_FAULTS entries. Each pointer begins with `prefix`.
  */
-export function eventFaults(buf: Buffer, scan: JsonScan, prefix: string): ProblemError[] {
+export function eventFaults(
+  buf: Buffer,
+  scan: JsonScan,
+  prefix: string,
+  userIdType: UserIdType,
+): ProblemError[] {
+  const fields = fieldsFor(userIdType)
+  const present = new Set<number>()
   if (scan.kind !== KIND_OBJECT) return [{ pointer: prefix, detail: 'An event must be a JSON object.' }]
   const errors: ProblemError[] = []
   const names = new Set<string>()
@@ -32,33 +47,43 @@ export function eventFaults(buf: Buffer, scan: JsonScan, prefix: string): Proble
     const pointer = prefix + pointerSegment(name)
     if (!names.has(name)) {
       names.add(name)
-      errors.push(...memberFaults(buf, scan, i, name, pointer))
+      const n = fieldOf(buf, scan, i)
+      const field = fields[n]
+      if (field?.missing === 'null' && field.isFromClient && scan.valueKind[i] === KIND_NULL) continue
+      present.add(n)
+      errors.push(...memberFaults(buf, scan, i, field, pointer))
     } else if (!repeated.has(name)) {
       repeated.add(name)
       errors.push({ pointer, detail: `${quoted(name)} must appear only once.` })
     }
   }
   if (errors.length >= MAX_FAULTS) return errors
-  for (const field of CLIENT_FIELDS) {
-    const { name, missing } = field
-    if (missing !== 'refused' || names.has(name)) continue
-    errors.push({ pointer: `${prefix}/${name}`, detail: `${name} is missing: it ${requirement(field)}` })
+  for (const n of lackingFields((each) => present.has(each))) {
+    const { name } = fields[n]!
+    errors.push({ pointer: `${prefix}/${name}`, detail: `${name} is missing: it ${requirement(fields[n]!)}` })
   }
   return errors
 }
 
-function requirement({ kind, missing }: Field): string {
-  return `must be ${kind.expected}${missing === 'refused' ? '' : ', or be omitted'}.`
+function requirement({ kind, missing, unless }: Field): string {
+  const orNot =
+    missing === 'refused' ? '' : `, or be omitted${unless === undefined ? '' : ` if ${unless} is there`}`
+  return `must be ${kind.expected}${orNot}.`
 }
 
-function memberFaults(buf: Buffer, scan: JsonScan, i: number, name: string, pointer: string): ProblemError[] {
-  const field: Field | undefined = FIELDS[fieldOf(buf, scan, i)]
+function memberFaults(
+  buf: Buffer,
+  scan: JsonScan,
+  i: number,
+  field: Field | undefined,
+  pointer: string,
+): ProblemError[] {
   if (!field?.isFromClient) {
-    const detail = `${quoted(name)} is not a field of an event; the fields are ${OTHER_FIELDS.join(', ')} and ${LAST_FIELD}.`
+    const detail = `${quoted(scan.name(buf, i))} is not a field of an event; the fields are ${FIELD_LIST}.`
     return [{ pointer, detail }]
   }
   if (field.kind.read(buf, scan, i) === undefined)
-    return [{ pointer, detail: `${name} ${requirement(field)}` }]
+    return [{ pointer, detail: `${field.name} ${requirement(field)}` }]
   return storageFaults(buf, scan, i, pointer)
 }
 
@@ -79,7 +104,7 @@ function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string):
 export function faultForLog({ pointer, detail }: ProblemError, isBatch: boolean): ProblemError {
   const [, index = '', name] = (isBatch ? /^(\/\d+)?(?:\/([^/]*))?/ : /^()(?:\/([^/]*))?/).exec(pointer) ?? []
   if (name === undefined) return { pointer: index, detail }
-  if (CLIENT_FIELDS.some((field) => field.name === name)) return { pointer: `${index}/${name}`, detail }
+  if (NAMES.some((each) => each === name)) return { pointer: `${index}/${name}`, detail }
   return { pointer: index, detail: 'It has a name that is not a field of an event.' }
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { v7 } from 'uuid'
+import type { UserIdType } from '../../event/fields.ts'
 import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../../event/limits.ts'
 import { answerProblem } from '../http/answer-problem.ts'
 import { type CorsOrigins, foreignOrigins } from '../http/cors.ts'
@@ -24,6 +25,7 @@ import type { ApiStats } from '../stats.ts'
 
 export interface IngestOptions {
   corsOrigins: CorsOrigins
+  userIdType: UserIdType
   maxEventBytes: number
   /** Limit for the body of `POST /events`. */
   maxBodyBytes: number
@@ -130,7 +132,7 @@ export class Ingest {
   readonly #handedOver = new WeakMap<IncomingMessage, Ingested>()
 
   constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
-    const { corsOrigins, maxEventBytes, maxBodyBytes } = options
+    const { corsOrigins, userIdType, maxEventBytes, maxBodyBytes } = options
     this.#endpoints = {
       '/event': {
         types: EVENT_TYPES,
@@ -143,7 +145,7 @@ export class Ingest {
     this.#stats = stats
     this.#budget = reading
     this.#faultLists = faultLists
-    this.#parseOptions = { newId: v7, maxEventBytes }
+    this.#parseOptions = { newId: v7, userIdType, maxEventBytes }
     this.#isForeign = foreignOrigins(corsOrigins)
   }
 

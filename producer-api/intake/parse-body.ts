@@ -5,7 +5,7 @@ import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS, POINTER_BUDGET } from '.
 import { scanText, scanValue } from '../../event/json/scan.ts'
 import type { CanonicalEvent } from '../../event/fields.ts'
 import { invalidUtf8Offset, skipByteOrderMark } from '../../event/json/utf8.ts'
-import { canonicalEvent } from './validate.ts'
+import { canonicalEvent, type EventOptions } from './validate.ts'
 import { eventFaults } from './explain-faults.ts'
 import { sliceEvent } from '../../event/record/encode-fast.ts'
 import type { ProblemError } from '../http/problem.ts'
@@ -22,9 +22,7 @@ type Refused = ParseFault & { count?: number }
 /** At least one event, in the order of the body. The metadata are views of the body. */
 export type ParsedEvents = { ok: true; events: CanonicalEvent[] } | Refused
 
-export interface ParseOptions {
-  /** Generates a canonical UUIDv7 for an event without event_id. */
-  newId: () => string
+export interface ParseOptions extends EventOptions {
   /** Default MAX_EVENT_BYTES. */
   maxEventBytes?: number
 }
@@ -36,7 +34,7 @@ export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
   if (!scanText(body, 0, body.length, scan)) return notJson()
   const event = scan.end - scan.start > maxBytes(options) ? undefined : acceptedEvent(body, options)
   if (event !== undefined) return { ok: true, events: [event] }
-  return tooLarge('The event', options) ?? invalid(eventFaults(body, scan, ''))
+  return tooLarge('The event', options) ?? invalid(eventFaults(body, scan, '', options.userIdType))
 }
 
 /** Parses the body of `POST /events` as application/json: an array of events. */
@@ -112,7 +110,7 @@ class EventList {
       }
     }
     if (this.#errors.length >= MAX_FAULTS) return
-    const faults = eventFaults(this.#body, scan, `/${index}`)
+    const faults = eventFaults(this.#body, scan, `/${index}`, this.#options.userIdType)
     if (faults.length > 0) this.#faulty++
     this.#errors.push(...faults)
   }
@@ -130,7 +128,7 @@ class EventList {
 
 /** The event in `scan`, or undefined if it has any fault. */
 function acceptedEvent(body: Buffer, options: ParseOptions): CanonicalEvent | undefined {
-  return sliceEvent(body, scan) ?? canonicalEvent(body, scan, options.newId)
+  return sliceEvent(body, scan, options.userIdType) ?? canonicalEvent(body, scan, options)
 }
 
 function maxBytes(options: ParseOptions): number {

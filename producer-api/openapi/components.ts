@@ -1,5 +1,5 @@
 /** The reusable parts of the OpenAPI document: schemas and problem responses. */
-import { FIELDS } from '../../event/fields.ts'
+import { FIELDS, type UserIdType } from '../../event/fields.ts'
 import { eventSchema, recordSchema } from '../../event/json-schema.ts'
 import {
   PROBLEM_CONTENT_TYPE,
@@ -13,10 +13,18 @@ export const [EXAMPLE_ID] = FIELDS[0].examples.event
 const uuid = { type: 'string', format: 'uuid' }
 const count = { type: 'integer', minimum: 0 }
 
-export const schemas = {
-  Event: component(eventSchema),
-  Record: component(recordSchema),
-  ...withComponentRefs(eventSchema.$defs),
+/** The schemas of an event and a record. */
+export function eventSchemas(userIdType: UserIdType): object {
+  const event = eventSchema(userIdType)
+  return {
+    Event: component(event),
+    Record: component(recordSchema(userIdType)),
+    ...withComponentRefs(event.$defs),
+  }
+}
+
+/** The schemas of responses. */
+export const responseSchemas = {
   EventAccepted: {
     type: 'object',
     required: ['status', 'event_id'],

@@ -9,7 +9,8 @@ import {
   MAX_EVENT_BYTES,
 } from '../../event/limits.ts'
 import { CODING_NAMES } from '../http/decompress.ts'
-import { EXAMPLE_ID, problemResponses, schemas } from './components.ts'
+import type { UserIdType } from '../../event/fields.ts'
+import { eventSchemas, EXAMPLE_ID, problemResponses, responseSchemas } from './components.ts'
 
 /** Without event_id, so that "Try it out" creates a new event each time. */
 const EXAMPLE = {
@@ -25,7 +26,7 @@ const RETRY =
   'To retry safely, generate the event_id yourself and send the identical body again: the event is stored only once.'
 
 /** The document that `GET /openapi.json` returns. */
-export function openApiDocument(): object {
+export function openApiDocument(userIdType: UserIdType): object {
   return {
     openapi: '3.1.0',
     info: {
@@ -44,7 +45,11 @@ export function openApiDocument(): object {
       '/health': { get: getHealth() },
       '/metrics': { get: getMetrics() },
     },
-    components: { schemas, parameters: { RequestId: requestId }, responses: problemResponses },
+    components: {
+      schemas: { ...eventSchemas(userIdType), ...responseSchemas },
+      parameters: { RequestId: requestId },
+      responses: problemResponses,
+    },
   }
 }
 

@@ -1,8 +1,10 @@
 import type { TopicIdentity } from '../../event/record/decoded.ts'
+import type { UserIdType } from '../../event/fields.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Watermarks } from '../../kafka/topic-ends.ts'
 import type { Database } from '../../postgres/database.ts'
 import { checkNeeds } from '../../postgres/needs.ts'
+import { readUserIdType } from '../store/event-table.ts'
 import {
   decideStart,
   loadOffsets,
@@ -28,10 +30,11 @@ export interface PositionsDependencies {
   logger: Logger
 }
 
-/** The partitions that are assigned, and the topic that they belong to. Replaced as a whole whenever they are read. */
+/** The partitions that are assigned, the topic that they belong to, and how records are decoded. Replaced as a whole whenever they are read. */
 export class Positions {
   readonly #deps: PositionsDependencies
   #identity: TopicIdentity
+  #userIdType: UserIdType = 'bigint'
   #partitions: ReadonlyMap<number, Partition> = new Map()
 
   constructor(deps: PositionsDependencies) {
@@ -41,6 +44,11 @@ export class Positions {
 
   get identity(): TopicIdentity {
     return this.#identity
+  }
+
+  /** The type of the column user_id, for which records are decoded. */
+  get userIdType(): UserIdType {
+    return this.#userIdType
   }
 
   get all(): readonly Partition[] {
@@ -68,7 +76,7 @@ export class Positions {
   /**
    * Reads the positions of these partitions. Creates missing rows in sink_offsets.
    *
-   * @throws {ObstacleError} the driver's errors, kafkajs' errors, or if Kafka does not know a partition
+   * @throws {ObstacleError | TableMismatchError} the driver's errors, kafkajs' errors, or if Kafka does not know a partition
    */
   async read(assignedNow: () => readonly number[]): Promise<void> {
     const { database, inspector, topic } = this.#deps
@@ -80,6 +88,7 @@ export class Positions {
     }
     await database.open()
     await checkNeeds(database)
+    this.#userIdType = await readUserIdType(database)
     this.#identity = { clusterId: description.clusterId, topic }
     const assigned = assignedNow()
     let partitions = await this.#load(description, assigned)

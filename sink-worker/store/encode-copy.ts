@@ -6,7 +6,8 @@ import { CHUNK_BYTES } from '../../postgres/database.ts'
  * The binary format of COPY (https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format"): a signature, flags
  * and header extension; then for each tuple a 16-bit field count and for each field a 32-bit length and its bytes;
  * then a 16-bit -1. Each field has the binary format of its type's send and receive functions, big-endian: uuid 16
- * bytes; int8 8 bytes; timestamptz int8 microseconds since 2000-01-01; jsonb a version byte 1 and the JSON text.
+ * bytes; int8 8 bytes; timestamptz int8 microseconds since 2000-01-01; text its bytes; inet as event/inet.ts has it; jsonb
+ * a version byte 1 and the JSON text. NULL is the length -1.
  */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 const TRAILER = Buffer.from([0xff, 0xff])
@@ -106,14 +107,33 @@ class Chunk {
     this.bytes.set(text, this.pos + 1)
     this.pos += text.length + 1
   }
+
+  /** A value of text or inet. */
+  value(bytes: Buffer | undefined): void {
+    if (bytes === undefined) {
+      this.int32(NULL)
+      return
+    }
+    this.int32(bytes.length)
+    this.bytes.set(bytes, this.pos)
+    this.pos += bytes.length
+  }
+
+  userId(value: EventRow['userId']): void {
+    if (typeof value === 'number' || typeof value === 'bigint') this.int8(value)
+    else this.value(value)
+  }
 }
 
 /** Each value is preceded by its length. */
 const LENGTH_BYTES = 4
-/** Bytes of a value; of jsonb only its version byte, because the text comes on top. */
+const NULL = -1
+/** Bytes of a value; of a type of variable length only what is added to EventRow.variableBytes. */
 const VALUE_BYTES: Record<Field['kind']['type'], number> = {
   uuid: 16,
   bigint: 8,
+  text: 0,
+  inet: 0,
   'timestamp with time zone': 8,
   jsonb: 1,
 }
@@ -124,17 +144,24 @@ const FIXED_ROW_BYTES =
   LENGTH_BYTES +
   VALUE_BYTES.bigint // sent_check
 
-/** The size of a row without its ordinal. */
-function rowBytes({ metadata }: EventRow): number {
-  return FIXED_ROW_BYTES + metadata.length
+/** At least the size of a row without its ordinal. */
+function rowBytes({ variableBytes }: EventRow): number {
+  return FIXED_ROW_BYTES + variableBytes
 }
 
 /** Writes the length and the value of a column. */
 const WRITE: Record<FieldName, (chunk: Chunk, row: EventRow) => void> = {
   event_id: (chunk, row) => chunk.uuid(row.eventId),
-  user_id: (chunk, row) => chunk.int8(row.userId),
+  user_id: (chunk, row) => chunk.userId(row.userId),
   timestamp: (chunk, row) => chunk.int8(row.timestamp),
+  anonymous_id: (chunk, row) => chunk.value(row.anonymousId),
+  event_name: (chunk, row) => chunk.value(row.eventName),
+  event_type: (chunk, row) => chunk.value(row.eventType),
+  session_id: (chunk, row) => chunk.value(row.sessionId),
+  source: (chunk, row) => chunk.value(row.source),
   received_at: (chunk, row) => chunk.int8(row.receivedAt),
+  ip_address: (chunk, row) => chunk.value(row.ipAddress),
+  user_agent: (chunk, row) => chunk.value(row.userAgent),
   metadata: (chunk, row) => chunk.jsonb(row.metadata),
 }
 const WRITERS = FIELDS.map(({ name }) => WRITE[name])

@@ -1,4 +1,6 @@
-import { type Field, FIELDS } from '../../event/fields.ts'
+import { type Field, FIELDS, fieldsFor, USER_ID_TYPES, type UserIdType } from '../../event/fields.ts'
+import type { Database } from '../../postgres/database.ts'
+import { TableMismatchError } from '../errors.ts'
 
 /* The table `events` as the sink uses it: the columns of the fields. It ignores columns that the user added. */
 
@@ -10,35 +12,61 @@ const NAMES = [...FIELDS.map(({ name }) => name), SENT_CHECK.name]
 export const EVENT_COLUMNS = NAMES.map(column).join(', ')
 
 /** The columns with their types, for a table that holds such rows. */
-export const EVENT_COLUMN_DEFINITIONS = [
-  ...FIELDS.map(
-    ({ name, kind, missing }: Field) =>
-      `${column(name)} ${kind.type}${missing === 'null' ? '' : ' NOT NULL'}`,
-  ),
-  `${SENT_CHECK.name} ${SENT_CHECK.type}`,
-].join(', ')
+export function eventColumnDefinitions(userIdType: UserIdType): string {
+  const fields = fieldsFor(userIdType).map(
+    ({ name, kind, missing }) => `${column(name)} ${kind.type}${missing === 'null' ? '' : ' NOT NULL'}`,
+  )
+  return [...fields, `${SENT_CHECK.name} ${SENT_CHECK.type}`].join(', ')
+}
 
-/** The columns of what a client sent, apart from the id: two events with one id are equal if these, or the checks, are. */
-export const SENT_COLUMNS = FIELDS.filter(
-  ({ name, isFromClient }) => isFromClient && name !== 'event_id',
-).map(({ name }) => column(name))
+/**
+ * What a client sent of a row, apart from the id, as a list of expressions: two events with one id are equal if these, or
+ * the checks, are. Texts are compared by their bytes, whatever collation a column has.
+ */
+export function sentValues(table: string, userIdType: UserIdType): string {
+  return fieldsFor(userIdType)
+    .filter(({ name, isFromClient }) => isFromClient && name !== 'event_id')
+    .map(({ name, kind }) => `${table}.${column(name)}${kind.type === 'text' ? ' COLLATE "C"' : ''}`)
+    .join(', ')
+}
 
 /** The columns, sorted by name, with their types as format_type() spells them. */
-export const EVENT_COLUMN_TYPES = [
-  ...FIELDS.map(({ name, kind }) => `${name} ${kind.type}`),
-  `${SENT_CHECK.name} ${SENT_CHECK.type}`,
-]
-  .toSorted()
-  .join(', ')
+export const EVENT_COLUMN_TYPES: Readonly<Record<UserIdType, string>> = {
+  bigint: columnTypes('bigint'),
+  text: columnTypes('text'),
+}
+
+function columnTypes(userIdType: UserIdType): string {
+  return [
+    ...fieldsFor(userIdType).map(({ name, kind }: Field) => `${name} ${kind.type}`),
+    `${SENT_CHECK.name} ${SENT_CHECK.type}`,
+  ]
+    .toSorted()
+    .join(', ')
+}
 
 /** The names of the columns as SQL literals. */
 export const EVENT_COLUMN_NAMES = NAMES.map((name) => `'${name}'`).join(', ')
 
-/** Returns one row with the column `types`, to compare with EVENT_COLUMN_TYPES. (quote_all_identifiers adds quotes.) */
+/** Returns one row with the column `types`, for userIdTypeOf(). (quote_all_identifiers adds quotes.) */
 export const READ_EVENT_COLUMN_TYPES = `
   SELECT string_agg(attname || ' ' || replace(format_type(atttypid, atttypmod), '"', ''), ', ' ORDER BY attname) AS types
   FROM pg_attribute WHERE attrelid = 'events'::regclass AND NOT attisdropped
     AND attname IN (${EVENT_COLUMN_NAMES})`
+
+/** The type of user_id in the row that READ_EVENT_COLUMN_TYPES returned. @throws {TableMismatchError} */
+export function userIdTypeOf(row: object | undefined): UserIdType {
+  const found = (row as { types: string | null } | undefined)?.types ?? ''
+  const userIdType = USER_ID_TYPES.find((type) => EVENT_COLUMN_TYPES[type] === found)
+  if (userIdType === undefined) throw new TableMismatchError(found, EVENT_COLUMN_TYPES.bigint)
+  return userIdType
+}
+
+/** The type of user_id. @throws {TableMismatchError} or the driver's error */
+export async function readUserIdType(db: Pick<Database, 'query'>): Promise<UserIdType> {
+  const { rows } = await db.query(READ_EVENT_COLUMN_TYPES)
+  return userIdTypeOf(rows[0])
+}
 
 function column(name: string): string {
   return `"${name}"`

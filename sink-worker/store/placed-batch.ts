@@ -1,3 +1,4 @@
+import type { UserIdType } from '../../event/fields.ts'
 import { InvariantError } from '../../platform/errors.ts'
 import type { WriteRequest } from './write-batch.ts'
 import type { Slice } from './fence.ts'
@@ -16,7 +17,7 @@ export interface PlacedBatch extends Taken {
 }
 
 /** Combines batches into one write request. The batches of one partition are contiguous and become one slice. */
-export function toRequest(batches: readonly PlacedBatch[]): WriteRequest {
+export function toRequest(batches: readonly PlacedBatch[], userIdType: UserIdType): WriteRequest {
   const sorted = batches.toSorted((a, b) => a.partition.number - b.partition.number)
   const slices: Slice[] = []
   for (const { partition, from, to, last } of sorted) {
@@ -39,5 +40,6 @@ export function toRequest(batches: readonly PlacedBatch[]): WriteRequest {
     slices,
     rows: sorted.flatMap(({ rows }) => rows),
     dead: sorted.flatMap(({ dead }) => dead),
+    userIdType,
   }
 }

@@ -1,7 +1,8 @@
 import { InvariantError } from '../../platform/errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import { encodeCopy } from './encode-copy.ts'
-import { EVENT_COLUMN_DEFINITIONS, EVENT_COLUMNS, SENT_COLUMNS } from './event-table.ts'
+import { EVENT_COLUMNS, eventColumnDefinitions, sentValues } from './event-table.ts'
+import type { UserIdType } from '../../event/fields.ts'
 import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /*
@@ -12,8 +13,9 @@ import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
  * No statement names the conflict target: `events` may be partitioned or have unique indexes that the user added.
  */
 
-const CREATE = `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, ${EVENT_COLUMN_DEFINITIONS},
-  inserted boolean NOT NULL DEFAULT false) ON COMMIT DROP`
+const create = (userIdType: UserIdType): string =>
+  `CREATE TEMPORARY TABLE IF NOT EXISTS firehose_staged (ordinal int NOT NULL, ${eventColumnDefinitions(userIdType)},
+    inserted boolean NOT NULL DEFAULT false) ON COMMIT DROP`
 
 const COPY = `COPY pg_temp.firehose_staged (ordinal, ${EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`
 
@@ -30,20 +32,15 @@ const INSERT_NEW = `
   UPDATE pg_temp.firehose_staged AS staged SET inserted = true
   FROM candidate JOIN inserted USING (event_id) WHERE staged.ordinal = candidate.ordinal`
 
-/** What the client sent of a row. */
-function sent(table: 'e' | 's'): string {
-  return SENT_COLUMNS.map((column) => `${table}.${column}`).join(', ')
-}
-
 /**
  * Identity is judged by what was sent. A row that a trigger or an UPDATE has changed since has the same check; rows without
  * one, and the same event in another notation, are compared by their columns. A separate statement, because its snapshot
  * must include what a rival committed while INSERT_NEW waited for it.
  */
-const COMPARE_OTHERS = `
+const compareOthers = (userIdType: UserIdType): string => `
   SELECT s.ordinal,
     CASE WHEN e.event_id IS NULL THEN 'absent'
-         WHEN e.sent_check = s.sent_check OR (${sent('e')}) IS NOT DISTINCT FROM (${sent('s')}) THEN 'duplicate'
+         WHEN e.sent_check = s.sent_check OR (${sentValues('e', userIdType)}) IS NOT DISTINCT FROM (${sentValues('s', userIdType)}) THEN 'duplicate'
          WHEN e.sent_check IS NULL THEN 'unsure'
          ELSE 'conflict' END AS verdict
   FROM pg_temp.firehose_staged AS s LEFT JOIN events AS e USING (event_id) WHERE NOT s.inserted`
@@ -60,8 +57,8 @@ export interface StagedOutcome {
 }
 
 /** Creates the temporary table for this transaction, unless it exists. */
-export async function createStaging(db: Database): Promise<void> {
-  await db.query(CREATE)
+export async function createStaging(db: Database, userIdType: UserIdType): Promise<void> {
+  await db.query(create(userIdType))
 }
 
 /**
@@ -69,7 +66,11 @@ export async function createStaging(db: Database): Promise<void> {
  *
  * @throws the driver's error if a row is refused
  */
-export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Promise<StagedOutcome> {
+export async function writeStaged(
+  db: Database,
+  rows: readonly DecodedRow[],
+  userIdType: UserIdType,
+): Promise<StagedOutcome> {
   await db.query(CLEAR)
   await db.copyIn(
     COPY,
@@ -81,7 +82,7 @@ export async function writeStaged(db: Database, rows: readonly DecodedRow[]): Pr
   const stored = (await db.query(INSERT_NEW)).rowCount ?? 0
   const outcome: StagedOutcome = { stored, duplicates: [], dead: [] }
   if (stored === rows.length) return outcome
-  const others = await db.query<{ ordinal: number; verdict: Verdict }>(COMPARE_OTHERS)
+  const others = await db.query<{ ordinal: number; verdict: Verdict }>(compareOthers(userIdType))
   for (const { ordinal, verdict } of others.rows) {
     const row = rows[ordinal]
     if (row === undefined)

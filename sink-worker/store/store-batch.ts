@@ -86,7 +86,8 @@ export class BatchStore {
         return { kind: 'stored', stored, rest }
       } catch (error) {
         if (error instanceof FenceLostError) return { kind: 'fence_lost' }
-        const decoded = classifyError(error) === 'row' ? decodeAgain(request.rows, identity) : undefined
+        const decoded =
+          classifyError(error) === 'row' ? decodeAgain(request.rows, identity, request.userIdType) : undefined
         if (decoded !== undefined) {
           request = { ...request, rows: decoded.rows, dead: [...request.dead, ...decoded.dead] }
           continue

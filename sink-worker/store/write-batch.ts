@@ -1,4 +1,5 @@
-import { RowsKeptOutError, TooManyRefusedError } from '../errors.ts'
+import type { UserIdType } from '../../event/fields.ts'
+import { RowsKeptOutError, TooManyRefusedError, UserIdTypeChangedError } from '../errors.ts'
 import { type Attempt, storeBySplitting } from './bisect.ts'
 import type { Database } from '../../postgres/database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
@@ -18,6 +19,8 @@ export interface WriteRequest {
   slices: readonly Slice[]
   rows: readonly DecodedRow[]
   dead: readonly DeadLetter[]
+  /** The type of the column user_id for which the rows were decoded. */
+  userIdType: UserIdType
   /** Rows that the table accepted when the request was sampled. It must still accept them while others are dead-lettered. */
   witnesses?: readonly DecodedRow[]
 }
@@ -53,8 +56,8 @@ export async function writeBatch(
   tooMany: TooMany,
 ): Promise<WriteResult> {
   try {
-    await openFencedTransaction(db, identity, request.slices)
-    const outcome = await WRITE_PATHS[path](db, request.rows, tooMany)
+    await openTransaction(db, identity, request)
+    const outcome = await WRITE_PATHS[path](db, request.rows, request.userIdType, tooMany)
     const dead = [...request.dead, ...outcome.dead]
     await insertDeadLetters(db, identity, dead)
     await commit(db)
@@ -68,6 +71,16 @@ export async function writeBatch(
     await db.rollback()
     throw error
   }
+}
+
+/** @throws also {UserIdTypeChangedError} */
+async function openTransaction(
+  db: Database,
+  identity: TopicIdentity,
+  { slices, userIdType }: WriteRequest,
+): Promise<void> {
+  const now = await openFencedTransaction(db, identity, slices)
+  if (now !== userIdType) throw new UserIdTypeChangedError(now)
 }
 
 /** Rows in a sample, tried one by one. */
@@ -84,20 +97,21 @@ const WITNESSES = 16
 export async function trySample(
   db: Database,
   identity: TopicIdentity,
-  { slices, rows }: WriteRequest,
+  request: WriteRequest,
   tooMany: TooMany,
 ): Promise<DecodedRow[]> {
+  const { rows, userIdType } = request
   const step = Math.max(1, rows.length / SAMPLE_ROWS)
   const sample = Array.from({ length: Math.floor(rows.length / step) }, (_, index) =>
     rows.slice(Math.floor(index * step), Math.floor(index * step) + 1),
   )
   try {
-    await openFencedTransaction(db, identity, slices)
-    await createSplitting(db)
+    await openTransaction(db, identity, request)
+    await createSplitting(db, userIdType)
     let refused = 0
     const taken: DecodedRow[] = []
     for (const segment of sample) {
-      const attempt = await trySegment(db, segment)
+      const attempt = await trySegment(db, segment, userIdType)
       if (!attempt.refused) {
         taken.push(...segment)
         continue
@@ -121,6 +135,7 @@ export interface WritePathOutcome extends StagedOutcome {
 type WriteFunction = (
   db: Database,
   rows: readonly DecodedRow[],
+  userIdType: UserIdType,
   tooMany: TooMany,
 ) => Promise<WritePathOutcome>
 
@@ -140,9 +155,13 @@ async function copyPath(db: Database, rows: readonly DecodedRow[]): Promise<Writ
   return { stored, duplicates: [], dead: [], refused: 0 }
 }
 
-async function stagedPath(db: Database, rows: readonly DecodedRow[]): Promise<WritePathOutcome> {
-  await createStaging(db)
-  return { ...(await writeStaged(db, rows)), refused: 0 }
+async function stagedPath(
+  db: Database,
+  rows: readonly DecodedRow[],
+  userIdType: UserIdType,
+): Promise<WritePathOutcome> {
+  await createStaging(db, userIdType)
+  return { ...(await writeStaged(db, rows, userIdType)), refused: 0 }
 }
 
 /**
@@ -153,12 +172,13 @@ async function stagedPath(db: Database, rows: readonly DecodedRow[]): Promise<Wr
 export async function splitPath(
   db: Database,
   rows: readonly DecodedRow[],
+  userIdType: UserIdType,
   tooMany: TooMany,
 ): Promise<WritePathOutcome> {
   const total: WritePathOutcome = { stored: 0, duplicates: [], dead: [], refused: 0 }
-  await createSplitting(db)
+  await createSplitting(db, userIdType)
   const store = async (segment: readonly DecodedRow[]): Promise<Attempt> => {
-    const attempt = await trySegment(db, segment)
+    const attempt = await trySegment(db, segment, userIdType)
     if (attempt.refused) return attempt
     total.stored += attempt.outcome.stored
     total.duplicates.push(...attempt.outcome.duplicates)
@@ -171,17 +191,21 @@ export async function splitPath(
   return total
 }
 
-async function createSplitting(db: Database): Promise<void> {
-  await createStaging(db)
+async function createSplitting(db: Database, userIdType: UserIdType): Promise<void> {
+  await createStaging(db, userIdType)
   await db.query('SET CONSTRAINTS ALL IMMEDIATE') // a deferred constraint would not show which row it refuses
 }
 
 type SegmentAttempt = { refused: false; outcome: StagedOutcome } | { refused: true; error: unknown }
 
-async function trySegment(db: Database, segment: readonly DecodedRow[]): Promise<SegmentAttempt> {
+async function trySegment(
+  db: Database,
+  segment: readonly DecodedRow[],
+  userIdType: UserIdType,
+): Promise<SegmentAttempt> {
   await db.query('SAVEPOINT segment')
   try {
-    const outcome = await writeStaged(db, segment)
+    const outcome = await writeStaged(db, segment, userIdType)
     await db.query('RELEASE SAVEPOINT segment')
     return { refused: false, outcome }
   } catch (error) {

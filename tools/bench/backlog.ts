@@ -52,7 +52,7 @@ function recordOf(body: string, received: string): Buffer {
 }
 
 function parsed(body: string): CanonicalEvent {
-  const result = parseEvent(Buffer.from(body), { newId: () => '' })
+  const result = parseEvent(Buffer.from(body), { newId: () => '', userIdType: 'bigint' })
   const event = result.ok ? result.events[0] : undefined
   if (event === undefined) throw new Error(`not an event: ${body}`)
   return event

@@ -13,20 +13,22 @@ const scan = new JsonScan()
 
 /** A record in one line. Only its metadata are shortened, so that the line has at most `width` characters. */
 export function recordLine(record: TopicRecord, identity: TopicIdentity, width: number): string {
-  const decoded = decodeRecord({ ...record, headers: {} }, identity)
+  const decoded = decodeRecord({ ...record, headers: {} }, identity, 'text')
   const place = `${record.partition}:${record.offset}`
   if (!decoded.ok) {
     return `${time(record.timestampMs)}  ${place}  ${escapeControls(`undecodable: ${decoded.dead.message}`)}`
   }
-  const { eventId, userId, receivedAt, metadata } = decoded.row
+  const { eventId, userId, anonymousId, eventName, receivedAt, metadata } = decoded.row
+  const who = escapeControls(String(userId ?? `(${String(anonymousId)})`))
+  const what = eventName === undefined ? '' : `${escapeControls(String(eventName))}  `
   const receivedMs = ROW_EPOCH_MS + Number(BigInt(receivedAt) / 1_000n)
-  const head = `${time(receivedMs)}  ${place}  ${eventId}  ${userId}  `
+  const head = `${time(receivedMs)}  ${place}  ${eventId}  ${who}  ${what}`
   return head + shorten(escapeControls(metadata.toString()), Math.max(1, width - head.length))
 }
 
 /** What is wrong with a record, for the user of rawLine(); undefined if it is an event. */
 export function undecodableText(record: TopicRecord, identity: TopicIdentity): string | undefined {
-  const decoded = decodeRecord({ ...record, headers: {} }, identity)
+  const decoded = decodeRecord({ ...record, headers: {} }, identity, 'text')
   if (decoded.ok) return undefined
   return escapeControls(`${record.partition}:${record.offset} undecodable: ${decoded.dead.message}`)
 }

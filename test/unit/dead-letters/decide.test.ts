@@ -33,23 +33,29 @@ test('a letter is decoded as the sink decodes its record, with the same generate
   const asSink = decodeRecord(
     { partition: 3, offset: 17n, timestampMs: 1_700_000_000_123, value: Buffer.from(value), headers: {} },
     identity,
+    'bigint',
   )
   assert.ok(asSink.ok)
-  const reading = readLetterRow(letterOf(value), 'events', undefined)
+  const reading = readLetterRow(letterOf(value), 'events', 'bigint', undefined)
   assert.ok(reading.ok)
   assert.deepEqual([reading.row, reading.note], [asSink.row, null])
   const renamed = letterOf(value, { clusterId: 'cluster-1 until 2026-03-04T05:06:07.000000Z' })
-  const adopted = readLetterRow(renamed, 'events', undefined)
+  const adopted = readLetterRow(renamed, 'events', 'bigint', undefined)
   assert.ok(adopted.ok)
   assert.equal(adopted.row.eventId, asSink.row.eventId, 'adopt does not change the id')
 })
 
 test("if the record's timestamp was not kept but is needed, the note says what replaces it", () => {
   const old = { timestampMs: null }
-  const named = readLetterRow(letterOf(record(1), old), 'events', undefined)
+  const named = readLetterRow(letterOf(record(1), old), 'events', 'bigint', undefined)
   assert.ok(named.ok)
   assert.equal(named.note, null)
-  const unnamed = readLetterRow(letterOf(record(1, { received_at: undefined }), old), 'events', undefined)
+  const unnamed = readLetterRow(
+    letterOf(record(1, { received_at: undefined }), old),
+    'events',
+    'bigint',
+    undefined,
+  )
   assert.ok(unnamed.ok)
   assert.match(unnamed.note ?? '', /received_at is when it became a dead letter/)
   const micros = BigInt(Date.parse('2026-02-03T04:05:06.789Z') - Date.parse('2000-01-01T00:00:00Z')) * 1_000n
@@ -59,7 +65,7 @@ test("if the record's timestamp was not kept but is needed, the note says what r
 test('a value that is not an event is refused with the reason', () => {
   for (const value of ['no event', null]) {
     for (const timestampMs of [0, null]) {
-      const reading = readLetterRow(letterOf(value, { timestampMs }), 'events', undefined)
+      const reading = readLetterRow(letterOf(value, { timestampMs }), 'events', 'bigint', undefined)
       assert.ok(!reading.ok && reading.outcome.kind === 'refused')
       assert.equal(reading.outcome.reason, 'undecodable')
     }
@@ -70,7 +76,7 @@ test('a value read from Kafka must have the stored digest', () => {
   const value = Buffer.from(record(1))
   const sha256 = createHash('sha256').update(value).digest()
   const letter = letterOf(null, { sha256, valueBytes: value.length })
-  const right = readLetterRow(letter, 'events', { ok: true, value, timestampMs: 5 })
+  const right = readLetterRow(letter, 'events', 'bigint', { ok: true, value, timestampMs: 5 })
   assert.ok(right.ok)
   assert.equal(right.row.eventId, idOf(1))
   for (const [fetched, reason] of [
@@ -79,7 +85,7 @@ test('a value read from Kafka must have the stored digest', () => {
     [{ ok: false, reason: 'value_expired', message: 'gone' }, 'value_expired'],
     [undefined, 'value_unavailable'],
   ] as const) {
-    const reading = readLetterRow(letter, 'events', fetched)
+    const reading = readLetterRow(letter, 'events', 'bigint', fetched)
     assert.ok(!reading.ok && reading.outcome.kind === 'refused')
     assert.equal(reading.outcome.reason, reason)
   }
@@ -87,7 +93,7 @@ test('a value read from Kafka must have the stored digest', () => {
 
 test('each row has one outcome', () => {
   const rows = [1, 2, 3].map((n): DecodedRow & { note: null } => {
-    const reading = readLetterRow(letterOf(record(n)), 'events', undefined)
+    const reading = readLetterRow(letterOf(record(n)), 'events', 'bigint', undefined)
     assert.ok(reading.ok)
     return { record: reading.record, row: reading.row, note: null }
   })
@@ -120,7 +126,7 @@ test('a new id depends only on the coordinates and differs from the id that the 
     newEventId({ ...key, clusterId: 'cluster-1 until then' }, 'events'),
     newEventId(key, 'others'),
   ]
-  const made = readLetterRow(letterOf(record(1, { event_id: undefined })), 'events', undefined)
+  const made = readLetterRow(letterOf(record(1, { event_id: undefined })), 'events', 'bigint', undefined)
   assert.ok(made.ok)
   assert.equal(new Set([id, ...others, made.row.eventId]).size, 6)
 })

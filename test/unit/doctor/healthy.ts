@@ -148,11 +148,16 @@ function healthyPostgres(): PostgresFacts {
     tables: ok({
       found: ['events', 'sink_offsets', 'dead_letters'].map((name) => ({ name, unlogged: false })),
       missingMigrations: [],
-      events: { types: EVENT_COLUMN_TYPES, expectedTypes: EVENT_COLUMN_TYPES, requiredColumns: [] },
+      events: {
+        types: EVENT_COLUMN_TYPES.bigint,
+        expectedTypes: EVENT_COLUMN_TYPES.bigint,
+        requiredColumns: [],
+      },
     }),
     indexes: ok([
       { table: 'events', name: 'events_pkey', valid: true, unique: true, keys: 'event_id' },
       { table: 'events', name: 'by_user', valid: true, unique: false, keys: 'user_id,timestamp' },
+      { table: 'events', name: 'by_visitor', valid: true, unique: false, keys: 'anonymous_id,timestamp' },
       { table: 'events', name: 'by_time', valid: true, unique: false, keys: 'timestamp' },
       {
         table: 'sink_offsets',

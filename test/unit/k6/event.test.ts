@@ -43,7 +43,7 @@ test('bodies are events of about 260 bytes that the API accepts as they are', ()
       const maker = new EventMaker({ start_ms, random })
       const body = maker.body(n)
       assert.ok(body.length > 240 && body.length < 290, `${body.length} bytes`)
-      const parsed = parseEvent(Buffer.from(body), { newId })
+      const parsed = parseEvent(Buffer.from(body), { newId, userIdType: 'bigint' })
       assert.ok(parsed.ok)
       assert.deepEqual(
         parsed.events.map(({ eventId }) => eventId),

@@ -25,13 +25,13 @@ const isRecord = ajv.compile(recordSchema)
 const EXAMPLES = new URL('../../../schemas/examples/', import.meta.url)
 const read = (name: string): Buffer => readFileSync(new URL(name, EXAMPLES))
 const parse = (body: Buffer): ParsedEvents =>
-  parseEvent(body, { newId: () => '0198c0de-7a5b-7000-8000-000000000000' })
+  parseEvent(body, { newId: () => '0198c0de-7a5b-7000-8000-000000000000', userIdType: 'bigint' })
 
 test('the schema files are those of the table of fields (fix: npm run schemas)', () => {
   const text = (name: string): string =>
     readFileSync(new URL(`../../../schemas/${name}.schema.json`, import.meta.url), 'utf8')
-  assert.deepEqual(JSON.parse(JSON.stringify(made.eventSchema)), eventSchema)
-  assert.deepEqual(JSON.parse(JSON.stringify(made.recordSchema)), recordSchema)
+  assert.deepEqual(JSON.parse(JSON.stringify(made.eventSchema('bigint'))), eventSchema)
+  assert.deepEqual(JSON.parse(JSON.stringify(made.recordSchema('bigint'))), recordSchema)
   for (const name of ['event', 'record'])
     assert.match(text(name), /"minimum": -9223372036854775808,\s+"maximum": 9223372036854775807\s/)
 })
@@ -77,6 +77,8 @@ function beyondSchema(text: string, pointer: string, repeated: Set<string>): boo
   if (repeated.has(pointer)) return true
   // Values that jsonb cannot hold.
   if (pointer.startsWith('/metadata/')) return true
+  // A lone surrogate in a text.
+  if (/^\/[a-z_]+$/.test(pointer) && /\\u[dD][89a-fA-F]/.test(text)) return true
   // After parsing, 2^63 is an ordinary number.
   const hidden = /[.eE]|\d{19}/.test(/"user_id"\s*:\s*(-?[0-9.eE+-]+)/.exec(text)?.[1] ?? '')
   if (pointer === '/user_id') return hidden

@@ -19,6 +19,7 @@ function row(seconds: number): DecodedRow {
       },
     ],
     { clusterId: 'c', topic: 'events' },
+    'bigint',
   )
   return rows[0]!
 }

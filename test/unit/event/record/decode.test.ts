@@ -6,16 +6,18 @@ import { scanText } from '../../../../event/json/scan.ts'
 import { canonicalTimestamp } from '../../../../event/timestamp.ts'
 import type { CanonicalEvent } from '../../../../event/fields.ts'
 import { encodeRecord } from '../../../../event/record/encode.ts'
-import { decodeRecord } from '../../../../event/record/decode.ts'
+import { decodeRecord, decodeRecords } from '../../../../event/record/decode.ts'
 import type { EventRow } from '../../../../event/fields.ts'
 import type { DeadLetter, KafkaRecord } from '../../../../event/record/decoded.ts'
+import { parseInet } from '../../../../event/inet.ts'
+import { anyText } from '../../../arbitrary/event-text.ts'
 import { spoiledBytes } from '../../../arbitrary/bytes.ts'
 import { jsonText, nearly, objectText } from '../../../arbitrary/json-text.ts'
 import { dateTimeText } from '../../../arbitrary/timestamp-text.ts'
 
 const IDENTITY = { clusterId: 'cluster-1', topic: 'events' }
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'
-/** The four fields as JSON text, so that a test can replace one. */
+/** The fields of a usual record as JSON text, so that a test can replace one. */
 const FIELDS = {
   event_id: `"${ID}"`,
   user_id: '42',
@@ -36,14 +38,14 @@ function objectOf(members: Record<string, string | undefined>): string {
 }
 
 function rowOf(value: string | Buffer, more?: Partial<KafkaRecord>): EventRow {
-  const decoded = decodeRecord(recordOf(value, more), IDENTITY)
+  const decoded = decodeRecord(recordOf(value, more), IDENTITY, 'bigint')
   assert.ok(decoded.ok, decoded.ok ? '' : decoded.dead.message)
   return decoded.row
 }
 
 function deadOf(value: string | Buffer | null): DeadLetter {
   const record = recordOf(value)
-  const decoded = decodeRecord(record, IDENTITY)
+  const decoded = decodeRecord(record, IDENTITY, 'bigint')
   assert.ok(!decoded.ok, `taken as a row: ${String(value)}`)
   assert.equal(decoded.dead.record, record)
   assert.equal(decoded.dead.reason, 'undecodable')
@@ -66,27 +68,130 @@ const metadataText = objectText.filter((text) => {
 })
 const timestampText = dateTimeText.map(canonicalTimestamp).filter((text) => text !== undefined)
 const int8 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
-const canonicalEvent: fc.Arbitrary<CanonicalEvent> = fc.record({
+const inJson = (text: string): string => JSON.stringify(text).slice(1, -1)
+const textUpTo = (max: number): fc.Arbitrary<string> =>
+  anyText.filter((text) => Array.from(text).length <= max)
+const usual = {
   eventId: fc.uuid(),
   userId: fc.oneof(int8, fc.constantFrom(0n, -(2n ** 63n), 2n ** 63n - 1n)).map(String),
   timestamp: timestampText,
   metadata: metadataText.map((text) => Buffer.from(text)),
-})
+}
+const texts = {
+  anonymousId: textUpTo(255).map(inJson),
+  eventName: textUpTo(255).map(inJson),
+  eventType: textUpTo(100).map(inJson),
+  sessionId: textUpTo(255).map(inJson),
+  source: textUpTo(100).map(inJson),
+}
+const canonicalEvent: fc.Arbitrary<CanonicalEvent> = fc.oneof(
+  fc.record(usual),
+  fc.record({ ...usual, ...texts }, { requiredKeys: ['eventId', 'userId', 'timestamp', 'metadata'] }),
+  fc.record({ ...usual, ...texts }, { requiredKeys: ['eventId', 'anonymousId', 'timestamp', 'metadata'] }),
+)
+const facts = fc.record(
+  {
+    ipAddress: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom('::/0', '10.0.0.0/24')),
+    userAgent: textUpTo(1_000),
+  },
+  { requiredKeys: [] },
+)
 
-test('the sink decodes what the API encodes, with the metadata byte for byte', () => {
+test('the sink decodes what the API encodes: metadata byte for byte, each text as it was sent', () => {
+  const stored = (text: string | undefined): Buffer | undefined =>
+    text === undefined ? undefined : Buffer.from(JSON.parse(`"${text}"`) as string)
   fc.assert(
-    fc.property(canonicalEvent, timestampText, (event, receivedAt) => {
-      const { sentCheck: _, ...row } = rowOf(encodeRecord(event, receivedAt)) // its own test: sent-check.test.ts
+    fc.property(canonicalEvent, timestampText, facts, (event, receivedAt, fact) => {
+      const record = encodeRecord(event, receivedAt, fact)
+      // The other two have their own tests: sent-check.test.ts, encode-copy.test.ts.
+      const { sentCheck: _, variableBytes: __, ...row } = rowOf(record)
       assert.deepEqual(row, {
         eventId: event.eventId,
-        userId: BigInt(event.userId),
+        userId: event.userId === undefined ? undefined : BigInt(event.userId),
         timestamp: micros(event.timestamp),
-        metadata: event.metadata,
+        anonymousId: stored(event.anonymousId),
+        eventName: stored(event.eventName),
+        eventType: stored(event.eventType),
+        sessionId: stored(event.sessionId),
+        source: stored(event.source),
         receivedAt: micros(receivedAt),
+        ipAddress: fact.ipAddress === undefined ? undefined : parseInet(fact.ipAddress),
+        userAgent: fact.userAgent === undefined ? undefined : Buffer.from(fact.userAgent),
+        metadata: event.metadata,
       })
     }),
     { numRuns: 500 },
   )
+})
+
+test('an optional field that is null is absent; one that is invalid is a dead letter that names it', () => {
+  const names = [
+    'anonymous_id',
+    'event_name',
+    'event_type',
+    'session_id',
+    'source',
+    'ip_address',
+    'user_agent',
+  ]
+  const none = objectOf({ ...FIELDS, ...Object.fromEntries(names.map((name) => [name, 'null'])) })
+  assert.deepEqual(rowOf(none), rowOf(objectOf(FIELDS)))
+  const long = (length: number): string => `"${'é'.repeat(length)}"`
+  const limits = {
+    anonymous_id: 255,
+    event_name: 255,
+    event_type: 100,
+    session_id: 255,
+    source: 100,
+    user_agent: 1_000,
+  }
+  for (const [name, limit] of Object.entries(limits)) {
+    assert.ok(rowOf(objectOf({ ...FIELDS, [name]: long(limit) })))
+    for (const text of [long(limit + 1), '""', '1', '{}', 'true']) {
+      const { message } = deadOf(objectOf({ ...FIELDS, [name]: text }))
+      assert.equal(message, `${name} is not a string of 1 to ${limit} characters`)
+    }
+    assert.match(
+      deadOf(objectOf({ ...FIELDS, [name]: '"a\\u0000"' })).message,
+      new RegExp(`^${name} cannot be stored as text`),
+    )
+  }
+  for (const text of ['"1.2.3"', '"fe80::1%eth0"', '"1.2.3.4/33"', '"::/129"', '1', '"1.2.3.4 "']) {
+    const { message } = deadOf(objectOf({ ...FIELDS, ip_address: text }))
+    assert.equal(message, 'ip_address is not an IP address or a network')
+  }
+  assert.equal(rowOf(objectOf({ ...FIELDS, user_id: 'null', anonymous_id: '"a"' })).userId, undefined)
+  assert.equal(deadOf(objectOf({ ...FIELDS, user_id: 'null' })).message, 'user_id is missing')
+})
+
+test('with a user_id of type text, any string is one, and a number is its decimal text', () => {
+  const userId = (text: string): unknown => {
+    const decoded = decodeRecord(recordOf(objectOf({ ...FIELDS, user_id: text })), IDENTITY, 'text')
+    return decoded.ok ? String(decoded.row.userId) : decoded.dead.message
+  }
+  assert.deepEqual(['"007"', '42', '"a\\n"', '4.20e1', '-0', '"é"'].map(userId), [
+    '007',
+    '42',
+    'a\n',
+    '42',
+    '0',
+    'é',
+  ])
+  for (const text of ['""', '1.5', 'true', '9223372036854775808'])
+    assert.match(String(userId(text)), /^user_id is not a string of 1 to 255 characters, or an integer/)
+})
+
+test('a record of an API with USER_ID_TYPE=text is told from a bad record, if the column cannot hold its user_id', () => {
+  const mismatched = (text: string): boolean =>
+    decodeRecords([recordOf(text)], IDENTITY, 'bigint').mismatched !== undefined
+  for (const id of ['"abc"', '"007"', '"a\\"b"', '"é"']) {
+    const canonical = objectOf({ ...FIELDS, user_id: id })
+    assert.ok(mismatched(canonical), id)
+    assert.ok(!mismatched(canonical.replace('"metadata"', ' "metadata"')), 'another producer')
+    assert.ok(!mismatched(objectOf({ ...FIELDS, received_at: undefined, user_id: id })), 'another producer')
+  }
+  assert.ok(!mismatched(objectOf({ ...FIELDS, user_id: '"42"' })), 'an integer')
+  assert.ok(!mismatched(objectOf({ ...FIELDS, user_id: '"abc"', metadata: '[]' })), 'not valid at all')
 })
 
 test('fields may have any order, white space, escaped names and unknown fields between them', () => {
@@ -149,7 +254,7 @@ test('a record without event_id gets the UUIDv5 of its coordinates', () => {
   assert.equal(eventId, '25558ec9-5750-5332-9336-0257e653b328')
   assert.equal(rowOf(text, { timestampMs: 0 }).eventId, eventId, 'nothing but the coordinates counts')
   const idOf = (record: KafkaRecord, identity: typeof IDENTITY): string | undefined => {
-    const decoded = decodeRecord(record, identity)
+    const decoded = decodeRecord(record, identity, 'bigint')
     return decoded.ok ? decoded.row.eventId : undefined
   }
   const ids = new Set([
@@ -187,7 +292,6 @@ test('user_id is an integer within int8', () => {
     '"1.0"',
     '" 1"',
     '"9223372036854775808"',
-    'null',
     'true',
     '[]',
     '{}',
@@ -207,8 +311,8 @@ test('a dead letter names the invalid field, and the event_id if it is valid', (
     ['received_at', times, 'received_at is not a date and time', ID],
     ['metadata', ['null', '[]', '"{}"', '1', 'true'], 'metadata is not a JSON object', ID],
   ]
-  for (const [field, texts, message, eventId] of wrong) {
-    for (const text of texts) {
+  for (const [field, values, message, eventId] of wrong) {
+    for (const text of values) {
       const dead = deadOf(objectOf({ ...FIELDS, [field]: text }))
       assert.deepEqual([dead.message, dead.eventId], [message, eventId], `${field} ${text}`)
     }
@@ -265,11 +369,11 @@ test('decoding never throws, and every row can be encoded', () => {
   )
   fc.assert(
     fc.property(bytes, (value) => {
-      const decoded = decodeRecord(recordOf(value), IDENTITY)
+      const decoded = decodeRecord(recordOf(value), IDENTITY, 'bigint')
       if (!decoded.ok) return
       const { row } = decoded
       assert.match(row.eventId, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
-      assert.equal(BigInt.asIntN(64, BigInt(row.userId)), row.userId)
+      if (row.userId !== undefined) assert.equal(BigInt.asIntN(64, row.userId as bigint), row.userId)
       assert.equal(BigInt.asIntN(64, BigInt(row.timestamp)), row.timestamp)
       assert.ok(scanText(row.metadata, 0, row.metadata.length, scan))
       assert.equal(scan.kind, KIND_OBJECT)
@@ -282,7 +386,7 @@ test('decoding never throws, and every row can be encoded', () => {
 test('a record whose own timestamp is out of range (nanoseconds instead of milliseconds) is a dead letter', () => {
   const value = Buffer.from('{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}')
   const record = { partition: 0, offset: 1n, timestampMs: 1.7e18, value, headers: {} }
-  const decoded = decodeRecord(record, { clusterId: 'c', topic: 'events' })
+  const decoded = decodeRecord(record, { clusterId: 'c', topic: 'events' }, 'bigint')
   assert.ok(!decoded.ok)
   assert.equal(decoded.dead.message, "the record's own timestamp is out of range")
 })

@@ -10,7 +10,7 @@ const RECORD = SENT.replace(',"metadata"', ',"received_at":"2026-01-02T03:04:06.
 
 function rowOf(text: string): EventRow {
   const record = { partition: 0, offset: 0n, timestampMs: 0, value: Buffer.from(text), headers: {} }
-  const [row] = decodeRecords([record], { clusterId: 'c', topic: 't' }).rows
+  const [row] = decodeRecords([record], { clusterId: 'c', topic: 't' }, 'bigint').rows
   assert.ok(row)
   return row.row
 }

@@ -5,7 +5,10 @@ import { parseEvent, parseEventArray } from '../../../../producer-api/intake/par
 
 /** What is logged of an event that is refused. */
 function logged(text: string, isBatch: boolean): object[] {
-  const parsed = (isBatch ? parseEventArray : parseEvent)(Buffer.from(text), { newId: () => '' })
+  const parsed = (isBatch ? parseEventArray : parseEvent)(Buffer.from(text), {
+    newId: () => '',
+    userIdType: 'bigint',
+  })
   assert.ok(!parsed.ok)
   return (parsed.errors ?? []).map((error) => faultForLog(error, isBatch))
 }

@@ -13,7 +13,7 @@ import { eventText } from '../../../arbitrary/event-text.ts'
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'
 const MADE_ID = '0198c0de-7a5b-7000-8000-000000000000'
 const GOOD = '{"user_id":1,"timestamp":"2025-01-31T12:00:00Z","metadata":{"a": 1 }}'
-const options = { newId: () => MADE_ID }
+const options = { newId: () => MADE_ID, userIdType: 'bigint' as const }
 
 const one = (text: string): ParsedEvents => parseEvent(Buffer.from(text), options)
 const array = (text: string): ParsedEvents => parseEventArray(Buffer.from(text), options)

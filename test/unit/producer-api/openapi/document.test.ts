@@ -6,8 +6,8 @@ import { openApiDocument } from '../../../../producer-api/openapi/document.ts'
 import { parseEvent, parseEventArray } from '../../../../producer-api/intake/parse-body.ts'
 import { PROBLEMS } from '../../../../producer-api/http/problem.ts'
 
-const document: Json = JSON.parse(JSON.stringify(openApiDocument()))
-const options = { newId: () => '0198c0de-7a5b-7000-8000-000000000000' }
+const document: Json = JSON.parse(JSON.stringify(openApiDocument('bigint')))
+const options = { newId: () => '0198c0de-7a5b-7000-8000-000000000000', userIdType: 'bigint' as const }
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 
@@ -82,7 +82,7 @@ test('every problem type is described under its status', () => {
 
 test('the bounds of user_id are exact, although a JavaScript number cannot hold them', () => {
   assert.match(
-    JSON.stringify(openApiDocument()),
+    JSON.stringify(openApiDocument('bigint')),
     /"minimum":-9223372036854775808,"maximum":9223372036854775807/,
   )
 })

@@ -38,7 +38,7 @@ function requestOf(layout: (readonly [gap: number, isRow: boolean])[][]): WriteR
     const to = offset + 3n // trailing transaction markers
     slices.push({ partition, from: 10n, to, lastOffset: offset, lastDigest: digestOf(last) })
   }
-  return { slices, rows, dead }
+  return { slices, rows, dead, userIdType: 'bigint' }
 }
 
 test('property: cutting until nothing is left yields each record once, in order, with contiguous offsets', () => {

@@ -4,6 +4,8 @@ import * as fc from 'fast-check'
 import { CHUNK_BYTES } from '../../../../postgres/database.ts'
 import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
 import type { EventRow } from '../../../../event/fields.ts'
+import { parseInet } from '../../../../event/inet.ts'
+import { anyText } from '../../../arbitrary/event-text.ts'
 
 const int8 = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.maxSafeInteger())
 
@@ -16,10 +18,37 @@ const metadata = fc
   )
   .chain((length) => fc.nat({ max: 255 }).map((byte) => Buffer.alloc(length, byte)))
 
-const eventRow: fc.Arbitrary<EventRow> = fc.record(
-  { eventId: fc.uuid(), userId: int8, timestamp: int8, metadata, receivedAt: int8, sentCheck: int8 },
-  { noNullPrototype: true },
+const text = fc.oneof(
+  fc.constant(undefined),
+  anyText.map((value) => Buffer.from(value)),
 )
+
+const eventRow: fc.Arbitrary<EventRow> = fc
+  .record(
+    {
+      eventId: fc.uuid(),
+      userId: fc.oneof(int8, text),
+      timestamp: int8,
+      anonymousId: text,
+      eventName: text,
+      eventType: text,
+      sessionId: text,
+      source: text,
+      receivedAt: int8,
+      ipAddress: fc.oneof(fc.constant(undefined), fc.ipV4().map(parseInet), fc.ipV6().map(parseInet)),
+      userAgent: text,
+      metadata,
+      sentCheck: int8,
+    },
+    { noNullPrototype: true },
+  )
+  .map((row) => ({
+    ...row,
+    variableBytes: Object.values(row).reduce(
+      (sum: number, value) => sum + (value instanceof Buffer ? value.length : 0),
+      0,
+    ),
+  }))
 
 function rowOf(metadataBytes: number): EventRow {
   return {
@@ -29,14 +58,21 @@ function rowOf(metadataBytes: number): EventRow {
     metadata: Buffer.alloc(metadataBytes, 0x61),
     receivedAt: 2n,
     sentCheck: 3n,
+    variableBytes: metadataBytes,
   }
 }
 
-/** A row as the independent reader returns it: as text, without numbers. */
-function withBigInts(rows: readonly EventRow[]): EventRow[] {
+function withoutSize(row: EventRow): Omit<EventRow, 'variableBytes'> {
+  const { variableBytes, ...rest } = row
+  assert.ok(variableBytes >= row.metadata.length)
+  return rest
+}
+
+/** A row as the independent reader returns it: integers as bigints. */
+function withBigInts(rows: readonly EventRow[]): Omit<EventRow, 'variableBytes'>[] {
   return rows.map((row) => ({
-    ...row,
-    userId: BigInt(row.userId),
+    ...withoutSize(row),
+    userId: typeof row.userId === 'number' ? BigInt(row.userId) : row.userId,
     timestamp: BigInt(row.timestamp),
     receivedAt: BigInt(row.receivedAt),
     sentCheck: BigInt(row.sentCheck),
@@ -47,21 +83,25 @@ function withBigInts(rows: readonly EventRow[]): EventRow[] {
  * Reads the fields of each tuple, as the documentation of COPY describes the binary format. Throws on anything that
  * PostgreSQL would refuse.
  */
-function readCopy(bytes: Buffer): Buffer[][] {
+function readCopy(bytes: Buffer): (Buffer | undefined)[][] {
   assert.equal(bytes.toString('latin1', 0, 11), 'PGCOPY\n\xff\r\n\0', 'signature')
   assert.equal(bytes.readUInt32BE(11), 0, 'flags: nothing critical, no OIDs')
   assert.equal(bytes.readUInt32BE(15), 0, 'length of the header extension')
   let pos = 19
-  const tuples: Buffer[][] = []
+  const tuples: (Buffer | undefined)[][] = []
   for (;;) {
     const fields = bytes.readInt16BE(pos)
     pos += 2
     if (fields === -1) break
-    const tuple: Buffer[] = []
+    const tuple: (Buffer | undefined)[] = []
     for (let field = 0; field < fields; field++) {
       const length = bytes.readInt32BE(pos)
-      assert.ok(length >= 0, 'a column is NULL')
       pos += 4
+      if (length === -1) {
+        tuple.push(undefined)
+        continue
+      }
+      assert.ok(length >= 0)
       assert.ok(pos + length <= bytes.length, 'the text ends within a field')
       tuple.push(bytes.subarray(pos, pos + length))
       pos += length
@@ -72,21 +112,34 @@ function readCopy(bytes: Buffer): Buffer[][] {
   return tuples
 }
 
-/** Decodes a tuple as the receive functions of uuid, int8, timestamptz and jsonb do. */
-function toRow([id, userId, timestamp, receivedAt, json, sentCheck, ...rest]: Buffer[]): EventRow {
+/**
+ * Decodes a tuple as the receive functions of uuid, int8, timestamptz and jsonb do. Whether user_id is an integer or a text
+ * is known from the column; here, from the row that was written.
+ */
+function toRow(tuple: (Buffer | undefined)[], written: EventRow): Omit<EventRow, 'variableBytes'> {
+  const [id, userId, timestamp, anonymousId, eventName, eventType, sessionId, source, ...more] = tuple
+  const [receivedAt, ipAddress, userAgent, json, sentCheck, ...rest] = more
   assert.equal(rest.length, 0)
   assert.deepEqual(
-    [id?.length, userId?.length, timestamp?.length, json?.[0], receivedAt?.length, sentCheck?.length],
-    [16, 8, 8, 1, 8, 8],
+    [id?.length, timestamp?.length, json?.[0], receivedAt?.length, sentCheck?.length],
+    [16, 8, 1, 8, 8],
     'lengths, and the version of jsonb',
   )
   const hex = id!.toString('hex')
+  const isText = written.userId === undefined || written.userId instanceof Buffer
   return {
     eventId: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
-    userId: userId!.readBigInt64BE(),
+    userId: isText ? userId : userId!.readBigInt64BE(),
     timestamp: timestamp!.readBigInt64BE(),
-    metadata: json!.subarray(1),
+    anonymousId,
+    eventName,
+    eventType,
+    sessionId,
+    source,
     receivedAt: receivedAt!.readBigInt64BE(),
+    ipAddress,
+    userAgent,
+    metadata: json!.subarray(1),
     sentCheck: sentCheck!.readBigInt64BE(),
   }
 }
@@ -94,7 +147,11 @@ function toRow([id, userId, timestamp, receivedAt, json, sentCheck, ...rest]: Bu
 test('property: an independent reader decodes every row', () => {
   fc.assert(
     fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
-      assert.deepEqual(readCopy(Buffer.concat([...encodeCopy(rows)])).map(toRow), withBigInts(rows))
+      const tuples = readCopy(Buffer.concat([...encodeCopy(rows)]))
+      assert.deepEqual(
+        tuples.map((tuple, n) => toRow(tuple, rows[n]!)),
+        withBigInts(rows),
+      )
     }),
   )
 })
@@ -108,7 +165,7 @@ test('with ordinals, each row starts with its index', () => {
         rows.map((_, index) => index),
       )
       assert.deepEqual(
-        tuples.map(([, ...fields]) => toRow(fields)),
+        tuples.map(([, ...fields], n) => toRow(fields, rows[n]!)),
         withBigInts(rows),
       )
     }),
@@ -118,7 +175,7 @@ test('with ordinals, each row starts with its index', () => {
 test('property: chunks are full but no larger than needed, and do not change after they are yielded', () => {
   fc.assert(
     fc.property(fc.array(eventRow, { maxLength: 30 }), fc.boolean(), (rows, withOrdinal) => {
-      const largest = Math.max(0, ...rows.map((row) => row.metadata.length)) + 100
+      const largest = Math.max(0, ...rows.map((row) => row.variableBytes)) + 150
       const copies: Buffer[] = []
       const chunks: Buffer[] = []
       for (const chunk of encodeCopy(rows, withOrdinal)) {
@@ -138,7 +195,8 @@ test('property: chunks are full but no larger than needed, and do not change aft
 
 test('a row that just fits stays in its chunk; one more byte starts another', () => {
   const signature = 19
-  const fixed = 2 + (4 + 16) + (4 + 8) + (4 + 8) + (4 + 1) + (4 + 8) + (4 + 8)
+  const nulls = 7 * 4
+  const fixed = 2 + (4 + 16) + (4 + 8) + (4 + 8) + (4 + 1) + (4 + 8) + (4 + 8) + nulls
   const fits = CHUNK_BYTES - signature - fixed
   assert.deepEqual(
     [...encodeCopy([rowOf(fits)])].map(({ length }) => length),

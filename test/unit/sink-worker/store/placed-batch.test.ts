@@ -41,7 +41,7 @@ test('property: all waiting batches of a partition become one slice, from the fi
       const batches = sizes.map(batchesOf)
       // In order of arrival: the first of each partition, then the second.
       const inTurns = [0, 1, 2].flatMap((turn) => batches.flatMap((own) => own.slice(turn, turn + 1)))
-      const { slices, rows } = toRequest(inTurns)
+      const { slices, rows } = toRequest(inTurns, 'bigint')
       assert.deepEqual(
         slices.map(({ partition, from, to, lastOffset }) => [partition, from, to, lastOffset]),
         batches.map((own, partition) => [partition, 10n, own.at(-1)?.to, own.at(-1)?.last.offset]),
@@ -57,5 +57,5 @@ test('property: all waiting batches of a partition become one slice, from the fi
 test('an invariant: the batches of a partition follow each other without a gap', () => {
   const [first, , third] = batchesOf([1, 1, 1], 0)
   assert.ok(first !== undefined && third !== undefined)
-  assert.throws(() => toRequest([first, third]), InvariantError)
+  assert.throws(() => toRequest([first, third], 'bigint'), InvariantError)
 })
