@@ -5,6 +5,8 @@ import pg from 'pg'
 import { NodeService } from '../../embedded/node-service.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import { sinkGroupId } from '../../kafka/sink-group.ts'
+import { userIdTypeSetting } from '../../event/user-id-setting.ts'
+import { readSettings } from '../../platform/env.ts'
 import { migrate } from '../../postgres/migrate.ts'
 import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
 import { endsOf, isCaughtUp } from './caught-up.ts'
@@ -44,7 +46,8 @@ export class Pipeline {
   /** Uses a running backend, which close() closes, and applies the migrations. */
   static async on(backend: Backend, env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
     const pipeline = new Pipeline(backend, env)
-    await migrate(backend.postgres.url)
+    const { USER_ID_TYPE: userIdType } = readSettings({ USER_ID_TYPE: userIdTypeSetting }, env)
+    await migrate(backend.postgres.url, { userIdType })
     return pipeline
   }
 
@@ -77,7 +80,7 @@ export class Pipeline {
   /**
    * Starts one of our programs and waits until it is ready.
    *
-   * @param main its path relative to the project's root
+   * @param main its path, absolute or relative to the project's root
    * @param portVariable the setting that is set to a free port
    */
   async startService(main: string, portVariable: string, env: NodeJS.ProcessEnv = {}): Promise<NodeService> {

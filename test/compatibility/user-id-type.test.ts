@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { NodeService } from '../../embedded/node-service.ts'
+import { Pipeline } from '../../tools/stack/pipeline.ts'
+import { assertDrained, pausedBy, range, sendEvents, SHORT_TIMEOUTS } from '../support/sink-faults.ts'
+import { runFirehose } from '../support/run-firehose.ts'
+import { caughtUp, storedRows } from '../support/sink-health.ts'
+import { until } from '../support/until.ts'
+
+/* USER_ID_TYPE: chosen at the first migrate, seen by the sink from the column, set for the API. */
+
+const TO_TEXT = 'ALTER TABLE events ALTER COLUMN user_id TYPE text COLLATE "C"'
+const TO_BIGINT = 'ALTER TABLE events ALTER COLUMN user_id TYPE bigint USING user_id::bigint'
+
+let pipeline: Pipeline
+let sink: NodeService
+
+before(async () => {
+  pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1', USER_ID_TYPE: 'text', ...SHORT_TIMEOUTS })
+  sink = await pipeline.startSink()
+})
+after(async () => {
+  await pipeline?.close()
+})
+
+async function post(api: NodeService, userId: string): Promise<number> {
+  const body = `{"user_id":${userId},"timestamp":"2026-01-02T03:04:05Z","metadata":{}}`
+  const headers = { 'content-type': 'application/json' }
+  return (await fetch(`${api.url}/event`, { method: 'POST', headers, body })).status
+}
+
+async function userIds(): Promise<unknown[]> {
+  const rows = await pipeline.query<{ user_id: unknown }>(
+    'SELECT user_id FROM events ORDER BY received_at, user_id',
+  )
+  return rows.map(({ user_id }) => user_id)
+}
+
+test('text: any string is stored as sent, and a number as its decimal text', async () => {
+  const api = await pipeline.startApi()
+  const sent = ['"007"', '42', '"a\\"b"', '"😀"', '"null"', '"42"', '9223372036854775807', '4.20e1']
+  for (const userId of sent) assert.equal(await post(api, userId), 202, userId)
+  for (const userId of ['""', '1.5', '9223372036854775808', '"a\\u0000"', `"${'é'.repeat(256)}"`])
+    assert.equal(await post(api, userId), 422, userId)
+  await storedRows(pipeline, sent.length)
+  const expected = ['007', '42', 'a"b', '😀', 'null', '42', '9223372036854775807', '42']
+  assert.deepEqual((await userIds()).toSorted(), expected.toSorted())
+  // As an API with a bigint wrote it before, from another producer, and the same again as text: one event.
+  await sendEvents(pipeline, [1])
+  await sendEvents(pipeline, [1], () => ({ user_id: '1' }))
+  await until('a duplicate', async () => (await caughtUp(sink)).total_duplicates === 1)
+  await assertDrained(pipeline, sink)
+  await api.stop(10_000)
+})
+
+test('a type that is not that of the column is said by migrate, with both remedies', async () => {
+  const bigint = await runFirehose({ ...pipeline.env, USER_ID_TYPE: '' }, 'migrate')
+  assert.equal(bigint.code, 1)
+  assert.match(
+    bigint.err,
+    /USER_ID_TYPE is bigint, but the column user_id of "events" is text: set USER_ID_TYPE=text/,
+  )
+  assert.equal((await runFirehose(pipeline.env, 'migrate')).code, 0)
+  const wrong = await runFirehose({ ...pipeline.env, USER_ID_TYPE: 'uuid' }, 'migrate')
+  assert.equal(wrong.code, 78)
+})
+
+test('the column may change while the sink runs: nothing is lost, stored twice or dead-lettered', async () => {
+  await pipeline.query('TRUNCATE events')
+  await pipeline.query(TO_BIGINT)
+  await sendEvents(pipeline, range(100, 50))
+  await storedRows(pipeline, 50)
+  await pipeline.query(TO_TEXT)
+  await sendEvents(pipeline, range(150, 50))
+  await storedRows(pipeline, 100)
+  await pipeline.query(TO_BIGINT)
+  await sendEvents(pipeline, range(200, 50))
+  await storedRows(pipeline, 150)
+  assert.deepEqual((await userIds()).toSorted(), range(100, 150).map(String))
+  assert.deepEqual(await pipeline.query('SELECT FROM dead_letters'), [])
+})
+
+test('a text API over a bigint column: the sink pauses with the statement that cures it, and nothing is dead-lettered', async () => {
+  await pipeline.query('TRUNCATE events')
+  const api = await pipeline.startApi()
+  for (const userId of ['"1"', '"abc"', '"007"']) assert.equal(await post(api, userId), 202)
+  const { reason } = await pausedBy(sink, /wrote a user_id that the column, which is bigint, cannot hold/)
+  const found = await runFirehose({ ...pipeline.env, USER_ID_TYPE: 'text' }, 'migrate')
+  assert.equal(found.code, 1)
+  assert.match(found.err, /USER_ID_TYPE is text, but the column user_id of "events" is bigint.*ALTER TABLE/)
+  const statement = /ALTER TABLE[^;]+;/.exec(reason ?? '')?.[0]
+  assert.ok(statement !== undefined && found.err.includes(statement), reason)
+  await pipeline.query(statement)
+  await storedRows(pipeline, 3)
+  assert.deepEqual((await userIds()).toSorted(), ['007', '1', 'abc'])
+  assert.deepEqual(await pipeline.query('SELECT FROM dead_letters'), [])
+  // A text that another producer wrote is a bad record, if the column is bigint.
+  await pipeline.query('TRUNCATE events')
+  await pipeline.query(TO_BIGINT)
+  await sendEvents(pipeline, [301], () => ({ received_at: undefined, user_id: 'abc' }))
+  await until('a dead letter', async () => (await pipeline.query('SELECT FROM dead_letters')).length === 1)
+})
