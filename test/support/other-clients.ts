@@ -23,11 +23,17 @@ export async function pythonProgram(script: string, ...packages: string[]): Prom
   }
 }
 
+export const NO_COMPILER = 'this Java has no compiler (install a JDK)'
+
+/** Whether this Java runs source files. */
+export function runsSource(java: string): boolean {
+  return spawnSync(java, ['--list-modules'], { encoding: 'utf8' }).stdout.includes('jdk.compiler')
+}
+
 /** A Java program of one source file, with the jars of the embedded Kafka. */
 export async function javaProgram(script: string): Promise<Program> {
   const { java, jars } = await installKafka(() => {})
-  const modules = spawnSync(java, ['--list-modules'], { encoding: 'utf8' }).stdout
-  if (!modules.includes('jdk.compiler')) return { missing: 'this Java has no compiler (install a JDK)' }
+  if (!runsSource(java)) return { missing: NO_COMPILER }
   const classPath = jars.filter((jar) => !jar.includes('log4j-slf4j')).join(delimiter)
   return { run: async (args, input) => await run(java, ['-cp', classPath, pathOf(script), ...args], input) }
 }

@@ -30,7 +30,8 @@ export async function runLine(line: string, env: NodeJS.ProcessEnv): Promise<End
   return await ended(spawn('sh', ['-c', line], { ...options, stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
-async function ended(child: ChildProcess): Promise<Ended> {
+/** What a child process wrote, and its exit code. */
+export async function ended(child: ChildProcess): Promise<Ended> {
   const closed = once(child, 'close')
   const [out, err] = await Promise.all(
     [child.stdout, child.stderr].map(async (stream) => (stream === null ? '' : await text(stream))),

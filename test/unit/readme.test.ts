@@ -47,7 +47,7 @@ test('every file and folder that the documents name exists', () => {
   assert.ok(documents.includes('docs/GLOSSARY.md'))
   const missing: string[] = []
   for (const { document, what } of said(
-    /`((?:[\w.*-]+\/)*[\w.*-]+\.(?:ts|mjs|sql|sh|ya?ml|json|svg|md|patch))`/g,
+    /`((?:[\w.*-]+\/)*[\w.*-]+\.(?:ts|mjs|py|go|java|php|sql|sh|ya?ml|json|svg|md|patch))`/g,
   )) {
     if (/NNN|acked|\*/.test(what)) continue
     // A name alone stands beside one that has its folder.
