@@ -9,7 +9,7 @@ import type { Middleware } from 'koa'
  */
 export type CorsOrigins = '*' | readonly string[]
 
-const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After']
+const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Preference-Applied']
 const PREFLIGHT_MAX_AGE_S = 7_200
 /** Scheme, host and perhaps port. Apps have schemes of their own, such as capacitor://localhost. */
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^\s/?#@*,]+$/

@@ -7,7 +7,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { corsHeaders, type CorsOrigins } from './cors.ts'
 import { type HeadLimits, isOverLimit } from './head-limits.ts'
-import type { Ingest, Ingested, Path } from '../intake/ingest.ts'
+import type { Ingested } from '../intake/answer.ts'
+import type { Ingest, Path } from '../intake/ingest.ts'
 import type { RequestHandler } from './pipeline-limit.ts'
 import { requestId } from './request-id.ts'
 

@@ -36,14 +36,17 @@ export interface ProblemBody {
   status: number
   detail: string
   errors?: ProblemError[]
-  event_ids?: string[]
+  event_ids?: (string | null)[]
   outcome?: 'not_accepted' | 'unknown'
 }
 
 export interface ProblemExtensions {
   errors?: ProblemError[]
-  /** For 503: the ids of all events, including generated ones, so that the client can send the same events again. */
-  eventIds?: string[]
+  /**
+   * For 503: the ids of all events, including generated ones, so that the client can send the same events again; null for
+   * the faulty ones of a lenient batch.
+   */
+  eventIds?: (string | null)[]
 }
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json'

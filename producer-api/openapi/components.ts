@@ -12,6 +12,18 @@ import {
 export const [EXAMPLE_ID] = FIELDS[0].examples.event
 const uuid = { type: 'string', format: 'uuid' }
 const count = { type: 'integer', minimum: 0 }
+const idOrNull = { ...uuid, type: ['string', 'null'] }
+const faults = {
+  type: 'array',
+  items: {
+    type: 'object',
+    required: ['pointer', 'detail'],
+    properties: {
+      pointer: { type: 'string', description: 'RFC 6901 JSON pointer into the body.' },
+      detail: { type: 'string' },
+    },
+  },
+}
 
 /** The schemas of an event and a record. */
 export function eventSchemas(userIdType: UserIdType): object {
@@ -36,7 +48,17 @@ export const responseSchemas = {
     properties: {
       status: { const: 'accepted' },
       count,
-      event_ids: { type: 'array', items: uuid, description: 'In the order in which the events were sent.' },
+      event_ids: {
+        description: 'In the order in which the events were sent; null for an event that was refused.',
+        type: 'array',
+        items: idOrNull,
+      },
+      errors: {
+        ...faults,
+        description:
+          'Only with `handling=lenient`: the faults of the refused events, at most 100. Each pointer begins with the index of the event.',
+      },
+      detail: { type: 'string', description: 'Says so if faults are not listed in `errors`.' },
     },
   },
   Problem: {
@@ -49,22 +71,15 @@ export const responseSchemas = {
       status: { type: 'integer' },
       detail: { type: 'string' },
       errors: {
+        ...faults,
         description:
           'With 422: all faults, at most 100. In a batch, each pointer begins with the index of the event.',
-        type: 'array',
-        items: {
-          type: 'object',
-          required: ['pointer', 'detail'],
-          properties: {
-            pointer: { type: 'string', description: 'RFC 6901 JSON pointer into the body.' },
-            detail: { type: 'string' },
-          },
-        },
       },
       event_ids: {
-        description: 'With 503: the ids of all events, including generated ones.',
+        description:
+          'With 503: the ids of all events, including generated ones; null for the faulty events of a lenient batch.',
         type: 'array',
-        items: uuid,
+        items: idOrNull,
       },
       outcome: {
         description:
@@ -145,7 +160,6 @@ function allow(): object {
   return { Allow: { description: 'With 405: the methods that the path allows.', schema: { type: 'string' } } }
 }
 
-/** OpenAPI 3.1 declares the JSON Schema dialect once for the whole document. */
 /** A schema without what the document has once: its dialect and its definitions. */
 function component(schema: { $schema: string; $defs: object }): object {
   const { $schema: _, $defs: __, ...rest } = schema

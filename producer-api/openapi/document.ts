@@ -47,7 +47,7 @@ export function openApiDocument(userIdType: UserIdType): object {
     },
     components: {
       schemas: { ...eventSchemas(userIdType), ...responseSchemas },
-      parameters: { RequestId: requestId },
+      parameters: { RequestId: requestId, Prefer: prefer },
       responses: problemResponses,
     },
   }
@@ -57,6 +57,14 @@ const requestId = {
   name: 'X-Request-Id',
   in: 'header',
   description: 'Returned and logged; generated if missing.',
+  schema: { type: 'string' },
+}
+
+const prefer = {
+  name: 'Prefer',
+  in: 'header',
+  description:
+    'RFC 7240. With `handling=lenient`, the good events of a batch are accepted although others have faults.',
   schema: { type: 'string' },
 }
 
@@ -107,8 +115,8 @@ function postEvents(): object {
     tags: ['events'],
     operationId: 'postEvents',
     summary: `Send 1 to ${MAX_BATCH_EVENTS} events`,
-    description: `Either all events are accepted or none. The body is a JSON array or, as \`application/x-ndjson\`, one event per line; blank lines are ignored. ${TYPES} Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
-    parameters,
+    description: `Either all events are accepted or none, unless \`Prefer: handling=lenient\` is sent: then the good ones are accepted, \`event_ids\` has null for each of the others, and \`errors\` lists what is wrong with them. A batch without a good event, one that is not a JSON array or not UTF-8, and one with too many events are still refused. The body is a JSON array or, as \`application/x-ndjson\`, one event per line; blank lines are ignored. ${TYPES} Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
+    parameters: [...parameters, { $ref: '#/components/parameters/Prefer' }],
     requestBody: {
       required: true,
       content: {
@@ -125,7 +133,13 @@ function postEvents(): object {
     },
     responses: {
       202: {
-        description: 'All events will be stored.',
+        description: 'All events will be stored, or, if the batch was read leniently, those that have an id.',
+        headers: {
+          'Preference-Applied': {
+            description: '`handling=lenient` if the batch was read leniently.',
+            schema: { type: 'string' },
+          },
+        },
         content: {
           'application/json': {
             schema: { $ref: '#/components/schemas/EventsAccepted' },

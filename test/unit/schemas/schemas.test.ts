@@ -10,7 +10,8 @@ import * as formats from 'ajv-formats'
 import * as fc from 'fast-check'
 import * as made from '../../../event/json-schema.ts'
 import { encodeRecord } from '../../../event/record/encode.ts'
-import { type ParsedEvents, parseEvent } from '../../../producer-api/intake/parse-body.ts'
+import type { ParsedEvents } from '../../../producer-api/intake/event-list.ts'
+import { parseEvent } from '../../../producer-api/intake/parse-body.ts'
 import invalidEvents from '../../../schemas/examples/invalid-events.json' with { type: 'json' }
 import eventSchema from '../../../schemas/event.schema.json' with { type: 'json' }
 import recordSchema from '../../../schemas/record.schema.json' with { type: 'json' }

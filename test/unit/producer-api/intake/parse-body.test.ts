@@ -2,12 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { MAX_BATCH_EVENTS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_FAULTS } from '../../../../event/limits.ts'
-import {
-  type ParsedEvents,
-  parseEvent,
-  parseEventArray,
-  parseEventLines,
-} from '../../../../producer-api/intake/parse-body.ts'
+import type { ParsedEvents } from '../../../../producer-api/intake/event-list.ts'
+import { parseEvent, parseEventArray, parseEventLines } from '../../../../producer-api/intake/parse-body.ts'
 import { eventText } from '../../../arbitrary/event-text.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'
