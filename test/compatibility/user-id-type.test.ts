@@ -29,11 +29,10 @@ async function post(api: NodeService, userId: string): Promise<number> {
   return (await fetch(`${api.url}/event`, { method: 'POST', headers, body })).status
 }
 
-async function userIds(): Promise<unknown[]> {
-  const rows = await pipeline.query<{ user_id: unknown }>(
-    'SELECT user_id FROM events ORDER BY received_at, user_id',
-  )
-  return rows.map(({ user_id }) => user_id)
+/** In the order of their bytes. */
+async function userIds(): Promise<string[]> {
+  const sql = 'SELECT user_id::text COLLATE "C" AS id FROM events ORDER BY 1'
+  return (await pipeline.query<{ id: string }>(sql)).map(({ id }) => id)
 }
 
 test('text: any string is stored as sent, and a number as its decimal text', async () => {
@@ -44,7 +43,10 @@ test('text: any string is stored as sent, and a number as its decimal text', asy
     assert.equal(await post(api, userId), 422, userId)
   await storedRows(pipeline, sent.length)
   const expected = ['007', '42', 'a"b', '😀', 'null', '42', '9223372036854775807', '42']
-  assert.deepEqual((await userIds()).toSorted(), expected.toSorted())
+  assert.deepEqual(
+    await userIds(),
+    expected.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+  )
   // As an API with a bigint wrote it before, from another producer, and the same again as text: one event.
   await sendEvents(pipeline, [1])
   await sendEvents(pipeline, [1], () => ({ user_id: '1' }))
@@ -76,7 +78,7 @@ test('the column may change while the sink runs: nothing is lost, stored twice o
   await pipeline.query(TO_BIGINT)
   await sendEvents(pipeline, range(200, 50))
   await storedRows(pipeline, 150)
-  assert.deepEqual((await userIds()).toSorted(), range(100, 150).map(String))
+  assert.deepEqual(await userIds(), range(100, 150).map(String))
   assert.deepEqual(await pipeline.query('SELECT FROM dead_letters'), [])
 })
 
@@ -92,7 +94,7 @@ test('a text API over a bigint column: the sink pauses with the statement that c
   assert.ok(statement !== undefined && found.err.includes(statement), reason)
   await pipeline.query(statement)
   await storedRows(pipeline, 3)
-  assert.deepEqual((await userIds()).toSorted(), ['007', '1', 'abc'])
+  assert.deepEqual(await userIds(), ['007', '1', 'abc'])
   assert.deepEqual(await pipeline.query('SELECT FROM dead_letters'), [])
   // A text that another producer wrote is a bad record, if the column is bigint.
   await pipeline.query('TRUNCATE events')
