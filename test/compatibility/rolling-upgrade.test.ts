@@ -50,7 +50,7 @@ function hasCommit(): boolean {
 }
 
 function migrate(dir: string): void {
-  execFileSync('./firehose', ['migrate'], { cwd: dir, env: pipeline.env })
+  execFileSync(join(dir, 'firehose'), ['migrate'], { cwd: dir, env: pipeline.env })
 }
 
 const startApi = async (dir: string): Promise<NodeService> =>
