@@ -1,4 +1,6 @@
 import type { HeadLimits } from './http/head-limits.ts'
+import { clientConfig, clientSettings } from './client-settings.ts'
+import type { ClientCapture } from './http/client-facts.ts'
 import { type CorsOrigins, isOriginRule } from './http/cors.ts'
 import type { UserIdType } from '../event/fields.ts'
 import { userIdTypeSetting } from '../event/user-id-setting.ts'
@@ -78,6 +80,7 @@ export const apiSettings = {
     '',
     'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`, `https://*.example.com` (any subdomain) or `capacitor://localhost` (`null` and `file://` for pages in sandboxes and files). With a list, pages of other origins get 403',
   ),
+  ...clientSettings,
   LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Minimum level to log: ${LOG_LEVELS.join(', ')}`),
   SHUTDOWN_DELAY_MS: integer(
     0,
@@ -114,6 +117,7 @@ export interface ApiConfig {
   headLimits: HeadLimits
   /** Either `*` or a list of origins; empty disables CORS. */
   corsOrigins: CorsOrigins
+  client: ClientCapture
   logLevel: (typeof LOG_LEVELS)[number]
   shutdownDelayMs: number
   shutdownTimeoutMs: number
@@ -146,8 +150,9 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
       )
     }
   }
+  const client = collectProblems(problems, () => clientConfig(values))
   const kafka = collectProblems(problems, () => kafkaConfig(values))
-  if (problems.length > 0 || kafka === undefined) throw new ConfigError(problems)
+  if (problems.length > 0 || client === undefined || kafka === undefined) throw new ConfigError(problems)
   return {
     host: values.HOST,
     port: values.PORT,
@@ -168,6 +173,7 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     maxConnections: values.MAX_CONNECTIONS,
     headLimits: { maxHeaders: values.MAX_HEADERS, maxHeaderBytes: values.MAX_HEADER_BYTES },
     corsOrigins,
+    client,
     logLevel: values.LOG_LEVEL,
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,

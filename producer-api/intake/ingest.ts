@@ -3,9 +3,10 @@ import type { Context } from 'koa'
 import { v7 } from 'uuid'
 import type { UserIdType } from '../../event/fields.ts'
 import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../../event/limits.ts'
-import { encodeRecords, eventIdsJson, receivedAt } from '../../event/record/encode.ts'
+import { type ClientFacts, encodeRecords, eventIdsJson, receivedAt } from '../../event/record/encode.ts'
 import type { Records } from '../../event/record/records.ts'
 import type { Batcher } from '../delivery/batcher.ts'
+import { type ClientCapture, clientFacts } from '../http/client-facts.ts'
 import { type CorsOrigins, foreignOrigins } from '../http/cors.ts'
 import { LENIENT_APPLIED, prefersLenient } from '../http/prefer.ts'
 import { NO_MEMORY, readBody } from '../http/read-body.ts'
@@ -19,6 +20,7 @@ import type { ListedFaults } from './parse-faults.ts'
 
 export interface IngestOptions {
   corsOrigins: CorsOrigins
+  client: ClientCapture
   userIdType: UserIdType
   maxEventBytes: number
   /** Limit for the body of `POST /events`. */
@@ -72,11 +74,12 @@ export class Ingest {
   readonly #parseOptions: ParseOptions
   readonly #lenientOptions: ParseOptions
   readonly #isForeign: (request: IncomingMessage) => boolean
+  readonly #factsOf: ((request: IncomingMessage) => ClientFacts) | undefined
   /** Requests already processed on the fast path whose response is left to Koa. */
   readonly #handedOver = new WeakMap<IncomingMessage, Ingested>()
 
   constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
-    const { corsOrigins, userIdType, maxEventBytes, maxBodyBytes } = options
+    const { client, corsOrigins, userIdType, maxEventBytes, maxBodyBytes } = options
     this.#endpoints = {
       '/event': {
         parsers: EVENT_PARSERS,
@@ -92,6 +95,7 @@ export class Ingest {
     this.#parseOptions = { newId: v7, userIdType, maxEventBytes }
     this.#lenientOptions = { ...this.#parseOptions, isLenient: true }
     this.#isForeign = foreignOrigins(corsOrigins)
+    this.#factsOf = clientFacts(client)
   }
 
   /** The Koa handler of a path. */
@@ -158,6 +162,8 @@ export class Ingest {
     }
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {
+      // Before the body: a client that has disconnected after it has no address any more.
+      const facts = this.#factsOf?.(request)
       const read = await readBody(request, response, maxBytes, this.#budget)
       if (read.kind !== 'body') return read
       const options = prefersLenient(request) ? this.#lenientOptions : this.#parseOptions
@@ -169,7 +175,7 @@ export class Ingest {
         const headers = lenient === undefined ? {} : LENIENT_APPLIED
         return { kind: 'refused', problem, detail, headers, errors, events: count }
       }
-      const records = encodeRecords(parsed.events, receivedAt(Date.now()))
+      const records = encodeRecords(parsed.events, receivedAt(Date.now()), facts)
       const events = records.ends.length
       if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
         const eventIds = eventIdsJson(records)
