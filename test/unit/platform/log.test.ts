@@ -49,6 +49,7 @@ test('lines logged before an exit are written', async () => {
   const code = await exitOf('pipe', (output) => output?.on('data', (chunk) => (text += String(chunk))))
   assert.equal(code, 7)
   const lines = text.trimEnd().split('\n')
-  assert.ok(lines.length > 400, `${lines.length} lines`)
+  // What a pipe holds, if nothing is read before the exit: 64 KiB, or a page if the user has many pipes (pipe(7)).
+  assert.ok(lines.length > 30, `${lines.length} lines`)
   assert.deepEqual(JSON.parse(lines[0] ?? '').n, 0)
 })
