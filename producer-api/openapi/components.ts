@@ -1,5 +1,5 @@
 /** The reusable parts of the OpenAPI document: schemas and problem responses. */
-import { FIELDS, type UserIdType } from '../../event/fields.ts'
+import { FIELDS, USER_ID_TYPES, type UserIdType } from '../../event/fields.ts'
 import { eventSchema, recordSchema } from '../../event/json-schema.ts'
 import {
   PROBLEM_CONTENT_TYPE,
@@ -111,6 +111,7 @@ export const responseSchemas = {
         additionalProperties: count,
       },
       in_flight: { ...count, description: 'Events of requests that have not been answered.' },
+      user_id_type: { enum: USER_ID_TYPES, description: 'USER_ID_TYPE.' },
       uptime: { type: 'number', description: 'Seconds since the start.' },
     },
   },
