@@ -20,7 +20,8 @@ const WITH_PORT = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/
 const MAPPED_PREFIX = '::ffff:'
 
 /**
- * The function that finds the canonical address of a request's client; undefined if the client has disconnected.
+ * The function that finds the canonical address of a request's client; undefined if the client has reset the connection:
+ * the request can still be read then, but the operating system has forgotten the address.
  *
  * @param proxies undefined: only connections count
  */

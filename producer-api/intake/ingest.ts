@@ -162,7 +162,7 @@ export class Ingest {
     }
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {
-      // Before the body: a client that has disconnected after it has no address any more.
+      // Before the body: a client that resets the connection has no address any more.
       const facts = this.#factsOf?.(request)
       const read = await readBody(request, response, maxBytes, this.#budget)
       if (read.kind !== 'body') return read
