@@ -45,11 +45,20 @@ function runs(command: string, ...args: string[]): boolean {
 
 const RUN_LIMIT_MS = 45_000
 
-/** Runs a sender to its end, in a locale that knows only ASCII. A sender that does not end is killed: its code is null. */
+/**
+ * Runs a sender to its end, in a locale that knows only ASCII. One that does not end is killed, together with the programs
+ * that it has started; its code is null.
+ */
 export async function runSender([command = '', ...args]: string[], input: string): Promise<Ended> {
   const env = { ...process.env, LC_ALL: 'C', no_proxy: '127.0.0.1', NO_PROXY: '127.0.0.1' }
-  const child = spawn(command, args, { cwd: ROOT, env, timeout: RUN_LIMIT_MS, killSignal: 'SIGKILL' })
+  const child = spawn(command, args, { cwd: ROOT, env, detached: true })
+  const { pid } = child
+  const limit = setTimeout(() => pid !== undefined && process.kill(-pid, 'SIGKILL'), RUN_LIMIT_MS)
   child.stdin.on('error', () => {}) // one that reports wrong usage reads nothing
   child.stdin.end(input)
-  return await ended(child)
+  try {
+    return await ended(child)
+  } finally {
+    clearTimeout(limit)
+  }
 }
