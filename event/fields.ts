@@ -1,7 +1,7 @@
 /**
  * THE table of an event's fields. Validation, fault texts, general decoding, the columns, staging, COPY, the JSON Schemas
  * and the OpenAPI document follow from it. Two things do not: the fast paths, which know the fields by their bytes
- * (record/layout.ts), and tools/verify/verify-sql.ts, an independent restatement.
+ * (record/layout.ts), and tools/verify/fields-sql.ts, an independent restatement.
  */
 import type { JsonScan } from './json/scan-result.ts'
 import { parseInet } from './inet.ts'

@@ -45,7 +45,7 @@ async function judgePendingAfter(context: VerifyContext, line: string): Promise<
   await judgeRange(
     client,
     fill,
-    sql.JUDGE_ACKED,
+    sql.judgeAcked(context.userIdType),
     [clusterId, topic, context.isIncomplete],
     async () => await settle(context),
   )
@@ -58,7 +58,7 @@ async function judgeLines(context: VerifyContext, lines: readonly AckedLine[]): 
   await judgeRange(
     client,
     async () => await copyRows(client, 'verify_acked', lines, row),
-    sql.JUDGE_ACKED,
+    sql.judgeAcked(context.userIdType),
     [clusterId, topic, context.isIncomplete],
     async () => {
       const count = await countsOf(client, sql.COUNT_ACKED)

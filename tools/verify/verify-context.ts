@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import type { UserIdType } from './fields-sql.ts'
 import type { RangeLimits } from './judge-range.ts'
 import type { Finding, FindingKind, Verdict } from './verdict.ts'
 
@@ -7,6 +8,7 @@ export interface VerifyContext {
   readonly client: Client
   readonly clusterId: string
   readonly topic: string
+  readonly userIdType: UserIdType
   readonly limits: RangeLimits
   readonly verdict: Verdict
   /** Number of records past the sink's offsets, by partition. */

@@ -1,9 +1,9 @@
-import { crc32 } from 'node:zlib'
 import type { Client } from 'pg'
 import { v5 as uuidV5 } from 'uuid'
 import { copyBytes, copyRows } from './copy-rows.ts'
 import { countsOf, findingsOf, judgeRange, type RangeLimits } from './judge-range.ts'
 import type { TopicRecord } from '../../kafka/topic-reader.ts'
+import { sentCheck } from './sent-check.ts'
 import type { Verdict } from './verdict.ts'
 import type { VerifyContext } from './verify-context.ts'
 import * as sql from './verify-sql.ts'
@@ -11,11 +11,6 @@ import * as sql from './verify-sql.ts'
 /** The namespace of ids for records without event_id. Restated here, so that verify detects a change in the sink. */
 const RECORD_NAMESPACE = '0c5e2bd5-6b4c-4b0e-9f0c-3a7d3c7fd6a1'
 const CANONICAL_START = Buffer.from('{"event_id":"')
-/** The head of a record that the API writes, with what it adds to what was sent. */
-const CANONICAL_HEAD =
-  /^\{"event_id":"[0-9a-f-]{36}","user_id":-?\d+,"timestamp":"[\dTZ:.-]+(","received_at":"[\dTZ:.-]+)","metadata":\{/d
-/** More than that head can be long. */
-const HEAD_BYTES = 200
 
 /** Compares records with the tables, in ranges: while PostgreSQL judges one, the next is collected. */
 export class RecordComparison {
@@ -76,11 +71,11 @@ export class RecordComparison {
   }
 
   async #judgeRange(range: readonly TopicRecord[]): Promise<void> {
-    const { clusterId, topic } = this.#context
+    const { clusterId, topic, userIdType } = this.#context
     await judgeRange(
       this.#client,
       async () => await copyRows(this.#client, 'verify_records', range, (record) => this.#row(record)),
-      sql.JUDGE_RECORDS,
+      sql.judgeRecords(userIdType),
       [clusterId, topic],
       async () => await this.#keep(),
     )
@@ -108,7 +103,7 @@ export class RecordComparison {
     const { partition, offset, value, timestampMs } = record
     // The canonical form starts with event_id; only other forms can lack it.
     const hasId = value?.subarray(0, CANONICAL_START.length).equals(CANONICAL_START) ?? true
-    const { clusterId, topic } = this.#context
+    const { clusterId, topic, userIdType } = this.#context
     const id = hasId ? '\\N' : uuidV5(`${clusterId}/${topic}/${partition}/${offset}`, RECORD_NAMESPACE)
     return [
       partition,
@@ -116,7 +111,7 @@ export class RecordComparison {
       timestampMs,
       this.#isUnread(record),
       id,
-      checkOf(value),
+      value === null ? '\\N' : (sentCheck(value, userIdType) ?? '\\N'),
       copyBytes(value),
     ].join('\t')
   }
@@ -124,13 +119,4 @@ export class RecordComparison {
   #isUnread({ partition, offset }: TopicRecord): boolean {
     return offset >= (this.#bounds.get(partition) ?? 0n)
   }
-}
-
-/** The check of what was sent, in COPY's text format; null of a record in another form. Restated here, as the namespace. */
-function checkOf(value: Buffer | null): string {
-  const head = value?.toString('latin1', 0, HEAD_BYTES) ?? ''
-  const [from, to] = CANONICAL_HEAD.exec(head)?.indices?.[1] ?? []
-  if (value === null || from === undefined || to === undefined) return '\\N'
-  const sent = Buffer.concat([value.subarray(0, from), value.subarray(to)])
-  return String((BigInt(sent.length) << 32n) + BigInt(crc32(sent)))
 }

@@ -1,3 +1,18 @@
+import {
+  CAREFUL,
+  clientDifferences,
+  clientFields,
+  COLUMNS,
+  FUNCTIONS,
+  isSameClient,
+  isSameSent,
+  PLAIN,
+  type Reading,
+  sentDifferences,
+  sentFields,
+  type UserIdType,
+} from './fields-sql.ts'
+
 /*
  * The SQL of verify. PostgreSQL itself parses the raw records, independently of the sink's decoder. Dead letters are
  * looked up by their coordinates first and are not parsed, because they may not be JSON at all.
@@ -24,7 +39,7 @@ SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET T
  * - verify_pending: lines that were neither stored nor dead-lettered when they were first looked up
  * - verify_places: coordinates of missing, different, changed or unread records with the id of such a line
  */
-export const TABLES = String.raw`
+export const TABLES = `
 CREATE TEMP TABLE verify_records (partition int, "offset" bigint, timestamp_ms bigint, is_unread boolean,
   coordinate_id uuid, sent_check bigint, value bytea) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE verify_verdicts (partition int, "offset" bigint, event_id uuid, verdict text, why text)
@@ -37,80 +52,7 @@ CREATE TEMP TABLE verify_pending (line bigint PRIMARY KEY, event_id uuid, text t
 CREATE TEMP TABLE verify_places (event_id uuid, partition int, "offset" bigint, is_unread boolean, is_changed boolean);
 CREATE INDEX ON verify_pending (event_id);
 CREATE INDEX ON verify_places (event_id);
-
--- The event's fields from an object that jsonb rejects because of a field that Firehose ignores: NUL, lone surrogates,
--- numbers out of range for numeric. (No row can hold these in metadata.) Escaped backslashes are replaced first, so
--- that the rest of the pattern matches only real escapes.
-CREATE FUNCTION pg_temp.event_fields(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-  SELECT jsonb_object_agg(key, value::text::jsonb) FROM json_each(regexp_replace(replace(body, '\\', '\u005c'),
-    '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '', 'g')::json)
-  WHERE key IN ('event_id', 'user_id', 'timestamp', 'received_at', 'metadata')
-    AND pg_input_is_valid(value::text, 'jsonb')
-$$;
--- The JSON object in a value, or null. Nesting beyond the stack depth limit raises an error; it is not invalid input.
-CREATE FUNCTION pg_temp.as_object(value bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-  body text;
-  object jsonb;
-BEGIN
-  body := regexp_replace(convert_from(value, 'UTF8'), '^\uFEFF', '');
-  BEGIN
-    object := body::jsonb;
-  EXCEPTION WHEN data_exception THEN
-    IF pg_input_is_valid(body, 'json') AND body ~ '^\s*[{]' THEN object := pg_temp.event_fields(body); END IF;
-  END;
-  RETURN CASE WHEN jsonb_typeof(object) = 'object' THEN object END;
-EXCEPTION WHEN data_exception OR statement_too_complex THEN
-  RETURN NULL;
-END $$;
-CREATE FUNCTION pg_temp.as_uuid(value text) RETURNS uuid LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  RETURN CASE WHEN pg_input_is_valid(value, 'uuid') THEN value::uuid END;
-END $$;
-CREATE FUNCTION pg_temp.as_bigint(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-  whole text := regexp_replace(value, '[.]0+$', '');
-BEGIN
-  RETURN CASE WHEN pg_input_is_valid(whole, 'bigint') THEN whole::bigint END;
-END $$;
--- PostgreSQL rounds digits past the microsecond; Firehose truncates them. PostgreSQL knows no fraction after a comma, no
--- annotations (RFC 9557), and no fraction of the leap second before midnight.
-CREATE FUNCTION pg_temp.as_time(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
-DECLARE
-  plain text := regexp_replace(regexp_replace(value, '(\[[^]]*\])+$', ''), ',(?=\d)', '.');
-  is_leap boolean := plain ~ '^.{11}23:59:60[.]';
-BEGIN
-  IF is_leap THEN plain := overlay(plain placing '59' from 18); END IF;
-  RETURN CASE WHEN pg_input_is_valid(plain, 'timestamptz')
-    THEN regexp_replace(plain, '([.]\d{6})\d+', '\1')::timestamptz + is_leap::int * interval '1 second' END;
-END $$;
-`
-
-/** SQL expressions that parse the text of a record. */
-interface Reading {
-  object(bytes: string): string
-  uuid(text: string): string
-  bigint(text: string): string
-  time(text: string): string
-}
-
-/** For any record: invalid values become null. Takes three times as long as plain casts. */
-const CAREFUL: Reading = {
-  object: (bytes) => `pg_temp.as_object(${bytes})`,
-  uuid: (text) => `pg_temp.as_uuid(${text})`,
-  bigint: (text) => `pg_temp.as_bigint(${text})`,
-  time: (text) => `pg_temp.as_time(${text})`,
-}
-
-/** For valid records, which are nearly all: an invalid value fails the statement. */
-const PLAIN: Reading = {
-  object: (bytes) => `convert_from(${bytes}, 'UTF8')::jsonb`,
-  uuid: (text) => `(${text})::uuid`,
-  bigint: (text) => `(${text})::bigint`,
-  // A timestamp of at most 27 characters has no digits past the microsecond.
-  time: (text) =>
-    `CASE WHEN length(${text}) <= 27 THEN (${text})::timestamptz ELSE pg_temp.as_time(${text}) END`,
-}
+${FUNCTIONS}`
 
 /** A statement in two forms: `plain` is tried first, `careful` is for ranges with values that `plain` cannot parse. */
 export interface Judgement {
@@ -121,15 +63,17 @@ export interface Judgement {
 /**
  * Judges the records of verify_records ($1 cluster, $2 topic).
  *
- * If received_at is equal, this record made the row, and the metadata must be identical, down to the last digit of each
- * number. If it differs, the record is a duplicate, and an equal value is enough (1.0 and 1.00). record_image_eq
- * compares bytes, which settles most rows. OFFSET 0 makes each step run once per record; LIMIT 1 forces an index lookup
- * per record, because the planner would prefer to scan the whole table for each range.
+ * If received_at is equal, this record made the row: the metadata must be identical, down to the last digit of each number,
+ * and the row must have what the API recorded of the client. If it differs, the record is a duplicate, and an equal value
+ * of what was sent is enough (1.0 and 1.00). record_image_eq compares bytes, which settles most rows. OFFSET 0 makes each
+ * step run once per record; LIMIT 1 forces an index lookup per record, because the planner would prefer to scan the whole
+ * table for each range.
  *
  * A row that differs, but has the check of what was sent, was stored and changed since, on purpose (a trigger, an UPDATE).
  */
-export const JUDGE_RECORDS = inBothForms(
-  (as) => `
+export function judgeRecords(userIdType: UserIdType): Judgement {
+  return inBothForms(
+    (as) => `
 INSERT INTO verify_verdicts
 SELECT r.partition, r."offset", f.event_id,
   CASE
@@ -144,10 +88,9 @@ SELECT r.partition, r."offset", f.event_id,
     WHEN d.is_dead THEN 'the dead letter holds another value'
     WHEN jsonb_typeof(o.object) IS DISTINCT FROM 'object' THEN 'not a JSON object, and no dead letter'
     WHEN e.event_id IS NULL THEN 'neither in events nor in dead_letters'
-    WHEN NOT c.is_same THEN concat_ws(', ',
-      CASE WHEN e.user_id IS DISTINCT FROM f.user_id THEN 'user_id' END,
-      CASE WHEN e."timestamp" IS DISTINCT FROM f."timestamp" THEN 'timestamp' END,
-      CASE WHEN NOT c.is_same_metadata THEN 'metadata' END)
+    WHEN NOT c.is_same THEN concat_ws(', ', ${sentDifferences('e', 'f')},
+      CASE WHEN NOT m.is_same_client THEN concat_ws(', ', ${clientDifferences('e', 'f')}) END,
+      CASE WHEN NOT m.is_same_metadata THEN 'metadata' END)
   END
 FROM verify_records r
 LEFT JOIN LATERAL (
@@ -161,26 +104,23 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
   SELECT CASE WHEN r.coordinate_id IS NULL OR o.object ? 'event_id' THEN ${as.uuid(`o.object ->> 'event_id'`)}
       WHEN jsonb_typeof(o.object) = 'object' THEN r.coordinate_id END AS event_id,
-    ${as.bigint(`o.object ->> 'user_id'`)} AS user_id,
-    ${as.time(`o.object ->> 'timestamp'`)} AS "timestamp",
-    o.object -> 'metadata' AS metadata,
+    ${sentFields(as, userIdType)}, ${clientFields(as)},
     CASE WHEN o.object ? 'received_at' THEN ${as.time(`o.object ->> 'received_at'`)}
       ELSE 'epoch'::timestamptz + r.timestamp_ms * interval '1 millisecond' END AS received_at
   OFFSET 0
 ) f
-LEFT JOIN LATERAL (
-  SELECT event_id, user_id, "timestamp", metadata, received_at, sent_check FROM events WHERE event_id = f.event_id LIMIT 1
-) e ON true
+LEFT JOIN LATERAL (SELECT ${COLUMNS} FROM events WHERE event_id = f.event_id LIMIT 1) e ON true
 CROSS JOIN LATERAL (
   SELECT record_image_eq(row(e.metadata), row(f.metadata)) OR coalesce(e.metadata = f.metadata
-    AND (e.received_at IS DISTINCT FROM f.received_at OR e.metadata::text = f.metadata::text), false) AS is_same_metadata
+      AND (e.received_at IS DISTINCT FROM f.received_at OR e.metadata::text = f.metadata::text), false) AS is_same_metadata,
+    e.received_at IS DISTINCT FROM f.received_at OR ${isSameClient('e', 'f')} AS is_same_client
   OFFSET 0
 ) m
 CROSS JOIN LATERAL (
-  SELECT m.is_same_metadata, m.is_same_metadata AND e.user_id IS NOT DISTINCT FROM f.user_id
-    AND e."timestamp" IS NOT DISTINCT FROM f."timestamp" AS is_same
+  SELECT m.is_same_metadata AND m.is_same_client AND ${isSameSent('e', 'f')} AS is_same
 ) c`,
-)
+  )
+}
 
 /** Counts the verdicts of the current range. */
 export const COUNT_VERDICTS = `SELECT verdict, count(*)::int AS count FROM verify_verdicts GROUP BY verdict`
@@ -202,16 +142,18 @@ SELECT count(DISTINCT event_id) AS count FROM verify_matched, unnest(event_ids) 
  * over 1 MiB has no value to compare. If the event's record is yet to be read, a different row may belong to an earlier
  * event with the same id, so there is no verdict yet; likewise if no record was found and some could not be read.
  */
-export const JUDGE_ACKED = inBothForms(
-  (as) => `
+export function judgeAcked(userIdType: UserIdType): Judgement {
+  return inBothForms(
+    (as) => `
 INSERT INTO verify_acked_verdicts
 SELECT l.line, l.event_id, p.partition, p."offset",
   CASE
     WHEN e.event_id IS NOT NULL AND (c.other = '' OR p.is_changed) THEN 'stored'
-    WHEN EXISTS (SELECT FROM dead_letters d CROSS JOIN LATERAL (SELECT pg_temp.as_object(d.value) AS object) o
+    WHEN EXISTS (SELECT FROM dead_letters d
+      CROSS JOIN LATERAL (SELECT pg_temp.as_object(d.value) AS object OFFSET 0) o
+      CROSS JOIN LATERAL (SELECT ${sentFields(CAREFUL, userIdType)} OFFSET 0) s
       WHERE d.cluster_id = $1 AND d.topic = $2 AND d.event_id = f.event_id AND (d.value IS NULL
-        OR pg_temp.as_bigint(o.object ->> 'user_id') = f.user_id AND pg_temp.as_time(o.object ->> 'timestamp') = f."timestamp"
-          AND (o.object -> 'metadata')::text = f.metadata::text)) THEN 'dead'
+        OR ${isSameSent('s', 'f')} AND s.metadata::text = f.metadata::text)) THEN 'dead'
     WHEN p.is_unread THEN 'unread'
     WHEN p.partition IS NULL AND $3::boolean THEN 'unjudged'
     WHEN e.event_id IS NOT NULL THEN 'different'
@@ -222,23 +164,18 @@ SELECT l.line, l.event_id, p.partition, p."offset",
 FROM verify_acked l
 CROSS JOIN LATERAL (SELECT ${as.object('l.value')} AS object OFFSET 0) o
 CROSS JOIN LATERAL (
-  SELECT ${as.uuid('l.event_id')} AS event_id, ${as.bigint(`o.object ->> 'user_id'`)} AS user_id,
-    ${as.time(`o.object ->> 'timestamp'`)} AS "timestamp", o.object -> 'metadata' AS metadata
-  OFFSET 0
+  SELECT ${as.uuid('l.event_id')} AS event_id, ${sentFields(as, userIdType)} OFFSET 0
 ) f
-LEFT JOIN LATERAL (
-  SELECT event_id, user_id, "timestamp", metadata FROM events WHERE event_id = f.event_id LIMIT 1
-) e ON true
+LEFT JOIN LATERAL (SELECT ${COLUMNS} FROM events WHERE event_id = f.event_id LIMIT 1) e ON true
 LEFT JOIN LATERAL (
   SELECT partition, "offset", is_unread, is_changed FROM verify_places WHERE event_id = f.event_id
   ORDER BY is_changed DESC, is_unread DESC, partition, "offset" LIMIT 1
 ) p ON true
-CROSS JOIN LATERAL (SELECT concat_ws(', ',
-  CASE WHEN e.user_id IS DISTINCT FROM f.user_id THEN 'user_id' END,
-  CASE WHEN e."timestamp" IS DISTINCT FROM f."timestamp" THEN 'timestamp' END,
+CROSS JOIN LATERAL (SELECT concat_ws(', ', ${sentDifferences('e', 'f')},
   CASE WHEN NOT record_image_eq(row(e.metadata), row(f.metadata)) AND e.metadata::text IS DISTINCT FROM f.metadata::text
     THEN 'metadata' END) AS other OFFSET 0) c`,
-)
+  )
+}
 
 export const COUNT_ACKED = `SELECT verdict, count(*)::int AS count FROM verify_acked_verdicts GROUP BY verdict`
 export const ACKED_FINDINGS = `

@@ -3,6 +3,7 @@ import { onFetched } from '../../kafka/patches.ts'
 import { sinkGroupId } from '../../kafka/sink-group.ts'
 import { connect } from '../../postgres/connect.ts'
 import { checkSupported } from '../../postgres/supported.ts'
+import { TABLE, type UserIdType } from './fields-sql.ts'
 import { MarkerCheck } from './marker-check.ts'
 import {
   describeGroup,
@@ -74,9 +75,10 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   try {
     signal?.throwIfAborted()
     await checkSupported(client)
+    const userIdType = await readUserIdType(client)
     await client.query(sql.SESSION) // on its own: what it sets holds from the next transaction on
     await client.query(sql.TABLES)
-    return await compare(client, options)
+    return await compare(client, userIdType, options)
   } catch (error) {
     signal?.throwIfAborted()
     throw error
@@ -86,7 +88,17 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   }
 }
 
-async function compare(client: Client, options: VerifyOptions): Promise<Verdict> {
+/** @throws if the table lacks columns */
+async function readUserIdType(client: Client): Promise<UserIdType> {
+  const { rows } = await client.query<{ type: string; missing: string[] | null }>(TABLE)
+  const missing = rows[0]?.missing ?? []
+  if (missing.length > 0) {
+    throw new Error(`The table "events" lacks ${missing.join(', ')}: run "npx firehose migrate" first.`)
+  }
+  return rows[0]?.type === 'text' ? 'text' : 'bigint'
+}
+
+async function compare(client: Client, userIdType: UserIdType, options: VerifyOptions): Promise<Verdict> {
   const access = { ...options.kafkaAccess, brokers: options.kafkaBootstrapServers.split(',') }
   const { topic, ackedFile, signal } = options
   const { clusterId } = await describeTopic(access, topic)
@@ -96,6 +108,7 @@ async function compare(client: Client, options: VerifyOptions): Promise<Verdict>
     client,
     clusterId,
     topic,
+    userIdType,
     limits: { items: options.rangeRecords ?? RANGE_RECORDS, bytes: RANGE_BYTES },
     verdict,
     notYetRead: new Map(),

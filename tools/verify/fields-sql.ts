@@ -1,0 +1,172 @@
+/*
+ * How verify reads the fields of an event from a record, and compares them with a row: in SQL, and restated here, so that
+ * a mistake in event/ is found.
+ */
+
+/** The type of the column user_id. */
+export type UserIdType = 'bigint' | 'text'
+
+/** The texts that a client may send; JSON null is the same as no member. */
+const TEXTS = ['anonymous_id', 'event_name', 'event_type', 'session_id', 'source']
+const SENT = ['user_id', '"timestamp"', ...TEXTS]
+/** What the API knows of the client. It belongs to one request, so that it may differ between two records of an event. */
+const OF_CLIENT = ['ip_address', 'user_agent']
+
+/** The members of a record that are not ignored, as SQL literals. */
+const MEMBERS = ['event_id', ...SENT, 'received_at', ...OF_CLIENT, 'metadata']
+  .map((name) => `'${name.replaceAll('"', '')}'`)
+  .join(', ')
+
+/** The columns of `events` that are compared, or needed for it. */
+export const COLUMNS = ['event_id', ...SENT, ...OF_CLIENT, 'metadata', 'received_at', 'sent_check'].join(', ')
+
+/** The type of user_id, and the columns that the table lacks. */
+export const TABLE = `
+SELECT coalesce(max(format_type(atttypid, atttypmod)) FILTER (WHERE attname = 'user_id'), '') AS type,
+  array_agg(name ORDER BY name) FILTER (WHERE attname IS NULL) AS missing
+FROM unnest('{${COLUMNS}}'::text[]) AS name
+LEFT JOIN pg_attribute ON attrelid = 'events'::regclass AND attname = name AND NOT attisdropped`
+
+/** Functions for values that may be invalid: those become null. */
+export const FUNCTIONS = String.raw`
+-- The event's fields from an object that jsonb rejects because of a field that Firehose ignores: NUL, lone surrogates,
+-- numbers out of range for numeric. (No row can hold these.) Escaped backslashes are replaced first, so that the rest of
+-- the pattern matches only real escapes.
+CREATE FUNCTION pg_temp.event_fields(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_object_agg(key, value::text::jsonb) FROM json_each(regexp_replace(replace(body, '\\', '\u005c'),
+    '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '', 'g')::json)
+  WHERE key IN (${MEMBERS}) AND pg_input_is_valid(value::text, 'jsonb')
+$$;
+-- The JSON object in a value, or null. Nesting beyond the stack depth limit raises an error; it is not invalid input.
+CREATE FUNCTION pg_temp.as_object(value bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  body text;
+  object jsonb;
+BEGIN
+  body := regexp_replace(convert_from(value, 'UTF8'), '^\uFEFF', '');
+  BEGIN
+    object := body::jsonb;
+  EXCEPTION WHEN data_exception THEN
+    IF pg_input_is_valid(body, 'json') AND body ~ '^\s*[{]' THEN object := pg_temp.event_fields(body); END IF;
+  END;
+  RETURN CASE WHEN jsonb_typeof(object) = 'object' THEN object END;
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+  RETURN NULL;
+END $$;
+CREATE FUNCTION pg_temp.as_uuid(value text) RETURNS uuid LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN CASE WHEN pg_input_is_valid(value, 'uuid') THEN value::uuid END;
+END $$;
+CREATE FUNCTION pg_temp.as_bigint(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  whole text := regexp_replace(value, '[.]0+$', '');
+BEGIN
+  RETURN CASE WHEN pg_input_is_valid(whole, 'bigint') THEN whole::bigint END;
+END $$;
+-- A user_id of the type text: an integer is its digits, however it was written (42.0, 4.2e1).
+CREATE FUNCTION pg_temp.as_user_text(value jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN CASE jsonb_typeof(value) WHEN 'string' THEN value #>> '{}'
+    WHEN 'number' THEN pg_temp.as_bigint(value #>> '{}')::text END;
+END $$;
+CREATE FUNCTION pg_temp.as_inet(value text) RETURNS inet LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN CASE WHEN pg_input_is_valid(value, 'inet') THEN value::inet END;
+END $$;
+-- PostgreSQL rounds digits past the microsecond; Firehose truncates them. PostgreSQL knows no fraction after a comma, no
+-- annotations (RFC 9557), and no fraction of the leap second before midnight.
+CREATE FUNCTION pg_temp.as_time(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  plain text := regexp_replace(regexp_replace(value, '(\[[^]]*\])+$', ''), ',(?=\d)', '.');
+  is_leap boolean := plain ~ '^.{11}23:59:60[.]';
+BEGIN
+  IF is_leap THEN plain := overlay(plain placing '59' from 18); END IF;
+  RETURN CASE WHEN pg_input_is_valid(plain, 'timestamptz')
+    THEN regexp_replace(plain, '([.]\d{6})\d+', '\1')::timestamptz + is_leap::int * interval '1 second' END;
+END $$;
+`
+
+/** SQL expressions that parse the text of a record. */
+export interface Reading {
+  object(bytes: string): string
+  uuid(text: string): string
+  userId(value: string, type: UserIdType): string
+  time(text: string): string
+  address(text: string): string
+}
+
+/** For any record: invalid values become null. Takes three times as long as plain casts. */
+export const CAREFUL: Reading = {
+  object: (bytes) => `pg_temp.as_object(${bytes})`,
+  uuid: (text) => `pg_temp.as_uuid(${text})`,
+  userId: (value, type) =>
+    type === 'text' ? `pg_temp.as_user_text(${value})` : `pg_temp.as_bigint(${value} #>> '{}')`,
+  time: (text) => `pg_temp.as_time(${text})`,
+  address: (text) => `pg_temp.as_inet(${text})`,
+}
+
+/** For valid records, which are nearly all: an invalid value fails the statement. */
+export const PLAIN: Reading = {
+  object: (bytes) => `convert_from(${bytes}, 'UTF8')::jsonb`,
+  uuid: (text) => `(${text})::uuid`,
+  userId: (value, type) =>
+    type === 'text'
+      ? `CASE WHEN jsonb_typeof(${value}) = 'number' THEN trim_scale((${value})::numeric)::text::bigint::text ELSE ${value} #>> '{}' END`
+      : `(${value} #>> '{}')::bigint`,
+  // A timestamp of at most 27 characters has no digits past the microsecond.
+  time: (text) =>
+    `CASE WHEN length(${text}) <= 27 THEN (${text})::timestamptz ELSE pg_temp.as_time(${text}) END`,
+  address: (text) => `(${text})::inet`,
+}
+
+/** What was sent, from `o.object`, as a list of expressions. */
+export function sentFields(as: Reading, type: UserIdType): string {
+  const userId = as.userId(`(o.object -> 'user_id')`, type)
+  const texts = TEXTS.map((name) => `${textOf(name)} AS ${name}`)
+  return `${type === 'text' ? collated(userId) : userId} AS user_id, ${as.time(`o.object ->> 'timestamp'`)} AS "timestamp",
+    ${texts.join(', ')}, o.object -> 'metadata' AS metadata`
+}
+
+/** What the API recorded of the client, from `o.object`. */
+export function clientFields(as: Reading): string {
+  return `${as.address(`o.object ->> 'ip_address'`)} AS ip_address, ${textOf('user_agent')} AS user_agent`
+}
+
+/** Texts are compared by their bytes, whatever collation a column has. */
+function collated(text: string): string {
+  return `(${text}) COLLATE "C"`
+}
+
+function textOf(name: string): string {
+  return collated(`o.object ->> '${name}'`)
+}
+
+/** Whether all that was sent, except metadata, is the same in two relations. */
+export function isSameSent(a: string, b: string): string {
+  return isSame(SENT, a, b)
+}
+
+export function isSameClient(a: string, b: string): string {
+  return isSame(OF_CLIENT, a, b)
+}
+
+function isSame(names: readonly string[], a: string, b: string): string {
+  return names.map((name) => `${a}.${name} IS NOT DISTINCT FROM ${b}.${name}`).join(' AND ')
+}
+
+/** Arguments of concat_ws(): the names of what differs. */
+export function sentDifferences(a: string, b: string): string {
+  return differences(SENT, a, b)
+}
+
+export function clientDifferences(a: string, b: string): string {
+  return differences(OF_CLIENT, a, b)
+}
+
+function differences(names: readonly string[], a: string, b: string): string {
+  return names
+    .map(
+      (name) => `CASE WHEN ${a}.${name} IS DISTINCT FROM ${b}.${name} THEN '${name.replaceAll('"', '')}' END`,
+    )
+    .join(', ')
+}
