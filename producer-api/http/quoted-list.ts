@@ -22,10 +22,11 @@ export function splitUnquoted(text: string, separator: ',' | ';'): string[] {
 export function nameAndValue(part: string): [name: string, value: string] {
   const equals = part.indexOf('=')
   if (equals < 0) return [part.trim().toLowerCase(), '']
-  const value = part.slice(equals + 1).trim()
-  const isQuoted = value.length > 1 && value.startsWith('"') && value.endsWith('"')
-  return [
-    part.slice(0, equals).trim().toLowerCase(),
-    isQuoted ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value,
-  ]
+  return [part.slice(0, equals).trim().toLowerCase(), unquoted(part.slice(equals + 1).trim())]
+}
+
+/** The text of a quoted string, or the text itself if it is none. */
+export function unquoted(text: string): string {
+  const isQuoted = text.length > 1 && text.startsWith('"') && text.endsWith('"')
+  return isQuoted ? text.slice(1, -1).replaceAll(/\\(.)/g, '$1') : text
 }

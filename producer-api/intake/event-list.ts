@@ -2,9 +2,8 @@
 import type { CanonicalEvent } from '../../event/fields.ts'
 import type { JsonScan } from '../../event/json/scan-result.ts'
 import { MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS } from '../../event/limits.ts'
-import { sliceEvent } from '../../event/record/encode-fast.ts'
 import type { ProblemError } from '../http/problem.ts'
-import { eventFaults } from './explain-faults.ts'
+import type { EventForm } from './event-form.ts'
 import {
   invalid,
   invalidBatch,
@@ -13,7 +12,7 @@ import {
   type ParseFault,
   tooLarge,
 } from './parse-faults.ts'
-import { canonicalEvent, type EventOptions } from './validate.ts'
+import type { EventOptions } from './validate.ts'
 
 export interface ParseOptions extends EventOptions {
   /** Default MAX_EVENT_BYTES. */
@@ -49,23 +48,21 @@ export interface EventList {
 }
 
 /** An empty list for the values that `scan` will find in the body. */
-export function eventList(body: Buffer, scan: JsonScan, options: ParseOptions): EventList {
+export function eventList(body: Buffer, scan: JsonScan, options: ParseOptions, form: EventForm): EventList {
   return options.isLenient === true
-    ? new LenientList(body, scan, options)
-    : new StrictList(body, scan, options)
+    ? new LenientList(body, scan, options, form)
+    : new StrictList(body, scan, options, form)
 }
 
-/** The event in `scan`, or undefined if it has any fault. */
-export function acceptedEvent(
+/** Why the value in `scan` cannot be an event, whatever its fields are. `subject` names it in the text. */
+export function refusalOf(
+  subject: string,
   body: Buffer,
   scan: JsonScan,
-  options: ParseOptions,
-): CanonicalEvent | undefined {
-  return sliceEvent(body, scan, options.userIdType) ?? canonicalEvent(body, scan, options)
-}
-
-export function maxBytes(options: ParseOptions): number {
-  return options.maxEventBytes ?? MAX_EVENT_BYTES
+  { maxEventBytes = MAX_EVENT_BYTES }: ParseOptions,
+  form: EventForm,
+): ParseFault | undefined {
+  return tooLarge(subject, scan, maxEventBytes) ?? form.refusal?.(body, scan, subject)
 }
 
 /** Events until the first fault, then only faults. */
@@ -73,32 +70,34 @@ class StrictList implements EventList {
   readonly #body: Buffer
   readonly #scan: JsonScan
   readonly #options: ParseOptions
+  readonly #form: EventForm
   readonly #events: CanonicalEvent[] = []
   readonly #errors: ProblemError[] = []
   #count = 0
   #faulty = 0
-  #tooLarge: ParseFault | undefined
+  #refusal: ParseFault | undefined
 
-  constructor(body: Buffer, scan: JsonScan, options: ParseOptions) {
+  constructor(body: Buffer, scan: JsonScan, options: ParseOptions, form: EventForm) {
     this.#body = body
     this.#scan = scan
     this.#options = options
+    this.#form = form
   }
 
   add(): void {
     const index = this.#count++
-    if (index >= MAX_BATCH_EVENTS || this.#tooLarge !== undefined) return
-    this.#tooLarge = tooLarge(`Event ${index}`, this.#scan, maxBytes(this.#options))
-    if (this.#tooLarge !== undefined) return
+    if (index >= MAX_BATCH_EVENTS || this.#refusal !== undefined) return
+    this.#refusal = refusalOf(`Event ${index}`, this.#body, this.#scan, this.#options, this.#form)
+    if (this.#refusal !== undefined) return
     if (this.#faulty === 0) {
-      const event = acceptedEvent(this.#body, this.#scan, this.#options)
+      const event = this.#form.read(this.#body, this.#scan, this.#options)
       if (event !== undefined) {
         this.#events.push(event)
         return
       }
     }
     if (this.#errors.length >= MAX_FAULTS) return
-    const faults = eventFaults(this.#body, this.#scan, `/${index}`, this.#options.userIdType)
+    const faults = this.#form.faults(this.#body, this.#scan, `/${index}`, this.#options)
     if (faults.length > 0) this.#faulty++
     this.#errors.push(...faults)
   }
@@ -110,7 +109,7 @@ class StrictList implements EventList {
   result(): ParsedEvents {
     const outside = outsideLimits(this.#count)
     if (outside !== undefined) return outside
-    if (this.#tooLarge !== undefined) return { ...this.#tooLarge, count: this.#count }
+    if (this.#refusal !== undefined) return { ...this.#refusal, count: this.#count }
     if (this.#faulty > 0) return { ...invalid(this.#errors), count: this.#count }
     return { ok: true, events: this.#events }
   }
@@ -121,29 +120,31 @@ class LenientList implements EventList {
   readonly #body: Buffer
   readonly #scan: JsonScan
   readonly #options: ParseOptions
+  readonly #form: EventForm
   readonly #events: CanonicalEvent[] = []
   readonly #errors: ProblemError[] = []
   readonly #isGood: boolean[] = []
   readonly #counts: LenientFaults['counts'] = new Map()
   #count = 0
 
-  constructor(body: Buffer, scan: JsonScan, options: ParseOptions) {
+  constructor(body: Buffer, scan: JsonScan, options: ParseOptions, form: EventForm) {
     this.#body = body
     this.#scan = scan
     this.#options = options
+    this.#form = form
   }
 
   add(): void {
     const index = this.#count++
     if (index >= MAX_BATCH_EVENTS) return
-    const large = tooLarge('An event', this.#scan, maxBytes(this.#options))
-    const event = large === undefined ? acceptedEvent(this.#body, this.#scan, this.#options) : undefined
+    const refusal = refusalOf('An event', this.#body, this.#scan, this.#options, this.#form)
+    const event = refusal === undefined ? this.#form.read(this.#body, this.#scan, this.#options) : undefined
     this.#isGood.push(event !== undefined)
     if (event !== undefined) this.#events.push(event)
     else {
-      this.#refuse(large?.problem ?? 'invalid-event', () => {
-        if (large !== undefined) return [{ pointer: `/${index}`, detail: large.detail }]
-        return eventFaults(this.#body, this.#scan, `/${index}`, this.#options.userIdType)
+      this.#refuse(refusal?.problem ?? 'invalid-event', () => {
+        if (refusal !== undefined) return [{ pointer: `/${index}`, detail: refusal.detail }]
+        return this.#form.faults(this.#body, this.#scan, `/${index}`, this.#options)
       })
     }
   }

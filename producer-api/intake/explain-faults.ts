@@ -11,6 +11,7 @@ import { pointersAt, pointerSegment } from '../../event/json/pointer.ts'
 import { type JsonbFaultKind, type JsonScan, KIND_NULL, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'
 import type { ProblemError } from '../http/problem.ts'
+import { KNOWN_NAMES } from './cloud-event-attributes.ts'
 
 /** Those that a client may send. */
 const NAMES = clientFields('bigint').map(({ name }) => name)
@@ -88,7 +89,7 @@ function memberFaults(
 }
 
 /** What PostgreSQL cannot hold in a value. */
-function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string): ProblemError[] {
+export function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string): ProblemError[] {
   const start = scan.valueStart[i]!
   const end = scan.valueEnd[i]!
   const faults = scan.faults.filter((fault) => fault.offset >= start && fault.offset < end)
@@ -104,7 +105,8 @@ function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: string):
 export function faultForLog({ pointer, detail }: ProblemError, isBatch: boolean): ProblemError {
   const [, index = '', name] = (isBatch ? /^(\/\d+)?(?:\/([^/]*))?/ : /^()(?:\/([^/]*))?/).exec(pointer) ?? []
   if (name === undefined) return { pointer: index, detail }
-  if (NAMES.some((each) => each === name)) return { pointer: `${index}/${name}`, detail }
+  if (NAMES.some((each) => each === name) || KNOWN_NAMES.has(name))
+    return { pointer: `${index}/${name}`, detail }
   return { pointer: index, detail: 'It has a name that is not a field of an event.' }
 }
 

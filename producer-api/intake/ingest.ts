@@ -152,13 +152,9 @@ export class Ingest {
   ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
     if (this.#isForeign(request)) return FOREIGN_ORIGIN
     const parse = parserFor(request, parsers)
-    if (parse === undefined) {
-      return {
-        kind: 'refused',
-        problem: 'unsupported-media-type',
-        detail: `The content type must be ${[...parsers.keys()].join(' or ')}, in UTF-8.`,
-        headers: { Accept: [...parsers.keys()].join(', ') },
-      }
+    if (typeof parse === 'string') {
+      const headers = { Accept: [...parsers.byType.keys()].join(', ') }
+      return { kind: 'refused', problem: 'unsupported-media-type', detail: parse, headers }
     }
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {

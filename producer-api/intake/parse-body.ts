@@ -3,8 +3,8 @@ import { JsonScan } from '../../event/json/scan-result.ts'
 import { scanText, scanValue } from '../../event/json/scan.ts'
 import { skipSpace } from '../../event/json/tokens.ts'
 import { invalidUtf8Offset, skipByteOrderMark } from '../../event/json/utf8.ts'
-import { acceptedEvent, eventList, maxBytes, type ParsedEvents, type ParseOptions } from './event-list.ts'
-import { eventFaults } from './explain-faults.ts'
+import { type EventForm, OWN_FORM } from './event-form.ts'
+import { eventList, type ParsedEvents, type ParseOptions, refusalOf } from './event-list.ts'
 import {
   byteAt,
   invalid,
@@ -14,29 +14,47 @@ import {
   notJsonAt,
   notUtf8,
   type ParseFault,
-  tooLarge,
 } from './parse-faults.ts'
 
 const scan = new JsonScan()
 
 /** Parses the body of `POST /event`: one event. */
-export function parseEvent(body: Buffer, options: ParseOptions): ParsedEvents {
+export function parseEvent(body: Buffer, options: ParseOptions, form: EventForm = OWN_FORM): ParsedEvents {
   if (!scanText(body, 0, body.length, scan)) return notJson(scan)
-  const limit = maxBytes(options)
-  const event = scan.end - scan.start > limit ? undefined : acceptedEvent(body, scan, options)
-  if (event !== undefined) return { ok: true, events: [event] }
-  return tooLarge('The event', scan, limit) ?? invalid(eventFaults(body, scan, '', options.userIdType))
+  const refusal = refusalOf('The event', body, scan, options, form)
+  if (refusal !== undefined) return refusal
+  const event = form.read(body, scan, options)
+  return event === undefined ? invalid(form.faults(body, scan, '', options)) : { ok: true, events: [event] }
+}
+
+/** Parses a body of `POST /events` that is one event: a batch of one. */
+export function parseSingleBatch(body: Buffer, options: ParseOptions, form: EventForm): ParsedEvents {
+  if (!scanText(body, 0, body.length, scan)) return notJson(scan)
+  const batch = eventList(body, scan, options, form)
+  batch.add()
+  return batch.result()
+}
+
+/** Passes on a body that is one value of JSON, without what is around it; nothing of an empty one. */
+export function parseData(body: Buffer, parse: (data: Buffer) => ParsedEvents): ParsedEvents {
+  if (body.length === 0) return parse(body)
+  if (!scanText(body, 0, body.length, scan)) return notJson(scan)
+  return parse(body.subarray(scan.start, scan.end))
 }
 
 /** Parses the body of `POST /events` as application/json: an array of events. */
-export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEvents {
+export function parseEventArray(
+  body: Buffer,
+  options: ParseOptions,
+  form: EventForm = OWN_FORM,
+): ParsedEvents {
   const utf8Fault = invalidUtf8Offset(body)
   if (utf8Fault >= 0) return notUtf8(byteAt(utf8Fault))
   const end = body.length
   let pos = skipSpace(body, skipByteOrderMark(body, 0, end), end)
   if (body[pos] !== 0x5b) return notAnArray(body)
   pos = skipSpace(body, pos + 1, end)
-  const batch = eventList(body, scan, options)
+  const batch = eventList(body, scan, options, form)
   let closed = body[pos] === 0x5d
   if (closed) pos++
   while (!closed) {
@@ -56,7 +74,7 @@ export function parseEventArray(body: Buffer, options: ParseOptions): ParsedEven
 export function parseEventLines(body: Buffer, options: ParseOptions): ParsedEvents {
   const utf8Fault = invalidUtf8Offset(body)
   if (utf8Fault >= 0) return notUtf8(lineAt(body, utf8Fault))
-  const batch = eventList(body, scan, options)
+  const batch = eventList(body, scan, options, OWN_FORM)
   const start = skipByteOrderMark(body, 0, body.length)
   let lineEnd = start
   for (let pos = start; pos < body.length; pos = lineEnd + 1) {

@@ -7,6 +7,7 @@ import type { ProblemError } from '../http/problem.ts'
 export type ParseFault =
   | { ok: false; status: 400; problem: 'not-json' | 'not-utf8'; detail: string; errors?: never }
   | { ok: false; status: 413; problem: 'too-large'; detail: string; errors?: never }
+  | { ok: false; status: 415; problem: 'unsupported-media-type'; detail: string; errors?: never }
   | { ok: false; status: 422; problem: 'invalid-event'; detail: string; errors: ProblemError[] }
 
 /** The faults that an answer lists. */

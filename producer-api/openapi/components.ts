@@ -8,6 +8,7 @@ import {
   type ProblemExtensions,
   type ProblemKind,
 } from '../http/problem.ts'
+import { cloudEventSchema } from './cloud-event-schema.ts'
 
 export const [EXAMPLE_ID] = FIELDS[0].examples.event
 const uuid = { type: 'string', format: 'uuid' }
@@ -25,12 +26,13 @@ const faults = {
   },
 }
 
-/** The schemas of an event and a record. */
+/** The schemas of an event, a CloudEvent and a record. */
 export function eventSchemas(userIdType: UserIdType): object {
   const event = eventSchema(userIdType)
   return {
     Event: component(event),
     Record: component(recordSchema(userIdType)),
+    CloudEvent: withComponentRefs(cloudEventSchema(userIdType)),
     ...withComponentRefs(event.$defs),
   }
 }

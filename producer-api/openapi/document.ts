@@ -19,6 +19,19 @@ const EXAMPLE = {
   metadata: { page: '/pricing', referrer: 'https://example.com/' },
 }
 
+const CLOUD_EVENT_EXAMPLE = {
+  specversion: '1.0',
+  id: 'A234-1234-1234',
+  source: '/shop',
+  type: 'com.example.checkout',
+  time: '2025-01-31T12:00:00Z',
+  subject: '42',
+  data: { page: '/pricing' },
+}
+const CLOUD_EVENT = { $ref: '#/components/schemas/CloudEvent' }
+
+const CLOUD_EVENTS =
+  'CloudEvents 1.0 are taken in structured mode (`application/cloudevents+json`) and in binary mode: with the header `ce-specversion`, the attributes are `ce-` headers, and the body is the data, of a JSON content type. Data must be a JSON object. In the faults of a CloudEvent, pointers are into its JSON form, also in binary mode.'
 const TYPES =
   'JSON may also be sent as `text/plain`, or without a content type, as `navigator.sendBeacon()` does.'
 const CODINGS = `The body may be compressed (Content-Encoding: ${CODING_NAMES}). Limits apply to the decompressed body.`
@@ -87,12 +100,13 @@ function postEvent(): object {
     tags: ['events'],
     operationId: 'postEvent',
     summary: 'Send one event',
-    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${TYPES} ${CODINGS} ${RETRY}`,
+    description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${TYPES} ${CLOUD_EVENTS} ${CODINGS} ${RETRY}`,
     parameters,
     requestBody: {
       required: true,
       content: {
         'application/json': { ...event, example: EXAMPLE },
+        'application/cloudevents+json': { schema: CLOUD_EVENT, example: CLOUD_EVENT_EXAMPLE },
       },
     },
     responses: {
@@ -115,20 +129,20 @@ function postEvents(): object {
     tags: ['events'],
     operationId: 'postEvents',
     summary: `Send 1 to ${MAX_BATCH_EVENTS} events`,
-    description: `Either all events are accepted or none, unless \`Prefer: handling=lenient\` is sent: then the good ones are accepted, \`event_ids\` has null for each of the others, and \`errors\` lists what is wrong with them. A batch without a good event, one that is not a JSON array or not UTF-8, and one with too many events are still refused. The body is a JSON array or, as \`application/x-ndjson\`, one event per line; blank lines are ignored. ${TYPES} Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
+    description: `Either all events are accepted or none, unless \`Prefer: handling=lenient\` is sent: then the good ones are accepted, \`event_ids\` has null for each of the others, and \`errors\` lists what is wrong with them. A batch without a good event, one that is not a JSON array or not UTF-8, and one with too many events are still refused. The body is a JSON array or, as \`application/x-ndjson\`, one event per line; blank lines are ignored. ${TYPES} ${CLOUD_EVENTS} A single one is a batch of one; several are sent in batched mode (\`application/cloudevents-batch+json\`). Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,
     parameters: [...parameters, { $ref: '#/components/parameters/Prefer' }],
     requestBody: {
       required: true,
       content: {
         'application/json': {
-          schema: {
-            type: 'array',
-            minItems: 1,
-            maxItems: MAX_BATCH_EVENTS,
-            items: { $ref: '#/components/schemas/Event' },
-          },
+          schema: batchOf({ $ref: '#/components/schemas/Event' }),
           example: [EXAMPLE, { ...EXAMPLE, user_id: 43 }],
         },
+        'application/cloudevents-batch+json': {
+          schema: batchOf(CLOUD_EVENT),
+          example: [CLOUD_EVENT_EXAMPLE, { ...CLOUD_EVENT_EXAMPLE, id: 'A234-1234-1235' }],
+        },
+        'application/cloudevents+json': { schema: CLOUD_EVENT, example: CLOUD_EVENT_EXAMPLE },
       },
     },
     responses: {
@@ -150,6 +164,10 @@ function postEvents(): object {
       ...problems(EVENT_PROBLEMS),
     },
   }
+}
+
+function batchOf(items: object): object {
+  return { type: 'array', minItems: 1, maxItems: MAX_BATCH_EVENTS, items }
 }
 
 function getLivez(): object {

@@ -21,6 +21,15 @@ test('the log has the pointer to a field, and no name that a client chose', () =
     const [inBatch] = logged(JSON.stringify([{ [name]: 1 }]), true)
     assert.deepEqual(inBatch, { ...secret, pointer: '/0' }, name)
   }
+  for (const name of ['/subject', '/1/data/4111', '/1/4111'].map((pointer) => ({
+    pointer,
+    detail: 'It must be.',
+  })))
+    assert.equal(
+      faultForLog(name, name.pointer.startsWith('/1')).pointer,
+      name.pointer.replace('/4111', ''),
+      'an attribute of a CloudEvent',
+    )
   const nested = logged('{"user_id":1,"timestamp":"2026-01-02","metadata":{"4111":"\\u0000"}}', false)
   assert.deepEqual(nested, [
     { pointer: '/metadata', detail: 'A string must not contain the character \\u0000.' },
