@@ -60,12 +60,12 @@ export const command = newCommand(
     'after',
     `
 Without --compose, Kafka and PostgreSQL are child processes on free ports of 127.0.0.1, or containers with
-FIREHOSE_BACKEND=containers; the API and two sinks are processes. Proxies between them inject faults at exact moments of
-a transaction; timeouts are short. A fault takes about 5 s, with --compose 30 s. It counts only if its effect was
-observed: a dead process, a frozen process that no longer answers, a broken connection, a paused sink. After every 20
-faults, and after a fault from which the stack does not recover, every acknowledged event and every record in Kafka is
-compared with the tables. A problem ends the drill, stays in FILE, and fails every later report; the data of that stack
-is kept. Otherwise the stack is removed; Ctrl-C stops cleanly.
+FIREHOSE_BACKEND=containers; the API and two sinks are processes. The load has events of all shapes. Proxies between
+them inject faults at exact moments of a transaction; timeouts are short. A fault takes about 5 s, with --compose 30 s.
+It counts only if its effect was observed: a dead process, a frozen process that no longer answers, a broken connection,
+a paused sink. After every 20 faults, and after a fault from which the stack does not recover, every acknowledged event
+and every record in Kafka is compared with the tables. A problem ends the drill, stays in FILE, and fails every later
+report; the data of that stack is kept. Otherwise the stack is removed; Ctrl-C stops cleanly.
 Exit code 0: no event is lost or stored twice, and FILE holds no problems. 1: otherwise, or the drill could not run.
 64: wrong usage. 130: Ctrl-C.`,
   )

@@ -1,5 +1,7 @@
 import { loadavg } from 'node:os'
 import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../tools/load/load.ts'
+import type { UserIds } from '../tools/load/shapes.ts'
+import { UsageError } from '../platform/usage-error.ts'
 import { newCommand, positive } from './command.ts'
 import { API_URL_HELP, apiUrl, checkUrl } from './service-url.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
@@ -9,6 +11,7 @@ interface Values {
   connections: string
   seconds: string
   batch: string
+  shapes?: string | true
   acked?: string
   retry?: true
   url?: string
@@ -24,6 +27,10 @@ export const command = newCommand(
   .option('--seconds <N>', 'how long', '10')
   .option('--batch <K>', 'K events per request, to POST /events; 1: POST /event', '1')
   .option(
+    '--shapes [USER_ID_TYPE]',
+    'send events of all shapes: any of the optional fields, texts that are hard to copy, without user_id, without event_id; text: also user ids that are no integers, for an API with USER_ID_TYPE=text',
+  )
+  .option(
     '--acked <FILE>',
     'write each acknowledged event as event_id<TAB>body; check with firehose verify --acked FILE',
   )
@@ -36,7 +43,8 @@ export const command = newCommand(
   .addHelpText(
     'after',
     `
-Latency is measured from the intended send time, so that stalls of the server are included. Ctrl-C stops early.
+An event without event_id gets one from the API, so with --retry it may be stored again under another id if a response is
+lost: use --shapes to try everything, not to count rows. Latency is measured from the intended send time, so that stalls of the server are included. Ctrl-C stops early.
 Exit code 0: every event was accepted. 1: some were not, or the command could not run. 64: wrong usage.`,
   )
   .action(async (values: Values) => {
@@ -69,9 +77,17 @@ function optionsOf(given: Values): LoadOptions {
     seconds: positive('--seconds', given.seconds),
     batch: positive('--batch', given.batch),
     retry: given.retry ?? false,
+    ...(given.shapes === undefined ? {} : { shapes: userIdsOf(given.shapes) }),
     ...(given.acked === undefined ? {} : { ackedFile: given.acked }),
     ...(given.seed === undefined ? {} : { seed: given.seed }),
   }
+}
+
+/** @throws {UsageError} */
+function userIdsOf(given: string | true): UserIds {
+  if (given === true || given === 'bigint') return 'bigint'
+  if (given === 'text') return 'text'
+  throw new UsageError(`--shapes can be followed by bigint or text, not by "${given}".`)
 }
 
 function onProgress(progress: LoadProgress): void {

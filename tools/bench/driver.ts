@@ -1,6 +1,6 @@
 // Keeps a server saturated from a separate process: on each connection the next request follows the response at once.
 // Prints the start and the end of the measured interval; see saturate.ts.
-import { openRun } from '../load/events.ts'
+import { openRun, plainEvents } from '../load/events.ts'
 import { HttpPool } from '../load/http-client.ts'
 import { localTarget } from '../load/load.ts'
 import { judge, LoadRequest } from '../load/load-request.ts'
@@ -18,13 +18,13 @@ export interface DriverOptions {
 
 const options: DriverOptions = JSON.parse(process.argv[2] ?? '{}')
 const { host, port } = localTarget(options.url)
-const run = openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() })
+const events = plainEvents(openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() }))
 const pool = new HttpPool({ host, port, connections: options.connections, timeoutMs: 30_000 })
 let [sent, accepted, failed, open] = [0, 0, 0, 0]
 let isOver = false
 
 function next(): void {
-  const request = new LoadRequest(run, `${host}:${port}`, sent, options.batch, options.batch > 1, 0)
+  const request = new LoadRequest(events, `${host}:${port}`, sent, options.batch, options.batch > 1, 0)
   sent += options.batch
   open += 1
   pool.submit({

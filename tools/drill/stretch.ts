@@ -77,6 +77,8 @@ export async function runStretch(
     connections: CONNECTIONS,
     seconds: 24 * 3600, // until we stop it
     timeoutMs: CLIENT_TIMEOUT_MS,
+    shapes: 'bigint',
+    seed: `drill ${seed} from ${faults[0]?.index}`,
     retry: true,
     ackedFile,
     signal: stopLoad.signal,

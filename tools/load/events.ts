@@ -11,8 +11,23 @@ export interface Run {
   readonly seconds: readonly string[]
 }
 
-/** One event as it is sent. */
-export interface RunEvent {
+/** An event as it is sent. */
+export interface SentEvent {
+  /** The whole JSON text that is sent, on one line. */
+  body: string
+  /** UTF-8 length of `body`; equal to `body.length` when the body is ASCII. */
+  bodyBytes: number
+}
+
+/** What a load sends: event `n` is the same bytes whenever it is asked for. */
+export interface Events {
+  of(n: number): SentEvent
+  /** The id of event `n`, lower case; undefined if it has none, so that the API makes one. */
+  idOf(n: number): string | undefined
+}
+
+/** An event with an id and the fields that every event has had from the first version on. */
+export interface RunEvent extends SentEvent {
   /** UUIDv7, lower case. */
   eventId: string
   /** Decimal integer in the range of int8 (sometimes above 2^53). */
@@ -21,10 +36,6 @@ export interface RunEvent {
   timestamp: string
   /** JSON text of the metadata object. */
   metadata: string
-  /** The whole JSON text that is sent, on one line. */
-  body: string
-  /** UTF-8 length of `body`; equal to `body.length` when the body is ASCII. */
-  bodyBytes: number
 }
 
 /** Ids per millisecond: a 12-bit counter in `rand_a` keeps them in order (RFC 9562, 6.2). */
@@ -42,6 +53,11 @@ export function openRun(options: { seed: string; startedAtMs: number }): Run {
       new Date(options.startedAtMs - ago * 1000).toISOString().slice(0, 19),
     ),
   }
+}
+
+/** The events of a run as they are sent by default, about 260 bytes each. */
+export function plainEvents(run: Run): Events {
+  return { of: (n) => eventOf(run, n), idOf: (n) => eventIdOf(run, n) }
 }
 
 /** The id of event `n` of the run. Ids of a run are distinct and ascend with `n`. */
@@ -103,7 +119,7 @@ function utf8Bytes(text: string): number {
 }
 
 /** MurmurHash3's finaliser: a bijection on 32 bits, so distinct `n` stay distinct. */
-function mix(x: number): number {
+export function mix(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
   return (x ^ (x >>> 16)) >>> 0

@@ -1,5 +1,5 @@
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
-import { eventIdOf, eventOf, type Run } from './events.ts'
+import type { Events } from './events.ts'
 import type { Outcome } from './http-connection.ts'
 import { headerOf, type HttpResponse } from './http-response.ts'
 
@@ -18,6 +18,7 @@ export type Attempt =
       retryAfterMs: number
     }
 
+const QUOTED_UUID = /"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"/g
 const RETRY: Backoff = { firstMs: 100, lastMs: 5_000 }
 
 /** One request of a run: events `first` to `first + count - 1`. Holds its text only while it is in flight. */
@@ -25,25 +26,25 @@ export class LoadRequest {
   readonly count: number
   /** The intended send time, by `performance.now()`. */
   readonly intendedMs: number
-  readonly #run: Run
+  readonly #events: Events
   readonly #hostHeader: string
   readonly #first: number
   readonly #isBatch: boolean
-  /** The event of a request for one event, once generated. */
-  #eventId: string | undefined
   #body: string | undefined
+  /** Ids that the API has made for events without one, by number. */
+  #madeIds: Map<number, string> | undefined
   #failures = 0
   #maybeStored = false
 
   constructor(
-    run: Run,
+    events: Events,
     hostHeader: string,
     first: number,
     count: number,
     isBatch: boolean,
     intendedMs: number,
   ) {
-    this.#run = run
+    this.#events = events
     this.#hostHeader = hostHeader
     this.#first = first
     this.count = count
@@ -61,11 +62,10 @@ export class LoadRequest {
     let body = ''
     let bytes = 0
     if (this.#isBatch) {
-      for (let i = 0; i < this.count; i += 1) body += `${eventOf(this.#run, this.#first + i).body}\n`
+      for (let i = 0; i < this.count; i += 1) body += `${this.#events.of(this.#first + i).body}\n`
       bytes = Buffer.byteLength(body)
     } else {
-      const event = eventOf(this.#run, this.#first)
-      this.#eventId = event.eventId
+      const event = this.#events.of(this.#first)
       body = event.body
       bytes = event.bodyBytes
     }
@@ -76,23 +76,32 @@ export class LoadRequest {
     return { text: head + body, encoding: bytes === body.length ? 'latin1' : 'utf8' }
   }
 
+  /** Visits every event whose id is known. */
   eachEvent(visit: (eventId: string, body: string) => void): void {
-    if (this.#eventId !== undefined && this.#body !== undefined) return visit(this.#eventId, this.#body)
     for (let n = this.#first; n < this.#first + this.count; n += 1) {
-      const event = eventOf(this.#run, n)
-      visit(event.eventId, event.body)
+      const id = this.#events.idOf(n) ?? this.#madeIds?.get(n)
+      if (id === undefined) continue
+      visit(id, this.#isBatch || this.#body === undefined ? this.#events.of(n).body : this.#body)
     }
   }
 
-  /** Whether a response lists the ids of this request, each once, in the order sent. */
+  /** Whether a response lists the ids of this request, each once, in the order sent; takes those that the API has made. */
   isNamedIn(answer: string): boolean {
-    if (this.#eventId !== undefined) return answer.includes(this.#eventId)
     let at = 0
     for (let n = this.#first; n < this.#first + this.count; n += 1) {
-      at = answer.indexOf(eventIdOf(this.#run, n), at) + 36
-      if (at < 36) return false
+      const id = this.#events.idOf(n) ?? this.#takeMadeId(n, answer, at)
+      if (id === undefined) return false
+      at = answer.indexOf(id, at) + id.length
+      if (at < id.length) return false
     }
     return true
+  }
+
+  #takeMadeId(n: number, answer: string, from: number): string | undefined {
+    QUOTED_UUID.lastIndex = from
+    const id = QUOTED_UUID.exec(answer)?.[1]
+    if (id !== undefined) (this.#madeIds ??= new Map()).set(n, id)
+    return id
   }
 
   afterFailure(maybeStored: boolean): void {

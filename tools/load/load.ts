@@ -1,8 +1,9 @@
 import { AckFile } from './ack-file.ts'
-import { openRun, type Run } from './events.ts'
+import { type Events, openRun, plainEvents, type Run } from './events.ts'
 import { HttpPool } from './http-client.ts'
 import { type Attempt, judge, LoadRequest } from './load-request.ts'
 import { type LoadProgress, type LoadResult, LoadTally } from './load-tally.ts'
+import { shapedEvents, type UserIds } from './shapes.ts'
 
 export type { LoadProgress, LoadResult } from './load-tally.ts'
 
@@ -17,6 +18,8 @@ export interface LoadOptions {
   seed?: string
   /** Time part of event 0's id, milliseconds since 1970; the current time by default. */
   startedAtMs?: number
+  /** Events of all shapes, with user ids of this type; by default plain ones (shapes.ts, events.ts). */
+  shapes?: UserIds
   /** Events per request. 1 (the default) posts to /event; more post NDJSON to /events. */
   batch?: number
   /** Where to write the acknowledged events, see ack-file.ts. */
@@ -81,6 +84,7 @@ export function localTarget(url: string): { host: string; port: number } {
 class Load {
   readonly #options: LoadOptions
   readonly #run: Run
+  readonly #events: Events
   readonly #pool: HttpPool
   readonly #hostHeader: string
   readonly #ackFile: AckFile | undefined
@@ -102,6 +106,7 @@ class Load {
   ) {
     this.#options = options
     this.#run = run
+    this.#events = options.shapes === undefined ? plainEvents(run) : shapedEvents(run, options.shapes)
     this.#pool = pool
     this.#hostHeader = hostHeader
     this.#ackFile = ackFile
@@ -133,7 +138,7 @@ class Load {
       if (tally.sent === first) tally.late(now - intendedMs)
       const count = Math.min(this.#batch, this.#total - tally.sent)
       const request = new LoadRequest(
-        this.#run,
+        this.#events,
         this.#hostHeader,
         tally.sent,
         count,

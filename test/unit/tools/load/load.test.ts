@@ -92,6 +92,41 @@ test('a batch is NDJSON of several events, and each of its ids is acknowledged',
   assert.equal(new Set((await readAll(ackedFile)).map((line) => line.eventId)).size, 250)
 })
 
+test('of events without an id, the ack file has the id that the API made', async (t) => {
+  for (const batch of [1, 7]) {
+    let made = 0
+    const url = await listen(t, async (request, response) => {
+      const events = (await textOf(request)).trim().split('\n')
+      const ids = events.map((body) => {
+        const { event_id: id } = JSON.parse(body) as { event_id?: string }
+        return id?.toLowerCase() ?? `00000000-0000-7000-8000-${String(made++).padStart(12, '0')}`
+      })
+      const named = batch === 1 ? { event_id: ids[0] } : { event_ids: ids }
+      response.writeHead(202).end(JSON.stringify({ status: 'accepted', ...named }))
+    })
+    const ackedFile = join(dir, `shapes-${batch}.tsv`)
+    const result = await load({
+      url,
+      rate: 1000,
+      connections: 4,
+      seconds: 0.2,
+      batch,
+      shapes: 'text',
+      ackedFile,
+    })
+    const lines = await readAll(ackedFile)
+    assert.deepEqual([result.acked, lines.length], [200, 200])
+    let without = 0
+    for (const { eventId, body } of lines) {
+      const { event_id: own } = JSON.parse(body.toString()) as { event_id?: string }
+      if (own === undefined) without++
+      assert.equal(eventId, own?.toLowerCase() ?? eventId)
+    }
+    assert.ok(made === without && made > 20, `${made} ${without}`)
+    assert.equal(new Set(lines.map(({ eventId }) => eventId)).size, 200)
+  }
+})
+
 test('latency counts from the intended send time, so a stall shows in the requests that waited', async (t) => {
   let stalledUntil = 0
   const url = await listen(t, async (request, response) => {
