@@ -19,6 +19,7 @@ import {
 } from '../tools/bench/report.ts'
 import { reaches } from '../tools/bench/measurement.ts'
 import { benchSink } from '../tools/bench/sink.ts'
+import { compareTexts, isWithinBound } from '../tools/bench/texts.ts'
 import { benchSweep } from '../tools/bench/sweep.ts'
 import { UserError } from '../embedded/user-error.ts'
 import { UsageError } from '../platform/usage-error.ts'
@@ -27,7 +28,7 @@ import { newCommand, partOf, positive } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const BENCHES = { api: benchApi, batch: benchBatch, sink: benchSink, broker: benchBroker }
-const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'compare', 'plot']
+const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'compare', 'texts', 'plot']
 
 interface Values {
   pairs?: string
@@ -48,7 +49,7 @@ export const command = newCommand(
   .argument('[part]', 'one of those below')
   .option(
     '--pairs <N>',
-    'number of pairs of Firehose and the baseline (8; growth 3, sweep 2; compare: at most, 32)',
+    'number of pairs of Firehose and the baseline (8; growth 3, sweep 2; compare, texts: at most, 32)',
   )
   .option('--seconds <N>', 'length of each measurement (5; e2e and growth 30)')
   .option('--rows <N>', 'rows in the backlog', '500000')
@@ -80,6 +81,7 @@ Parts:
            over time; not part of \`all\`, because it takes half an hour and 5 GB of disk
   compare  CPU time of this checkout and of another one (--with), in turns, until the 95 % interval of their ratio lies
            within 0.97 to 1.03 or outside it
+  texts    CPU time for events with four short texts and without, in turns: POST /event and the sink
   plot     draws docs/bench-latency.svg (from e2e) and docs/bench-drain.svg (from sweep)
 
 Needs Linux with taskset, two cores, psql, Java 17 and Maven. Stop other programs first; the load average is printed.
@@ -96,7 +98,9 @@ could not run. 64: wrong usage.`,
           ? plot(values)
           : part === 'compare'
             ? await compareWith(values)
-            : await main(part, values)
+            : part === 'texts'
+              ? await texts(values)
+              : await main(part, values)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       process.stderr.write(`${error.message}\n`)
@@ -161,6 +165,12 @@ async function compareWith(values: Values): Promise<number> {
   process.stdout.write(`\n${comparisonTable(comparisons)}\n`)
   const good = ['no difference', 'faster']
   return comparisons.every(({ ratio }) => good.includes(conclusion(ratio))) ? 0 : 1
+}
+
+async function texts(values: Values): Promise<number> {
+  const comparisons = await compareTexts(benchOf(values, 32, 5))
+  process.stdout.write(`\n${comparisonTable(comparisons, 'without', 'with')}\n`)
+  return comparisons.every(isWithinBound) ? 0 : 1
 }
 
 /** The chosen parts, by default all. @throws {UsageError} if one is unknown */

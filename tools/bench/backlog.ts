@@ -4,27 +4,37 @@ import { createKafka } from '../../kafka/client.ts'
 import { KafkaPublisher } from '../../kafka/producer/kafka-publisher.ts'
 import { createLogger } from '../../platform/log.ts'
 import { parseEvent } from '../../producer-api/intake/parse-body.ts'
-import { eventOf, openRun } from '../load/events.ts'
+import { eventOf, type Events, openRun, plainEvents, type Run } from '../load/events.ts'
 import type { Pipeline } from '../stack/pipeline.ts'
 
 const RECORDS_A_SEND = 500
 
-const TOPIC = 'events'
 const LAST_WORDS_MS = 10_000
+
+export interface BacklogOptions {
+  topic?: string
+  /** What the records are made of. */
+  eventsOf?: (run: Run) => Events
+}
 
 /**
  * Creates the topic as the sink does and writes records as the API does: in the order of their ids, in batches that go
  * to the partitions in turn.
  */
-export async function writeBacklog(pipeline: Pipeline, records: number): Promise<void> {
-  await (await pipeline.startSink()).stop(LAST_WORDS_MS)
-  const partitions = (await pipeline.ends()).length
+export async function writeBacklog(
+  pipeline: Pipeline,
+  records: number,
+  { topic: name = 'events', eventsOf = plainEvents }: BacklogOptions = {},
+): Promise<void> {
+  await (await pipeline.startSink({ KAFKA_TOPIC: name })).stop(LAST_WORDS_MS)
+  const partitions = (await pipeline.ends(name)).length
   const { bootstrapServers } = pipeline.backend.kafka
   const connection = { brokers: [bootstrapServers], ssl: false, sasl: undefined }
   const logger = createLogger('bench', 'silent')
-  const topic = { name: TOPIC, partitions, replicationFactor: 1, retentionMs: -1 }
+  const topic = { name, partitions, replicationFactor: 1, retentionMs: -1 }
   const publisher = new KafkaPublisher(createKafka(connection, 'firehose-bench', logger), topic, logger)
   const run = openRun({ seed: 'backlog', startedAtMs: Date.now() - 3_600_000 })
+  const sent = eventsOf(run)
   await new Promise<void>((resolve) => {
     publisher.connect(() => publisher.availablePartitions().length === partitions && resolve())
   })
@@ -32,7 +42,7 @@ export async function writeBacklog(pipeline: Pipeline, records: number): Promise
     for (let first = 0, send = 0; first < records; first += RECORDS_A_SEND, send += 1) {
       const received = receivedAt(run.startedAtMs + Math.floor(first / 10))
       const count = Math.min(RECORDS_A_SEND, records - first)
-      const events = Array.from({ length: count }, (_, n) => parsed(eventOf(run, first + n).body))
+      const events = Array.from({ length: count }, (_, n) => parsed(sent.of(first + n).body))
       await publisher.publish(send % partitions, [encodeRecords(events, received)])
     }
   } finally {

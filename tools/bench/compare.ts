@@ -35,8 +35,8 @@ interface Compare extends Bench {
 }
 
 /** A variant's run. @returns microseconds of CPU per event or row */
-type Run = () => Promise<number>
-type Variants = Record<'other' | 'this' | 'again', Run>
+export type Run = () => Promise<number>
+export type Variants = Record<'other' | 'this' | 'again', Run>
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** A ratio within these bounds is no difference. */
@@ -72,8 +72,8 @@ export function conclusion({ low, high }: MeanRatio): 'no difference' | 'slower'
 }
 
 /** The comparisons as a table for the terminal. */
-export function comparisonTable(comparisons: readonly Comparison[]): string {
-  const names = ['', 'other', 'this', 'this/other (95 %)', 'this/this (95 %)', 'pairs', '']
+export function comparisonTable(comparisons: readonly Comparison[], other = 'other', self = 'this'): string {
+  const names = ['', other, self, `${self}/${other} (95 %)`, `${self}/${self} (95 %)`, 'pairs', '']
   const rows = comparisons.map(({ part, otherUs, thisUs, ratio, itself, pairs }) => [
     part,
     `${otherUs.toFixed(2)} us`,
@@ -147,7 +147,12 @@ function mainIn(root: string, main: string): string {
   return relative(ROOT, join(root, main))
 }
 
-async function untilResolved(part: ComparedPart, variants: Variants, bench: Compare): Promise<Comparison> {
+/** Runs the variants until the interval says which it is, and at most `rounds` times. */
+export async function untilResolved(
+  part: ComparedPart,
+  variants: Variants,
+  bench: Bench,
+): Promise<Comparison> {
   const all: Record<keyof Variants, number[]> = { other: [], this: [], again: [] }
   for (;;) {
     const results = await inTurns(STEP, variants, () => {})

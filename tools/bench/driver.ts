@@ -1,6 +1,6 @@
 // Keeps a server saturated from a separate process: on each connection the next request follows the response at once.
 // Prints the start and the end of the measured interval; see saturate.ts.
-import { openRun, plainEvents } from '../load/events.ts'
+import { namedEvents, openRun, plainEvents } from '../load/events.ts'
 import { HttpPool } from '../load/http-client.ts'
 import { localTarget } from '../load/load.ts'
 import { judge, LoadRequest } from '../load/load-request.ts'
@@ -14,11 +14,14 @@ export interface DriverOptions {
   measuredMs: number
   /** A baseline's responses list no ids: accept any 202. */
   isBaseline: boolean
+  /** Send events with four short texts. */
+  hasTexts?: boolean
 }
 
 const options: DriverOptions = JSON.parse(process.argv[2] ?? '{}')
 const { host, port } = localTarget(options.url)
-const events = plainEvents(openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() }))
+const run = openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() })
+const events = options.hasTexts === true ? namedEvents(run) : plainEvents(run)
 const pool = new HttpPool({ host, port, connections: options.connections, timeoutMs: 30_000 })
 let [sent, accepted, failed, open] = [0, 0, 0, 0]
 let isOver = false
