@@ -143,7 +143,7 @@ test('415 for other types and charsets, with the accepted ones', async () => {
   const types = ['application/x-www-form-urlencoded', 'application/json; charset=iso-8859-1', 'constructor']
   for (const type of types) {
     const answer = await post('/event', event(), { 'Content-Type': type })
-    assert.equal(answer.headers.get('accept'), 'application/json, text/plain')
+    assert.equal(answer.headers.get('accept'), 'application/json, text/plain, application/cloudevents+json')
     await problemOf(answer, 415, 'unsupported-media-type')
   }
 })
@@ -338,6 +338,7 @@ test('livez, readyz, health and metrics are consistent', async () => {
     'total_accepted',
     'total_rejected',
     'in_flight',
+    'user_id_type',
     'uptime',
   ])
   const rejected = Object.values(health?.total_rejected ?? {}).reduce((sum, n) => sum + n, 0)
