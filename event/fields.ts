@@ -334,6 +334,8 @@ export type Field = FieldRow & { readonly name: FieldName; readonly key: Row['ke
 
 type Client = Extract<Row, { isFromClient: true }>
 type Nullable = Extract<Row, { missing: 'null' }>
+/** The optional texts: many rows have none, so a row has them together (record/row-texts.ts). */
+type Text = Exclude<Extract<Nullable, { kind: { type: 'text' } }>, { name: 'user_id' }>
 
 type Canonical<F extends Row> = Exclude<ReturnType<F['kind']['read']>, undefined>
 type Stored<F extends Row> = ReturnType<F['kind']['toStored']>
@@ -360,15 +362,30 @@ export type CanonicalEvent = {
   readonly [F in Exclude<Client, Nullable> as F['key']]: Canonical<F>
 } & { readonly [F in Extract<Client, Nullable> as F['key']]?: Canonical<F> | undefined }
 
+/** The optional texts of a row, in the order of TEXT_NAMES. */
+export interface RowTexts {
+  readonly bytes: Buffer
+  /** Where each text stands: `[starts[k], ends[k])`, which is empty if the row lacks it. */
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+}
+
 /** A row of `events`. Times are microseconds since 2000-01-01 UTC, PostgreSQL's binary timestamptz. */
 export type EventRow = {
   readonly [F in Exclude<Row, Nullable> as F['key']]: Stored<F>
-} & { readonly [F in Nullable as F['key']]?: Stored<F> | undefined } & {
+} & { readonly [F in Exclude<Nullable, Text> as F['key']]?: Stored<F> | undefined } & {
+  readonly texts?: RowTexts | undefined
   /** The column sent_check, which is no field of a record: record/sent-check.ts. */
   readonly sentCheck: Int8
   /** At least the bytes of all values whose length varies (text, inet, jsonb), and hardly more. */
   readonly variableBytes: number
 }
+
+export type TextName = Text['name']
+/** The order of the optional texts in a row: that of a record. ip_address, which is no text in a row, has a place, too. */
+export const TEXT_NAMES: readonly FieldName[] = FIELDS.filter(
+  ({ name, missing }) => missing === 'null' && name !== 'user_id',
+).map(({ name }) => name)
 
 const NAMES: readonly string[] = FIELDS.map(({ name }) => name)
 const numberOf = (name: FieldName): number => NAMES.indexOf(name)

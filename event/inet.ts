@@ -5,6 +5,9 @@ import ipaddr from 'ipaddr.js'
 const FAMILY_IPV4 = 2
 const FAMILY_IPV6 = 3
 
+/** The most bytes of an address: four, and those of IPv6. */
+export const INET_BYTES = 20
+
 /**
  * An address, or a network such as `203.0.113.0/24`, as inet_send() writes it: family, bits of the netmask, 0 for inet
  * (1 is cidr), length of the address, and the address. Undefined if the text is neither.

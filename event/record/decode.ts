@@ -7,7 +7,9 @@ import {
   fieldsFor,
   lackingFields,
   RECEIVED_AT,
+  TEXT_NAMES,
   UNKNOWN,
+  USER_ID,
   type UserIdType,
 } from '../fields.ts'
 import { JsonScan, KIND_NULL, KIND_OBJECT } from '../json/scan-result.ts'
@@ -23,6 +25,7 @@ import type {
 } from './decoded.ts'
 import { encodeValues } from './encode.ts'
 import { POSTGRES_EPOCH_MS } from '../timestamp.ts'
+import { rowTexts } from './row-texts.ts'
 import { checkOf } from './sent-check.ts'
 
 /** The namespace (RFC 9562 section 5.5) of event ids derived from record coordinates: a fixed random UUID. */
@@ -139,16 +142,20 @@ function readMembers(
   if (lacking !== undefined) return { fault: `${fields[lacking]!.name} is missing`, eventId }
 
   const row: Record<string, unknown> = { eventId }
+  const texts: (Buffer | undefined)[] = []
   let variableBytes = 0
   const canonical: (string | Buffer | undefined)[] = [eventId]
   for (const [n, field] of fields.entries()) {
     if (n === EVENT_ID) continue
     const found = valueOf(n, field, memberOf, record, value, identity)
     if ('fault' in found) return { ...found, eventId }
-    row[field.key] = found.stored
+    const isText = field.kind.type === 'text' && n !== USER_ID
+    if (isText) texts[TEXT_NAMES.indexOf(field.name)] = found.stored as Buffer | undefined
+    else row[field.key] = found.stored
     if (found.stored instanceof Buffer) variableBytes += found.stored.length
     canonical[n] = found.canonical
   }
+  row.texts = rowTexts(texts)
   row.sentCheck = checkOf(canonical)
   row.variableBytes = variableBytes
   return { row: row as unknown as EventRow, canonical }

@@ -1,5 +1,6 @@
 /** The lines that `npx firehose tail` prints. Pure: every function returns text that is safe for a terminal. */
 import { decodeRecord } from '../../event/record/decode.ts'
+import { textOf } from '../../event/record/row-texts.ts'
 import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { JsonScan } from '../../event/json/scan-result.ts'
 import { scanText } from '../../event/json/scan.ts'
@@ -18,9 +19,10 @@ export function recordLine(record: TopicRecord, identity: TopicIdentity, width: 
   if (!decoded.ok) {
     return `${time(record.timestampMs)}  ${place}  ${escapeControls(`undecodable: ${decoded.dead.message}`)}`
   }
-  const { eventId, userId, anonymousId, eventName, receivedAt, metadata } = decoded.row
-  const who = escapeControls(String(userId ?? `(${String(anonymousId)})`))
-  const what = eventName === undefined ? '' : `${escapeControls(String(eventName))}  `
+  const { eventId, userId, receivedAt, metadata } = decoded.row
+  const who = escapeControls(String(userId ?? `(${textOf(decoded.row, 'anonymous_id')})`))
+  const eventName = textOf(decoded.row, 'event_name')
+  const what = eventName === undefined ? '' : `${escapeControls(eventName)}  `
   const receivedMs = ROW_EPOCH_MS + Number(BigInt(receivedAt) / 1_000n)
   const head = `${time(receivedMs)}  ${place}  ${eventId}  ${who}  ${what}`
   return head + shorten(escapeControls(metadata.toString()), Math.max(1, width - head.length))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { MAX_DEPTH } from '../../../../event/limits.ts'
+import { textOf } from '../../../../event/record/row-texts.ts'
 import { encodeRecord } from '../../../../event/record/encode.ts'
 import { decodeCanonical } from '../../../../event/record/decode-fast.ts'
 import { decodeRecord, decodeRecords, decodeAgain } from '../../../../event/record/decode.ts'
@@ -67,6 +68,7 @@ function recordTexts(userIdType: UserIdType): fc.Arbitrary<Buffer> {
     )
 }
 const TYPES = ['bigint', 'text'] as const
+const TEXTS = ['anonymous_id', 'event_name', 'event_type', 'session_id', 'source', 'user_agent'] as const
 
 /** Compares each field, and the bytes sent to PostgreSQL. */
 function assertSame(row: EventRow, other: EventRow): void {
@@ -75,22 +77,11 @@ function assertSame(row: EventRow, other: EventRow): void {
 }
 
 function fieldsOf(row: EventRow): unknown[] {
-  const { userId: id, anonymousId, eventName, eventType, sessionId, source, ipAddress, userAgent } = row
-  const exact = [id, row.timestamp, row.receivedAt, row.sentCheck].map((value) =>
+  const exact = [row.userId, row.timestamp, row.receivedAt, row.sentCheck].map((value) =>
     typeof value === 'number' ? BigInt(value) : value,
   )
-  return [
-    row.eventId,
-    row.metadata,
-    anonymousId,
-    eventName,
-    eventType,
-    sessionId,
-    source,
-    ipAddress,
-    userAgent,
-    ...exact,
-  ]
+  const own = TEXTS.map((name) => textOf(row, name))
+  return [row.eventId, row.metadata, row.ipAddress, ...own, ...exact]
 }
 
 function recordOf(value: Buffer): KafkaRecord {

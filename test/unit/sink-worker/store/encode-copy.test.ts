@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { CHUNK_BYTES } from '../../../../postgres/database.ts'
 import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
 import type { EventRow } from '../../../../event/fields.ts'
+import { rowTexts, textOf } from '../../../../event/record/row-texts.ts'
 import { parseInet } from '../../../../event/inet.ts'
 import { anyText } from '../../../arbitrary/event-text.ts'
 
@@ -22,29 +23,26 @@ const text = fc.oneof(
   fc.constant(undefined),
   anyText.map((value) => Buffer.from(value)),
 )
+/** The optional texts, in their order. */
+const texts = fc.tuple(text, text, text, text, text, fc.constant(undefined), text)
 
 const eventRow: fc.Arbitrary<EventRow> = fc
-  .record(
-    {
+  .tuple(
+    fc.record({
       eventId: fc.uuid(),
       userId: fc.oneof(int8, text),
       timestamp: int8,
-      anonymousId: text,
-      eventName: text,
-      eventType: text,
-      sessionId: text,
-      source: text,
       receivedAt: int8,
       ipAddress: fc.oneof(fc.constant(undefined), fc.ipV4().map(parseInet), fc.ipV6().map(parseInet)),
-      userAgent: text,
       metadata,
       sentCheck: int8,
-    },
-    { noNullPrototype: true },
+    }),
+    texts,
   )
-  .map((row) => ({
+  .map(([row, values]) => ({
     ...row,
-    variableBytes: Object.values(row).reduce(
+    texts: rowTexts(values),
+    variableBytes: [row.userId, row.ipAddress, row.metadata, ...values].reduce(
       (sum: number, value) => sum + (value instanceof Buffer ? value.length : 0),
       0,
     ),
@@ -62,21 +60,30 @@ function rowOf(metadataBytes: number): EventRow {
   }
 }
 
-function withoutSize(row: EventRow): Omit<EventRow, 'variableBytes'> {
-  const { variableBytes, ...rest } = row
-  assert.ok(variableBytes >= row.metadata.length)
-  return rest
+/** The columns of a row, as the independent reader returns them. */
+interface Columns {
+  eventId: string
+  userId: bigint | Buffer | undefined
+  timestamp: bigint
+  receivedAt: bigint
+  sentCheck: bigint
+  metadata: Buffer
+  ipAddress: Buffer | undefined
+  texts: (string | undefined)[]
 }
+const TEXTS = ['anonymous_id', 'event_name', 'event_type', 'session_id', 'source', 'user_agent'] as const
 
-/** A row as the independent reader returns it: integers as bigints. */
-function withBigInts(rows: readonly EventRow[]): Omit<EventRow, 'variableBytes'>[] {
-  return rows.map((row) => ({
-    ...withoutSize(row),
+function columnsOf(row: EventRow): Columns {
+  return {
+    eventId: row.eventId,
     userId: typeof row.userId === 'number' ? BigInt(row.userId) : row.userId,
     timestamp: BigInt(row.timestamp),
     receivedAt: BigInt(row.receivedAt),
     sentCheck: BigInt(row.sentCheck),
-  }))
+    metadata: row.metadata,
+    ipAddress: row.ipAddress,
+    texts: TEXTS.map((name) => textOf(row, name)),
+  }
 }
 
 /**
@@ -116,7 +123,7 @@ function readCopy(bytes: Buffer): (Buffer | undefined)[][] {
  * Decodes a tuple as the receive functions of uuid, int8, timestamptz and jsonb do. Whether user_id is an integer or a text
  * is known from the column; here, from the row that was written.
  */
-function toRow(tuple: (Buffer | undefined)[], written: EventRow): Omit<EventRow, 'variableBytes'> {
+function toColumns(tuple: (Buffer | undefined)[], written: EventRow): Columns {
   const [id, userId, timestamp, anonymousId, eventName, eventType, sessionId, source, ...more] = tuple
   const [receivedAt, ipAddress, userAgent, json, sentCheck, ...rest] = more
   assert.equal(rest.length, 0)
@@ -131,16 +138,13 @@ function toRow(tuple: (Buffer | undefined)[], written: EventRow): Omit<EventRow,
     eventId: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
     userId: isText ? userId : userId!.readBigInt64BE(),
     timestamp: timestamp!.readBigInt64BE(),
-    anonymousId,
-    eventName,
-    eventType,
-    sessionId,
-    source,
     receivedAt: receivedAt!.readBigInt64BE(),
-    ipAddress,
-    userAgent,
-    metadata: json!.subarray(1),
     sentCheck: sentCheck!.readBigInt64BE(),
+    metadata: json!.subarray(1),
+    ipAddress,
+    texts: [anonymousId, eventName, eventType, sessionId, source, userAgent].map((bytes) =>
+      bytes?.toString(),
+    ),
   }
 }
 
@@ -149,8 +153,8 @@ test('property: an independent reader decodes every row', () => {
     fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
       const tuples = readCopy(Buffer.concat([...encodeCopy(rows)]))
       assert.deepEqual(
-        tuples.map((tuple, n) => toRow(tuple, rows[n]!)),
-        withBigInts(rows),
+        tuples.map((tuple, n) => toColumns(tuple, rows[n]!)),
+        rows.map(columnsOf),
       )
     }),
   )
@@ -165,8 +169,8 @@ test('with ordinals, each row starts with its index', () => {
         rows.map((_, index) => index),
       )
       assert.deepEqual(
-        tuples.map(([, ...fields], n) => toRow(fields, rows[n]!)),
-        withBigInts(rows),
+        tuples.map(([, ...fields], n) => toColumns(fields, rows[n]!)),
+        rows.map(columnsOf),
       )
     }),
   )
