@@ -14,15 +14,16 @@ export async function sendEvent(apiUrl, event, { timeoutMs = 15_000, maxAttempts
       throw new Error(`Event ${event_id}: ${answer.status ?? answer.error} ${answer.text ?? ''}`)
     }
     const backoffMs = Math.min(250 * 2 ** (attempt - 1), 30_000) * (0.5 + Math.random() / 2)
-    await new Promise((resolve) => setTimeout(resolve, (answer.retryAfter || 0) * 1_000 + backoffMs))
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, answer.waitMs || 0) + backoffMs))
   }
 }
 
 async function post(url, body, timeoutMs) {
   const headers = { 'Content-Type': 'application/json' }
   const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) })
-  const retryAfter = Number(response.headers.get('Retry-After'))
-  return { status: response.status, text: await response.text(), retryAfter }
+  const retryAfter = response.headers.get('Retry-After') // seconds, or a date
+  const waitMs = Number(retryAfter) * 1_000 || Date.parse(retryAfter) - Date.now()
+  return { status: response.status, text: await response.text(), waitMs }
 }
 
 /** 48 bits of time, then 74 random bits (RFC 9562): new ids are close together in the index of the table. */

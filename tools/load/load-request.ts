@@ -1,4 +1,5 @@
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
+import { retryAfterMs } from '../../platform/retry-after.ts'
 import type { Events } from './events.ts'
 import type { Outcome } from './http-connection.ts'
 import { headerOf, type HttpResponse } from './http-response.ts'
@@ -111,8 +112,8 @@ export class LoadRequest {
   }
 
   /** Doubles from 100 ms to 5 s, with jitter, and is never less than the server asked for. */
-  backoffMs(retryAfterMs: number): number {
-    return Math.max(retryAfterMs, backoffMs(RETRY, this.#failures - 1))
+  backoffMs(askedMs: number): number {
+    return Math.max(askedMs, backoffMs(RETRY, this.#failures - 1))
   }
 }
 
@@ -145,13 +146,12 @@ export function judge(request: LoadRequest, outcome: Outcome): Attempt {
 function refusal(response: HttpResponse): Attempt {
   const { status } = response
   const outcome = outcomeOf(response.body)
-  const retryAfterS = Number(headerOf(response.head, 'retry-after') ?? 0)
   return {
     kind: 'failed',
     error: outcome === undefined ? String(status) : `${status} ${outcome}`,
     maybeStored: outcome === undefined ? status >= 500 : outcome === 'unknown',
     retryable: status >= 500 || status === 429 || status === 408,
-    retryAfterMs: Number.isFinite(retryAfterS) ? retryAfterS * 1000 : 0,
+    retryAfterMs: retryAfterMs(headerOf(response.head, 'retry-after')),
   }
 }
 

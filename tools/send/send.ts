@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { v7 } from 'uuid'
 import { backoffMs } from '../../platform/backoff.ts'
 import { escapeControls } from '../../platform/escape-controls.ts'
+import { retryAfterMs } from '../../platform/retry-after.ts'
 import { type Meaning, meaningOf, meaningOfFailure } from './answer.ts'
 import { type Prepared, prepare } from './event-text.ts'
 
@@ -58,10 +59,10 @@ async function sendEvent(body: Buffer, { url, retryMs, signal }: SendOptions): P
   const startMs = performance.now()
   let mayBeAccepted = false
   for (let failures = 0; ; failures++) {
-    const { meaning, retryAfterMs } = await attempt(`${url.replace(/\/$/, '')}/event`, body, signal)
+    const { meaning, askedMs } = await attempt(`${url.replace(/\/$/, '')}/event`, body, signal)
     if (meaning.kind !== 'try_again') return meaning
     mayBeAccepted ||= meaning.mayBeAccepted
-    const waitMs = retryAfterMs + backoffMs(BACKOFF, failures)
+    const waitMs = askedMs + backoffMs(BACKOFF, failures)
     if (signal.aborted || performance.now() - startMs + waitMs > retryMs) return { ...meaning, mayBeAccepted }
     await delay(waitMs, undefined, { signal }).catch(() => {})
   }
@@ -71,7 +72,7 @@ async function attempt(
   url: string,
   body: Buffer,
   signal: AbortSignal,
-): Promise<{ meaning: Meaning; retryAfterMs: number }> {
+): Promise<{ meaning: Meaning; askedMs: number }> {
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -80,9 +81,9 @@ async function attempt(
       signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]),
     })
     const meaning = meaningOf({ status: response.status, body: await response.text() })
-    return { meaning, retryAfterMs: (Number(response.headers.get('Retry-After')) || 0) * 1_000 }
+    return { meaning, askedMs: retryAfterMs(response.headers.get('Retry-After')) }
   } catch (error) {
-    return { meaning: meaningOfFailure(error), retryAfterMs: 0 }
+    return { meaning: meaningOfFailure(error), askedMs: 0 }
   }
 }
 

@@ -20,6 +20,8 @@ test('sendEvent() backs off exponentially with jitter, and waits at least as lon
     () => status(429, { 'Retry-After': '7' }),
     noAnswer,
     () => status(503, { 'Retry-After': 'Wed, 21 Oct 2015 07:28:00 GMT' }),
+    () => status(503, { 'Retry-After': 'Wed, 21 Oct 2015 07:28:09 GMT' }),
+    () => status(503, { 'Retry-After': '0' }),
     () => status(202),
   ]
   const bodies: unknown[] = []
@@ -29,9 +31,10 @@ test('sendEvent() backs off exponentially with jitter, and waits at least as lon
   })
   const waits = recordWaits(t)
   t.mock.method(Math, 'random', () => 1)
+  t.mock.method(Date, 'now', () => Date.UTC(2015, 9, 21, 7, 28, 4))
   await sendEvent('http://api.example', { user_id: 1, metadata: {} }, { timeoutMs: 50 })
-  assert.deepEqual(waits, [250, 500, 1_000, 7_000 + 2_000, 4_000, 8_000])
-  assert.equal(bodies.length, 7)
+  assert.deepEqual(waits, [250, 500, 1_000, 7_000 + 2_000, 4_000, 8_000, 5_000 + 16_000, 30_000])
+  assert.equal(bodies.length, 9)
   assert.equal(new Set(bodies).size, 1)
 })
 
