@@ -52,8 +52,8 @@ wait_after() {
       after = days * 86400 + time[1] * 3600 + time[2] * 60 + time[3] - now
     }
     END {
-      backoff = 0.25 * 2 ^ failures
-      if (backoff > 30) backoff = 30
+      backoff = 0.25
+      while (failures-- > 0 && backoff < 30) backoff *= 2
       printf "%.2f", (after > 0 ? after : 0) + backoff * (0.5 + random / 131072)
     }'
 }

@@ -47,7 +47,7 @@ def send(url: str, body: bytes, attempt_s: float = 10, total_s: float = 60) -> s
             why = str(error)  # The event may have been accepted: perhaps only the answer was lost.
         else:
             if answer.status_code == 202:
-                return answer.json()["event_id"]
+                return str(answer.json()["event_id"])
             why = f"{answer.status_code} {answer.text}"
             if answer.status_code not in (408, 429) and answer.status_code < 500:
                 raise ValueError(why)
@@ -72,7 +72,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not sys.argv[1].startswith(("http://", "https://")):
         print("usage: python3 send_event.py http://HOST:PORT <event.json", file=sys.stderr)
         return 64
-    sys.stderr.reconfigure(encoding="utf-8")
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
     body = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     try:
         body = complete(body or EXAMPLE)
