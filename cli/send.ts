@@ -22,7 +22,7 @@ export const command = newCommand(
   'Sends an event to the API, and prints its event_id once it is accepted.',
 )
   .argument('[-]', 'read the events from standard input')
-  .option('--user-id <N>', 'the user, any 64-bit integer')
+  .option('--user-id <ID>', 'the user: any 64-bit integer or, with USER_ID_TYPE=text, any text')
   .option('--metadata <JSON>', 'the metadata, a JSON object')
   .option('--timestamp <TIME>', 'when it happened, RFC 3339; by default now')
   .option('--event-id <UUID>', 'the id; by default a new UUIDv7')

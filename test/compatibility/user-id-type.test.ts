@@ -39,10 +39,12 @@ test('text: any string is stored as sent, and a number as its decimal text', asy
   const api = await pipeline.startApi()
   const sent = ['"007"', '42', '"a\\"b"', '"😀"', '"null"', '"42"', '9223372036854775807', '4.20e1']
   for (const userId of sent) assert.equal(await post(api, userId), 202, userId)
+  const args = ['--user-id', 'so "far"', '--metadata', '{}', '--url', api.url]
+  assert.equal((await runFirehose(pipeline.env, 'send', ...args)).code, 0)
   for (const userId of ['""', '1.5', '9223372036854775808', '"a\\u0000"', `"${'é'.repeat(256)}"`])
     assert.equal(await post(api, userId), 422, userId)
-  await storedRows(pipeline, sent.length)
-  const expected = ['007', '42', 'a"b', '😀', 'null', '42', '9223372036854775807', '42']
+  await storedRows(pipeline, sent.length + 1)
+  const expected = ['007', '42', 'a"b', '😀', 'null', '42', '9223372036854775807', '42', 'so "far"']
   assert.deepEqual(
     await userIds(),
     expected.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),

@@ -134,7 +134,7 @@ test('send says in one sentence that the API is down', async () => {
   assert.deepEqual([sent.code, sent.out], [1, ''])
   const url = `http://127.0.0.1:${port} did not accept the event within 0.5 s`
   assert.equal(sent.said, `${url}: connect ECONNREFUSED 127.0.0.1:${port}.\n`)
-  assert.equal((await run('send', ['--user-id', 'x', '--metadata', '{}'])).code, 64)
+  assert.equal((await run('send', ['--user-id', '1', '--metadata', '{'])).code, 64)
 })
 
 test('tail prints what is sent after its start, and nothing before, without a consumer group', async () => {

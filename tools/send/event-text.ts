@@ -1,5 +1,5 @@
 /** The text of an event to send. Values are copied as they were given, because a JavaScript number would round them. */
-import { JsonScan, KIND_NUMBER, KIND_OBJECT, KIND_STRING } from '../../event/json/scan-result.ts'
+import { JsonScan, KIND_OBJECT, KIND_STRING } from '../../event/json/scan-result.ts'
 import { scanText } from '../../event/json/scan.ts'
 
 /** The options that make up an event. */
@@ -32,15 +32,13 @@ export function eventFromOptions(options: EventOptions): Buffer {
     throw new Error('An event needs --user-id and --metadata.')
   }
   // Anything else could add fields, or end the event.
-  if (!isJson(Buffer.from(userId)) || scan.kind !== KIND_NUMBER) {
-    throw new Error(`--user-id must be a number, not "${userId}".`)
-  }
   if (!isJson(Buffer.from(metadata))) {
     throw new Error(`--metadata is not JSON at byte ${scan.errorOffset}: ${scan.errorReason}.`)
   }
   const members = [
     ...(eventId === undefined ? [] : [`"event_id":${JSON.stringify(eventId)}`]),
-    `"user_id":${userId}`,
+    // As a string, which has all digits of an integer, and any text that USER_ID_TYPE=text allows.
+    `"user_id":${JSON.stringify(userId)}`,
     ...(timestamp === undefined ? [] : [`"timestamp":${JSON.stringify(timestamp)}`]),
     `"metadata":${metadata}`,
   ]
