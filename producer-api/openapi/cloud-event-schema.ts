@@ -2,6 +2,9 @@
 import { fieldsFor, NO_NUL, type UserIdType } from '../../event/fields.ts'
 import { ATTRIBUTES, BINARY_DATA, DATA_TYPE, SPECVERSION } from '../intake/cloud-event-attributes.ts'
 
+/** Those media types of JSON that clients send; contentTypeOf() reads more spellings. */
+const JSON_TYPE = '^[A-Za-z0-9.-]+/([A-Za-z0-9.+-]+\\+)?json(; ?charset=(utf-8|UTF-8))?$'
+
 const ABOUT: Readonly<Record<string, string>> = {
   event_id: 'The event_id if it is a UUID; else a UUID is made of it, `source` and `time`.',
   user_id: 'The user_id. Required unless `anonymousid` is there.',
@@ -31,7 +34,7 @@ export function cloudEventSchema(userIdType: UserIdType): object {
       [SPECVERSION]: { const: '1.0' },
       [DATA_TYPE]: {
         description: 'A type of JSON in UTF-8, by default application/json.',
-        enum: ['application/json', 'application/json; charset=utf-8', null],
+        anyOf: [{ type: 'string', pattern: JSON_TYPE }, { type: 'null' }],
       },
       [BINARY_DATA]: { description: 'Data that are not JSON cannot be stored.', type: 'null' },
       ...Object.fromEntries(attributes),

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import * as formats from 'ajv-formats'
 import { openApiDocument } from '../../../../producer-api/openapi/document.ts'
+import { STRUCTURED } from '../../../../producer-api/intake/cloud-events.ts'
 import { parseEvent, parseEventArray } from '../../../../producer-api/intake/parse-body.ts'
 import { PROBLEMS } from '../../../../producer-api/http/problem.ts'
 
@@ -66,6 +67,36 @@ test('the bodies prefilled by "Try it out" are accepted', () => {
   assert.ok(parseEvent(event, options).ok)
   assert.ok(!event.includes('event_id'), 'a second try would otherwise be a duplicate')
   assert.ok(parseEventArray(Buffer.from(JSON.stringify(exampleOf('events', 'application/json'))), options).ok)
+})
+
+test('the schema of a CloudEvent and the API take the same types of data', () => {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  ajv.addSchema({ $id: 'doc', ...Object(document) })
+  const validate = ajv.getSchema('doc#/components/schemas/CloudEvent')!
+  const example = Object(exampleOf('event', 'application/cloudevents+json'))
+  const json = [
+    'application/json',
+    'text/json; charset=utf-8',
+    'application/vnd.shop.v1+json;charset=UTF-8',
+    null,
+  ]
+  for (const datacontenttype of [
+    ...json,
+    'application/xml',
+    'application/json; charset=latin1',
+    'json',
+    '',
+    5,
+  ]) {
+    const event = { ...example, datacontenttype }
+    const isJson = json.includes(datacontenttype as string)
+    assert.equal(validate(event), isJson, `${datacontenttype}`)
+    assert.equal(
+      parseEvent(Buffer.from(JSON.stringify(event)), options, STRUCTURED).ok,
+      isJson,
+      `${datacontenttype}`,
+    )
+  }
 })
 
 test('every problem type is described under its status', () => {
