@@ -104,9 +104,10 @@ export function storageFaults(buf: Buffer, scan: JsonScan, i: number, pointer: s
 /** A fault without anything that a client chose: a pointer only to a field, and no name of another. */
 export function faultForLog({ pointer, detail }: ProblemError, isBatch: boolean): ProblemError {
   const [, index = '', name] = (isBatch ? /^(\/\d+)?(?:\/([^/]*))?/ : /^()(?:\/([^/]*))?/).exec(pointer) ?? []
-  if (name === undefined) return { pointer: index, detail }
-  if (NAMES.some((each) => each === name) || KNOWN_NAMES.has(name))
+  if (name !== undefined && (NAMES.some((each) => each === name) || KNOWN_NAMES.has(name)))
     return { pointer: `${index}/${name}`, detail }
+  // The pointer to a long name was shortened: only the detail still has it, in quotes.
+  if (name === undefined && !detail.startsWith('"')) return { pointer: index, detail }
   return { pointer: index, detail: 'It has a name that is not a field of an event.' }
 }
 
