@@ -21,7 +21,8 @@ public class SendEvent {
   static final SecureRandom RANDOM = new SecureRandom();
 
   /** Adds what is missing. The rest stays as it is written, with all digits of its numbers. */
-  static String complete(String event) throws IOException {
+  static String complete(String given) throws IOException {
+    var event = given.startsWith("\uFEFF") ? given.substring(1) : given; // the byte order mark of programs on Windows
     var own = names(event);
     if (own.isEmpty()) return event; // for the API to refuse
     var added = new StringBuilder("{");

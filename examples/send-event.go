@@ -26,6 +26,7 @@ var errGaveUp = errors.New("not accepted in time")
 
 // complete adds what is missing. The rest stays as it is written, with all digits of its numbers.
 func complete(event []byte) ([]byte, error) {
+	event = bytes.TrimPrefix(event, []byte("\ufeff")) // the byte order mark of programs on Windows
 	var own map[string]json.RawMessage
 	if err := json.Unmarshal(event, &own); err != nil || len(own) == 0 {
 		return nil, errors.New("it is not a JSON object with fields")

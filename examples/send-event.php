@@ -22,6 +22,7 @@ final class GaveUp extends RuntimeException
 /** Adds what is missing. The rest stays as it is written, with all digits of its numbers. */
 function complete(string $event): string
 {
+    $event = preg_replace('/^\xEF\xBB\xBF/', '', $event); // the byte order mark of programs on Windows
     $own = json_decode($event);
     if (!is_object($own) || (array) $own === []) {
         throw new Refused('it is not a JSON object with fields');

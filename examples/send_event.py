@@ -20,6 +20,7 @@ EXAMPLE = b'{"user_id": 42, "metadata": {"page": "/pricing"}}'
 
 def complete(event: bytes) -> bytes:
     """Adds what is missing. The rest stays as it is written, with all digits of its numbers."""
+    event = event.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of programs on Windows
     own = json.loads(event)
     if not isinstance(own, dict) or not own:
         raise ValueError("it is not a JSON object with fields")

@@ -96,6 +96,13 @@ describe('senders', { concurrency: true }, async () => {
         await stored(out, proxy, { userId: '42', metadata: '{"page": "/pricing"}' })
       })
 
+      test(`${name} reads an event after a byte order mark`, async (t) => {
+        const proxy = await proxyWith(t)
+        const { code, out, err } = await runSender([...command, proxy.url], `\ufeff${EVENT}`)
+        assert.equal(code, 0, err)
+        await stored(out, proxy)
+      })
+
       test(`${name} says how it is used`, async () => {
         const { code, err } = await runSender([...command, '127.0.0.1:8000'], EVENT)
         assert.equal(code, 64)
