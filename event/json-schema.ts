@@ -17,7 +17,7 @@ export const eventSchema = (userIdType: UserIdType) => ({
   ...DIALECT,
   title: 'Event',
   description:
-    "What a client sends to POST /event. Beyond this schema: names must not be repeated; the year is 0001 to 9999 also in UTC; strings have no lone surrogates; numbers of the metadata are within the range of numeric; nesting and size are within the documented limits.",
+    'What a client sends to POST /event. Beyond this schema: names must not be repeated; the year is 0001 to 9999 also in UTC; strings have no lone surrogates; numbers of the metadata are within the range of numeric; nesting and size are within the documented limits.',
   type: 'object',
   ...required(clientFields(userIdType)),
   additionalProperties: false,

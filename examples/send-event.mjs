@@ -4,7 +4,8 @@
  */
 export async function sendEvent(apiUrl, event, { timeoutMs = 15_000, maxAttempts = Infinity } = {}) {
   const event_id = event.event_id ?? uuidV7()
-  const body = JSON.stringify({ timestamp: new Date().toISOString(), ...event, event_id })
+  const timestamp = event.timestamp ?? new Date().toISOString()
+  const body = JSON.stringify({ ...event, timestamp, event_id })
   for (let attempt = 1; ; attempt++) {
     // After a network error the event may have been accepted: perhaps only the response was lost.
     const answer = await post(new URL('/event', apiUrl), body, timeoutMs).catch((error) => ({ error }))

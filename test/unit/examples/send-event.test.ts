@@ -60,6 +60,19 @@ test('sendEvent() keeps a given id, and fails at once on a permanent error', asy
   }
 })
 
+test('sendEvent() makes an id and a timestamp also if the event has null or undefined there', async (t) => {
+  let body: Record<string, string> = {}
+  t.mock.method(globalThis, 'fetch', async (_: URL, init: { body: string }) => {
+    body = JSON.parse(init.body)
+    return new Response('', { status: 202 })
+  })
+  for (const missing of [undefined, null]) {
+    const id = await sendEvent('http://api.example', { event_id: missing, timestamp: missing, metadata: {} })
+    assert.equal(body.event_id, id)
+    assert.ok(Math.abs(Date.parse(body.timestamp ?? '') - Date.now()) < 60_000, body.timestamp)
+  }
+})
+
 /** A request that hangs until its timeout; rejects after 5 s if there is none. */
 function noAnswer({ signal }: RequestInit): Promise<Response> {
   return new Promise((resolve, reject) => {
