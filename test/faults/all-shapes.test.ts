@@ -13,11 +13,13 @@ const RATE = 1_000
 
 for (const userIds of ['bigint', 'text'] as const) {
   test(`I2: ${EVENTS} events of all shapes while the API and the sink are killed, with user_id of ${userIds}`, async (t) => {
-    const pipeline = await Pipeline.start(quickTimeouts)
+    const pipeline = await Pipeline.start({
+      ...quickTimeouts,
+      USER_ID_TYPE: userIds,
+      CAPTURE_CLIENT: 'ip,user_agent',
+    })
     t.after(async () => await pipeline.close())
-    if (userIds === 'text')
-      await pipeline.query('ALTER TABLE events ALTER COLUMN user_id TYPE text COLLATE "C"')
-    const api = await pipeline.startApi({ USER_ID_TYPE: userIds })
+    const api = await pipeline.startApi()
     const sink = await pipeline.startSink()
     const ackedFile = pipeline.path('acked.tsv')
     const running = load({
@@ -45,10 +47,11 @@ for (const userIds of ['bigint', 'text'] as const) {
     const verdict = await pipeline.verify(ackedFile)
     const { ok, changed, dead, acked_stored } = verdict
     assert.deepEqual([ok, changed, dead, acked_stored], [true, 0, 0, EVENTS], JSON.stringify(verdict))
-    const [shapes] = await pipeline.query<{ count: number }>(`
+    const [rows] = await pipeline.query<{ shapes: number; agents: number }>(`
       SELECT count(DISTINCT (user_id IS NULL, anonymous_id IS NULL, event_name IS NULL, event_type IS NULL,
-        session_id IS NULL, source IS NULL))::int AS count FROM events`)
-    assert.equal(shapes?.count, 48, 'of 64 subsets, 16 have neither user_id nor anonymous_id')
+        session_id IS NULL, source IS NULL))::int AS shapes, count(DISTINCT user_agent)::int AS agents FROM events`)
+    // Of 64 subsets, 16 have neither user_id nor anonymous_id.
+    assert.deepEqual(rows, { shapes: 48, agents: 4 })
     t.diagnostic(`stored ${verdict.stored}, retried ${JSON.stringify(retries)}`)
   })
 }

@@ -24,13 +24,18 @@ const MOMENTS: readonly Moment[] = ['under_load', 'before_http_answer']
 const run = promisify(execFile)
 
 /**
- * The containers of docker-compose.yml with two sinks, with their own project name and ports and default settings. The
- * only proxy is between the clients and the API.
+ * The containers of docker-compose.yml with two sinks, with their own project name and ports and default settings,
+ * except that the client's facts are stored. The only proxy is between the clients and the API.
  *
  * @param onLog receives the output of docker compose
  */
 export async function startComposeStage(onLog: (line: string) => void, signal: AbortSignal): Promise<Stage> {
-  const env = { KAFKA_TOPIC: TOPIC, KAFKA_TOPIC_PARTITIONS: '4', SINK_REPLICAS: '2' }
+  const env = {
+    KAFKA_TOPIC: TOPIC,
+    KAFKA_TOPIC_PARTITIONS: '4',
+    SINK_REPLICAS: '2',
+    CAPTURE_CLIENT: 'ip,user_agent',
+  }
   const stack = await ComposeStack.up({ env, onLog, signal })
   const { apiUrl, databaseUrl, kafkaBootstrapServers } = stack
   const dir = mkdtempSync(join(tmpdir(), 'firehose-drill-'))

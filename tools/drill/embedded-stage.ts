@@ -12,12 +12,13 @@ import { NO_SMALL_DISK, SmallDisk } from './small-disk.ts'
 import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
-/** Short timeouts, so that each fault is noticed within seconds; the defaults only take longer. */
+/** With short timeouts, so that each fault is noticed within seconds; the defaults only take longer. */
 const ENV = {
   KAFKA_SESSION_TIMEOUT_MS: '2000',
   DATABASE_TIMEOUT_MS: '1000',
   DELIVERY_TIMEOUT_MS: '3000',
   SHUTDOWN_TIMEOUT_MS: '8000',
+  CAPTURE_CLIENT: 'ip,user_agent', // so that all columns are used
 }
 const TIMES = { brief: 800, long: 4_000, sinkLong: 8_000 }
 const NO_DISK_OF_OURS = 'PostgreSQL in a container has no separate disk'

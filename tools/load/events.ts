@@ -24,6 +24,8 @@ export interface Events {
   of(n: number): SentEvent
   /** The id of event `n`, lower case; undefined if it has none, so that the API makes one. */
   idOf(n: number): string | undefined
+  /** The User-Agent of a request that begins with event `n`, ASCII; none by default. */
+  userAgentOf?(n: number): string
 }
 
 /** An event with an id and the fields that every event has had from the first version on. */

@@ -73,7 +73,9 @@ export class LoadRequest {
     this.#body = body
     const path = this.#isBatch ? '/events' : '/event'
     const type = this.#isBatch ? 'application/x-ndjson' : 'application/json'
-    const head = `POST ${path} HTTP/1.1\r\nHost: ${this.#hostHeader}\r\nContent-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`
+    const userAgent = this.#events.userAgentOf?.(this.#first)
+    const named = userAgent === undefined ? '' : `User-Agent: ${userAgent}\r\n`
+    const head = `POST ${path} HTTP/1.1\r\nHost: ${this.#hostHeader}\r\n${named}Content-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`
     return { text: head + body, encoding: bytes === body.length ? 'latin1' : 'utf8' }
   }
 

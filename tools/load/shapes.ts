@@ -30,8 +30,20 @@ const AWKWARD = [
   '<script>alert(1)</script>',
 ]
 
+/** For CAPTURE_CLIENT; the longest is cut by the API. */
+const USER_AGENTS = [
+  'Mozilla/5.0 (X11; Linux x86_64)',
+  'a "quoted" \\ agent, "metadata":{',
+  'x'.repeat(2_000),
+  '0',
+]
+
 export function shapedEvents(run: Run, userIds: UserIds): Events {
-  return { of: (n) => shapedEventOf(run, n, userIds), idOf: (n) => shapedIdOf(run, n) }
+  return {
+    of: (n) => shapedEventOf(run, n, userIds),
+    idOf: (n) => shapedIdOf(run, n),
+    userAgentOf: (n) => USER_AGENTS[n % USER_AGENTS.length]!,
+  }
 }
 
 /** One event in four leaves it to the API to make an id. */
