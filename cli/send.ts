@@ -10,7 +10,12 @@ import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
   userId?: string
+  anonymous?: string
+  name?: string
   metadata?: string
+  type?: string
+  session?: string
+  source?: string
   timestamp?: string
   eventId?: string
   retryFor: string
@@ -22,8 +27,13 @@ export const command = newCommand(
   'Sends an event to the API, and prints its event_id once it is accepted.',
 )
   .argument('[-]', 'read the events from standard input')
-  .option('--user-id <ID>', 'the user: any 64-bit integer or, with USER_ID_TYPE=text, any text')
-  .option('--metadata <JSON>', 'the metadata, a JSON object')
+  .option('--user-id <ID>', 'the user: a 64-bit integer, or any text if the API has USER_ID_TYPE=text')
+  .option('--anonymous <ID>', 'the visitor (anonymous_id), instead of the user or besides')
+  .option('--name <TEXT>', 'what happened (event_name)')
+  .option('--metadata <JSON>', 'the metadata, a JSON object; {} if there is --name')
+  .option('--type <TEXT>', 'event_type')
+  .option('--session <ID>', 'session_id')
+  .option('--source <TEXT>', 'source')
   .option('--timestamp <TIME>', 'when it happened, RFC 3339; by default now')
   .option('--event-id <UUID>', 'the id; by default a new UUIDv7')
   .option('--retry-for <SECONDS>', 'for how long failed attempts are repeated; 0: one attempt', '30')
@@ -31,9 +41,9 @@ export const command = newCommand(
   .addHelpText(
     'after',
     `
-Example: firehose send --user-id 42 --metadata '{"page":"/pricing"}'
+Example: firehose send --user-id 42 --name page_viewed --metadata '{"page":"/pricing"}'
 
-Without --user-id and --metadata, or with -, the events are read from standard input: whole events as JSON, one per line,
+Without these options, or with -, the events are read from standard input: whole events as JSON, one per line,
 or a single event over several lines. Each is sent when its line has been read, without the following ones. If event_id
 or timestamp is missing, it is added. Numbers are sent with exactly the digits that you give, in any length.
 
@@ -48,8 +58,8 @@ Exit code 0: all events were accepted. 1: one was not, or there was none. 64: wr
 
 /** @throws {UsageError} */
 async function main(input: string | undefined, values: Values): Promise<number> {
-  const { retryFor, userId, metadata, timestamp, eventId } = values
-  const given: EventOptions = { 'user-id': userId, metadata, timestamp, 'event-id': eventId }
+  const { retryFor, url: _, userId, eventId, ...others } = values
+  const given: EventOptions = { ...others, 'user-id': userId, 'event-id': eventId }
   const fromOptions = Object.values(given).some((value) => value !== undefined)
   check(input, values, fromOptions)
   const { url } = apiUrl(values.url)
@@ -89,7 +99,9 @@ function check(input: string | undefined, { url, retryFor }: Values, fromOptions
   if (input !== undefined && input !== '-') throw new UsageError(`"${input}" is not an option.`)
   if (fromOptions && input === '-') throw new UsageError('An event is given by options or by -, not by both.')
   if (!fromOptions && input === undefined && process.stdin.isTTY) {
-    throw new UsageError('There is no event: give --user-id and --metadata, or events on standard input.')
+    throw new UsageError(
+      'There is no event: give --user-id and --name, or events on standard input (firehose send --help).',
+    )
   }
 }
 

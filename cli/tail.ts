@@ -16,8 +16,9 @@ interface Values {
 export const command = newCommand(
   'tail',
   `Prints every record that arrives in the topic from now on, also while PostgreSQL or the sink is down: the time at
-which it was received (UTC), partition:offset, event_id, user_id, and as much of the metadata as fits on the line. A record
-that is not an event is printed with the reason why it will be a dead letter.`,
+which it was received (UTC), partition:offset, event_id, the user (or the visitor in brackets), event_name if there is one,
+and as much of the metadata as fits on the line. A record that is not an event is printed with the reason why it will be a
+dead letter.`,
 )
   .option('--json', "print only the records' values, one per line; reasons go to standard error")
   .option('--limit <N>', 'end after N records')

@@ -125,6 +125,23 @@ test('I2: an acknowledged event is not accounted for by a dead letter with anoth
   assert.deepEqual([other.ok, why(other.acked_different)], [false, ['session_id']])
 })
 
+test('I2: the letter of an anonymous event is replayed with all its fields, and is the same event afterwards', async () => {
+  const visit = (n: number, change: Record<string, unknown> = {}): string =>
+    full(n, { user_id: undefined, ...change })
+  await bench.deadLetter(1, 2, visit)
+  const { code, out } = await bench.dlq('replay', '--yes')
+  assert.deepEqual([code, await bench.states()], [0, { total: 2, open: 0, replayed: 2, discarded: 0 }], out)
+  const columns = Object.keys({ user_id: 0, ...TEXTS, ...CLIENT }).join(', ')
+  const rows = await pipeline.query(`SELECT ${columns} FROM events`)
+  const row = { user_id: null, ...TEXTS, ...CLIENT }
+  assert.deepEqual(rows, [row, row])
+  await bench.send(visit(1), visit(2, { event_name: 'other' }))
+  await bench.letters(3)
+  const open = await pipeline.query(`SELECT reason, event_id FROM dead_letters WHERE state = 'open'`)
+  assert.deepEqual(open, [{ reason: 'event_id_conflict', event_id: idOf(2) }])
+  assert.equal((await check()).ok, true)
+})
+
 test('a table from before a migration: verify names the columns and migrate, which cures it', async () => {
   await pipeline.query(
     `ALTER TABLE events DROP COLUMN source, DROP COLUMN ip_address; DELETE FROM firehose_migrations WHERE name LIKE '006%'`,

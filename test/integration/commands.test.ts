@@ -87,7 +87,19 @@ async function startTail(...args: string[]): Promise<{
 
 test('send passes on every digit, and where finds the row', async () => {
   const metadata = '{"exact":12345678901234567890.10,\n"page":"/pricing"}'
-  const sent = await run('send', ['--user-id', '9223372036854775807', '--metadata', metadata])
+  const more = [
+    '--name',
+    'signup "1"',
+    '--session',
+    's',
+    '--anonymous',
+    'v',
+    '--source',
+    'web',
+    '--type',
+    'track',
+  ]
+  const sent = await run('send', ['--user-id', '9223372036854775807', '--metadata', metadata, ...more])
   assert.deepEqual([sent.code, sent.said], [0, ''])
   const id = sent.out.trim()
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
@@ -100,6 +112,10 @@ test('send passes on every digit, and where finds the row', async () => {
   assert.equal(found.code, 0)
   assert.match(found.out, new RegExp(`^stored +a row of events, event_id ${id}\nreceived_at +20`))
   assert.match(found.out, /^user_id +9223372036854775807$/m)
+  assert.match(
+    found.out,
+    /^anonymous_id v\nevent_name +signup "1"\nevent_type +track\nsession_id +s\nsource +web$/m,
+  )
   assert.doesNotMatch(found.out, /metadata|pricing/)
   const json = (await whereIs(id.toUpperCase(), '--metadata', '--json')).out
   assert.match(json, /"found":"stored","row":\{"user_id":9223372036854775807,"timestamp":"20/)
@@ -168,7 +184,7 @@ test('tail prints what is sent after its start, and nothing before, without a co
 })
 
 test('where finds a dead letter with its reason, also beside the row with the same id', async () => {
-  await produce(record(20, { user_id: 'twenty' }), record(21), record(21, { user_id: 1 }))
+  await produce(record(20, { user_id: 1.5 }), record(21), record(21, { user_id: 1 }))
   await until('all is stored', async () => await pipeline.isCaughtUp())
   const dead = await whereIs(idOf(20))
   assert.equal(dead.code, 1)

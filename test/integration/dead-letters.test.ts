@@ -80,7 +80,7 @@ test('I6: every kind of undecodable record becomes a dead letter, and its neighb
     null,
     '[1]',
     '{"event_id":',
-    record(900, { user_id: '9.5' }),
+    record(900, { user_id: 9.5 }),
     record(901).replace('"user_id":901', '"user_id":9223372036854775808'),
     record(902, { timestamp: '10000-01-01T00:00:00Z' }),
     record(903, { metadata: { nul: '\0' } }),

@@ -1,14 +1,21 @@
-/** The text of an event to send. Values are copied as they were given, because a JavaScript number would round them. */
+/** The text of an event to send. Metadata are copied as they were given, because a JavaScript number would round them. */
 import { JsonScan, KIND_OBJECT, KIND_STRING } from '../../event/json/scan-result.ts'
 import { scanText } from '../../event/json/scan.ts'
 
+/** The texts of an event's fields, by the option that gives them. */
+const TEXTS = {
+  'event-id': 'event_id',
+  'user-id': 'user_id',
+  anonymous: 'anonymous_id',
+  name: 'event_name',
+  type: 'event_type',
+  session: 'session_id',
+  source: 'source',
+  timestamp: 'timestamp',
+} as const
+
 /** The options that make up an event. */
-export interface EventOptions {
-  'user-id'?: string | undefined
-  metadata?: string | undefined
-  timestamp?: string | undefined
-  'event-id'?: string | undefined
-}
+export type EventOptions = { readonly [O in keyof typeof TEXTS | 'metadata']?: string | undefined }
 
 /** An event that can be sent again and again, and is stored once. */
 export interface Prepared {
@@ -25,24 +32,26 @@ export interface Defaults {
 
 const scan = new JsonScan()
 
-/** The event that these options describe; only the API checks whether it is valid. @throws an Error with one sentence */
+/**
+ * The event that these options describe; only the API checks whether it is valid. A user id is sent as a string, which is
+ * right for both types of user_id.
+ *
+ * @throws an Error with one sentence
+ */
 export function eventFromOptions(options: EventOptions): Buffer {
-  const { 'user-id': userId, metadata, timestamp, 'event-id': eventId } = options
-  if (userId === undefined || metadata === undefined) {
-    throw new Error('An event needs --user-id and --metadata.')
+  const { 'user-id': userId, anonymous, name, metadata } = options
+  if ((userId ?? anonymous) === undefined || (name ?? metadata) === undefined) {
+    throw new Error('An event needs --user-id or --anonymous, and --name or --metadata.')
   }
   // Anything else could add fields, or end the event.
-  if (!isJson(Buffer.from(metadata))) {
+  if (metadata !== undefined && !isJson(Buffer.from(metadata))) {
     throw new Error(`--metadata is not JSON at byte ${scan.errorOffset}: ${scan.errorReason}.`)
   }
-  const members = [
-    ...(eventId === undefined ? [] : [`"event_id":${JSON.stringify(eventId)}`]),
-    // As a string, which has all digits of an integer, and any text that USER_ID_TYPE=text allows.
-    `"user_id":${JSON.stringify(userId)}`,
-    ...(timestamp === undefined ? [] : [`"timestamp":${JSON.stringify(timestamp)}`]),
-    `"metadata":${metadata}`,
-  ]
-  return Buffer.from(`{${members.join(',')}}`)
+  const members = Object.entries(TEXTS).flatMap(([option, field]) => {
+    const text = options[option as keyof typeof TEXTS]
+    return text === undefined ? [] : [`"${field}":${JSON.stringify(text)}`]
+  })
+  return Buffer.from(`{${members.join(',')},"metadata":${metadata ?? '{}'}}`)
 }
 
 /** Adds the members that the event lacks. What is not a JSON object stays as it is, for the API to refuse. */

@@ -1,13 +1,19 @@
 /** The output of `npx firehose where`. Pure: every function returns text that is safe for a terminal. */
 import { escapeControls } from '../../platform/escape-controls.ts'
-import type { FoundLetter, NotStored, Whereabouts } from './where.ts'
+import { type FoundLetter, type NotStored, OPTIONAL, type StoredEvent, type Whereabouts } from './where.ts'
 
 /** For people. */
 export function whereText({ eventId, row, letters, notStored }: Whereabouts, topic: string): string {
   const fields: [string, string][] = []
   if (row !== undefined) {
     fields.push(['stored', `a row of events, event_id ${eventId}`])
-    fields.push(['received_at', row.received_at], ['user_id', row.user_id], ['timestamp', row.timestamp])
+    fields.push(['received_at', row.received_at])
+    if (row.user_id !== null) fields.push(['user_id', row.user_id])
+    fields.push(['timestamp', row.timestamp])
+    for (const name of OPTIONAL) {
+      const value = row[name] ?? null
+      if (value !== null) fields.push([name, value])
+    }
     if (row.metadata !== null) fields.push(['metadata', row.metadata])
   }
   for (const letter of letters) {
@@ -56,9 +62,12 @@ export function whereJson({ eventId, row, letters, notStored }: Whereabouts): st
   return escapeControls(`{${members.join(',')}}`)
 }
 
-function rowJson({ user_id, timestamp, received_at, metadata }: NonNullable<Whereabouts['row']>): string {
-  const times = `"timestamp":${JSON.stringify(timestamp)},"received_at":${JSON.stringify(received_at)}`
-  return `{"user_id":${user_id},${times}${metadata === null ? '' : `,"metadata":${metadata}`}}`
+function rowJson(row: StoredEvent): string {
+  const texts = (['timestamp', 'received_at', ...OPTIONAL] as const).map(
+    (name) => `"${name}":${JSON.stringify(row[name] ?? null)}`,
+  )
+  const metadata = row.metadata === null ? '' : `,"metadata":${row.metadata}`
+  return `{"user_id":${row.user_id_json},${texts.join(',')}${metadata}}`
 }
 
 function letterObject(letter: FoundLetter): Record<string, unknown> {

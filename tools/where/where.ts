@@ -1,3 +1,4 @@
+import { type FieldName, FIELDS } from '../../event/fields.ts'
 import type { KafkaConnection } from '../../kafka/client.ts'
 import { withClusterInspector } from '../../kafka/cluster-inspector.ts'
 import { rootMessage } from '../../kafka/errors.ts'
@@ -6,9 +7,16 @@ import type { Database } from '../../postgres/database.ts'
 import { type SinkOffset, unstoredRecords } from '../verify/sink-bounds.ts'
 import { SINK_OFFSETS } from '../verify/verify-sql.ts'
 
+/** The columns of the optional fields, besides user_id. */
+export const OPTIONAL = FIELDS.filter(({ name, missing }) => missing === 'null' && name !== 'user_id').map(
+  ({ name }) => name,
+)
+
 /** The row of an event, with the values as PostgreSQL writes them; times in UTC. */
-interface StoredEvent {
-  user_id: string
+export interface StoredEvent extends Readonly<Partial<Record<FieldName, string | null>>> {
+  user_id: string | null
+  /** The same as JSON: digits, a string or null. */
+  user_id_json: string
   timestamp: string
   received_at: string
   /** JSON; null unless it was asked for. */
@@ -48,7 +56,7 @@ export interface WhereOptions {
 }
 
 const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`
-const ROW = `SELECT user_id::text, to_char("timestamp" AT TIME ZONE 'UTC', ${UTC}) AS "timestamp",
+const ROW = `SELECT user_id::text, coalesce(to_json(user_id)::text, 'null') AS user_id_json, ${OPTIONAL.join(', ')}, to_char("timestamp" AT TIME ZONE 'UTC', ${UTC}) AS "timestamp",
   to_char(received_at AT TIME ZONE 'UTC', ${UTC}) AS received_at, CASE WHEN $2 THEN metadata::text END AS metadata
   FROM events WHERE event_id = $1`
 const LETTERS = `SELECT cluster_id, topic, partition, "offset"::text, reason, state, sqlstate, message,

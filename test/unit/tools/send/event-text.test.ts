@@ -9,21 +9,39 @@ const prepared = (text: string): { body: string; eventId: string | undefined } =
   return { body: body.toString(), eventId }
 }
 
-test('an event from options has exactly the digits that were given', () => {
+test('an event from options has exactly the texts and digits that were given', () => {
   const event = eventFromOptions({ 'user-id': '9223372036854775807', metadata: '{"n": 1.10e400}' })
   assert.equal(event.toString(), '{"user_id":"9223372036854775807","metadata":{"n": 1.10e400}}')
-  const all = eventFromOptions({ 'user-id': '-1', metadata: '{}', timestamp: '"', 'event-id': 'x' })
-  assert.equal(all.toString(), '{"event_id":"x","user_id":"-1","timestamp":"\\"","metadata":{}}')
+  const awkward = '1","x":"2\n\\'
+  const all = eventFromOptions({
+    metadata: '{}',
+    timestamp: '"',
+    'event-id': 'x',
+    'user-id': awkward,
+    anonymous: 'a',
+    name: 'b',
+    type: 'c',
+    session: 'd',
+    source: '',
+  })
+  assert.equal(
+    all.toString(),
+    `{"event_id":"x","user_id":${JSON.stringify(awkward)},"anonymous_id":"a","event_name":"b","event_type":"c","session_id":"d","source":"","timestamp":"\\"","metadata":{}}`,
+  )
 })
 
-test('no option adds fields: a user id is one string, and metadata that are not one value are refused', () => {
-  const odd = eventFromOptions({ 'user-id': '1,"x":2', metadata: '{}' })
-  assert.equal(odd.toString(), '{"user_id":"1,\\"x\\":2","metadata":{}}')
-  assert.throws(
-    () => eventFromOptions({ 'user-id': '1', metadata: '{}},{' }),
-    /--metadata is not JSON at byte 2: /,
-  )
-  assert.throws(() => eventFromOptions({ 'user-id': '1' }), /needs --user-id and --metadata/)
+test('an event from options needs somebody, and something that happened', () => {
+  const named = eventFromOptions({ anonymous: 'v', name: 'signup' })
+  assert.equal(named.toString(), '{"anonymous_id":"v","event_name":"signup","metadata":{}}')
+  const needs = /needs --user-id or --anonymous, and --name or --metadata/
+  assert.throws(() => eventFromOptions({ 'user-id': '1', source: 's' }), needs)
+  assert.throws(() => eventFromOptions({ name: 'signup', metadata: '{}' }), needs)
+})
+
+test('metadata that are not one value are refused, because they could add fields', () => {
+  const event = (metadata: string) => () => eventFromOptions({ 'user-id': '1', metadata })
+  assert.throws(event('{}},{'), /--metadata is not JSON at byte 2: /)
+  assert.throws(event(''), /--metadata is not JSON at byte 0: /)
 })
 
 test('only what an event lacks is added, and everything else is kept', () => {

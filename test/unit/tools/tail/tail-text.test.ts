@@ -33,6 +33,17 @@ test('all 63 bits of a user_id are shown', () => {
   assert.match(recordLine(kept(big), identity, 0), / {2}-9223372036854775808 {2}…$/)
 })
 
+test('the user or, in brackets, the visitor is shown, and the name of the event if it has one', () => {
+  const line = (change: Record<string, unknown>) =>
+    recordLine(kept(record(5, change)), identity, Number.POSITIVE_INFINITY).slice(HEAD.length - 3)
+  const rest = '{"page":"/p/5"}'
+  assert.equal(line({ event_name: 'signup', session_id: 's' }), `5  signup  ${rest}`)
+  assert.equal(line({ user_id: 'ü 1', anonymous_id: 'v' }), `ü 1  ${rest}`)
+  assert.equal(line({ user_id: null, anonymous_id: 'v' }), `(v)  ${rest}`)
+  const escaped = line({ user_id: undefined, anonymous_id: '\u001b[2J', event_name: '\n\u202e' })
+  assert.equal(escaped, `(\\u001b[2J)  \\n\\u202e  ${rest}`)
+})
+
 test('a record without received_at shows its own time', () => {
   const line = recordLine(kept(record(5, { received_at: undefined })), identity, 100)
   assert.ok(line.startsWith(HEAD))

@@ -6,6 +6,7 @@ import { whereJson, whereText } from '../../../../tools/where/where-text.ts'
 const eventId = '0198c0de-7a5b-7000-8000-0123456789ab'
 const row = {
   user_id: '9223372036854775807',
+  user_id_json: '9223372036854775807',
   timestamp: '2026-01-02T03:04:05.000000Z',
   received_at: '2026-01-02T03:04:06.000000Z',
   metadata: null,
@@ -39,6 +40,43 @@ test('a row is printed with its times and user, and with metadata only if they w
   assert.equal(whereText(at({ row }), 'events'), lines.join('\n'))
   const withMetadata = whereText(at({ row: { ...row, metadata: '{"a": "\u009b"}' } }), 'events')
   assert.equal(withMetadata, [...lines, 'metadata     {"a": "\\u009b"}'].join('\n'))
+})
+
+test('the optional fields are printed if the row has them, and are null in the JSON object if not', () => {
+  const visitor = {
+    ...row,
+    user_id: null,
+    user_id_json: 'null',
+    anonymous_id: 'v\u001b[2J',
+    event_name: 'signup',
+    ip_address: '203.0.113.0/24',
+    user_agent: null,
+  }
+  assert.deepEqual(
+    whereText(at({ row: visitor }), 'events')
+      .split('\n')
+      .slice(1),
+    [
+      'received_at  2026-01-02T03:04:06.000000Z',
+      'timestamp    2026-01-02T03:04:05.000000Z',
+      'anonymous_id v\\u001b[2J',
+      'event_name   signup',
+      'ip_address   203.0.113.0/24',
+    ],
+  )
+  const text = whereJson(at({ row: { ...visitor, user_id_json: '"u\\u0001"' } }))
+  assert.deepEqual((JSON.parse(text) as { row: unknown }).row, {
+    user_id: 'u\u0001',
+    timestamp: row.timestamp,
+    received_at: row.received_at,
+    anonymous_id: 'v\u001b[2J',
+    event_name: 'signup',
+    event_type: null,
+    session_id: null,
+    source: null,
+    ip_address: '203.0.113.0/24',
+    user_agent: null,
+  })
 })
 
 test('a dead letter is printed with coordinates, reason and state, safely', () => {
