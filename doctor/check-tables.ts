@@ -31,9 +31,16 @@ const KEYS = [
 ] as const
 /** Indexes that only queries need; they may have been dropped on purpose. */
 const QUERY_INDEXES = [
-  { table: 'events', keys: 'user_id,timestamp' },
-  { table: 'events', keys: 'anonymous_id,timestamp' },
-  { table: 'events', keys: 'timestamp' },
+  {
+    keys: 'user_id,timestamp',
+    create: 'events_user_id_timestamp_idx ON events (user_id, "timestamp") WHERE user_id IS NOT NULL',
+  },
+  {
+    keys: 'anonymous_id,timestamp',
+    create:
+      'events_anonymous_id_timestamp_idx ON events (anonymous_id, "timestamp") WHERE anonymous_id IS NOT NULL',
+  },
+  { keys: 'timestamp', create: 'events_timestamp_idx ON events USING brin ("timestamp")' },
 ]
 
 /** The checks of the tables, their indexes and privileges, and the locks on them. */
@@ -45,7 +52,9 @@ export function checkTables({ postgres, comparison }: Facts): Finding[] {
   if (needs.ok && needs.value.tables.some(({ kind }) => kind === null)) return obstacles
   return [
     ...fromResult('tables', tables, TRY_AGAIN, checkDefinitions),
-    ...fromResult('indexes', indexes, TRY_AGAIN, checkIndexes),
+    ...fromResult('indexes', indexes, TRY_AGAIN, (found) =>
+      checkIndexes(found, tables.ok && isOld(tables.value)),
+    ),
     ...obstacles,
     ...fromResult('rights', triggers, TRY_AGAIN, checkTriggers),
     ...fromResult('locks', held, TRY_AGAIN, checkLocks),
@@ -58,7 +67,13 @@ export function checkTables({ postgres, comparison }: Facts): Finding[] {
   ]
 }
 
-function checkDefinitions({ found, missingMigrations, events }: TableFacts): Finding[] {
+/** Whether columns may be missing. */
+function isOld({ missingMigrations }: TableFacts): boolean {
+  return (missingMigrations ?? []).length > 0
+}
+
+function checkDefinitions(facts: TableFacts): Finding[] {
+  const { found, missingMigrations, events } = facts
   const findings: Finding[] = []
   const add = (level: Finding['level'], text: string, mend: string): void => {
     findings.push({ check: 'tables', level, text, mend })
@@ -70,8 +85,7 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
       'npx firehose migrate (docker compose run --rm cli migrate).',
     )
   }
-  const isOld = missingMigrations !== null && missingMigrations.length > 0
-  if (!isOld && events !== undefined && events.types !== events.expectedTypes) {
+  if (!isOld(facts) && events !== undefined && events.types !== events.expectedTypes) {
     add(
       'critical',
       `The columns of "events" are (${events.types}): the sink stores nothing until they are (${events.expectedTypes}).`,
@@ -104,7 +118,8 @@ function checkDefinitions({ found, missingMigrations, events }: TableFacts): Fin
   ]
 }
 
-function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
+/** @param lacksColumns the statements for the missing indexes might fail */
+function checkIndexes(indexes: readonly IndexFacts[], lacksColumns: boolean): Finding[] {
   const findings: Finding[] = []
   for (const { table, keys, level, harm } of KEYS) {
     // PostgreSQL enforces an invalid unique index for new rows, but existing rows may be duplicates.
@@ -135,15 +150,15 @@ function checkIndexes(indexes: readonly IndexFacts[]): Finding[] {
     })
   }
   const missing = QUERY_INDEXES.filter(
-    ({ table, keys }) => !indexes.some((index) => index.table === table && index.keys === keys),
+    ({ keys }) => !indexes.some((index) => index.table === 'events' && index.keys === keys),
   )
-  if (missing.length > 0) {
+  if (missing.length > 0 && !lacksColumns) {
     const columns = missing.map(({ keys }) => `(${keys})`)
     findings.push({
       check: 'indexes',
       level: 'note',
       text: `"events" has no index on ${listed(columns)}: writes are cheaper, but queries by these columns read the whole table.`,
-      mend: 'Unless this is intended, create it again as in postgres/migrations/001_events.sql, with CONCURRENTLY.',
+      mend: `Unless this is intended: ${missing.map(({ create }) => `CREATE INDEX CONCURRENTLY ${create};`).join(' ')}`,
     })
   }
   if (findings.length > 0) return findings

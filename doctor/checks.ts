@@ -4,11 +4,20 @@ import { checkMachines } from './check-machines.ts'
 import { checkPostgres } from './check-postgres.ts'
 import { checkTables } from './check-tables.ts'
 import { checkTransactions } from './check-transactions.ts'
+import { checkUserIdType } from './check-user-id-type.ts'
 import type { Facts } from './facts.ts'
 import { type Finding, sortFindings } from './finding.ts'
 
 /** All findings, worst first. Pure. */
 export function runChecks(facts: Facts): Finding[] {
-  const checks = [checkKafka, checkPostgres, checkLag, checkTransactions, checkTables, checkMachines]
+  const checks = [
+    checkKafka,
+    checkPostgres,
+    checkLag,
+    checkTransactions,
+    checkTables,
+    checkMachines,
+    checkUserIdType,
+  ]
   return sortFindings(checks.flatMap((check) => check(facts)))
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { USER_ID_TYPES, type UserIdType } from '../event/fields.ts'
 import { connect } from '../postgres/connect.ts'
 import { APPLICATION_NAME } from '../postgres/database.ts'
 import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from '../sink-worker/store/event-table.ts'
@@ -36,7 +37,16 @@ export interface TableFacts {
   /** Files of postgres/migrations that were not applied; null if this role may not read firehose_migrations. */
   missingMigrations: string[] | null
   /** Undefined if `events` is missing. */
-  events: { types: string; expectedTypes: string; requiredColumns: string[] } | undefined
+  events: EventsFacts | undefined
+}
+
+interface EventsFacts {
+  /** The columns that the sink writes, with their types. */
+  types: string
+  expectedTypes: string
+  /** Undefined if it is neither. */
+  userIdType: UserIdType | undefined
+  requiredColumns: string[]
 }
 
 export interface IndexFacts {
@@ -225,13 +235,15 @@ export class PostgresProbe implements Reader {
       return { found, missingMigrations: null, events: undefined }
     }
     const { types } = await this.#one<{ types: string }>(READ_EVENT_COLUMN_TYPES)
+    const userIdType = USER_ID_TYPES.find((type) => types.split(', ').includes(`user_id ${type}`))
     const required = await this.#rows<{ name: string }>(sql.REQUIRED_COLUMNS)
     return {
       found,
       missingMigrations: await this.#missingMigrations(),
       events: {
         types,
-        expectedTypes: EVENT_COLUMN_TYPES[types.includes('user_id text') ? 'text' : 'bigint'],
+        expectedTypes: EVENT_COLUMN_TYPES[userIdType ?? 'bigint'],
+        userIdType,
         requiredColumns: required.map(({ name }) => name),
       },
     }

@@ -23,7 +23,7 @@ export function healthy(): Facts {
     api: {
       url: 'http://api:8000',
       named: true,
-      answer: ok({ ready: true, reason: undefined, health: {} }),
+      answer: ok({ ready: true, reason: undefined, health: { user_id_type: 'bigint' } }),
     },
     sink: {
       url: 'http://sink:8001',
@@ -151,6 +151,7 @@ function healthyPostgres(): PostgresFacts {
       events: {
         types: EVENT_COLUMN_TYPES.bigint,
         expectedTypes: EVENT_COLUMN_TYPES.bigint,
+        userIdType: 'bigint',
         requiredColumns: [],
       },
     }),
