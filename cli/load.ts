@@ -43,8 +43,9 @@ export const command = newCommand(
   .addHelpText(
     'after',
     `
-An event without event_id gets one from the API, so with --retry it may be stored again under another id if a response is
-lost: use --shapes to try everything, not to count rows. Latency is measured from the intended send time, so that stalls of the server are included. Ctrl-C stops early.
+An event without event_id gets one from the API, so with --shapes and --retry it may be stored again, under another id,
+if a response is lost. Latency is measured from the intended send time, so that stalls of the server are included.
+Ctrl-C stops early.
 Exit code 0: every event was accepted. 1: some were not, or the command could not run. 64: wrong usage.`,
   )
   .action(async (values: Values) => {

@@ -30,7 +30,7 @@ export const command = newCommand(
   .option('--user-id <ID>', 'the user: a 64-bit integer, or any text if the API has USER_ID_TYPE=text')
   .option('--anonymous <ID>', 'the visitor (anonymous_id), instead of the user or besides')
   .option('--name <TEXT>', 'what happened (event_name)')
-  .option('--metadata <JSON>', 'the metadata, a JSON object; {} if there is --name')
+  .option('--metadata <JSON>', 'the metadata, a JSON object; by default {}, if there is --name')
   .option('--type <TEXT>', 'event_type')
   .option('--session <ID>', 'session_id')
   .option('--source <TEXT>', 'source')
@@ -43,9 +43,9 @@ export const command = newCommand(
     `
 Example: firehose send --user-id 42 --name page_viewed --metadata '{"page":"/pricing"}'
 
-Without these options, or with -, the events are read from standard input: whole events as JSON, one per line,
-or a single event over several lines. Each is sent when its line has been read, without the following ones. If event_id
-or timestamp is missing, it is added. Numbers are sent with exactly the digits that you give, in any length.
+If no option gives an event, or with -, the events are read from standard input: whole events as JSON, one per line, or
+a single event over several lines. Each is sent when its line has been read, without the following ones. If event_id or
+timestamp is missing, it is added. Numbers are sent with exactly the digits that you give, in any length.
 
 If the API does not answer or answers 503, the same bytes are sent again: the event is stored once. What is wrong with an
 event is printed on standard error, one sentence for each fault, and the next event is sent. If the API stays

@@ -103,6 +103,8 @@ for (const [line, sentence] of [
   ['sink rewind', '"rewind" needs either --to or --to-time.'],
   ['adopt --to 3', '--to and --to-time are options of "rewind".'],
   ['load --rate x', '--rate must be a number above 0, not "x".'],
+  ['load --shapes int', '--shapes can be followed by bigint or text, not by "int".'],
+  ['send --name signup', 'An event needs --user-id or --anonymous, and --name or --metadata.'],
   ['demo --rate 0', '--rate must be a number from 1 to 20000, not "0".'],
   ['drill --faults 1.5', '--faults must be a whole number from 1 to 100000, not "1.5".'],
   [
