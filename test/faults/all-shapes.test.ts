@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { NodeService } from '../../embedded/node-service.ts'
 import { load } from '../../tools/load/load.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { quickTimeouts, scale } from '../support/scale.ts'
@@ -43,7 +44,7 @@ for (const userIds of ['bigint', 'text'] as const) {
     const { acked, sent, retries } = await running
     assert.deepEqual([acked, sent], [EVENTS, EVENTS])
     assert.notDeepEqual(retries, {}, 'the kills had an effect')
-    await until('the sink has caught up', async () => await pipeline.isCaughtUp(), 60_000)
+    await untilCaughtUp(pipeline, sink)
     const verdict = await pipeline.verify(ackedFile)
     const { ok, changed, dead, acked_stored } = verdict
     assert.deepEqual([ok, changed, dead, acked_stored], [true, 0, 0, EVENTS], JSON.stringify(verdict))
@@ -54,4 +55,14 @@ for (const userIds of ['bigint', 'text'] as const) {
     assert.deepEqual(rows, { shapes: 48, agents: 4 })
     t.diagnostic(`stored ${verdict.stored}, retried ${JSON.stringify(retries)}`)
   })
+}
+
+/** @throws with what the sink says of itself, if it has not caught up within a minute */
+async function untilCaughtUp(pipeline: Pipeline, sink: NodeService): Promise<void> {
+  try {
+    await until('the sink has caught up', async () => await pipeline.isCaughtUp(), 60_000)
+  } catch (cause) {
+    const facts = [JSON.stringify(await sink.health()), ...sink.lastLines().slice(-20)]
+    throw new Error(`the sink has not caught up:\n${facts.join('\n')}`, { cause })
+  }
 }
