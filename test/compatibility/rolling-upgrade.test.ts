@@ -25,6 +25,7 @@ const skip = !isThere && `this clone has no commit ${BEFORE} (git fetch --unshal
 
 let pipeline: Pipeline
 let sent = 0
+let oldSinkAgain: NodeService
 
 before(async () => {
   if (!isThere) return
@@ -105,8 +106,8 @@ test('migrate, sinks, APIs, and back again: every event is stored, and none is d
   const oldApiAgain = await startApi(old)
   await send(oldApiAgain)
   await newApi.stop(20_000)
-  const oldSinkAgain = await startSink(old)
   await newSink.stop(20_000)
+  oldSinkAgain = await startSink(old)
   await send(oldApiAgain)
   assert.deepEqual(await pipeline.query('SELECT FROM dead_letters'), [])
   await assertDrained(pipeline, oldSinkAgain)
@@ -117,6 +118,7 @@ test('a sink from before stores what an API of this version writes, if it has no
 }, async () => {
   const api = await startApi(root)
   await send(api)
+  await oldSinkAgain.stop(20_000)
   const sink = await startSink(root)
   await send(api, NEW)
   await assertDrained(pipeline, sink)
