@@ -27,7 +27,15 @@ export function parseInet(text: string): Buffer | undefined {
 function addressBytes(text: string): number[] | undefined {
   if (isIPv4(text)) return text.split('.').map(Number)
   // PostgreSQL has no zones, such as that of fe80::1%eth0.
-  return isIPv6(text) && !text.includes('%') ? ipaddr.IPv6.parse(text).toByteArray() : undefined
+  return isIPv6(text) && !text.includes('%') ? ipaddr.IPv6.parse(withHexTail(text)).toByteArray() : undefined
+}
+
+/** A valid IPv6 address with its IPv4 end, if it has one, in hexadecimal: the library reads `::1.2.3.4` as IPv4-mapped. */
+export function withHexTail(text: string): string {
+  return text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a: string, b: string, c: string, d: string) => {
+    const pair = (high: string, low: string): string => (Number(high) * 256 + Number(low)).toString(16)
+    return `${pair(a, b)}:${pair(c, d)}`
+  })
 }
 
 function prefixLength(text: string, most: number): number | undefined {

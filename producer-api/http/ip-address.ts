@@ -1,6 +1,7 @@
 /** IP addresses and networks. An IPv4-mapped IPv6 address is the IPv4 address, and zones (`%eth0`) are dropped. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { withHexTail } from '../../event/inet.ts'
 
 /** Its text is canonical: RFC 5952 for IPv6. */
 export type Address = ipaddr.IPv4 | ipaddr.IPv6
@@ -22,7 +23,7 @@ export function parseAddress(text: string): Address | undefined {
   const zone = text.indexOf('%')
   const bare = zone < 0 ? text : text.slice(0, zone)
   // The library's parser takes 25 times as long, and behind proxies several addresses are read for each request.
-  return unmapped(bare.includes('.') ? ipaddr.IPv6.parse(bare) : new ipaddr.IPv6(ipv6Parts(bare)))
+  return unmapped(new ipaddr.IPv6(ipv6Parts(bare.includes('.') ? withHexTail(bare) : bare)))
 }
 
 /** The eight parts of a valid IPv6 address without an IPv4 one at its end. */
