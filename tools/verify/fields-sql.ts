@@ -18,13 +18,19 @@ const MEMBERS = ['event_id', ...SENT, 'received_at', ...OF_CLIENT, 'metadata']
   .join(', ')
 
 /** The columns of `events` that are compared, or needed for it. */
-export const COLUMNS = ['event_id', ...SENT, ...OF_CLIENT, 'metadata', 'received_at', 'sent_check'].join(', ')
+const COLUMNS = ['event_id', ...SENT, ...OF_CLIENT, 'metadata', 'received_at', 'sent_check']
+
+/** These columns, each under its name. */
+export function columns(type: UserIdType): string {
+  const texts = [...TEXTS, 'user_agent', ...(type === 'text' ? ['user_id'] : [])]
+  return COLUMNS.map((name) => (texts.includes(name) ? `${collated(name)} AS ${name}` : name)).join(', ')
+}
 
 /** The type of user_id, and the columns that the table lacks. */
 export const TABLE = `
 SELECT coalesce(max(format_type(atttypid, atttypmod)) FILTER (WHERE attname = 'user_id'), '') AS type,
   array_agg(name ORDER BY name) FILTER (WHERE attname IS NULL) AS missing
-FROM unnest('{${COLUMNS}}'::text[]) AS name
+FROM unnest('{${COLUMNS.join(', ')}}'::text[]) AS name
 LEFT JOIN pg_attribute ON attrelid = 'events'::regclass AND attname = name AND NOT attisdropped`
 
 /** Functions for values that may be invalid: those become null. */

@@ -2,7 +2,7 @@ import {
   CAREFUL,
   clientDifferences,
   clientFields,
-  COLUMNS,
+  columns,
   FUNCTIONS,
   isSameClient,
   isSameSent,
@@ -109,7 +109,7 @@ CROSS JOIN LATERAL (
       ELSE 'epoch'::timestamptz + r.timestamp_ms * interval '1 millisecond' END AS received_at
   OFFSET 0
 ) f
-LEFT JOIN LATERAL (SELECT ${COLUMNS} FROM events WHERE event_id = f.event_id LIMIT 1) e ON true
+LEFT JOIN LATERAL (SELECT ${columns(userIdType)} FROM events WHERE event_id = f.event_id LIMIT 1) e ON true
 CROSS JOIN LATERAL (
   SELECT record_image_eq(row(e.metadata), row(f.metadata)) OR coalesce(e.metadata = f.metadata
       AND (e.received_at IS DISTINCT FROM f.received_at OR e.metadata::text = f.metadata::text), false) AS is_same_metadata,
@@ -166,7 +166,7 @@ CROSS JOIN LATERAL (SELECT ${as.object('l.value')} AS object OFFSET 0) o
 CROSS JOIN LATERAL (
   SELECT ${as.uuid('l.event_id')} AS event_id, ${sentFields(as, userIdType)} OFFSET 0
 ) f
-LEFT JOIN LATERAL (SELECT ${COLUMNS} FROM events WHERE event_id = f.event_id LIMIT 1) e ON true
+LEFT JOIN LATERAL (SELECT ${columns(userIdType)} FROM events WHERE event_id = f.event_id LIMIT 1) e ON true
 LEFT JOIN LATERAL (
   SELECT partition, "offset", is_unread, is_changed FROM verify_places WHERE event_id = f.event_id
   ORDER BY is_changed DESC, is_unread DESC, partition, "offset" LIMIT 1
