@@ -1,4 +1,5 @@
 import { grants, type NeedFacts, obstaclesOf } from '../postgres/needs.ts'
+import { columnRepair } from '../sink-worker/store/column-repair.ts'
 import type { Facts } from './facts.ts'
 import type { IndexFacts, LockFacts, PostgresFacts, TableFacts, TriggerNeed } from './facts-postgres.ts'
 import { type Finding, fromResult } from './finding.ts'
@@ -89,7 +90,7 @@ function checkDefinitions(facts: TableFacts): Finding[] {
     add(
       'critical',
       `The columns of "events" are (${events.types}): the sink stores nothing until they are (${events.expectedTypes}).`,
-      'Restore these types: ALTER TABLE events ALTER COLUMN ... TYPE ...;',
+      `Unless a column was only renamed: ${columnRepair(events.types, events.expectedTypes)}`,
     )
   }
   const required = events?.requiredColumns ?? []

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { USER_ID_TYPES, type UserIdType } from '../event/fields.ts'
 import { connect } from '../postgres/connect.ts'
 import { APPLICATION_NAME } from '../postgres/database.ts'
-import { EVENT_COLUMN_TYPES, READ_EVENT_COLUMN_TYPES } from '../sink-worker/store/event-table.ts'
+import { expectedColumnTypes, READ_EVENT_COLUMN_TYPES } from '../sink-worker/store/event-table.ts'
 import { listMigrations } from '../postgres/migrate.ts'
 import { type Reader, readOffsets, type StoredOffset } from '../sink-worker/positions/offsets.ts'
 import { type Lacking, type NeedFacts, readNeeds } from '../postgres/needs.ts'
@@ -242,7 +242,7 @@ export class PostgresProbe implements Reader {
       missingMigrations: await this.#missingMigrations(),
       events: {
         types,
-        expectedTypes: EVENT_COLUMN_TYPES[userIdType ?? 'bigint'],
+        expectedTypes: expectedColumnTypes(types),
         userIdType,
         requiredColumns: required.map(({ name }) => name),
       },

@@ -1,5 +1,6 @@
 /** The sink's own errors. Those of PostgreSQL are classified by outage/sqlstate.ts. */
 import { FirehoseError } from '../platform/errors.ts'
+import { columnRepair } from './store/column-repair.ts'
 
 /** Another worker has written this range: read the offsets again and continue from them. */
 export class FenceLostError extends FirehoseError {
@@ -17,7 +18,10 @@ export class FenceLostError extends FirehoseError {
 
 /** The columns of `events` do not have the types that the rows are encoded for. Nothing was written. */
 export class TableMismatchError extends FirehoseError {
-  /** @param found the columns with their types, as `expected`: separated by commas, sorted by name */
+  /**
+   * @param found the columns with their types, separated by commas, sorted by name
+   * @param expected the same, as they should be
+   */
   constructor(found: string, expected: string) {
     super(mismatch(found, expected), { code: 'TABLE_MISMATCH', retryable: true, needsPerson: true })
   }
@@ -26,9 +30,8 @@ export class TableMismatchError extends FirehoseError {
 function mismatch(found: string, expected: string): string {
   const [has, needs] = [found.split(', '), expected.split(', ')]
   const missing = needs.filter((column) => !has.includes(column)).map((column) => column.split(' ')[0])
-  const isOlder = has.every((column) => needs.includes(column) || column === 'user_id text')
-  return isOlder && found !== ''
-    ? `"events" lacks the columns ${missing.join(', ')}: run "npx firehose migrate"`
+  return found !== '' && has.every((column) => needs.includes(column))
+    ? `"events" lacks the columns ${missing.join(', ')}: run "npx firehose migrate"; if they were dropped since, ${columnRepair(found, expected)}`
     : `the columns of "events" are (${found || 'none'}), expected (${expected}); restore their names and types, or run "npx firehose migrate" for a new one`
 }
 

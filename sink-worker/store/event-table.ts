@@ -58,8 +58,13 @@ export const READ_EVENT_COLUMN_TYPES = `
 export function userIdTypeOf(row: object | undefined): UserIdType {
   const found = (row as { types: string | null } | undefined)?.types ?? ''
   const userIdType = USER_ID_TYPES.find((type) => EVENT_COLUMN_TYPES[type] === found)
-  if (userIdType === undefined) throw new TableMismatchError(found, EVENT_COLUMN_TYPES.bigint)
+  if (userIdType === undefined) throw new TableMismatchError(found, expectedColumnTypes(found))
   return userIdType
+}
+
+/** EVENT_COLUMN_TYPES for the user_id that was found; of bigint, if that is neither. */
+export function expectedColumnTypes(found: string): string {
+  return EVENT_COLUMN_TYPES[found.split(', ').includes('user_id text') ? 'text' : 'bigint']
 }
 
 /** The type of user_id. @throws {TableMismatchError} or the driver's error */

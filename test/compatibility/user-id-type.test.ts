@@ -104,3 +104,21 @@ test('a text API over a bigint column: the sink pauses with the statement that c
   await sendEvents(pipeline, [301], () => ({ received_at: undefined, user_id: 'abc' }))
   await until('a dead letter', async () => (await pipeline.query('SELECT FROM dead_letters')).length === 1)
 })
+
+test('a column of a text table that was dropped: the sink and the doctor give the statement that restores it', async () => {
+  await pipeline.query('TRUNCATE events, dead_letters')
+  await pipeline.query(TO_TEXT)
+  await pipeline.query('ALTER TABLE events DROP COLUMN session_id, ALTER COLUMN received_at TYPE timestamp')
+  await sendEvents(pipeline, [401])
+  await pausedBy(sink, /the columns of "events" are .* expected \(.*user_id text\)/)
+  const { findings } = await diagnose(pipeline.env, ['--check', 'tables'])
+  const [both = ''] = /ALTER TABLE[^;]+;/.exec(findings[0]?.mend ?? '') ?? []
+  await pipeline.query(both)
+  await storedRows(pipeline, 1)
+  await pipeline.query('ALTER TABLE events DROP COLUMN session_id')
+  await sendEvents(pipeline, [402])
+  const { reason } = await pausedBy(sink, /lacks the columns session_id: run "npx firehose migrate"; if they/)
+  assert.match((await runFirehose(pipeline.env, 'migrate')).out, /up to date/)
+  await pipeline.query(/ALTER TABLE[^;]+;/.exec(reason ?? '')?.[0] ?? '')
+  await storedRows(pipeline, 2)
+})
