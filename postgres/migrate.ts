@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
-import type { UserIdType } from '../event/fields.ts'
+import { USER_ID_TYPES, type UserIdType } from '../event/fields.ts'
 import { connect } from './connect.ts'
 import { EVENT_SEQUENCES } from './needs-sql.ts'
 import { checkSupported } from './supported.ts'
@@ -93,9 +93,13 @@ async function setUserIdType(client: pg.Client, wanted: UserIdType, isNew: boole
     await client.query(change)
     return
   }
+  const isKnown = USER_ID_TYPES.some((known) => known === type)
+  const remedies = [
+    ...(isKnown ? [`set USER_ID_TYPE=${type} for migrate and all APIs`] : []),
+    ...(!isKnown || wanted === 'text' ? [`change the column (docs/OPERATIONS.md): ${change};`] : []),
+  ]
   throw new Error(
-    `USER_ID_TYPE is ${wanted}, but the column user_id of "events" is ${type}: set USER_ID_TYPE=${type} for migrate and all APIs` +
-      (wanted === 'text' ? `, or change the column (docs/OPERATIONS.md): ${change};` : ''),
+    `USER_ID_TYPE is ${wanted}, but the column user_id of "events" is ${type}: ${remedies.join(', or ')}`,
   )
 }
 
@@ -126,6 +130,9 @@ const REMEDIES: Record<string, string> = {
   '42701':
     'the column is yours, but Firehose now fills one of this name: rename it (ALTER TABLE events RENAME COLUMN ... TO ...), then run migrate again',
   '42710': "it is not Firehose's: set DATABASE_SCHEMA=firehose (migrate creates that schema), or rename it",
+  '42809': 'rename the table of Firehose back to events, then run migrate again',
+  '42P16':
+    'an event may have no user_id, so the key must be event_id alone (ALTER TABLE events DROP CONSTRAINT ..., ADD PRIMARY KEY (event_id);), then run migrate again',
   '42P07': "it is not Firehose's: set DATABASE_SCHEMA=firehose (migrate creates that schema), or rename it",
 }
 

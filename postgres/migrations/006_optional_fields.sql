@@ -11,10 +11,12 @@ ALTER TABLE events
   ADD COLUMN user_agent text COLLATE "C";
 
 -- Only of an empty table: building an index stops all writes to it meanwhile. For others, the doctor gives the statement
--- that builds the missing one while the sinks go on; their index on user_id stays as it is.
+-- that builds the missing one while the sinks go on; their index on user_id stays as it is, as do those of partitions.
 DO $$
 BEGIN
-  IF EXISTS (SELECT FROM events) THEN RETURN; END IF;
+  IF EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM pg_class WHERE oid = 'events'::regclass AND relkind = 'p') THEN
+    RETURN;
+  END IF;
   DROP INDEX IF EXISTS events_user_id_timestamp_idx;
   CREATE INDEX events_user_id_timestamp_idx ON events (user_id, "timestamp") WHERE user_id IS NOT NULL;
   CREATE INDEX events_anonymous_id_timestamp_idx ON events (anonymous_id, "timestamp") WHERE anonymous_id IS NOT NULL;
