@@ -37,6 +37,18 @@ for (const [service, settings] of [
   })
 }
 
+test('whatever runs migrate gets what must be the same for the API and the sink', () => {
+  for (const service of ['migrate', 'cli']) {
+    const { environment = {} } = compose.services[service] ?? {}
+    for (const name of ['USER_ID_TYPE', 'DATABASE_SCHEMA']) assert.equal(environment[name], null, service)
+  }
+  const jobs = parseAllDocuments(read('examples/kubernetes.yaml')).map((document) => document.toJS() as Kube)
+  for (const { spec } of jobs) {
+    for (const { envFrom } of spec?.template?.spec.containers ?? [])
+      assert.deepEqual(envFrom, [{ configMapRef: { name: 'firehose' } }])
+  }
+})
+
 test('the services have the same Node flags in npm start, npm run and the image', () => {
   assert.ok(NODE_FLAGS.includes('--max-semi-space-size=8'))
   assert.deepEqual(NODE_VARIABLES, { MALLOC_ARENA_MAX: '1' })
@@ -125,7 +137,12 @@ interface Kube {
       spec: {
         securityContext: object
         terminationGracePeriodSeconds?: number
-        containers: { name: string; args: string[]; env?: { name: string; value: string }[] }[]
+        containers: {
+          name: string
+          args: string[]
+          envFrom?: object[]
+          env?: { name: string; value: string }[]
+        }[]
       }
     }
   }
