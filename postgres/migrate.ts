@@ -88,7 +88,7 @@ async function setUserIdType(client: pg.Client, wanted: UserIdType, isNew: boole
   const { rows } = await client.query<{ type: string }>(USER_ID_TYPE)
   const type = rows[0]?.type
   if (type === wanted) return
-  const change = `ALTER TABLE events ALTER COLUMN user_id TYPE ${wanted === 'text' ? 'text COLLATE "C"' : wanted}`
+  const change = `ALTER TABLE events ALTER COLUMN user_id TYPE ${wanted === 'text' ? 'text COLLATE "C"' : 'bigint USING user_id::bigint'}`
   if (isNew) {
     await client.query(change)
     return

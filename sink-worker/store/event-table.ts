@@ -62,9 +62,10 @@ export function userIdTypeOf(row: object | undefined): UserIdType {
   return userIdType
 }
 
-/** EVENT_COLUMN_TYPES for the user_id that was found; of bigint, if that is neither. */
+/** EVENT_COLUMN_TYPES for the user_id that was found; if its type is neither, for the one that it can become. */
 export function expectedColumnTypes(found: string): string {
-  return EVENT_COLUMN_TYPES[found.split(', ').includes('user_id text') ? 'text' : 'bigint']
+  const isNumber = /(^|, )user_id (bigint|integer|smallint|numeric)/.test(found)
+  return EVENT_COLUMN_TYPES[found.includes('user_id') && !isNumber ? 'text' : 'bigint']
 }
 
 /** The type of user_id. @throws {TableMismatchError} or the driver's error */
