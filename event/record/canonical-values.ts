@@ -52,6 +52,11 @@ export function userIdAt(value: Buffer, start: number, end: number): number | Bu
   return value[start] === QUOTE ? value.subarray(start + 1, end - 1) : integerAt(value, start, end)
 }
 
+/** The offset after a user_id that is a text, with its quotes; 0 for an integer. */
+export function userTextEnd(value: Buffer, start: number, end: number): number {
+  return value[start] === QUOTE ? end : 0
+}
+
 /** Its bytes if it is a text; an integer has a fixed length. */
 export function userIdBytes(value: Buffer, start: number, end: number): number {
   return value[start] === QUOTE ? end - start - 2 : 0

@@ -17,6 +17,7 @@ import {
   userIdAt,
   userIdBytes,
   userIdEnd,
+  userTextEnd,
 } from './canonical-values.ts'
 import { decodeWithTexts, NO_USER } from './decode-texts.ts'
 import {
@@ -83,7 +84,8 @@ class CanonicalRow implements EventRow {
   get sentCheck(): Int8 {
     // From the end of the timestamp's value to the end of received_at's.
     const timestampEnd = timestampAt(this.#userEnd) + TIMESTAMP_BYTES
-    return checkWithout(this.#value, timestampEnd, receivedAt(this.#userEnd) + TIMESTAMP_BYTES)
+    const textEnd = userTextEnd(this.#value, USER_ID_AT, this.#userEnd)
+    return checkWithout(this.#value, timestampEnd, receivedAt(this.#userEnd) + TIMESTAMP_BYTES, textEnd)
   }
   get variableBytes(): number {
     const metadataBytes = this.#value.length - 1 - metadataAt(this.#userEnd)

@@ -11,6 +11,7 @@ import {
   timestamps,
   userIdAt,
   userIdBytes,
+  userTextEnd,
 } from './canonical-values.ts'
 import {
   BEFORE_METADATA,
@@ -155,7 +156,9 @@ class TextRow implements EventRow {
     return value.subarray(metadataAt, value.length - 1)
   }
   get sentCheck(): Int8 {
-    return checkWithout(this.#inPlace(), sentEnd, setEnd)
+    const value = this.#inPlace()
+    const textEnd = this.#userEnd === NO_USER ? 0 : userTextEnd(value, USER_ID_AT, this.#userEnd)
+    return checkWithout(value, sentEnd, setEnd, textEnd)
   }
   get variableBytes(): number {
     const value = this.#inPlace()

@@ -80,6 +80,23 @@ test('I2: what an UPDATE has erased stays erased when the records are read again
   assert.equal(code, 0)
 })
 
+test('I2: what was erased stays erased when the type of user_id changes, in both directions', async (t) => {
+  const toBigint = 'ALTER TABLE events ALTER COLUMN user_id TYPE bigint USING user_id::bigint'
+  t.after(async () => await pipeline.query(toBigint))
+  await bench.send(...EVENTS.map((n) => record(n, n > 3 ? { user_id: String(n) } : {})))
+  await storedRows(pipeline, 5)
+  await caughtUp(sink)
+  await pipeline.query(ERASE)
+  for (const change of ['ALTER TABLE events ALTER COLUMN user_id TYPE text COLLATE "C"', toBigint]) {
+    await pipeline.query(change)
+    await readAgain()
+    assert.deepEqual(await totals(), { rows: 5, dead: 0 })
+    const { code, out } = await runFirehose(pipeline.env, 'verify')
+    assert.match(out, /changed in the database since +5\n/)
+    assert.equal(code, 0)
+  }
+})
+
 test('I2: rows from before the column: equal ones are duplicates; of erased ones no copy is kept, only coordinates and digest', async () => {
   await bench.send(...EVENTS.map((n) => record(n)))
   await storedRows(pipeline, 5)

@@ -103,7 +103,7 @@ export class RecordComparison {
     const { partition, offset, value, timestampMs } = record
     // The canonical form starts with event_id; only other forms can lack it.
     const hasId = value?.subarray(0, CANONICAL_START.length).equals(CANONICAL_START) ?? true
-    const { clusterId, topic, userIdType } = this.#context
+    const { clusterId, topic } = this.#context
     const id = hasId ? '\\N' : uuidV5(`${clusterId}/${topic}/${partition}/${offset}`, RECORD_NAMESPACE)
     return [
       partition,
@@ -111,7 +111,7 @@ export class RecordComparison {
       timestampMs,
       this.#isUnread(record),
       id,
-      value === null ? '\\N' : (sentCheck(value, userIdType) ?? '\\N'),
+      value === null ? '\\N' : (sentCheck(value) ?? '\\N'),
       copyBytes(value),
     ].join('\t')
   }

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import type { EventRow } from '../../../../event/fields.ts'
+import type { EventRow, UserIdType } from '../../../../event/fields.ts'
 import { decodeRecords } from '../../../../event/record/decode.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'
 const SENT = `{"event_id":"${ID}","user_id":42,"timestamp":"2026-01-02T03:04:05.000000Z","metadata":{"page":"/ü"}}`
 const RECORD = SENT.replace(',"metadata"', ',"received_at":"2026-01-02T03:04:06.000000Z","metadata"')
 
-function rowOf(text: string): EventRow {
+function rowOf(text: string, userIdType: UserIdType = 'bigint'): EventRow {
   const record = { partition: 0, offset: 0n, timestampMs: 0, value: Buffer.from(text), headers: {} }
-  const [row] = decodeRecords([record], { clusterId: 'c', topic: 't' }, 'bigint').rows
+  const [row] = decodeRecords([record], { clusterId: 'c', topic: 't' }, userIdType).rows
   assert.ok(row)
   return row.row
 }
@@ -37,6 +37,19 @@ test('what the API sets, the order and the notation of the fields do not matter;
     RECORD.replace('page', 'Page'),
   ]
   for (const text of others) assert.notEqual(checkOf(text), checkOf(RECORD), text)
+})
+
+test('an integer has the same check whatever the type of the column, and however it was written', () => {
+  const long = RECORD.replace('page', 'x'.repeat(100_000))
+  for (const record of [RECORD, long]) {
+    const texts = [record, record.replace(':42', ':"42"')]
+    for (const text of [...texts, ...texts.map((each) => `{"other":1,${each.slice(1)}`)]) {
+      assert.equal(BigInt(rowOf(text, 'text').sentCheck), checkOf(record))
+      assert.equal(checkOf(text), checkOf(record))
+    }
+    const other = BigInt(rowOf(record.replace(':42', ':"042"'), 'text').sentCheck)
+    assert.notEqual(other, BigInt(rowOf(record.replace(':42', ':"42"'), 'text').sentCheck))
+  }
 })
 
 test('a long record has the same check by either decoder', () => {
