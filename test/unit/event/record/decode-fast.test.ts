@@ -6,6 +6,7 @@ import { textOf } from '../../../../event/record/row-texts.ts'
 import { encodeRecord } from '../../../../event/record/encode.ts'
 import { decodeCanonical } from '../../../../event/record/decode-fast.ts'
 import { decodeRecord, decodeRecords, decodeAgain } from '../../../../event/record/decode.ts'
+import { CHUNK_BYTES } from '../../../../postgres/database.ts'
 import { encodeCopy } from '../../../../sink-worker/store/encode-copy.ts'
 import type { EventRow, UserIdType } from '../../../../event/fields.ts'
 import type { KafkaRecord } from '../../../../event/record/decoded.ts'
@@ -74,6 +75,17 @@ const TEXTS = ['anonymous_id', 'event_name', 'event_type', 'session_id', 'source
 function assertSame(row: EventRow, other: EventRow): void {
   assert.deepEqual(fieldsOf(row), fieldsOf(other))
   assert.deepEqual([...encodeCopy([row])], [...encodeCopy([other])])
+  assertEnoughBytes(row)
+}
+
+/** A row that is larger than it says would not fit into its chunk. */
+function assertEnoughBytes(row: EventRow): void {
+  const { userId: id, anonymousId, eventName, eventType, sessionId, source, ipAddress, userAgent } = row
+  const bytes = [id, anonymousId, eventName, eventType, sessionId, source, ipAddress, userAgent, row.metadata]
+    .map((value) => (value instanceof Buffer ? value.length : 0))
+    .reduce((sum, length) => sum + length)
+  const over = row.variableBytes - bytes
+  assert.ok(over >= 0 && over <= 2, `${row.variableBytes} of ${bytes} bytes`)
 }
 
 function fieldsOf(row: EventRow): unknown[] {
@@ -165,6 +177,16 @@ for (const [what, from, to] of [
     assert.equal(decodeCanonical(Buffer.from(other), 'bigint'), undefined)
   })
 }
+
+test('a row of any size fits into its chunk, also without user_id', () => {
+  const event = { eventId: '01980000-0000-7000-8000-000000000abc', anonymousId: 'a', timestamp: RECEIVED }
+  for (let bytes = CHUNK_BYTES - 200; bytes < CHUNK_BYTES + 10; bytes++) {
+    const metadata = Buffer.from(`{"a":"${'x'.repeat(bytes)}"}`)
+    const row = decodeCanonical(encodeRecord({ ...event, metadata }, RECEIVED), 'bigint')
+    assert.ok(row)
+    assert.ok(Buffer.concat([...encodeCopy([row])]).includes(metadata))
+  }
+})
 
 test('rows of the fast path are decoded again after PostgreSQL has refused one', () => {
   const event = { eventId: '01980000-0000-7000-8000-000000000abc', userId: '1', timestamp: RECEIVED }
