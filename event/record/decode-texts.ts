@@ -162,9 +162,10 @@ class TextRow implements EventRow {
   }
   get variableBytes(): number {
     const value = this.#inPlace()
-    const user = this.#userEnd === NO_USER ? 0 : userIdBytes(value, USER_ID_AT, this.#userEnd)
-    // An address takes more bytes than its text if that is short.
-    return user + value.length - metadataAt + (setEnd - receivedAt) + (sentEnd - timestampAt) + INET_BYTES
+    let bytes = value.length - 1 - metadataAt
+    if (this.#userEnd !== NO_USER) bytes += userIdBytes(value, USER_ID_AT, this.#userEnd)
+    for (let n = 0; n < FIELDS.length; n++) if (n !== IP_ADDRESS) bytes += lengthOf(n)
+    return lengthOf(IP_ADDRESS) === 0 ? bytes : bytes + INET_BYTES
   }
 
   /** Puts the values in place, unless they are. Returns the record. */
