@@ -88,12 +88,12 @@ async function replayPage(
   { selection: { topic }, state, newId }: ReplayOptions,
 ): Promise<ReplayedPage['letters']> {
   try {
-    const userIdType = await openFencedTransaction(db, { clusterId: '', topic }, [])
+    const { userIdType } = await openFencedTransaction(db, { clusterId: '', topic }, [])
     const letters = await lockLetters(db, topic, page, state)
     const readRow = (letter: Letter): Reading =>
       readLetterRow(letter, topic, userIdType, fetched.get(keyText(letter)))
     const store = async (rows: readonly Row[]): Promise<WritePathOutcome> =>
-      await splitPath(db, rows, userIdType, () => false) // never too many: refused letters just stay as they are
+      await splitPath(db, rows, { userIdType }, () => false) // never too many: refused letters just stay as they are
     const outcomes = await storeLetters(topic, letters, newId, readRow, store)
     const results = letters.map((letter) => ({ letter, outcome: outcomes.get(letter)! }))
     const stored = results.filter(({ outcome }) => outcome.kind !== 'refused')

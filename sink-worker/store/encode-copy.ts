@@ -5,6 +5,7 @@ import {
   FIELDS,
   type Int8,
   type RowTexts,
+  TEXT_NAMES,
 } from '../../event/fields.ts'
 import { InvariantError, ownCode } from '../../platform/errors.ts'
 import { CHUNK_BYTES } from '../../postgres/database.ts'
@@ -27,18 +28,21 @@ for (let digit = 0; digit < 16; digit++) NIBBLE[digit.toString(16).charCodeAt(0)
 const ORDINAL_FIELD_BYTES = 8
 const TWO_TO_32 = 2 ** 32
 
+/** Which columns rows have: all of EVENT_COLUMNS, those and an ordinal, or USUAL_COLUMNS. */
+export type CopyForm = 'all' | 'staged' | 'usual'
+
 /**
  * Encodes rows in the binary format of COPY, in chunks of about CHUNK_BYTES (a row larger than that gets a chunk of its
  * own). Lazy: a chunk is encoded when the socket can take it.
  *
- * @param withOrdinal prefix each row with its index as an int4, for the staging table
+ * @param form for the staging table, each row is prefixed with its index as an int4; `usual` leaves out the optional columns
  */
-export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Generator<Buffer> {
-  let chunk = ownCode(() => chunkFrom(rows, 0, { withOrdinal, isFirst: true }))
+export function* encodeCopy(rows: readonly EventRow[], form: CopyForm = 'all'): Generator<Buffer> {
+  let chunk = ownCode(() => chunkFrom(rows, 0, { form, isFirst: true }))
   yield chunk.bytes
   while (chunk.next < rows.length) {
     const { next } = chunk
-    chunk = ownCode(() => chunkFrom(rows, next, { withOrdinal, isFirst: false }))
+    chunk = ownCode(() => chunkFrom(rows, next, { form, isFirst: false }))
     yield chunk.bytes
   }
   yield TRAILER
@@ -48,16 +52,17 @@ export function* encodeCopy(rows: readonly EventRow[], withOrdinal = false): Gen
 function chunkFrom(
   rows: readonly EventRow[],
   start: number,
-  { withOrdinal, isFirst }: { withOrdinal: boolean; isFirst: boolean },
+  { form, isFirst }: { form: CopyForm; isFirst: boolean },
 ): { bytes: Buffer; next: number } {
-  const extra = withOrdinal ? ORDINAL_FIELD_BYTES : 0
+  const extra = form === 'staged' ? ORDINAL_FIELD_BYTES : 0
   const chunk = new Chunk(isFirst ? CHUNK_BYTES : Math.max(CHUNK_BYTES, rowBytes(rows[start]!) + extra))
   if (isFirst) chunk.pos = SIGNATURE.copy(chunk.bytes)
   let next = start
   for (; next < rows.length; next += 1) {
     const row = rows[next]!
     if (chunk.pos + rowBytes(row) + extra > chunk.bytes.length) break
-    writeRow(chunk, row, withOrdinal ? next : undefined)
+    if (form === 'staged') writeRow(chunk, row, WRITERS, next)
+    else writeRow(chunk, row, form === 'usual' ? USUAL_WRITERS : WRITERS)
   }
   return { bytes: chunk.bytes.subarray(0, chunk.pos), next }
 }
@@ -186,14 +191,16 @@ const WRITE: Record<FieldName, (chunk: Chunk, row: EventRow) => void> = {
   user_agent: (chunk, row) => chunk.text(row.texts, 6),
   metadata: (chunk, row) => chunk.jsonb(row.metadata),
 }
+type Writer = (typeof WRITE)[FieldName]
 const WRITERS = FIELDS.map(({ name }) => WRITE[name])
+const USUAL_WRITERS = FIELDS.filter(({ name }) => !TEXT_NAMES.includes(name)).map(({ name }) => WRITE[name])
 
-function writeRow(chunk: Chunk, row: EventRow, ordinal: number | undefined): void {
-  chunk.int16(WRITERS.length + (ordinal === undefined ? 1 : 2))
+function writeRow(chunk: Chunk, row: EventRow, writers: readonly Writer[], ordinal?: number): void {
+  chunk.int16(writers.length + (ordinal === undefined ? 1 : 2))
   if (ordinal !== undefined) {
     chunk.int32(4)
     chunk.int32(ordinal)
   }
-  for (const write of WRITERS) write(chunk, row)
+  for (const write of writers) write(chunk, row)
   chunk.int8(row.sentCheck)
 }

@@ -1,4 +1,11 @@
-import { type Field, FIELDS, fieldsFor, USER_ID_TYPES, type UserIdType } from '../../event/fields.ts'
+import {
+  type Field,
+  FIELDS,
+  fieldsFor,
+  TEXT_NAMES,
+  USER_ID_TYPES,
+  type UserIdType,
+} from '../../event/fields.ts'
 import type { Database } from '../../postgres/database.ts'
 import { TableMismatchError } from '../errors.ts'
 
@@ -10,6 +17,19 @@ const NAMES = [...FIELDS.map(({ name }) => name), SENT_CHECK.name]
 
 /** The columns that the sink writes, in the order of the encoded rows. */
 export const EVENT_COLUMNS = NAMES.map(column).join(', ')
+
+const OPTIONAL: ReadonlySet<string> = new Set(TEXT_NAMES)
+/** Those without the optional texts and the address: NULLs of them would take PostgreSQL a third of a microsecond a row. */
+export const USUAL_COLUMNS = NAMES.filter((name) => !OPTIONAL.has(name))
+  .map(column)
+  .join(', ')
+
+/** The table as it is in a transaction. */
+export interface TableShape {
+  userIdType: UserIdType
+  /** Whether an optional column has a default, which a row without the column would get. */
+  hasDefaults: boolean
+}
 
 /** The columns with their types, for a table that holds such rows. */
 export function eventColumnDefinitions(userIdType: UserIdType): string {
@@ -48,18 +68,20 @@ function columnTypes(userIdType: UserIdType): string {
 /** The names of the columns as SQL literals. */
 export const EVENT_COLUMN_NAMES = NAMES.map((name) => `'${name}'`).join(', ')
 
-/** Returns one row with the column `types`, for userIdTypeOf(). (quote_all_identifiers adds quotes.) */
+/** Returns one row, for tableShape(), with the column `types`. (quote_all_identifiers adds quotes.) */
 export const READ_EVENT_COLUMN_TYPES = `
-  SELECT string_agg(attname || ' ' || replace(format_type(atttypid, atttypmod), '"', ''), ', ' ORDER BY attname) AS types
+  SELECT string_agg(attname || ' ' || replace(format_type(atttypid, atttypmod), '"', ''), ', ' ORDER BY attname) AS types,
+    bool_or(atthasdef AND attname IN (${TEXT_NAMES.map((name) => `'${name}'`).join(', ')})) AS "hasDefaults"
   FROM pg_attribute WHERE attrelid = 'events'::regclass AND NOT attisdropped
     AND attname IN (${EVENT_COLUMN_NAMES})`
 
-/** The type of user_id in the row that READ_EVENT_COLUMN_TYPES returned. @throws {TableMismatchError} */
-export function userIdTypeOf(row: object | undefined): UserIdType {
-  const found = (row as { types: string | null } | undefined)?.types ?? ''
+/** The shape in the row that READ_EVENT_COLUMN_TYPES returned. @throws {TableMismatchError} */
+export function tableShape(row: object): TableShape {
+  const { types, hasDefaults } = row as { types: string | null; hasDefaults: boolean | null }
+  const found = types ?? ''
   const userIdType = USER_ID_TYPES.find((type) => EVENT_COLUMN_TYPES[type] === found)
   if (userIdType === undefined) throw new TableMismatchError(found, expectedColumnTypes(found))
-  return userIdType
+  return { userIdType, hasDefaults: hasDefaults ?? false }
 }
 
 /** EVENT_COLUMN_TYPES for the user_id that was found; if its type is neither, for the one that it can become. */
@@ -71,7 +93,7 @@ export function expectedColumnTypes(found: string): string {
 /** The type of user_id. @throws {TableMismatchError} or the driver's error */
 export async function readUserIdType(db: Pick<Database, 'query'>): Promise<UserIdType> {
   const { rows } = await db.query(READ_EVENT_COLUMN_TYPES)
-  return userIdTypeOf(rows[0])
+  return tableShape(rows[0] as object).userIdType
 }
 
 function column(name: string): string {

@@ -2,9 +2,8 @@ import type { TopicIdentity } from '../../event/record/decoded.ts'
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { APPLICATION_NAME, type Database } from '../../postgres/database.ts'
-import type { UserIdType } from '../../event/fields.ts'
 import { FenceLostError } from '../errors.ts'
-import { READ_EVENT_COLUMN_TYPES, userIdTypeOf } from './event-table.ts'
+import { READ_EVENT_COLUMN_TYPES, tableShape, type TableShape } from './event-table.ts'
 
 /** The share of one partition in a write request: a range of offsets that the transaction moves past. */
 export interface Slice {
@@ -35,14 +34,14 @@ const RIVAL_AGE_MS = 5_000
  * The level must be READ COMMITTED: an UPDATE that waited then sees the row's newest version.
  *
  * @param slices in ascending order of partition, so that all workers lock in the same order; if empty, nothing is fenced
- * @returns the type of the column user_id
+ * @returns the table as the transaction sees it
  * @throws {FenceLostError | TableMismatchError} or the driver's error; the caller rolls back
  */
 export async function openFencedTransaction(
   db: Database,
   identity: TopicIdentity,
   slices: readonly Slice[],
-): Promise<UserIdType> {
+): Promise<TableShape> {
   const token = `/* fence ${randomUUID()} */`
   const statements = [
     `${token} BEGIN ISOLATION LEVEL READ COMMITTED`,
@@ -61,7 +60,7 @@ export async function openFencedTransaction(
   for (const [index, slice] of slices.entries()) {
     if (results[firstFence + index]?.rowCount !== 1) throw new FenceLostError(slice.partition)
   }
-  return userIdTypeOf(results.at(-1)?.rows[0] as object | undefined)
+  return tableShape(results.at(-1)?.rows[0] as object)
 }
 
 /** @throws if PostgreSQL rolled back instead, because the transaction had failed */

@@ -76,7 +76,7 @@ export async function writeStaged(
     COPY,
     encodeCopy(
       rows.map(({ row }) => row),
-      true,
+      'staged',
     ),
   )
   const stored = (await db.query(INSERT_NEW)).rowCount ?? 0

@@ -4,7 +4,7 @@ import { type Attempt, storeBySplitting } from './bisect.ts'
 import type { Database } from '../../postgres/database.ts'
 import { insertDeadLetters } from './dead-letters.ts'
 import { encodeCopy } from './encode-copy.ts'
-import { EVENT_COLUMNS } from './event-table.ts'
+import { EVENT_COLUMNS, type TableShape, USUAL_COLUMNS } from './event-table.ts'
 import { commit, openFencedTransaction, type Slice } from './fence.ts'
 import type { DeadLetter, DecodedRow, TopicIdentity } from '../../event/record/decoded.ts'
 import { classifyError, describeError, sqlstateOf } from '../outage/sqlstate.ts'
@@ -56,8 +56,8 @@ export async function writeBatch(
   tooMany: TooMany,
 ): Promise<WriteResult> {
   try {
-    await openTransaction(db, identity, request)
-    const outcome = await WRITE_PATHS[path](db, request.rows, request.userIdType, tooMany)
+    const table = await openTransaction(db, identity, request)
+    const outcome = await WRITE_PATHS[path](db, request.rows, table, tooMany)
     const dead = [...request.dead, ...outcome.dead]
     await insertDeadLetters(db, identity, dead)
     await commit(db)
@@ -78,9 +78,10 @@ async function openTransaction(
   db: Database,
   identity: TopicIdentity,
   { slices, userIdType }: WriteRequest,
-): Promise<void> {
-  const now = await openFencedTransaction(db, identity, slices)
-  if (now !== userIdType) throw new UserIdTypeChangedError(now)
+): Promise<TableShape> {
+  const table = await openFencedTransaction(db, identity, slices)
+  if (table.userIdType !== userIdType) throw new UserIdTypeChangedError(table.userIdType)
+  return table
 }
 
 /** Rows in a sample, tried one by one. */
@@ -135,7 +136,7 @@ export interface WritePathOutcome extends StagedOutcome {
 type WriteFunction = (
   db: Database,
   rows: readonly DecodedRow[],
-  userIdType: UserIdType,
+  table: TableShape,
   tooMany: TooMany,
 ) => Promise<WritePathOutcome>
 
@@ -145,11 +146,18 @@ const WRITE_PATHS: Record<WritePath, WriteFunction> = {
   split: splitPath,
 }
 
-async function copyPath(db: Database, rows: readonly DecodedRow[]): Promise<WritePathOutcome> {
-  if (rows.length === 0) return { stored: 0, duplicates: [], dead: [], refused: 0 }
+async function copyPath(
+  db: Database,
+  decoded: readonly DecodedRow[],
+  { hasDefaults }: TableShape,
+): Promise<WritePathOutcome> {
+  if (decoded.length === 0) return { stored: 0, duplicates: [], dead: [], refused: 0 }
+  const rows = decoded.map(({ row }) => row)
+  const isUsual =
+    !hasDefaults && rows.every(({ texts, ipAddress }) => texts === undefined && ipAddress === undefined)
   const stored = await db.copyIn(
-    `COPY events (${EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`,
-    encodeCopy(rows.map(({ row }) => row)),
+    `COPY events (${isUsual ? USUAL_COLUMNS : EVENT_COLUMNS}) FROM STDIN (FORMAT binary)`,
+    encodeCopy(rows, isUsual ? 'usual' : 'all'),
   )
   if (stored !== rows.length) throw new RowsKeptOutError(rows.length - stored, rows.length)
   return { stored, duplicates: [], dead: [], refused: 0 }
@@ -158,7 +166,7 @@ async function copyPath(db: Database, rows: readonly DecodedRow[]): Promise<Writ
 async function stagedPath(
   db: Database,
   rows: readonly DecodedRow[],
-  userIdType: UserIdType,
+  { userIdType }: TableShape,
 ): Promise<WritePathOutcome> {
   await createStaging(db, userIdType)
   return { ...(await writeStaged(db, rows, userIdType)), refused: 0 }
@@ -172,7 +180,7 @@ async function stagedPath(
 export async function splitPath(
   db: Database,
   rows: readonly DecodedRow[],
-  userIdType: UserIdType,
+  { userIdType }: Pick<TableShape, 'userIdType'>,
   tooMany: TooMany,
 ): Promise<WritePathOutcome> {
   const total: WritePathOutcome = { stored: 0, duplicates: [], dead: [], refused: 0 }

@@ -183,6 +183,17 @@ test('records of other producers: addresses and user agents are stored, and a ba
   ])
 })
 
+test('a default that the user gives an optional column is never stored, whatever other events have', async () => {
+  await pipeline.query(`ALTER TABLE events ALTER COLUMN source SET DEFAULT 'theirs'`)
+  await sendEvents(pipeline, range(905_000, 3))
+  await sendEvents(pipeline, range(905_003, 3), (n) => (n === 905_004 ? { event_name: 'x' } : {}))
+  const stored = async (): Promise<unknown[]> =>
+    await pipeline.query('SELECT source FROM events WHERE user_id BETWEEN 905000 AND 905005')
+  await until('stored', async () => (await stored()).length === 6)
+  assert.deepEqual(await stored(), Array(6).fill({ source: null }))
+  await pipeline.query('ALTER TABLE events ALTER COLUMN source DROP DEFAULT')
+})
+
 test('lookups by user and by visitor use their indexes', async () => {
   for (const [where, index] of [
     ['user_id = 1', 'events_user_id_timestamp_idx'],

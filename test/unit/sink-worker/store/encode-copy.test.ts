@@ -160,10 +160,25 @@ test('property: an independent reader decodes every row', () => {
   )
 })
 
+test('without the optional columns, each row has the others', () => {
+  fc.assert(
+    fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
+      const none = undefined
+      const tuples = readCopy(Buffer.concat([...encodeCopy(rows, 'usual')]))
+      assert.deepEqual(
+        tuples.map(([id, user, time, received, ...rest], n) =>
+          toColumns([id, user, time, none, none, none, none, none, received, none, none, ...rest], rows[n]!),
+        ),
+        rows.map((row) => columnsOf({ ...row, texts: none, ipAddress: none })),
+      )
+    }),
+  )
+})
+
 test('with ordinals, each row starts with its index', () => {
   fc.assert(
     fc.property(fc.array(eventRow, { maxLength: 30 }), (rows) => {
-      const tuples = readCopy(Buffer.concat([...encodeCopy(rows, true)]))
+      const tuples = readCopy(Buffer.concat([...encodeCopy(rows, 'staged')]))
       assert.deepEqual(
         tuples.map(([ordinal]) => ordinal?.length === 4 && ordinal.readInt32BE()),
         rows.map((_, index) => index),
@@ -178,22 +193,26 @@ test('with ordinals, each row starts with its index', () => {
 
 test('property: chunks are full but no larger than needed, and do not change after they are yielded', () => {
   fc.assert(
-    fc.property(fc.array(eventRow, { maxLength: 30 }), fc.boolean(), (rows, withOrdinal) => {
-      const largest = Math.max(0, ...rows.map((row) => row.variableBytes)) + 150
-      const copies: Buffer[] = []
-      const chunks: Buffer[] = []
-      for (const chunk of encodeCopy(rows, withOrdinal)) {
-        chunks.push(chunk)
-        copies.push(Buffer.from(chunk))
-      }
-      assert.deepEqual(chunks, copies)
-      for (const chunk of chunks)
-        assert.ok(chunk.length > 0 && chunk.length <= Math.max(CHUNK_BYTES, largest))
-      // Two adjacent chunks would not fit into one; the last chunk is the trailer.
-      for (let i = 0; i + 2 < chunks.length; i++) {
-        assert.ok(chunks[i]!.length + chunks[i + 1]!.length + largest > CHUNK_BYTES)
-      }
-    }),
+    fc.property(
+      fc.array(eventRow, { maxLength: 30 }),
+      fc.constantFrom('all', 'staged', 'usual'),
+      (rows, form) => {
+        const largest = Math.max(0, ...rows.map((row) => row.variableBytes)) + 150
+        const copies: Buffer[] = []
+        const chunks: Buffer[] = []
+        for (const chunk of encodeCopy(rows, form)) {
+          chunks.push(chunk)
+          copies.push(Buffer.from(chunk))
+        }
+        assert.deepEqual(chunks, copies)
+        for (const chunk of chunks)
+          assert.ok(chunk.length > 0 && chunk.length <= Math.max(CHUNK_BYTES, largest))
+        // Two adjacent chunks would not fit into one; the last chunk is the trailer.
+        for (let i = 0; i + 2 < chunks.length; i++) {
+          assert.ok(chunks[i]!.length + chunks[i + 1]!.length + largest > CHUNK_BYTES)
+        }
+      },
+    ),
   )
 })
 
@@ -211,7 +230,7 @@ test('a row that just fits stays in its chunk; one more byte starts another', ()
     [signature, CHUNK_BYTES - signature + 1, 2],
   )
   assert.deepEqual(
-    [...encodeCopy([rowOf(fits - 8)], true)].map(({ length }) => length),
+    [...encodeCopy([rowOf(fits - 8)], 'staged')].map(({ length }) => length),
     [CHUNK_BYTES, 2],
   )
 })
