@@ -93,6 +93,8 @@ test('I2: a field that is null, or not there, is NULL, and the same in any order
     full(104).replace('é', '\\u00e9').replace('/', '\\/'),
     JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(full(105))).toReversed())),
     full(106, { note: 'ignored' }).replace('"ignored"', '"\\u0000 \\ud800"'),
+    full(108, { event_name: undefined, 'event_n!ame': 'x' }).replace('!', '\\u0000'),
+    full(109, { source: undefined, 'sour!ce': 'x' }).replace('!', '\\ud800'),
     full(107, { received_at: undefined, ip_address: undefined }),
   ]
   await store(...without, ...named)

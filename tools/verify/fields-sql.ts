@@ -37,10 +37,10 @@ LEFT JOIN pg_attribute ON attrelid = 'events'::regclass AND attname = name AND N
 export const FUNCTIONS = String.raw`
 -- The event's fields from an object that jsonb rejects because of a field that Firehose ignores: NUL, lone surrogates,
 -- numbers out of range for numeric. (No row can hold these.) Escaped backslashes are replaced first, so that the rest of
--- the pattern matches only real escapes.
+-- the pattern matches only real escapes. The question mark keeps a name with such an escape from becoming a field's.
 CREATE FUNCTION pg_temp.event_fields(body text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT jsonb_object_agg(key, value::text::jsonb) FROM json_each(regexp_replace(replace(body, '\\', '\u005c'),
-    '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '', 'g')::json)
+    '\\u0000|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w', '?', 'g')::json)
   WHERE key IN (${MEMBERS}) AND pg_input_is_valid(value::text, 'jsonb')
 $$;
 -- The JSON object in a value, or null. Nesting beyond the stack depth limit raises an error; it is not invalid input.
