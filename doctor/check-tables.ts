@@ -54,7 +54,10 @@ export function checkTables({ postgres, comparison }: Facts): Finding[] {
   return [
     ...fromResult('tables', tables, TRY_AGAIN, checkDefinitions),
     ...fromResult('indexes', indexes, TRY_AGAIN, (found) =>
-      checkIndexes(found, tables.ok && isOld(tables.value)),
+      checkIndexes(found, {
+        lacksColumns: tables.ok && isOld(tables.value),
+        partitioned: isPartitioned(needs),
+      }),
     ),
     ...obstacles,
     ...fromResult('rights', triggers, TRY_AGAIN, checkTriggers),
@@ -120,7 +123,14 @@ function checkDefinitions(facts: TableFacts): Finding[] {
 }
 
 /** @param lacksColumns the statements for the missing indexes might fail */
-function checkIndexes(indexes: readonly IndexFacts[], lacksColumns: boolean): Finding[] {
+function isPartitioned(needs: PostgresFacts['needs']): boolean {
+  return needs.ok && needs.value.tables.some(({ name, kind }) => name === 'events' && kind === 'p')
+}
+
+function checkIndexes(
+  indexes: readonly IndexFacts[],
+  { lacksColumns, partitioned }: { lacksColumns: boolean; partitioned: boolean },
+): Finding[] {
   const findings: Finding[] = []
   for (const { table, keys, level, harm } of KEYS) {
     // PostgreSQL enforces an invalid unique index for new rows, but existing rows may be duplicates.
@@ -159,7 +169,10 @@ function checkIndexes(indexes: readonly IndexFacts[], lacksColumns: boolean): Fi
       check: 'indexes',
       level: 'note',
       text: `"events" has no index on ${listed(columns)}: writes are cheaper, but queries by these columns read the whole table.`,
-      mend: `Unless this is intended: ${missing.map(({ create }) => `CREATE INDEX CONCURRENTLY ${create};`).join(' ')}`,
+      // PostgreSQL refuses CONCURRENTLY on a partitioned table.
+      mend: partitioned
+        ? `Unless this is intended: ${missing.map(({ create }) => `CREATE INDEX ${create};`).join(' ')} The sinks wait meanwhile, unless each partition has such an index already, built CONCURRENTLY.`
+        : `Unless this is intended: ${missing.map(({ create }) => `CREATE INDEX CONCURRENTLY ${create};`).join(' ')}`,
     })
   }
   if (findings.length > 0) return findings

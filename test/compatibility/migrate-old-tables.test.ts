@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { listMigrations } from '../../postgres/migrate.ts'
 import { ask } from '../../tools/stack/ask.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
+import { diagnose } from '../support/diagnosis.ts'
 import { type Ended, runFirehose } from '../support/run-firehose.ts'
 
 /* Migration 006 on tables from before it, which users have changed. Each remedy is taken from the message, and applied. */
@@ -19,6 +20,7 @@ after(async () => {
 
 /** A database with the tables from before the optional fields, and what runs in it. */
 async function oldDatabase(name: string): Promise<{
+  env: NodeJS.ProcessEnv
   query: (sql: string) => Promise<Record<string, unknown>[]>
   migrate: (userIdType?: string) => Promise<Ended>
 }> {
@@ -33,9 +35,9 @@ async function oldDatabase(name: string): Promise<{
     await query(readFileSync(new URL(`../../postgres/migrations/${file}`, import.meta.url), 'utf8'))
     await query(`INSERT INTO firehose_migrations (name) VALUES ('${file}')`)
   }
-  const env = { ...process.env, DATABASE_URL: url.href }
+  const env = { ...process.env, DATABASE_URL: url.href, KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:1' }
   const migrate = async (type = 'bigint') => await runFirehose({ ...env, USER_ID_TYPE: type }, 'migrate')
-  return { query, migrate }
+  return { env, query, migrate }
 }
 
 /** A row of a visitor, which only fits after the migration. */
@@ -63,7 +65,7 @@ test('a view in the place of the table: migrate says to rename the table back', 
 })
 
 test('a table that was partitioned while it was empty: its partitions take visitors afterwards', async () => {
-  const { query, migrate } = await oldDatabase('partitioned')
+  const { env, query, migrate } = await oldDatabase('partitioned')
   await query(
     `ALTER TABLE events RENAME TO part; ALTER INDEX events_pkey RENAME TO part_pkey;
      CREATE TABLE events (LIKE part INCLUDING ALL) PARTITION BY RANGE (event_id);
@@ -72,6 +74,12 @@ test('a table that was partitioned while it was empty: its partitions take visit
   assert.match((await migrate()).out, /^Applied 006_optional_fields.sql/)
   await query(VISITOR)
   assert.equal((await query('SELECT FROM part')).length, 1)
+  const { mend = '' } = (await diagnose(env, ['--check', 'indexes'])).findings[0] ?? {}
+  for (const [statement] of mend.matchAll(/CREATE INDEX[^;]+;/g)) await query(statement)
+  assert.deepEqual(
+    (await diagnose(env, ['--check', 'indexes'])).findings.map(({ level }) => level),
+    ['ok'],
+  )
 })
 
 for (const [wanted, other] of [
