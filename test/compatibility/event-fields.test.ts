@@ -190,7 +190,10 @@ test('a default that the user gives an optional column is never stored, whatever
   const stored = async (): Promise<unknown[]> =>
     await pipeline.query('SELECT source FROM events WHERE user_id BETWEEN 905000 AND 905005')
   await until('stored', async () => (await stored()).length === 6)
-  assert.deepEqual(await stored(), Array(6).fill({ source: null }))
+  assert.deepEqual(
+    await stored(),
+    Array.from({ length: 6 }, () => ({ source: null })),
+  )
   await pipeline.query('ALTER TABLE events ALTER COLUMN source DROP DEFAULT')
 })
 
