@@ -1,4 +1,4 @@
-import type { UserIdType } from '../event/fields.ts'
+import type { UserIdType } from '../event/kinds.ts'
 import { userIdTypeSetting } from '../event/user-id-setting.ts'
 import { collectProblems, ConfigError, parseSettings, secret } from '../platform/env.ts'
 import { type DatabaseTarget, databaseTarget } from '../postgres/database-url.ts'

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { USER_ID_TYPES, type UserIdType } from '../event/fields.ts'
+import { USER_ID_TYPES, type UserIdType } from '../event/kinds.ts'
 import { connect } from '../postgres/connect.ts'
 import { APPLICATION_NAME } from '../postgres/database.ts'
 import { expectedColumnTypes, READ_EVENT_COLUMN_TYPES } from '../sink-worker/store/event-table.ts'

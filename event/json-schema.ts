@@ -1,5 +1,6 @@
 /** The JSON Schemas (draft 2020-12) of an event and of a record, made from the table of fields. */
-import { clientFields, type Field, fieldsFor, NO_NUL, type UserIdType } from './fields.ts'
+import { clientFields, type Field, fieldsFor } from './fields.ts'
+import { NO_NUL, type UserIdType } from './kinds.ts'
 
 const $defs = {
   /** Any JSON value without the character NUL: each rule is for the values of one type. */

@@ -1,5 +1,5 @@
 import { oneOf } from '../platform/env.ts'
-import { USER_ID_TYPES } from './fields.ts'
+import { USER_ID_TYPES } from './kinds.ts'
 
 /** USER_ID_TYPE, for the API and migrate. The sink sees it from the column. */
 export const userIdTypeSetting = oneOf(

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { USER_ID_TYPES, type UserIdType } from '../event/fields.ts'
+import { USER_ID_TYPES, type UserIdType } from '../event/kinds.ts'
 import { connect } from './connect.ts'
 import { EVENT_SEQUENCES } from './needs-sql.ts'
 import { checkSupported } from './supported.ts'

@@ -1,7 +1,7 @@
 /** Reads the values of a canonical record (layout.ts) where they stand. */
 import { isUtf8 } from 'node:buffer'
 import { isSafeInteger } from '../canonical-bytes.ts'
-import { ID_CHARACTERS, type UserIdType } from '../fields.ts'
+import { ID_CHARACTERS, type UserIdType } from '../kinds.ts'
 import { skipDigits } from '../json/tokens.ts'
 import { MAX_DEPTH } from '../limits.ts'
 import { TimestampReader } from '../timestamp.ts'

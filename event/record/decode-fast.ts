@@ -7,7 +7,8 @@
  * This is only an optimization: the general decoder reads these records the same way.
  */
 import { isUuid, UUID_BYTES } from '../canonical-bytes.ts'
-import type { EventRow, Int8, UserIdType } from '../fields.ts'
+import type { EventRow } from '../fields.ts'
+import type { Int8, UserIdType } from '../kinds.ts'
 import { TIMESTAMP_BYTES } from '../timestamp.ts'
 import {
   isStorable,

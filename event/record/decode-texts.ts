@@ -1,6 +1,7 @@
 /** The part of decode-fast.ts for canonical records that have optional fields, or no user_id. */
 import { UUID_BYTES } from '../canonical-bytes.ts'
-import type { EventRow, Int8, RowTexts } from '../fields.ts'
+import type { EventRow, RowTexts } from '../fields.ts'
+import type { Int8 } from '../kinds.ts'
 import { INET_BYTES, parseInet } from '../inet.ts'
 import { TIMESTAMP_BYTES } from '../timestamp.ts'
 import {

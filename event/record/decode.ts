@@ -10,8 +10,8 @@ import {
   TEXT_NAMES,
   UNKNOWN,
   USER_ID,
-  type UserIdType,
 } from '../fields.ts'
+import { type UserIdType } from '../kinds.ts'
 import { JsonScan, KIND_NULL, KIND_OBJECT } from '../json/scan-result.ts'
 import { scanText } from '../json/scan.ts'
 import { decodeCanonical } from './decode-fast.ts'
@@ -139,7 +139,7 @@ function readMembers(
   if ('fault' in id) return id
   const eventId = id.stored as string
   const [lacking] = lackingFields((n) => memberOf[n] !== undefined)
-  if (lacking !== undefined) return { fault: `${fields[lacking]!.name} is missing`, eventId }
+  if (lacking !== undefined) return { fault: lackText(fields[lacking]!), eventId }
 
   const row: Record<string, unknown> = { eventId }
   const texts: (Buffer | undefined)[] = []
@@ -159,6 +159,10 @@ function readMembers(
   row.sentCheck = checkOf(canonical)
   row.variableBytes = variableBytes
   return { row: row as unknown as EventRow, canonical }
+}
+
+function lackText({ name, unless }: Field): string {
+  return unless === undefined ? `${name} is missing` : `${name} and ${unless} are missing`
 }
 
 /** What is stored of field `n`, or one sentence about why nothing can be. */

@@ -10,12 +10,11 @@ import {
   type CanonicalEvent,
   EVENT_ID,
   fieldOf,
-  ID_CHARACTERS,
   METADATA,
   TIMESTAMP,
   USER_ID,
-  type UserIdType,
 } from '../fields.ts'
+import { ID_CHARACTERS, type UserIdType } from '../kinds.ts'
 import { type JsonScan, KIND_OBJECT, KIND_STRING } from '../json/scan-result.ts'
 import { isUtcTimestamp, SECONDS_BYTES } from '../timestamp.ts'
 import {

@@ -5,7 +5,8 @@
  * quotes, as the integer, so the column may change between the two types.
  */
 import { crc32 } from 'node:zlib'
-import { type Field, FIELDS, type Int8, METADATA, USER_ID } from '../fields.ts'
+import { type Field, FIELDS, METADATA, USER_ID } from '../fields.ts'
+import { type Int8 } from '../kinds.ts'
 import { canonicalUserId } from '../read-value.ts'
 import { before, quote, USER_ID_AT } from './layout.ts'
 

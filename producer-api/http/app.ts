@@ -1,6 +1,6 @@
 import { Router } from '@koa/router'
 import Koa, { type Context, type Middleware, type Next } from 'koa'
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import { InvariantError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { exitOnBug } from '../../platform/shutdown.ts'

@@ -1,7 +1,7 @@
 /** What the API stores about the client of a request, if CAPTURE_CLIENT asks for it. */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import { USER_AGENT_CHARACTERS } from '../../event/fields.ts'
+import { USER_AGENT_CHARACTERS } from '../../event/kinds.ts'
 import type { ClientFacts } from '../../event/record/encode.ts'
 import { clientAddress, type Proxies } from './client-address.ts'
 import { networkText, parseAddress } from './ip-address.ts'

@@ -1,12 +1,6 @@
 /** Lists every fault of a refused event. Slow path: used only after validation has failed. */
-import {
-  clientFields,
-  type Field,
-  fieldOf,
-  fieldsFor,
-  lackingFields,
-  type UserIdType,
-} from '../../event/fields.ts'
+import { clientFields, type Field, fieldOf, fieldsFor, lackingFields } from '../../event/fields.ts'
+import { type UserIdType } from '../../event/kinds.ts'
 import { pointersAt, pointerSegment } from '../../event/json/pointer.ts'
 import { type JsonbFaultKind, type JsonScan, KIND_NULL, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'

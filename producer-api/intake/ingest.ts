@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { v7 } from 'uuid'
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import { MAX_ENCODED_BATCH_BYTES, RECORD_OVERHEAD_BYTES } from '../../event/limits.ts'
 import { type ClientFacts, encodeRecords, eventIdsJson, receivedAt } from '../../event/record/encode.ts'
 import type { Records } from '../../event/record/records.ts'

@@ -6,8 +6,8 @@ import {
   fieldsFor,
   lackingFields,
   UNKNOWN,
-  type UserIdType,
 } from '../../event/fields.ts'
+import { type UserIdType } from '../../event/kinds.ts'
 import { type JsonScan, KIND_NULL, KIND_OBJECT } from '../../event/json/scan-result.ts'
 
 const ABSENT = -1

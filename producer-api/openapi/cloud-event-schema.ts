@@ -1,5 +1,6 @@
 /** The JSON Schema of a CloudEvent that the API takes, made from the table of fields. */
-import { fieldsFor, NO_NUL, type UserIdType } from '../../event/fields.ts'
+import { fieldsFor } from '../../event/fields.ts'
+import { NO_NUL, type UserIdType } from '../../event/kinds.ts'
 import { ATTRIBUTES, BINARY_DATA, DATA_TYPE, SPECVERSION } from '../intake/cloud-event-attributes.ts'
 
 /** Those media types of JSON that clients send; contentTypeOf() reads more spellings. */

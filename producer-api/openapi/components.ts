@@ -1,5 +1,6 @@
 /** The reusable parts of the OpenAPI document: schemas and problem responses. */
-import { FIELDS, USER_ID_TYPES, type UserIdType } from '../../event/fields.ts'
+import { FIELDS } from '../../event/fields.ts'
+import { USER_ID_TYPES, type UserIdType } from '../../event/kinds.ts'
 import { eventSchema, recordSchema } from '../../event/json-schema.ts'
 import {
   PROBLEM_CONTENT_TYPE,

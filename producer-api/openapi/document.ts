@@ -9,7 +9,7 @@ import {
   MAX_EVENT_BYTES,
 } from '../../event/limits.ts'
 import { CODING_NAMES } from '../http/decompress.ts'
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import { eventSchemas, EXAMPLE_ID, problemResponses, responseSchemas } from './components.ts'
 
 /** Without event_id, so that "Try it out" creates a new event each time. */

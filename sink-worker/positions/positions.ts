@@ -1,5 +1,5 @@
 import type { TopicIdentity } from '../../event/record/decoded.ts'
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Watermarks } from '../../kafka/topic-ends.ts'
 import type { Database } from '../../postgres/database.ts'

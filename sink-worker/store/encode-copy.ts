@@ -3,10 +3,10 @@ import {
   type Field,
   type FieldName,
   FIELDS,
-  type Int8,
   type RowTexts,
   TEXT_NAMES,
 } from '../../event/fields.ts'
+import { type Int8 } from '../../event/kinds.ts'
 import { InvariantError, ownCode } from '../../platform/errors.ts'
 import { CHUNK_BYTES } from '../../postgres/database.ts'
 

@@ -1,11 +1,5 @@
-import {
-  type Field,
-  FIELDS,
-  fieldsFor,
-  TEXT_NAMES,
-  USER_ID_TYPES,
-  type UserIdType,
-} from '../../event/fields.ts'
+import { type Field, FIELDS, fieldsFor, TEXT_NAMES } from '../../event/fields.ts'
+import { USER_ID_TYPES, type UserIdType } from '../../event/kinds.ts'
 import type { Database } from '../../postgres/database.ts'
 import { TableMismatchError } from '../errors.ts'
 

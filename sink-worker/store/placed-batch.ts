@@ -1,4 +1,4 @@
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import { InvariantError } from '../../platform/errors.ts'
 import type { WriteRequest } from './write-batch.ts'
 import type { Slice } from './fence.ts'

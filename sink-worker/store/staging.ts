@@ -2,7 +2,7 @@ import { InvariantError } from '../../platform/errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import { encodeCopy } from './encode-copy.ts'
 import { EVENT_COLUMNS, eventColumnDefinitions, sentValues } from './event-table.ts'
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import type { DeadLetter, DecodedRow } from '../../event/record/decoded.ts'
 
 /*

@@ -1,4 +1,4 @@
-import type { UserIdType } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import { RowsKeptOutError, TooManyRefusedError, UserIdTypeChangedError } from '../errors.ts'
 import { type Attempt, storeBySplitting } from './bisect.ts'
 import type { Database } from '../../postgres/database.ts'

@@ -83,7 +83,7 @@ const POISON: [string | Buffer | null, RegExp][] = [
   ['7', NOT_OBJECT],
   [`"${SECRET}"`, NOT_OBJECT],
   ['null', NOT_OBJECT],
-  ['{}', /^user_id is missing$/],
+  ['{}', /^user_id and anonymous_id are missing$/],
   [record(1).slice(0, -1), NOT_JSON],
   [`${record(1)}${record(2)}`, NOT_JSON],
   [`\u{feff}\u{feff}${record(1)}`, NOT_JSON], // a second byte order mark

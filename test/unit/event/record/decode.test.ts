@@ -176,7 +176,10 @@ test('an optional field that is null is absent; one that is invalid is a dead le
     assert.equal(message, 'ip_address is not an IP address or a network')
   }
   assert.equal(rowOf(objectOf({ ...FIELDS, user_id: 'null', anonymous_id: '"a"' })).userId, undefined)
-  assert.equal(deadOf(objectOf({ ...FIELDS, user_id: 'null' })).message, 'user_id is missing')
+  assert.equal(
+    deadOf(objectOf({ ...FIELDS, user_id: 'null' })).message,
+    'user_id and anonymous_id are missing',
+  )
 })
 
 test('with a user_id of type text, any string is one, and a number is its decimal text', () => {
@@ -332,9 +335,13 @@ test('a dead letter names the invalid field, and the event_id if it is valid', (
       assert.deepEqual([dead.message, dead.eventId], [message, eventId], `${field} ${text}`)
     }
   }
-  for (const field of ['user_id', 'timestamp', 'metadata']) {
+  for (const [field, message] of [
+    ['user_id', 'user_id and anonymous_id are missing'],
+    ['timestamp', 'timestamp is missing'],
+    ['metadata', 'metadata is missing'],
+  ] as const) {
     const dead = deadOf(objectOf({ ...FIELDS, [field]: undefined }))
-    assert.deepEqual([dead.message, dead.eventId], [`${field} is missing`, ID])
+    assert.deepEqual([dead.message, dead.eventId], [message, ID])
   }
 })
 

@@ -6,7 +6,7 @@ import { scanText } from '../../../../event/json/scan.ts'
 import { canonicalEvent } from '../../../../producer-api/intake/validate.ts'
 import { encodeRecord, encodeRecords, eventIdsJson } from '../../../../event/record/encode.ts'
 import { sliceEvent } from '../../../../event/record/encode-fast.ts'
-import type { UserIdType } from '../../../../event/fields.ts'
+import type { UserIdType } from '../../../../event/kinds.ts'
 import { eventText, plainEventText, textEventText } from '../../../arbitrary/event-text.ts'
 import { nearly } from '../../../arbitrary/json-text.ts'
 

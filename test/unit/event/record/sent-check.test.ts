@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import type { EventRow, UserIdType } from '../../../../event/fields.ts'
+import type { EventRow } from '../../../../event/fields.ts'
+import type { UserIdType } from '../../../../event/kinds.ts'
 import { decodeRecords } from '../../../../event/record/decode.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789ab'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { UserIdType } from '../../../../event/fields.ts'
+import type { UserIdType } from '../../../../event/kinds.ts'
 import { parseEvent } from '../../../../producer-api/intake/parse-body.ts'
 import { eventIdOf, openRun } from '../../../../tools/load/events.ts'
 import { shapedEvents } from '../../../../tools/load/shapes.ts'

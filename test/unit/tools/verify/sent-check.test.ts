@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { USER_ID_TYPES, type UserIdType } from '../../../../event/fields.ts'
+import { USER_ID_TYPES, type UserIdType } from '../../../../event/kinds.ts'
 import { decodeRecord } from '../../../../event/record/decode.ts'
 import { encodeRecord } from '../../../../event/record/encode.ts'
 import { parseEvent } from '../../../../producer-api/intake/parse-body.ts'
