@@ -81,7 +81,7 @@ Parts:
            over time; not part of \`all\`, because it takes half an hour and 5 GB of disk
   compare  CPU time of this checkout and of another one (--with), in turns, until the 95 % interval of their ratio lies
            within 0.97 to 1.03 or outside it
-  texts    CPU time for events with four short texts and without, in turns: POST /event and the sink
+  texts    CPU time for events with four short texts and without, in turns: POST /event, and draining a backlog
   plot     draws docs/bench-latency.svg (from e2e) and docs/bench-drain.svg (from sweep)
 
 Needs Linux with taskset, two cores, psql, Java 17 and Maven. Stop other programs first; the load average is printed.

@@ -18,7 +18,8 @@ export const COMPARED_PARTS = ['api', 'batch', 'sink'] as const
 export type ComparedPart = (typeof COMPARED_PARTS)[number]
 
 export interface Comparison {
-  part: ComparedPart
+  /** What was measured. */
+  part: string
   /** Medians, in microseconds of CPU per event or row. */
   otherUs: number
   thisUs: number
@@ -147,6 +148,18 @@ function mainIn(root: string, main: string): string {
   return relative(ROOT, join(root, main))
 }
 
+/** @param all the results of each variant, by round */
+export function comparisonOf(part: string, all: Readonly<Record<keyof Variants, number[]>>): Comparison {
+  return {
+    part,
+    otherUs: quartiles(all.other).median,
+    thisUs: quartiles(all.this).median,
+    ratio: meanRatio(ratios(all.this, all.other)),
+    itself: meanRatio(ratios(all.again, all.this)),
+    pairs: all.this.length,
+  }
+}
+
 /** Runs the variants until the interval says which it is, and at most `rounds` times. */
 export async function untilResolved(
   part: ComparedPart,
@@ -157,14 +170,7 @@ export async function untilResolved(
   for (;;) {
     const results = await inTurns(STEP, variants, () => {})
     for (const name of ['other', 'this', 'again'] as const) all[name].push(...results[name])
-    const comparison = {
-      part,
-      otherUs: quartiles(all.other).median,
-      thisUs: quartiles(all.this).median,
-      ratio: meanRatio(ratios(all.this, all.other)),
-      itself: meanRatio(ratios(all.again, all.this)),
-      pairs: all.this.length,
-    }
+    const comparison = comparisonOf(part, all)
     const { ratio, itself, pairs } = comparison
     bench.say(`${part}, ${pairs} pairs: ${interval(ratio)}; with itself ${interval(itself)}`)
     const isDone = pairs >= LEAST_PAIRS && conclusion(ratio) !== 'unresolved'
