@@ -176,22 +176,28 @@ function rowBytes({ variableBytes }: EventRow): number {
   return FIXED_ROW_BYTES + variableBytes
 }
 
-/** Writes the length and the value of a column. */
-const WRITE: Record<FieldName, (chunk: Chunk, row: EventRow) => void> = {
+/** Writes the length and the value of a column. The row's texts are passed on, because reading them takes a while. */
+type Writer = (chunk: Chunk, row: EventRow, texts: EventRow['texts']) => void
+
+function text(name: FieldName): Writer {
+  const k = TEXT_NAMES.indexOf(name)
+  return (chunk, _, texts) => chunk.text(texts, k)
+}
+
+const WRITE: Record<FieldName, Writer> = {
   event_id: (chunk, row) => chunk.uuid(row.eventId),
   user_id: (chunk, row) => chunk.userId(row.userId),
   timestamp: (chunk, row) => chunk.int8(row.timestamp),
-  anonymous_id: (chunk, row) => chunk.text(row.texts, 0),
-  event_name: (chunk, row) => chunk.text(row.texts, 1),
-  event_type: (chunk, row) => chunk.text(row.texts, 2),
-  session_id: (chunk, row) => chunk.text(row.texts, 3),
-  source: (chunk, row) => chunk.text(row.texts, 4),
+  anonymous_id: text('anonymous_id'),
+  event_name: text('event_name'),
+  event_type: text('event_type'),
+  session_id: text('session_id'),
+  source: text('source'),
   received_at: (chunk, row) => chunk.int8(row.receivedAt),
   ip_address: (chunk, row) => chunk.value(row.ipAddress),
-  user_agent: (chunk, row) => chunk.text(row.texts, 6),
+  user_agent: text('user_agent'),
   metadata: (chunk, row) => chunk.jsonb(row.metadata),
 }
-type Writer = (typeof WRITE)[FieldName]
 const WRITERS = FIELDS.map(({ name }) => WRITE[name])
 const USUAL_WRITERS = FIELDS.filter(({ name }) => !TEXT_NAMES.includes(name)).map(({ name }) => WRITE[name])
 
@@ -201,6 +207,7 @@ function writeRow(chunk: Chunk, row: EventRow, writers: readonly Writer[], ordin
     chunk.int32(4)
     chunk.int32(ordinal)
   }
-  for (const write of writers) write(chunk, row)
+  const { texts } = row
+  for (const write of writers) write(chunk, row, texts)
   chunk.int8(row.sentCheck)
 }
