@@ -179,7 +179,7 @@ function rowBytes({ variableBytes }: EventRow): number {
 /** Writes the length and the value of a column. The row's texts are passed on, because reading them takes a while. */
 type Writer = (chunk: Chunk, row: EventRow, texts: EventRow['texts']) => void
 
-function text(name: FieldName): Writer {
+function textWriter(name: FieldName): Writer {
   const k = TEXT_NAMES.indexOf(name)
   return (chunk, _, texts) => chunk.text(texts, k)
 }
@@ -188,14 +188,14 @@ const WRITE: Record<FieldName, Writer> = {
   event_id: (chunk, row) => chunk.uuid(row.eventId),
   user_id: (chunk, row) => chunk.userId(row.userId),
   timestamp: (chunk, row) => chunk.int8(row.timestamp),
-  anonymous_id: text('anonymous_id'),
-  event_name: text('event_name'),
-  event_type: text('event_type'),
-  session_id: text('session_id'),
-  source: text('source'),
+  anonymous_id: textWriter('anonymous_id'),
+  event_name: textWriter('event_name'),
+  event_type: textWriter('event_type'),
+  session_id: textWriter('session_id'),
+  source: textWriter('source'),
   received_at: (chunk, row) => chunk.int8(row.receivedAt),
   ip_address: (chunk, row) => chunk.value(row.ipAddress),
-  user_agent: text('user_agent'),
+  user_agent: textWriter('user_agent'),
   metadata: (chunk, row) => chunk.jsonb(row.metadata),
 }
 const WRITERS = FIELDS.map(({ name }) => WRITE[name])
