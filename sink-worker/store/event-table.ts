@@ -80,8 +80,8 @@ export function tableShape(row: object): TableShape {
 
 /** EVENT_COLUMN_TYPES for the user_id that was found; if its type is neither, for the one that it can become. */
 export function expectedColumnTypes(found: string): string {
-  const isNumber = /(^|, )user_id (bigint|integer|smallint|numeric)/.test(found)
-  return EVENT_COLUMN_TYPES[found.includes('user_id') && !isNumber ? 'text' : 'bigint']
+  const isText = /(^|, )user_id (text|character|citext|name|uuid)/.test(found)
+  return EVENT_COLUMN_TYPES[isText ? 'text' : 'bigint']
 }
 
 /** The type of user_id. @throws {TableMismatchError} or the driver's error */

@@ -19,7 +19,7 @@ export const scale = full
       full,
       rate: 500,
       connections: 50,
-      seconds: 8,
+      seconds: 7,
       outageMs: 3_000,
       lockMs: 5_000,
       sinkKills: 3,
