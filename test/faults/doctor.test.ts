@@ -336,7 +336,7 @@ test('Kafka down: PostgreSQL is still checked, and checks without facts are unkn
   await pipeline.backend.kafka.kill()
   const down = await doctor('--skip', 'sink', '--skip', 'api')
   assert.deepEqual(alarms(down.findings), ['critical kafka'])
-  assert.match(textOf(down.findings, 'indexes'), /All 7 indexes are valid/)
+  assert.match(textOf(down.findings, 'indexes'), /All 8 indexes are valid/)
   assert.equal(down.code, 2)
   const lag = await doctor('--check', 'lag')
   assert.deepEqual(alarms(lag.findings), ['unknown lag'])

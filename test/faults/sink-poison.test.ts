@@ -55,6 +55,7 @@ const NOT_JSON = /^The value is not JSON at byte \d+/
 const NOT_UTF8 = /^The value is not UTF-8 at byte \d+/
 const NOT_OBJECT = /^The value is not a JSON object$/
 const BAD_ID = /^event_id is not a UUID$/
+const LACKS_BOTH = /^user_id and anonymous_id are missing$/
 const BAD_USER = /^user_id is not an integer within int8$/
 const BAD_TIME = /^timestamp is not a date and time$/
 const BAD_RECEIVED = /^received_at is not a date and time$/
@@ -70,7 +71,11 @@ const BY_FIELD = {
 }
 const OF_OTHER_TYPES = Object.entries(BY_FIELD).flatMap(([field, message]) =>
   ['null', 'true', '1.5', `"${SECRET}"`, `["${SECRET}"]`, ...(field === 'metadata' ? [] : ['{}'])].map(
-    (json): [string, RegExp] => [withField(field, json), message],
+    (json): [string, RegExp] => {
+      // A space: just as an API with USER_ID_TYPE=text writes it, a text would pause the sink.
+      const value = withField(field, json).replace(',"metadata"', ', "metadata"')
+      return [value, field === 'user_id' && json === 'null' ? LACKS_BOTH : message]
+    },
   ),
 )
 
@@ -83,7 +88,7 @@ const POISON: [string | Buffer | null, RegExp][] = [
   ['7', NOT_OBJECT],
   [`"${SECRET}"`, NOT_OBJECT],
   ['null', NOT_OBJECT],
-  ['{}', /^user_id and anonymous_id are missing$/],
+  ['{}', LACKS_BOTH],
   [record(1).slice(0, -1), NOT_JSON],
   [`${record(1)}${record(2)}`, NOT_JSON],
   [`\u{feff}\u{feff}${record(1)}`, NOT_JSON], // a second byte order mark
