@@ -122,11 +122,11 @@ function checkDefinitions(facts: TableFacts): Finding[] {
   ]
 }
 
-/** @param lacksColumns the statements for the missing indexes might fail */
 function isPartitioned(needs: PostgresFacts['needs']): boolean {
   return needs.ok && needs.value.tables.some(({ name, kind }) => name === 'events' && kind === 'p')
 }
 
+/** @param lacksColumns the statements for the missing indexes might fail */
 function checkIndexes(
   indexes: readonly IndexFacts[],
   { lacksColumns, partitioned }: { lacksColumns: boolean; partitioned: boolean },

@@ -1,3 +1,4 @@
+import { changeUserId } from '../postgres/user-id-column.ts'
 import type { Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
 
@@ -22,7 +23,7 @@ export function checkUserIdType({ api, postgres }: Facts): Finding[] {
         check: 'api',
         level: 'critical',
         text: `The API at ${api.url} has USER_ID_TYPE=text, but the column user_id is bigint: the sink pauses at the first user id that is no integer.`,
-        mend: 'ALTER TABLE events ALTER COLUMN user_id TYPE text COLLATE "C"; or set USER_ID_TYPE=bigint for migrate and all APIs, and restart them, before it arrives.',
+        mend: `${changeUserId('text')}; or set USER_ID_TYPE=bigint for migrate and all APIs, and restart them, before it arrives.`,
       },
     ]
   }

@@ -3,7 +3,7 @@
  * and the OpenAPI document follow from it. Two things do not: the fast paths, which know the fields by their bytes
  * (record/layout.ts), and tools/verify/fields-sql.ts, an independent restatement.
  */
-import type { JsonScan } from './json/scan-result.ts'
+import { type JsonScan, KIND_NULL } from './json/scan-result.ts'
 import {
   asUserId,
   CLASS_TEXT,
@@ -264,6 +264,11 @@ const NEEDED = FIELDS.flatMap(({ name, missing, unless }: Field) =>
 /** The positions of the fields that an event lacks. @param has whether it has the field at a position */
 export function lackingFields(has: (n: number) => boolean): number[] {
   return NEEDED.filter(({ n, unless }) => !has(n) && (unless === UNKNOWN || !has(unless))).map(({ n }) => n)
+}
+
+/** Whether member `i`, which is a field, is the same as no member: null, where a missing field is NULL. */
+export function isAbsent({ missing }: Field, scan: JsonScan, i: number): boolean {
+  return missing === 'null' && scan.valueKind[i] === KIND_NULL
 }
 
 const NAME_BYTES = NAMES.map((name) => Buffer.from(name))

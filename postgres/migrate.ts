@@ -5,6 +5,7 @@ import { connect } from './connect.ts'
 import { EVENT_SEQUENCES } from './needs-sql.ts'
 import { checkSupported } from './supported.ts'
 import { roleStatement, sinkGrants, type SinkRole } from './roles.ts'
+import { changeUserId } from './user-id-column.ts'
 
 /** The migration that creates the table, with a user_id of bigint. */
 const CREATES_EVENTS = '001_events.sql'
@@ -88,7 +89,7 @@ async function setUserIdType(client: pg.Client, wanted: UserIdType, isNew: boole
   const { rows } = await client.query<{ type: string }>(USER_ID_TYPE)
   const type = rows[0]?.type
   if (type === wanted) return
-  const change = `ALTER TABLE events ALTER COLUMN user_id TYPE ${wanted === 'text' ? 'text COLLATE "C"' : 'bigint USING user_id::bigint'}`
+  const change = changeUserId(wanted)
   if (isNew) {
     await client.query(change)
     return

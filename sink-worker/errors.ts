@@ -1,5 +1,6 @@
 /** The sink's own errors. Those of PostgreSQL are classified by outage/sqlstate.ts. */
 import { FirehoseError } from '../platform/errors.ts'
+import { changeUserId } from '../postgres/user-id-column.ts'
 import { columnRepair } from './store/column-repair.ts'
 
 /** Another worker has written this range: read the offsets again and continue from them. */
@@ -51,7 +52,7 @@ export class UserIdTypeError extends FirehoseError {
   constructor(partition: number, offset: bigint) {
     super(
       `partition ${partition}, offset ${offset}: an API with USER_ID_TYPE=text wrote a user_id that the column, which is bigint, cannot hold: ` +
-        'ALTER TABLE events ALTER COLUMN user_id TYPE text COLLATE "C"; and set USER_ID_TYPE=text for migrate and all APIs',
+        `${changeUserId('text')}; and set USER_ID_TYPE=text for migrate and all APIs`,
       { code: 'USER_ID_TYPE', retryable: true, needsPerson: true },
     )
   }

@@ -5,14 +5,15 @@ import {
   type Field,
   fieldOf,
   fieldsFor,
+  isAbsent,
   lackingFields,
   RECEIVED_AT,
   TEXT_NAMES,
   UNKNOWN,
   USER_ID,
 } from '../fields.ts'
-import { type UserIdType } from '../kinds.ts'
-import { JsonScan, KIND_NULL, KIND_OBJECT } from '../json/scan-result.ts'
+import type { UserIdType } from '../kinds.ts'
+import { JsonScan, KIND_OBJECT } from '../json/scan-result.ts'
 import { scanText } from '../json/scan.ts'
 import { decodeCanonical } from './decode-fast.ts'
 import type {
@@ -52,7 +53,8 @@ export function decodeRecords(
       if (decoded.ok) rows.push({ record, row: decoded.row })
       else {
         dead.push(decoded.dead)
-        if (userIdType === 'bigint' && isFromTextApi(record, identity)) mismatched ??= record
+        const mayMismatch = userIdType === 'bigint' && mismatched === undefined
+        if (mayMismatch && isFromTextApi(record, identity)) mismatched = record
       }
     }
   }
@@ -130,10 +132,9 @@ function readMembers(
     if (memberOf[field] !== undefined) return { fault: `${fields[field]!.name} appears more than once` }
     memberOf[field] = member
   }
-  for (const [n, { missing }] of fields.entries()) {
+  for (const [n, field] of fields.entries()) {
     const member = memberOf[n]
-    const isNull = member !== undefined && scan.valueKind[member] === KIND_NULL
-    if (isNull && missing === 'null') memberOf[n] = undefined
+    if (member !== undefined && isAbsent(field, scan, member)) memberOf[n] = undefined
   }
   const id = valueOf(EVENT_ID, fields[EVENT_ID]!, memberOf, record, value, identity)
   if ('fault' in id) return id

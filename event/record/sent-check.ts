@@ -6,7 +6,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { type Field, FIELDS, METADATA, USER_ID } from '../fields.ts'
-import { type Int8 } from '../kinds.ts'
+import type { Int8 } from '../kinds.ts'
 import { canonicalUserId } from '../read-value.ts'
 import { before, quote, USER_ID_AT } from './layout.ts'
 

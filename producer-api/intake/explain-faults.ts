@@ -1,8 +1,8 @@
 /** Lists every fault of a refused event. Slow path: used only after validation has failed. */
-import { clientFields, type Field, fieldOf, fieldsFor, lackingFields } from '../../event/fields.ts'
-import { type UserIdType } from '../../event/kinds.ts'
+import { clientFields, type Field, fieldOf, fieldsFor, isAbsent, lackingFields } from '../../event/fields.ts'
+import type { UserIdType } from '../../event/kinds.ts'
 import { pointersAt, pointerSegment } from '../../event/json/pointer.ts'
-import { type JsonbFaultKind, type JsonScan, KIND_NULL, KIND_OBJECT } from '../../event/json/scan-result.ts'
+import { type JsonbFaultKind, type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
 import { MAX_DEPTH, MAX_FAULTS, POINTER_BUDGET } from '../../event/limits.ts'
 import type { ProblemError } from '../http/problem.ts'
 import { KNOWN_NAMES } from './cloud-event-attributes.ts'
@@ -44,7 +44,7 @@ export function eventFaults(
       names.add(name)
       const n = fieldOf(buf, scan, i)
       const field = fields[n]
-      if (field?.missing === 'null' && field.isFromClient && scan.valueKind[i] === KIND_NULL) continue
+      if (field?.isFromClient && isAbsent(field, scan, i)) continue
       present.add(n)
       errors.push(...memberFaults(buf, scan, i, field, pointer))
     } else if (!repeated.has(name)) {

@@ -4,11 +4,12 @@ import {
   EVENT_ID,
   fieldOf,
   fieldsFor,
+  isAbsent,
   lackingFields,
   UNKNOWN,
 } from '../../event/fields.ts'
-import { type UserIdType } from '../../event/kinds.ts'
-import { type JsonScan, KIND_NULL, KIND_OBJECT } from '../../event/json/scan-result.ts'
+import type { UserIdType } from '../../event/kinds.ts'
+import { type JsonScan, KIND_OBJECT } from '../../event/json/scan-result.ts'
 
 const ABSENT = -1
 
@@ -33,14 +34,15 @@ export function canonicalEvent(
     members[n] = i
   }
   const event: Record<string, string | Buffer> = {}
-  for (const [n, { key, kind, isFromClient, missing }] of fields.entries()) {
+  for (const [n, field] of fields.entries()) {
+    const { key, kind, isFromClient } = field
     const i = members[n]!
     if (i === ABSENT) {
       if (n === EVENT_ID) event[key] = newId()
       continue
     }
     if (!isFromClient) return undefined
-    if (missing === 'null' && scan.valueKind[i] === KIND_NULL) {
+    if (isAbsent(field, scan, i)) {
       members[n] = ABSENT
       continue
     }

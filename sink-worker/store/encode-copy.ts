@@ -6,7 +6,7 @@ import {
   type RowTexts,
   TEXT_NAMES,
 } from '../../event/fields.ts'
-import { type Int8 } from '../../event/kinds.ts'
+import type { Int8 } from '../../event/kinds.ts'
 import { InvariantError, ownCode } from '../../platform/errors.ts'
 import { CHUNK_BYTES } from '../../postgres/database.ts'
 
