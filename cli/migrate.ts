@@ -1,9 +1,7 @@
-import type { UserIdType } from '../event/kinds.ts'
-import { userIdTypeSetting } from '../event/user-id-setting.ts'
 import { collectProblems, ConfigError, parseSettings, secret } from '../platform/env.ts'
 import { type DatabaseTarget, databaseTarget } from '../postgres/database-url.ts'
 import { migrate, type MigrateOptions } from '../postgres/migrate.ts'
-import type { SinkRole } from '../postgres/roles.ts'
+import { newTableSettings, newTablesOf } from '../postgres/new-tables.ts'
 import { newCommand, warn } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
@@ -13,7 +11,7 @@ docker compose exec postgres psql -U firehose -c '\\password firehose', then cha
 
 export const command = newCommand(
   'migrate',
-  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA, with a user_id of the type USER_ID_TYPE. Applies each migration once, in order. It can
+  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA, with a user_id of the type USER_ID_TYPE and partitions as EVENTS_PARTITION says. Applies each migration once, in order. It can
 be repeated safely, and run several times concurrently.`,
 )
   .option(
@@ -30,7 +28,7 @@ privileges that a sink needs`,
 /** @returns the exit code */
 async function run(
   { url, address, schema }: DatabaseTarget,
-  options: Pick<MigrateOptions, 'sinkRole' | 'userIdType'>,
+  options: Omit<MigrateOptions, 'schema'>,
 ): Promise<number> {
   const { sinkRole } = options
   try {
@@ -48,7 +46,7 @@ async function run(
 }
 
 const migrateSettings = {
-  USER_ID_TYPE: userIdTypeSetting,
+  ...newTableSettings,
   SINK_DATABASE_PASSWORD: secret("Password of the sink's role"),
 }
 
@@ -56,7 +54,7 @@ const migrateSettings = {
 function settingsOf(
   name: string | undefined,
   env: NodeJS.ProcessEnv,
-): { target: DatabaseTarget; userIdType: UserIdType; sinkRole?: SinkRole } {
+): Omit<MigrateOptions, 'schema'> & { target: DatabaseTarget } {
   const { values, problems } = parseSettings(migrateSettings, env)
   const password = values.SINK_DATABASE_PASSWORD
   if (name !== undefined && password === undefined && problems.length === 0)
@@ -67,5 +65,5 @@ function settingsOf(
   if (problems.length > 0 || target === undefined) throw new ConfigError(problems)
   warn(target.warnings)
   const sinkRole = name === undefined || password === undefined ? {} : { sinkRole: { name, password } }
-  return { target, userIdType: values.USER_ID_TYPE, ...sinkRole }
+  return { target, ...newTablesOf(values), ...sinkRole }
 }

@@ -1,9 +1,8 @@
 import { existsSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { databaseTarget } from '../postgres/database-url.ts'
-import { userIdTypeSetting } from '../event/user-id-setting.ts'
-import { readSettings } from '../platform/env.ts'
 import { migrate } from '../postgres/migrate.ts'
+import { newTables } from '../postgres/new-tables.ts'
 import { endLeftover } from './child.ts'
 import { archiveClasses, EmbeddedKafka } from './kafka.ts'
 import { DatabaseProbe } from './database-probe.ts'
@@ -87,8 +86,7 @@ export class Launcher {
       this.#begin(this.postgres, `127.0.0.1:${postgresPort}`),
     )
     const { url, schema } = databaseTarget(this.#env)
-    const { USER_ID_TYPE: userIdType } = readSettings({ USER_ID_TYPE: userIdTypeSetting }, this.#env)
-    const applied = await migrate(url, { schema, userIdType })
+    const applied = await migrate(url, { ...newTables(this.#env), schema })
     if (applied.length > 0) this.#screen.say(`  migrations  ${applied.join(', ')}`)
     await this.#both(this.#begin(this.api, this.api.url), this.#begin(this.sink, this.sink.url))
   }

@@ -3,11 +3,13 @@ import pg from 'pg'
 import { USER_ID_TYPES, type UserIdType } from '../event/kinds.ts'
 import { connect } from './connect.ts'
 import { EVENT_SEQUENCES } from './needs-sql.ts'
+import { partitionNewTable } from './partitions/create-tree.ts'
+import type { Partitioning, UserIndexTime } from './partitions/settings.ts'
 import { checkSupported } from './supported.ts'
 import { roleStatement, sinkGrants, type SinkRole } from './roles.ts'
 import { changeUserId } from './user-id-column.ts'
 
-/** The migration that creates the table, with a user_id of bigint. */
+/** The migration that creates the table, with a user_id of bigint, and not partitioned. */
 const CREATES_EVENTS = '001_events.sql'
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 /** An arbitrary fixed number: all migrators must use the same. */
@@ -23,6 +25,10 @@ export interface MigrateOptions {
   schema?: string | undefined
   /** The type that the column user_id gets when the table is created, and must have afterwards. Default bigint. */
   userIdType?: UserIdType | undefined
+  /** The partitions of a table that is created. Default day. */
+  partitioning?: Partitioning | undefined
+  /** When the user indexes of its partitions are built. Default immediate. */
+  userIndex?: UserIndexTime | undefined
 }
 
 /** Settings of the role or the database that would break the migrations; all of them are of the transaction only. */
@@ -37,7 +43,13 @@ const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${
  */
 export async function migrate(
   connectionString: string,
-  { sinkRole, schema, userIdType = 'bigint' }: MigrateOptions = {},
+  {
+    sinkRole,
+    schema,
+    userIdType = 'bigint',
+    partitioning = 'day',
+    userIndex = 'immediate',
+  }: MigrateOptions = {},
 ): Promise<string[]> {
   const client = await connect(connectionString, () => ({ application_name: 'firehose-migrate' }))
   try {
@@ -49,7 +61,10 @@ export async function migrate(
     const seen = new Set(rows.map((row) => row.name))
     const missing = (await listMigrations()).filter((name) => !seen.has(name))
     for (const name of missing) await withRemedy(async () => await applyMigration(client, name))
-    await withRemedy(async () => await setUserIdType(client, userIdType, missing.includes(CREATES_EVENTS)))
+    const isNew = missing.includes(CREATES_EVENTS)
+    await withRemedy(async () => await setUserIdType(client, userIdType, isNew))
+    if (isNew && partitioning !== 'none')
+      await withRemedy(async () => await partitionNewTable(client, partitioning, userIndex, Date.now()))
     if (sinkRole) await withRemedy(async () => await grantSinkRole(client, sinkRole))
     await client.query('COMMIT')
     return missing

@@ -52,11 +52,26 @@ const BY_CLASS: Record<string, ErrorClass> = {
 export function classifyError(error: unknown): ErrorClass {
   if (error instanceof InvariantError) return 'bug'
   if (error instanceof FirehoseError && error.needsPerson) return 'halt'
+  if (isLeafMissed(error)) return 'contention'
   const code = sqlstateOf(error)
   if (code !== undefined) return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'halt'
   const programming = [TypeError, RangeError, ReferenceError, SyntaxError]
   return programming.some((kind) => error instanceof kind) ? 'halt' : 'outage'
 }
+
+/**
+ * Whether a row came to a leaf that does not take it: a COPY under way chose the leaf before an ATTACH of `firehose maintain`
+ * narrowed its range. The next attempt finds the right one. PostgreSQL reports it as a check_violation without the name of
+ * a constraint; so does a user's function that raises one, but that is about the row.
+ */
+function isLeafMissed(error: unknown): boolean {
+  if (sqlstateOf(error) !== '23514') return false
+  const { constraint, routine } = error as { constraint?: string; routine?: string }
+  return constraint === undefined ? routine !== RAISED : constraint.startsWith('firehose_')
+}
+
+/** The function of PostgreSQL's source from which RAISE of PL/pgSQL reports. */
+const RAISED = 'exec_stmt_raise'
 
 /** Server timeouts within which a smaller transaction may succeed. */
 const TIMEOUT_CODES: ReadonlySet<string | undefined> = new Set([
@@ -81,6 +96,8 @@ const REMEDIES: Record<string, string> = {
   '28': 'check the user and password in DATABASE_URL, and pg_hba.conf',
   '42': 'fix the table, or the trigger or function that raises the error',
   '0A000': 'disable the row-level security of "events", or drop its rule ("npx firehose doctor" names it)',
+  '23514':
+    'no partition of "events" takes this row: run "npx firehose maintain --once", and see "npx firehose doctor"',
   '25006':
     'point DATABASE_URL at the primary (with several hosts, add target_session_attrs=read-write), or set default_transaction_read_only to off',
   '42P01': 'run "npx firehose migrate", or rename the table back',
@@ -101,7 +118,8 @@ export function describeError(error: unknown): string {
   // Several addresses were tried ("localhost" has two): an AggregateError has no message of its own.
   const text = message || errors.map((each) => each.message).join(', ') || String(error)
   const sqlstate = sqlstateOf(error)
-  const remedy = sqlstate === undefined ? undefined : (REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)])
+  const hasRemedy = sqlstate !== undefined && (sqlstate !== '23514' || isLeafMissed(error))
+  const remedy = hasRemedy ? (REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)]) : undefined
   return [
     text,
     code === undefined || error instanceof FirehoseError || text.includes(code) ? '' : ` (${code})`,

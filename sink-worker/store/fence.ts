@@ -30,6 +30,7 @@ const RIVAL_AGE_MS = 5_000
  * Opens a transaction whose first statements lock the sink_offsets rows of all slices and move their offsets (I3). A
  * rival waits here instead of colliding on keys, and then finds the offsets moved. The transaction also locks `events`
  * against ALTER and checks its column types: binary COPY into an altered column can succeed and store another value.
+ * (ONLY: COPY itself locks the leaves that it writes to, and no others.)
  *
  * The level must be READ COMMITTED: an UPDATE that waited then sees the row's newest version.
  *
@@ -53,7 +54,7 @@ export async function openFencedTransaction(
   ]
   const firstFence = statements.length
   for (const slice of slices) statements.push(fenceStatement(identity, slice))
-  statements.push('LOCK TABLE events IN ROW EXCLUSIVE MODE', READ_EVENT_COLUMN_TYPES)
+  statements.push('LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE', READ_EVENT_COLUMN_TYPES)
 
   const results = await withRivalCheck(db, token, async () => await db.queries(statements.join(';\n')))
 

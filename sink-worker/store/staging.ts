@@ -32,10 +32,15 @@ const INSERT_NEW = `
   UPDATE pg_temp.firehose_staged AS staged SET inserted = true
   FROM candidate JOIN inserted USING (event_id) WHERE staged.ordinal = candidate.ordinal`
 
+const NOT_INSERTED = 'SELECT ordinal FROM pg_temp.firehose_staged WHERE NOT inserted ORDER BY ordinal'
+
 /**
  * Identity is judged by what was sent. A row that a trigger or an UPDATE has changed since has the same check; rows without
  * one, and the same event in another notation, are compared by their columns. A separate statement, because its snapshot
  * must include what a rival committed while INSERT_NEW waited for it.
+ *
+ * $1: the ids. As a parameter they tell PostgreSQL which leaves it need not read nor lock; a join of the two tables reads
+ * all of them (measured at 400 leaves: 15 to 37 ms for 5,000 ids instead of 2.6 s).
  */
 const compareOthers = (userIdType: UserIdType): string => `
   SELECT s.ordinal,
@@ -43,7 +48,8 @@ const compareOthers = (userIdType: UserIdType): string => `
          WHEN e.sent_check = s.sent_check OR (${sentValues('e', userIdType)}) IS NOT DISTINCT FROM (${sentValues('s', userIdType)}) THEN 'duplicate'
          WHEN e.sent_check IS NULL THEN 'unsure'
          ELSE 'conflict' END AS verdict
-  FROM pg_temp.firehose_staged AS s LEFT JOIN events AS e USING (event_id) WHERE NOT s.inserted`
+  FROM pg_temp.firehose_staged AS s
+  LEFT JOIN (SELECT * FROM events WHERE event_id = ANY($1::uuid[])) AS e USING (event_id) WHERE NOT s.inserted`
 
 /** What a row is to the stored row with its id; `unsure` if that has other content, but no check. */
 type Verdict = 'absent' | 'duplicate' | 'unsure' | 'conflict'
@@ -82,11 +88,16 @@ export async function writeStaged(
   const stored = (await db.query(INSERT_NEW)).rowCount ?? 0
   const outcome: StagedOutcome = { stored, duplicates: [], dead: [] }
   if (stored === rows.length) return outcome
-  const others = await db.query<{ ordinal: number; verdict: Verdict }>(compareOthers(userIdType))
-  for (const { ordinal, verdict } of others.rows) {
+  const rowAt = (ordinal: number): DecodedRow => {
     const row = rows[ordinal]
-    if (row === undefined)
-      throw new InvariantError(`PostgreSQL reported row ${ordinal}, but only ${rows.length} rows were staged`)
+    if (row !== undefined) return row
+    throw new InvariantError(`PostgreSQL reported row ${ordinal}, but only ${rows.length} rows were staged`)
+  }
+  const notInserted = await db.query<{ ordinal: number }>(NOT_INSERTED)
+  const ids = notInserted.rows.map(({ ordinal }) => rowAt(ordinal).row.eventId)
+  const others = await db.query<{ ordinal: number; verdict: Verdict }>(compareOthers(userIdType), [ids])
+  for (const { ordinal, verdict } of others.rows) {
+    const row = rowAt(ordinal)
     if (verdict === 'duplicate') outcome.duplicates.push(row)
     else outcome.dead.push(verdict === 'absent' ? keptOutLetter(row) : idConflictLetter(row, verdict))
   }

@@ -5,9 +5,8 @@ import pg from 'pg'
 import { NodeService } from '../../embedded/node-service.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import { sinkGroupId } from '../../kafka/sink-group.ts'
-import { userIdTypeSetting } from '../../event/user-id-setting.ts'
-import { readSettings } from '../../platform/env.ts'
 import { migrate } from '../../postgres/migrate.ts'
+import { newTables } from '../../postgres/new-tables.ts'
 import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
 import { endsOf, isCaughtUp } from './caught-up.ts'
 import { spawnGuard } from './guard.ts'
@@ -46,8 +45,7 @@ export class Pipeline {
   /** Uses a running backend, which close() closes, and applies the migrations. */
   static async on(backend: Backend, env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
     const pipeline = new Pipeline(backend, env)
-    const { USER_ID_TYPE: userIdType } = readSettings({ USER_ID_TYPE: userIdTypeSetting }, env)
-    await migrate(backend.postgres.url, { userIdType })
+    await migrate(backend.postgres.url, newTables(env))
     return pipeline
   }
 

@@ -65,7 +65,6 @@ const TABLE: [ErrorClass, codes: Record<string, string>][] = [
       '23000': 'integrity_constraint_violation',
       '23502': 'not_null_violation',
       '23503': 'foreign_key_violation',
-      '23514': 'check_violation',
       '23P01': 'exclusion_violation',
       '44000': 'with_check_option_violation',
       '54000': 'program_limit_exceeded',
@@ -102,6 +101,15 @@ for (const [kind, codes] of TABLE) {
     }
   })
 }
+
+test('a check_violation is about the row, except that of a leaf that an ATTACH has just narrowed', () => {
+  const kindOf = (more: object) => classifyError(Object.assign(errorWith('23514'), more))
+  assert.equal(kindOf({ constraint: 'events_amount_check' }), 'row')
+  assert.equal(kindOf({ routine: 'exec_stmt_raise' }), 'row', "a user's trigger")
+  assert.equal(kindOf({ routine: 'ExecPartitionCheckEmitError' }), 'contention')
+  assert.equal(kindOf({ routine: 'ExecFindPartition' }), 'contention')
+  assert.equal(kindOf({ constraint: 'firehose_not_era', routine: 'ExecConstraints' }), 'contention')
+})
 
 test('an error without a SQLSTATE is a connection error', () => {
   const codes = [
@@ -157,7 +165,9 @@ test('an error is one line: its message, its code unless the message has it, a r
     /^no relation \(42P01\): run "npx firehose migrate"/,
   )
   const withRow = Object.assign(errorWith('23514', 'violates check'), {
+    constraint: 'events_amount_check',
     detail: 'Failing row contains (secret).',
   })
   assert.equal(describeError(withRow), 'violates check (23514)')
+  assert.match(describeError(errorWith('23514', 'no partition')), /: run "npx firehose maintain --once"/)
 })
