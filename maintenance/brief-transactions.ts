@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
+import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
+
+/*
+ * Transactions that sinks and readers wait for. A request for a lock that conflicts with theirs makes all that come later
+ * queue behind it, even while it waits itself; so it waits briefly, and not again at once.
+ */
+
+/** The longest wait for the first lock, and for each of the others, while sinks wait for those that it has. */
+const LOCK_TIMEOUT_MS = 200
+const NEXT_LOCK_TIMEOUT_MS = 50
+/** The longest transaction, also if this process is frozen: I11 allows a second. The server then ends the session. */
+const TRANSACTION_TIMEOUT_MS = 900
+/** After an attempt that did not get its locks, sinks work undisturbed for this long. */
+const AFTER_FAILURE_MS = 10_000
+/** After one that did, for this many times as long as it took. */
+const REST_RATIO = 9
+/** How often to try: for two minutes. */
+const ATTEMPTS = 12
+
+/** A lock on one table, not on its partitions. */
+export interface TableLock {
+  /** As SQL. */
+  table: string
+  mode: 'ACCESS SHARE' | 'ROW EXCLUSIVE' | 'SHARE UPDATE EXCLUSIVE' | 'ACCESS EXCLUSIVE'
+}
+
+/** What became of an attempt: the locks may be held by others. */
+export type Attempt<T> = { locked: true; value: T } | { locked: false }
+
+/** Runs transactions that hold up others, one after another, with pauses between them. */
+export class BriefTransactions {
+  readonly #db: Pick<pg.ClientBase, 'query'>
+  readonly #signal: AbortSignal
+  #nextAtMs = 0
+
+  constructor(db: Pick<pg.ClientBase, 'query'>, signal: AbortSignal) {
+    this.#db = db
+    this.#signal = signal
+  }
+
+  /**
+   * Takes the locks in the order given, which must be: root, era, `events_stray`, leaf (a sink takes them in this order,
+   * too). Then does the work and commits.
+   *
+   * @param attempts how often to try to get the locks; 10 s lie between two
+   * @throws the driver's error, also 25P04 if the transaction took too long; all is rolled back then
+   * @throws the signal's reason if it aborts before an attempt
+   */
+  async run<T>(
+    locks: readonly TableLock[],
+    work: () => Promise<T>,
+    attempts = ATTEMPTS,
+  ): Promise<Attempt<T>> {
+    for (let attempt = 1; ; attempt++) {
+      await delay(Math.max(0, this.#nextAtMs - performance.now()), undefined, { signal: this.#signal })
+      const result = await this.#attempt(locks, work)
+      if (result.locked || attempt === attempts) return result
+    }
+  }
+
+  async #attempt<T>(locks: readonly TableLock[], work: () => Promise<T>): Promise<Attempt<T>> {
+    const beganMs = performance.now()
+    let locked = false
+    try {
+      await this.#db.query(
+        `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL transaction_timeout = ${TRANSACTION_TIMEOUT_MS};
+         SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`,
+      )
+      const statements = locks.map(({ table, mode }) => `LOCK TABLE ONLY ${table} IN ${mode} MODE`)
+      await this.#db.query(statements.join(`; SET LOCAL lock_timeout = ${NEXT_LOCK_TIMEOUT_MS}; `))
+      locked = true
+      const value = await work()
+      await this.#db.query('COMMIT')
+      return { locked, value }
+    } catch (error) {
+      await this.#db.query('ROLLBACK').catch(() => {}) // a lost connection has rolled back
+      if (isLockRefused(error)) {
+        locked = false
+        return { locked }
+      }
+      throw error
+    } finally {
+      const now = performance.now()
+      this.#nextAtMs = now + (locked ? (now - beganMs) * REST_RATIO : AFTER_FAILURE_MS)
+    }
+  }
+}
+
+/** Whether another session holds a lock that is needed: lock_timeout, or a deadlock with it. */
+function isLockRefused(error: unknown): boolean {
+  const code = sqlstateOf(error)
+  return code === '55P03' || code === '40P01'
+}

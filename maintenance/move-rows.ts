@@ -1,0 +1,77 @@
+import pg from 'pg'
+
+export interface Move {
+  /** Both as SQL; the transaction has them locked in ACCESS EXCLUSIVE MODE, or has just created them. */
+  from: string
+  to: string
+  /** A condition, as SQL. */
+  where: string
+  /** Between the two: attaches `to`, or detaches `from`. */
+  between: () => Promise<void>
+}
+
+/**
+ * Moves rows from one leaf to another, in the transaction of the caller, as a DELETE and an INSERT: a logical subscriber
+ * sees both, because both tables are in the tree when that happens. Triggers do not fire, because no event comes or goes.
+ *
+ * @returns the number of rows
+ */
+export async function moveRows(
+  db: Pick<pg.ClientBase, 'query'>,
+  { from, to, where, between }: Move,
+): Promise<number> {
+  const columns = await movedColumns(db)
+  await db.query('CREATE TEMPORARY TABLE firehose_moved (LIKE events) ON COMMIT DROP')
+  const moved = await withoutTriggers(
+    db,
+    from,
+    async () =>
+      await db.query(
+        `WITH gone AS (DELETE FROM ONLY ${from} WHERE ${where} RETURNING ${columns})
+         INSERT INTO pg_temp.firehose_moved (${columns}) SELECT ${columns} FROM gone`,
+      ),
+  )
+  await between()
+  if (moved.rowCount === 0) return 0
+  await withoutTriggers(
+    db,
+    to,
+    async () =>
+      await db.query(
+        `INSERT INTO ${to} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM pg_temp.firehose_moved`,
+      ),
+  )
+  return moved.rowCount ?? 0
+}
+
+/** The columns that are not generated, as SQL. */
+async function movedColumns(db: Pick<pg.ClientBase, 'query'>): Promise<string> {
+  const { rows } = await db.query<{ columns: string }>(
+    `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute
+     WHERE attrelid = to_regclass('events') AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,
+  )
+  return rows[0]?.columns ?? ''
+}
+
+/** How ALTER TABLE enables a trigger again, by pg_trigger.tgenabled. */
+const ENABLE: Readonly<Record<string, string>> = { O: 'ENABLE', A: 'ENABLE ALWAYS', R: 'ENABLE REPLICA' }
+
+async function withoutTriggers<T>(
+  db: Pick<pg.ClientBase, 'query'>,
+  table: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { rows } = await db.query<{ name: string; enabled: string }>(
+    `SELECT quote_ident(tgname) AS name, tgenabled AS enabled FROM pg_trigger
+     WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgenabled <> 'D'`,
+    [table],
+  )
+  const alter = async (how: (enabled: string) => string): Promise<void> => {
+    for (const { name, enabled } of rows)
+      await db.query(`ALTER TABLE ONLY ${table} ${how(enabled)} TRIGGER ${name}`)
+  }
+  await alter(() => 'DISABLE')
+  const result = await work()
+  await alter((enabled) => ENABLE[enabled] ?? 'ENABLE')
+  return result
+}

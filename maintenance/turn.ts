@@ -1,0 +1,53 @@
+import type pg from 'pg'
+import { connect } from '../postgres/connect.ts'
+
+/** An arbitrary fixed number: all maintainers must use the same. */
+const ADVISORY_LOCK_KEY = 7_311_051_972
+
+/** The right to maintain this database: only one process has it at a time. */
+export interface Turn {
+  /** @throws if it was lost with its connection */
+  check(): Promise<void>
+  release(): Promise<void>
+}
+
+/**
+ * Takes the turn: an advisory lock of a transaction that stays open on a connection of its own. (Through a pooler such as
+ * PgBouncer, a session's lock would stay with a server connection that others use next.) The transaction holds no snapshot,
+ * so neither VACUUM nor CREATE INDEX CONCURRENTLY waits for it.
+ *
+ * @returns undefined if another process has it
+ * @throws the driver's error
+ */
+export async function takeTurn(connectionString: string): Promise<Turn | undefined> {
+  const client = await connect(connectionString, () => ({
+    application_name: 'firehose-maintain-turn',
+    keepAlive: true,
+  }))
+  try {
+    await client.query(
+      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0;
+       SET LOCAL transaction_timeout = 0; SET LOCAL statement_timeout = 0`,
+    )
+    const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS taken', [
+      ADVISORY_LOCK_KEY,
+    ])
+    if (rows[0]?.taken === true) return turnOf(client)
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw error
+  }
+  await client.end()
+  return undefined
+}
+
+function turnOf(client: pg.Client): Turn {
+  return {
+    check: async () => {
+      await client.query('SELECT')
+    },
+    release: async () => {
+      await client.end().catch(() => {}) // the server rolls back
+    },
+  }
+}
