@@ -199,8 +199,8 @@ test('a default that the user gives an optional column is never stored, whatever
 
 test('lookups by user and by visitor use their indexes', async () => {
   for (const [where, index] of [
-    ['user_id = 1', 'events_user_id_timestamp_idx'],
-    [`anonymous_id = 'v'`, 'events_anonymous_id_timestamp_idx'],
+    ['user_id = 1', 'events_other_user_id_timestamp_idx'],
+    [`anonymous_id = 'v'`, 'events_other_anonymous_id_timestamp_idx'],
   ] as const) {
     const plan = await pipeline.query(
       `EXPLAIN SELECT * FROM events WHERE ${where} ORDER BY "timestamp" DESC LIMIT 50`,

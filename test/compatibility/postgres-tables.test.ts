@@ -134,7 +134,7 @@ const cases: Case[] = [
   },
   {
     what: 'a deferrable constraint',
-    damage: 'ALTER TABLE events ADD CONSTRAINT one_each UNIQUE (user_id) DEFERRABLE',
+    damage: 'ALTER TABLE events ADD CONSTRAINT one_each UNIQUE (event_id, user_id) DEFERRABLE',
     needsDuplicate: true,
     reason: /\(55000\): make the unique constraints of "events" NOT DEFERRABLE/,
     finding: ['warning', /The constraint one_each of "events" is deferrable/],
