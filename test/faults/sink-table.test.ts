@@ -55,7 +55,7 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
   ],
   [
     'a timestamptz becomes a timestamp',
-    `ALTER TABLE events ALTER "timestamp" TYPE timestamp USING "timestamp" AT TIME ZONE 'UTC'`,
+    `DROP INDEX events_timestamp_idx; ALTER TABLE events ALTER "timestamp" TYPE timestamp USING "timestamp" AT TIME ZONE 'UTC'`,
     /columns of "events" are \(.*timestamp timestamp without time zone.*\), expected .*; restore/,
     `ALTER TABLE events ALTER "timestamp" TYPE timestamptz USING "timestamp" AT TIME ZONE 'UTC'`,
   ],
@@ -85,7 +85,7 @@ const damages: [what: string, damage: string, reason: RegExp, repair: string][] 
   ],
   [
     'a deferrable unique constraint is added, and a duplicate arrives',
-    'ALTER TABLE events ADD CONSTRAINT one_each UNIQUE (user_id) DEFERRABLE INITIALLY DEFERRED',
+    'ALTER TABLE events ADD CONSTRAINT one_each UNIQUE (event_id, user_id) DEFERRABLE INITIALLY DEFERRED',
     /ON CONFLICT does not support deferrable unique constraints.* \(55000\): make the unique constraints/,
     'ALTER TABLE events DROP CONSTRAINT one_each',
   ],
