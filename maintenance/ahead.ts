@@ -1,3 +1,4 @@
+import { plural, size } from '../doctor/units.ts'
 import {
   attachLeaf,
   createLeaf,
@@ -6,94 +7,130 @@ import {
   type LeafModel,
   readLeafModel,
 } from '../postgres/partitions/leaf.ts'
-import { type Range, rangeAt, rangesAhead, type PartitionUnit } from '../postgres/partitions/ranges.ts'
-import type { Tree } from '../postgres/partitions/tree.ts'
+import {
+  partitionName,
+  type Range,
+  RANGES_AHEAD,
+  rangesAhead,
+  UNIT_MS,
+} from '../postgres/partitions/ranges.ts'
+import { STRAY } from '../postgres/partitions/tree.ts'
+import { attachBesideLarge, dropNoStrays } from './beside-large.ts'
 import type { Maintenance, WithTree } from './maintenance.ts'
+import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade } from './missing-leaf.ts'
+import { countAhead, missingRanges } from './missing-ranges.ts'
 import { moveRows } from './move-rows.ts'
 
 /** A range with more strays than this gets no leaf: moving them would hold up the sinks. */
 const MOST_STRAYS = 10_000
+/** An ATTACH reads all of `events_stray`, which nobody can use meanwhile: so much takes about 70 ms. */
+const MOST_READ_BYTES = 128 * 2 ** 20
 
-/** Makes the leaves that are missing, from the oldest that exists to those ahead. */
+/**
+ * Makes the leaves that are missing, from the oldest that exists to those ahead. Beside a large `events_stray` it makes
+ * only those of the future, all together when half of those ahead are left, since each time that table is read.
+ */
 export async function makeAhead(run: WithTree): Promise<void> {
-  const { db, tree, policy, nowMs } = run
-  const missing = missingRanges(tree, policy.unit, { nowMs, keptFromMs: keptFromMs(run) })
+  const { db, tree, policy, nowMs, report } = run
+  const times = { ...tree, nowMs, keptFromMs: keptFromMs(run) }
+  warnOfEnd(run)
+  await dropNoStrays(run)
+  const missing = missingRanges(policy.unit, times)
   if (missing.length === 0) return
   const model = await readLeafModel(db, tree.stray.name)
-  for (const range of missing) {
-    run.signal.throwIfAborted()
-    await makeLeaf(run, model, range)
+  const bytes = await strayBytes(run)
+  if (bytes <= MOST_READ_BYTES) {
+    for (const range of missing) {
+      run.signal.throwIfAborted()
+      const leaf = await lookAt(run, model, range)
+      if (leaf !== undefined && !(await makeLeaf(run, model, leaf))) return
+    }
+    return
   }
+  const current = missing.find((range) => range.fromMs <= nowMs && range.toMs > nowMs)
+  if (current !== undefined)
+    report(
+      notMade(
+        { name: leafName(run, model, current) },
+        `${tree.stray.name} is large (${size(bytes)}), and the events of this time go there, where they stay.`,
+      ),
+    )
+  if (countAhead(policy.unit, times) >= RANGES_AHEAD[policy.unit] / 2) return
+  const leaves: MissingLeaf[] = []
+  for (const range of missing.filter(({ fromMs }) => fromMs > nowMs)) {
+    const leaf = await lookAt(run, model, range)
+    if (leaf !== undefined) leaves.push(leaf)
+  }
+  await attachBesideLarge(run, model, leaves)
 }
 
 /** The moment before which retention drops leaves, so that none is made there; undefined without retention. Pure. */
 function keptFromMs({ policy, nowMs }: Maintenance): number | undefined {
-  return policy.retentionDays === undefined ? undefined : nowMs - policy.retentionDays * 86_400_000
+  return policy.retentionDays === undefined ? undefined : nowMs - policy.retentionDays * UNIT_MS.day
 }
 
-/**
- * The ranges without a leaf, whatever ids clients send: from the oldest leaf to those ahead of now, but none that retention
- * would drop, and none that overlaps a leaf (of another unit, after EVENTS_PARTITION has changed). Pure.
- */
-export function missingRanges(
-  { leaves, era }: Pick<Tree, 'leaves' | 'era'>,
-  unit: PartitionUnit,
-  { nowMs, keptFromMs: fromMs = -Infinity }: { nowMs: number; keptFromMs?: number | undefined },
-): Range[] {
-  const ahead = rangesAhead(unit, nowMs)
-  const oldest = Math.min(leaves[0]?.fromMs ?? Infinity, ahead[0]!.fromMs)
-  const wanted: Range[] = []
-  for (let range = rangeAt(unit, oldest); range.fromMs < ahead[0]!.fromMs; range = rangeAt(unit, range.toMs))
-    wanted.push(range)
-  return [...wanted, ...ahead].filter(
-    (range) =>
-      range.toMs > fromMs &&
-      range.fromMs >= era.fromMs &&
-      range.toMs <= era.toMs &&
-      leaves.every((leaf) => leaf.toMs <= range.fromMs || leaf.fromMs >= range.toMs),
+function warnOfEnd({ tree, policy, nowMs, report }: WithTree): void {
+  if (rangesAhead(policy.unit, nowMs).at(-1)!.toMs <= tree.era.toMs) return
+  const end = new Date(tree.era.toMs).toISOString()
+  const text = `The partitions of "events" end at ${end}: later events go to ${tree.other.name}, where they stay.`
+  report({ step: 'ahead', kind: 'problem', count: 0, text })
+}
+
+async function strayBytes({ db, tree }: WithTree): Promise<number> {
+  const { rows } = await db.query<{ bytes: number }>(
+    `SELECT pg_relation_size($1::int8::oid)::float8 AS bytes`,
+    [tree.stray.oid],
   )
+  return rows[0]?.bytes ?? 0
 }
 
-async function makeLeaf(run: WithTree, model: LeafModel, range: Range): Promise<void> {
-  const { db, brief, tree, policy, report, dryRun } = run
+/** For people. */
+function leafName({ tree }: WithTree, model: LeafModel, range: Range): string {
+  return tree.stray.name === STRAY ? partitionName(range) : leafTable(range, model)
+}
+
+/** @returns undefined if it can have no leaf. The reason is reported, unless it stays so: strays of the past. */
+async function lookAt(run: WithTree, model: LeafModel, range: Range): Promise<MissingLeaf | undefined> {
+  const { tree, report, db } = run
   const leaf = leafTable(range, model)
-  const strays = await countStrays(run, range)
-  if (strays > MOST_STRAYS) {
-    report({
-      step: 'ahead',
-      kind: 'problem',
-      count: 0,
-      text: `${leaf} was not made: more than ${MOST_STRAYS.toLocaleString('en')} of its rows are in ${tree.stray.name}, where they stay.`,
-    })
-    return
-  }
-  const moved = strays === 0 ? '' : `, with ${strays} rows that were in ${tree.stray.name}`
-  if (dryRun) {
-    report({ step: 'ahead', kind: 'made', count: 1, text: `${leaf} would be made${moved}.` })
-    return
-  }
-  const attempt = await brief.run(
-    [
-      { table: tree.era.name, mode: 'SHARE UPDATE EXCLUSIVE' },
-      { table: tree.stray.name, mode: 'ACCESS EXCLUSIVE' },
-    ],
-    async () => {
-      for (const statement of createLeaf(range, model, policy.userIndex)) await db.query(statement)
-      await moveRows(db, {
-        from: tree.stray.name,
-        to: leaf,
-        where: isIn(range),
-        between: async () => void (await db.query(attachLeaf(range, model))),
-      })
-    },
+  const name = leafName(run, model, range)
+  const { rows } = await db.query<{ strays: number; taken: boolean }>(
+    `SELECT to_regclass($1) IS NOT NULL AS taken, (SELECT count(*)::int
+      FROM (SELECT FROM ${tree.stray.name} WHERE ${isIn(range)} LIMIT ${MOST_STRAYS + 1}) AS some_strays) AS strays`,
+    [leaf],
   )
-  if (attempt.locked) report({ step: 'ahead', kind: 'made', count: 1, text: `${leaf} was made${moved}.` })
+  const { strays, taken } = rows[0] ?? { strays: 0, taken: false }
+  const most = strays > MOST_STRAYS
+  if (taken) {
+    const rename = `ALTER TABLE ${name} RENAME TO ${partitionName(range)}_other;`
+    report(notMade({ name }, `another table has this name. Rename it: ${rename}`))
+  } else if (most && range.toMs > run.nowMs)
+    report(
+      notMade(
+        { name },
+        `more than ${plural(MOST_STRAYS, 'row')} of it are in ${tree.stray.name}, where its events stay.`,
+      ),
+    )
+  return taken || most ? undefined : { range, leaf, name, strays }
 }
 
-/** How many rows of the range have no leaf; MOST_STRAYS + 1 if there are more. */
-async function countStrays({ db, tree }: WithTree, range: Range): Promise<number> {
-  const { rows } = await db.query<{ count: number }>(
-    `SELECT count(*)::int AS count FROM (SELECT FROM ${tree.stray.name} WHERE ${isIn(range)} LIMIT ${MOST_STRAYS + 1}) AS strays`,
-  )
-  return rows[0]?.count ?? 0
+/** @returns false if the locks were not got */
+async function makeLeaf(run: WithTree, model: LeafModel, missing: MissingLeaf): Promise<boolean> {
+  const { db, brief, tree, policy, report, dryRun } = run
+  const { range, leaf, strays } = missing
+  if (dryRun) {
+    report(madeLeaf('would be made', missing, strays, tree))
+    return true
+  }
+  const attempt = await brief.run(attachLocks(tree), async () => {
+    for (const statement of createLeaf(range, model, policy.userIndex)) await db.query(statement)
+    return await moveRows(db, {
+      from: tree.stray.name,
+      to: leaf,
+      where: isIn(range),
+      between: async () => void (await db.query(attachLeaf(range, model))),
+    })
+  })
+  report(attempt.locked ? madeLeaf('was made', missing, attempt.value, tree) : notLocked(missing, tree))
+  return attempt.locked
 }

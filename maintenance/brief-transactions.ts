@@ -19,6 +19,13 @@ const REST_RATIO = 9
 /** How often to try: for two minutes. */
 const ATTEMPTS = 12
 
+const LIMITS = `SET LOCAL transaction_timeout = ${TRANSACTION_TIMEOUT_MS}; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
+  SET LOCAL statement_timeout = 0`
+
+/** How an attempt begins and is undone: as a transaction, or in a savepoint of one that is open. */
+const OWN = { begin: `BEGIN ISOLATION LEVEL READ COMMITTED; ${LIMITS}`, undo: 'ROLLBACK' }
+const IN_OPEN = { begin: `SAVEPOINT brief; ${LIMITS}`, undo: 'ROLLBACK TO SAVEPOINT brief' }
+
 /** A lock on one table, not on its partitions. */
 export interface TableLock {
   /** As SQL. */
@@ -29,53 +36,94 @@ export interface TableLock {
 /** What became of an attempt: the locks may be held by others. */
 export type Attempt<T> = { locked: true; value: T } | { locked: false }
 
+/** Until when sinks work undisturbed, on the clock of performance.now(); shared by the steps of a run. */
+export interface Rest {
+  untilMs: number
+}
+
 /** Runs transactions that hold up others, one after another, with pauses between them. */
 export class BriefTransactions {
   readonly #db: Pick<pg.ClientBase, 'query'>
   readonly #signal: AbortSignal
-  #nextAtMs = 0
+  readonly #rest: Rest
+  readonly #attempts: number
 
-  constructor(db: Pick<pg.ClientBase, 'query'>, signal: AbortSignal) {
+  /** @param attempts how often to try to get the locks; 10 s lie between two */
+  constructor(
+    db: Pick<pg.ClientBase, 'query'>,
+    signal: AbortSignal,
+    { rest = { untilMs: 0 }, attempts = ATTEMPTS }: { rest?: Rest; attempts?: number } = {},
+  ) {
     this.#db = db
     this.#signal = signal
+    this.#rest = rest
+    this.#attempts = attempts
   }
 
   /**
    * Takes the locks in the order given, which must be: root, era, `events_stray`, leaf (a sink takes them in this order,
    * too). Then does the work and commits.
    *
-   * @param attempts how often to try to get the locks; 10 s lie between two
    * @throws the driver's error, also 25P04 if the transaction took too long; all is rolled back then
    * @throws the signal's reason if it aborts before an attempt
    */
   async run<T>(
     locks: readonly TableLock[],
     work: () => Promise<T>,
-    attempts = ATTEMPTS,
+    attempts = this.#attempts,
+  ): Promise<Attempt<T>> {
+    return await this.#repeat(OWN, locks, work, attempts)
+  }
+
+  /**
+   * The same as the end of a transaction that is open, and that has done what takes long without holding up anyone. If the
+   * locks are not got, it is still open, as it was.
+   */
+  async finish<T>(locks: readonly TableLock[], work: () => Promise<T>): Promise<Attempt<T>> {
+    return await this.#repeat(IN_OPEN, locks, work, this.#attempts)
+  }
+
+  /** One attempt, also after the signal has aborted: drops what would disturb sinks. */
+  async cleanUp<T>(locks: readonly TableLock[], work: () => Promise<T>): Promise<Attempt<T>> {
+    await this.#pause()
+    return await this.#attempt(OWN, locks, work)
+  }
+
+  async #pause(signal?: AbortSignal): Promise<void> {
+    await delay(Math.max(0, this.#rest.untilMs - performance.now()), undefined, signal && { signal })
+  }
+
+  async #repeat<T>(
+    how: typeof OWN,
+    locks: readonly TableLock[],
+    work: () => Promise<T>,
+    attempts: number,
   ): Promise<Attempt<T>> {
     for (let attempt = 1; ; attempt++) {
-      await delay(Math.max(0, this.#nextAtMs - performance.now()), undefined, { signal: this.#signal })
-      const result = await this.#attempt(locks, work)
+      await this.#pause(this.#signal)
+      const result = await this.#attempt(how, locks, work)
       if (result.locked || attempt === attempts) return result
     }
   }
 
-  async #attempt<T>(locks: readonly TableLock[], work: () => Promise<T>): Promise<Attempt<T>> {
+  async #attempt<T>(
+    { begin, undo }: typeof OWN,
+    locks: readonly TableLock[],
+    work: () => Promise<T>,
+  ): Promise<Attempt<T>> {
     const beganMs = performance.now()
     let locked = false
     try {
-      await this.#db.query(
-        `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL transaction_timeout = ${TRANSACTION_TIMEOUT_MS};
-         SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`,
-      )
+      await this.#db.query(begin)
       const statements = locks.map(({ table, mode }) => `LOCK TABLE ONLY ${table} IN ${mode} MODE`)
+      statements.push('') // the work may need locks on other tables, too
       await this.#db.query(statements.join(`; SET LOCAL lock_timeout = ${NEXT_LOCK_TIMEOUT_MS}; `))
       locked = true
       const value = await work()
       await this.#db.query('COMMIT')
       return { locked, value }
     } catch (error) {
-      await this.#db.query('ROLLBACK').catch(() => {}) // a lost connection has rolled back
+      await this.#db.query(undo).catch(() => {}) // a lost connection has rolled back
       if (isLockRefused(error)) {
         locked = false
         return { locked }
@@ -83,7 +131,7 @@ export class BriefTransactions {
       throw error
     } finally {
       const now = performance.now()
-      this.#nextAtMs = now + (locked ? (now - beganMs) * REST_RATIO : AFTER_FAILURE_MS)
+      this.#rest.untilMs = now + (locked ? (now - beganMs) * REST_RATIO : AFTER_FAILURE_MS)
     }
   }
 }

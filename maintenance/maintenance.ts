@@ -3,6 +3,7 @@ import type { EventsLayout, Tree } from '../postgres/partitions/tree.ts'
 import type { PartitionUnit } from '../postgres/partitions/ranges.ts'
 import type { UserIndexTime } from '../postgres/partitions/settings.ts'
 import type { BriefTransactions } from './brief-transactions.ts'
+import type { LongStatements } from './long-statements.ts'
 
 /** The steps of a run, in their order. */
 export const STEPS = ['ahead', 'retain', 'close'] as const
@@ -36,6 +37,7 @@ export interface Maintenance {
   /** Of the owner of the tables, in no transaction. */
   db: pg.Client
   brief: BriefTransactions
+  long: LongStatements
   policy: Policy
   /** PostgreSQL's time, or that of --now; milliseconds since 1970. */
   nowMs: number

@@ -20,32 +20,47 @@ export async function moveRows(
   db: Pick<pg.ClientBase, 'query'>,
   { from, to, where, between }: Move,
 ): Promise<number> {
+  const { rowCount } = await db.query(`SELECT FROM ONLY ${from} WHERE ${where} LIMIT 1`)
+  if (rowCount === 0) {
+    await between()
+    return 0
+  }
   const columns = await movedColumns(db)
-  await db.query('CREATE TEMPORARY TABLE firehose_moved (LIKE events) ON COMMIT DROP')
-  const moved = await withoutTriggers(
-    db,
-    from,
-    async () =>
-      await db.query(
-        `WITH gone AS (DELETE FROM ONLY ${from} WHERE ${where} RETURNING ${columns})
-         INSERT INTO pg_temp.firehose_moved (${columns}) SELECT ${columns} FROM gone`,
-      ),
-  )
+  // A constraint that is checked at COMMIT would forbid to enable the triggers of a table that it has rows of.
+  await db.query('SET CONSTRAINTS ALL IMMEDIATE')
+  const moved = await withoutTriggers(db, from, async () => await takeOut(db, { from, where, columns }))
   await between()
-  if (moved.rowCount === 0) return 0
-  await withoutTriggers(
-    db,
-    to,
-    async () =>
-      await db.query(
-        `INSERT INTO ${to} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM pg_temp.firehose_moved`,
-      ),
+  return moved === 0 ? 0 : await putIn(db, { to, columns })
+}
+
+/** Deletes rows, which are then in a temporary table until the transaction ends. @returns their number */
+export async function takeOut(
+  db: Pick<pg.ClientBase, 'query'>,
+  { from, where, columns }: { from: string; where: string; columns: string },
+): Promise<number> {
+  await db.query(
+    `CREATE TEMPORARY TABLE firehose_moved ON COMMIT DROP AS SELECT ${columns} FROM ONLY ${from} WITH NO DATA`,
   )
-  return moved.rowCount ?? 0
+  const { rowCount } = await db.query(
+    `WITH gone AS (DELETE FROM ONLY ${from} WHERE ${where} RETURNING ${columns})
+     INSERT INTO pg_temp.firehose_moved (${columns}) SELECT ${columns} FROM gone`,
+  )
+  return rowCount ?? 0
+}
+
+/** Inserts the rows that were taken out. @param where which of them; all by default. @returns their number */
+export async function putIn(
+  db: Pick<pg.ClientBase, 'query'>,
+  { to, columns, where = 'true' }: { to: string; columns: string; where?: string },
+): Promise<number> {
+  const insert = `INSERT INTO ${to} (${columns}) OVERRIDING SYSTEM VALUE
+    SELECT ${columns} FROM pg_temp.firehose_moved WHERE ${where}`
+  const { rowCount } = await withoutTriggers(db, to, async () => await db.query(insert))
+  return rowCount ?? 0
 }
 
 /** The columns that are not generated, as SQL. */
-async function movedColumns(db: Pick<pg.ClientBase, 'query'>): Promise<string> {
+export async function movedColumns(db: Pick<pg.ClientBase, 'query'>): Promise<string> {
   const { rows } = await db.query<{ columns: string }>(
     `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute
      WHERE attrelid = to_regclass('events') AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,

@@ -1,12 +1,18 @@
 import type pg from 'pg'
 import { connect } from '../postgres/connect.ts'
-import { rangeAt, type PartitionUnit } from '../postgres/partitions/ranges.ts'
-import { type EventsLayout, type Leaf, readLayout } from '../postgres/partitions/tree.ts'
+import { type EventsLayout, readLayout } from '../postgres/partitions/tree.ts'
 import { makeAhead } from './ahead.ts'
+import { analyzeTree } from './analyze.ts'
 import { BriefTransactions } from './brief-transactions.ts'
-import type { Action, Policy } from './maintenance.ts'
+import { closeLeaves } from './close.ts'
+import { failureText } from './failure.ts'
+import { LongStatements } from './long-statements.ts'
+import { type Action, type Policy, type Step, STEPS, type WithLayout, type WithTree } from './maintenance.ts'
+import { countAhead } from './missing-ranges.ts'
 import { retain } from './retain.ts'
 import { takeTurn } from './turn.ts'
+
+const LONG_LIMIT_MS = 3_600_000
 
 export interface RunOptions {
   connectionString: string
@@ -14,6 +20,8 @@ export interface RunOptions {
   dryRun: boolean
   /** Instead of PostgreSQL's time, for rehearsals; milliseconds since 1970. */
   nowMs?: number | undefined
+  /** How long indexes may be built, and leaves vacuumed, in a run. Default an hour. */
+  longLimitMs?: number | undefined
   report: (action: Action) => void
   signal: AbortSignal
 }
@@ -30,64 +38,85 @@ export interface RunResult {
   layout: 'table' | 'tree'
 }
 
+/** What each step does, with the tree as it is then. */
+const WORK: Readonly<Record<Step, (run: WithLayout) => Promise<void>>> = {
+  ahead: onTree(makeAhead),
+  retain,
+  close: onTree(async (run) => {
+    await closeLeaves(run)
+    await analyzeTree(run)
+  }),
+}
+
 /**
  * One run of maintenance. START HERE: ahead, retain, close. Each step may be interrupted at any statement; the next run
- * goes on from what it finds in the database, which is the only state.
+ * goes on from what it finds in the database, which is the only state. A step that fails is a problem, and the next step
+ * follows.
  *
- * @throws the driver's error, or the reason of the signal
+ * @throws the driver's error if PostgreSQL cannot be reached, or the turn was lost; the reason of the signal
  */
 export async function runOnce(options: RunOptions): Promise<RunResult> {
-  const { connectionString, policy, dryRun, signal } = options
+  const { connectionString, policy, signal } = options
   const actions: Action[] = []
   const report = (action: Action): void => {
     actions.push(action)
     options.report(action)
   }
-  const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
+  const nowMs = await withConnection(connectionString, async (db) => {
+    await readLayout(db) // a table that is not ours is no matter of one step
+    return options.nowMs ?? (await readNowMs(db))
+  })
+  const turn = await takeTurn(connectionString)
   try {
-    const nowMs = options.nowMs ?? (await readNowMs(db))
-    const turn = await takeTurn(connectionString)
-    if (turn !== undefined) {
+    const rest = { untilMs: 0 }
+    for (const step of turn === undefined ? [] : STEPS) {
+      signal.throwIfAborted()
+      await turn?.check()
       try {
-        const run = { db, brief: new BriefTransactions(db, signal), policy, nowMs, dryRun, report, signal }
-        const layout = await readLayout(db)
-        if (layout.kind === 'tree') await makeAhead({ ...run, tree: layout })
-        await retain({ ...run, layout: await readLayout(db) })
-      } finally {
-        await turn.release()
+        // Each has a connection of its own: the server ends that of a brief transaction that was not.
+        await withConnection(connectionString, async (db) => {
+          const brief = new BriefTransactions(db, signal, { rest })
+          const long = new LongStatements(db, connectionString, signal, options.longLimitMs ?? LONG_LIMIT_MS)
+          const { dryRun } = options
+          const layout = await readLayout(db)
+          await WORK[step]({ db, brief, long, policy, nowMs, dryRun, report, signal, layout })
+        })
+      } catch (error) {
+        signal.throwIfAborted()
+        report({ step, kind: 'problem', count: 0, text: failureText(`The step "${step}" failed`, error) })
       }
     }
-    const outcome = turn === undefined ? 'busy' : 'done'
-    return { outcome, actions, ...factsOf(await readLayout(db), policy.unit, nowMs) }
   } finally {
-    await db.end().catch(() => {})
+    await turn?.release()
+  }
+  const facts = factsOf(await withConnection(connectionString, readLayout), policy, nowMs)
+  return { outcome: turn === undefined ? 'busy' : 'done', actions, ...facts }
+}
+
+function onTree(work: (run: WithTree) => Promise<void>): (run: WithLayout) => Promise<void> {
+  return async ({ layout, ...run }) => {
+    if (layout.kind === 'tree') await work({ ...run, tree: layout })
   }
 }
 
 /** Pure. */
 function factsOf(
   layout: EventsLayout,
-  unit: PartitionUnit,
+  { unit }: Policy,
   nowMs: number,
 ): Pick<RunResult, 'leaves' | 'ahead' | 'layout'> {
   if (layout.kind === 'table') return { leaves: 0, ahead: 0, layout: 'table' }
-  return { leaves: layout.leaves.length, ahead: countAhead(layout.leaves, unit, nowMs), layout: 'tree' }
+  const { leaves } = layout
+  return { leaves: leaves.length, ahead: countAhead(unit, { leaves, nowMs }), layout: 'tree' }
 }
 
-/** How many ranges after the current one have leaves, without a gap. Pure. */
-export function countAhead(
-  leaves: readonly Pick<Leaf, 'fromMs' | 'toMs'>[],
-  unit: PartitionUnit,
-  nowMs: number,
-): number {
-  const isCovered = ({ fromMs, toMs }: { fromMs: number; toMs: number }): boolean => {
-    let atMs = fromMs
-    for (const leaf of leaves) if (leaf.fromMs <= atMs && leaf.toMs > atMs) atMs = leaf.toMs
-    return atMs >= toMs
+async function withConnection<T>(connectionString: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
+  const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
+  try {
+    return await work(db)
+  } finally {
+    await db.end().catch(() => {})
   }
-  let count = 0
-  for (let range = rangeAt(unit, nowMs); isCovered((range = rangeAt(unit, range.toMs))); ) count++
-  return count
 }
 
 async function readNowMs(db: pg.Client): Promise<number> {

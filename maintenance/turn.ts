@@ -44,7 +44,14 @@ export async function takeTurn(connectionString: string): Promise<Turn | undefin
 function turnOf(client: pg.Client): Turn {
   return {
     check: async () => {
-      await client.query('SELECT')
+      try {
+        await client.query('SELECT')
+      } catch (error) {
+        throw new Error(
+          'the connection that keeps other maintainers away was lost, so this one ends: run "npx firehose maintain" again',
+          { cause: error },
+        )
+      }
     },
     release: async () => {
       await client.end().catch(() => {}) // the server rolls back

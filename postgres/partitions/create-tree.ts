@@ -25,11 +25,11 @@ export async function partitionNewTable(
     'DROP TABLE events',
     'ALTER TABLE firehose_new_events RENAME TO events',
     'ALTER TABLE events ADD CONSTRAINT events_pkey PRIMARY KEY (event_id)',
-    ...TIME_INDEXES.map((index) => createIndex(index, 'events', 'events')),
+    ...TIME_INDEXES.map((index) => createIndex(index, 'events')),
     `CREATE TABLE ${ERA} PARTITION OF events FOR VALUES ${bounds(era)} PARTITION BY RANGE (event_id)`,
     `CREATE TABLE ${STRAY} PARTITION OF ${ERA} DEFAULT`,
     `CREATE TABLE ${OTHER} PARTITION OF events (CONSTRAINT ${NOT_ERA} CHECK (NOT (${isIn(era)}))) DEFAULT`,
-    ...[STRAY, OTHER].flatMap((table) => USER_INDEXES.map((index) => createIndex(index, table, table))),
+    ...[STRAY, OTHER].flatMap((table) => USER_INDEXES.map((index) => createIndex(index, table))),
   ]
   for (const statement of root) await client.query(statement)
   const model = await readLeafModel(client, STRAY)

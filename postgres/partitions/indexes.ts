@@ -6,11 +6,17 @@ export interface IndexKind {
   definition: string
 }
 
+/** One that finds the events of the user or visitor in this column. */
+export interface UserIndex extends IndexKind {
+  column: string
+}
+
 /**
  * Those that find the events of a user or of a visitor. Each table with rows has its own (no index of the root stands for
  * them), so that EVENTS_USER_INDEX may change from one leaf to the next.
  */
-export const USER_INDEXES: readonly IndexKind[] = ['user_id', 'anonymous_id'].map((column) => ({
+export const USER_INDEXES: readonly UserIndex[] = ['user_id', 'anonymous_id'].map((column) => ({
+  column,
   suffix: `${column}_timestamp_idx`,
   definition: `(${column}, "timestamp") WHERE ${column} IS NOT NULL`,
 }))
@@ -25,22 +31,12 @@ export const TIME_INDEXES: readonly IndexKind[] = ['"timestamp"', 'received_at']
 }))
 
 /**
- * The statement that creates the index of a table, without a semicolon.
+ * The statement that creates the index of a table, without a semicolon. PostgreSQL chooses the name, from those of the table
+ * and the columns, so that it is never taken.
  *
  * @param on the table as SQL
- * @param table its name, with which that of the index begins
  */
-export function createIndex(
-  { suffix, definition }: IndexKind,
-  on: string,
-  table: string,
-  how: '' | 'CONCURRENTLY ' = '',
-): string {
+export function createIndex({ definition }: IndexKind, on: string, how: '' | 'CONCURRENTLY ' = ''): string {
   const using = definition.startsWith('USING') ? definition : `USING btree ${definition}`
-  return `CREATE INDEX ${how}${indexName(table, suffix)} ON ${on} ${using}`
-}
-
-/** Within PostgreSQL's 63 bytes: our longest table has 17, our longest suffix 26. */
-export function indexName(table: string, suffix: string): string {
-  return `${table}_${suffix}`
+  return `CREATE INDEX ${how}ON ${on} ${using}`
 }

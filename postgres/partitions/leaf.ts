@@ -1,8 +1,9 @@
 import pg from 'pg'
-import { createIndex, USER_INDEXES } from './indexes.ts'
+import { createIndex, type UserIndex } from './indexes.ts'
 import { firstIdAt, partitionName, type Range } from './ranges.ts'
 import type { UserIndexTime } from './settings.ts'
 import { ERA } from './tree.ts'
+import { lackingUserIndexes, readUserIndexes } from './user-indexes.ts'
 
 /** What a new leaf has in common with the tables that exist; all as SQL. */
 export interface LeafModel {
@@ -15,6 +16,8 @@ export interface LeafModel {
   tablespace: string | null
   /** The replica identity of `events_stray`: DEFAULT, FULL or NOTHING. */
   replicaIdentity: string
+  /** Those of USER_INDEXES that `events` itself does not have (a user may have made one there): each leaf gets its own. */
+  userIndexes: readonly UserIndex[]
 }
 
 /**
@@ -22,7 +25,7 @@ export interface LeafModel {
  * those of future leaves there.
  */
 const READ_LEAF_MODEL = `
-  SELECT quote_ident(nspname) AS schema, quote_ident(pg_get_userbyid(root.relowner)) AS owner,
+  SELECT root.oid::int8::float8 AS root, quote_ident(nspname) AS schema, quote_ident(pg_get_userbyid(root.relowner)) AS owner,
     coalesce((SELECT string_agg(prefix || quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')
       FROM (SELECT '' AS prefix, stray.reloptions AS options UNION ALL SELECT 'toast.', toast.reloptions) AS sets
       CROSS JOIN LATERAL pg_options_to_table(options)), '') AS options,
@@ -36,9 +39,11 @@ const READ_LEAF_MODEL = `
 
 /** @param stray `events_stray` as SQL */
 export async function readLeafModel(db: Pick<pg.ClientBase, 'query'>, stray: string): Promise<LeafModel> {
-  const { rows } = await db.query<LeafModel>(READ_LEAF_MODEL, [stray])
+  const { rows } = await db.query<Omit<LeafModel, 'userIndexes'> & { root: number }>(READ_LEAF_MODEL, [stray])
   if (rows[0] === undefined) throw new Error('PostgreSQL returned no row')
-  return rows[0]
+  const { root, ...model } = rows[0]
+  const found = await readUserIndexes(db, [{ oid: root }])
+  return { ...model, userIndexes: lackingUserIndexes(found, root) }
 }
 
 /** A leaf that does not exist yet, as SQL. */
@@ -61,9 +66,7 @@ export function createLeaf(range: Range, model: LeafModel, userIndex: UserIndexT
     ...(model.replicaIdentity === 'DEFAULT'
       ? []
       : [`ALTER TABLE ${leaf} REPLICA IDENTITY ${model.replicaIdentity}`]),
-    ...(userIndex === 'immediate'
-      ? USER_INDEXES.map((index) => createIndex(index, leaf, partitionName(range)))
-      : []),
+    ...(userIndex === 'immediate' ? model.userIndexes.map((index) => createIndex(index, leaf)) : []),
   ]
 }
 

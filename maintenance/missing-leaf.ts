@@ -1,0 +1,42 @@
+import { plural } from '../doctor/units.ts'
+import type { Range } from '../postgres/partitions/ranges.ts'
+import type { Tree } from '../postgres/partitions/tree.ts'
+import type { TableLock } from './brief-transactions.ts'
+import type { Action } from './maintenance.ts'
+
+/** A range without a leaf. */
+export interface MissingLeaf {
+  range: Range
+  /** The leaf as SQL, with its schema. */
+  leaf: string
+  /** The same for people. */
+  name: string
+  /** How many rows of it are in `events_stray`. */
+  strays: number
+}
+
+/** What an ATTACH locks, so that it waits for nothing after that. */
+export function attachLocks({ era, stray }: Tree): TableLock[] {
+  return [
+    { table: era.name, mode: 'SHARE UPDATE EXCLUSIVE' },
+    { table: stray.name, mode: 'ACCESS EXCLUSIVE' },
+  ]
+}
+
+/** @param verb `was made` or `would be made` */
+export function madeLeaf(verb: string, { name }: MissingLeaf, moved: number, { stray }: Tree): Action {
+  const rows = moved === 0 ? '' : `, with ${plural(moved, 'row')} from ${stray.name}`
+  return { step: 'ahead', kind: 'made', count: 1, text: `${name} ${verb}${rows}.` }
+}
+
+export function notMade({ name }: Pick<MissingLeaf, 'name'>, reason: string): Action {
+  return { step: 'ahead', kind: 'problem', count: 0, text: `${name} was not made: ${reason}` }
+}
+
+/** The locks were not got. */
+export function notLocked(missing: MissingLeaf, { stray }: Tree): Action {
+  return notMade(
+    missing,
+    `other sessions, such as a long query, use ${stray.name} all the time. Its events go there. When they have ended, run "npx firehose maintain" again.`,
+  )
+}
