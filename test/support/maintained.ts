@@ -4,6 +4,9 @@ import { migrate } from '../../postgres/migrate.ts'
 import { partitionName, rangeAt, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { ask } from '../../tools/stack/ask.ts'
 
+/** So many rows of 7 kB, one for each page, are more than 128 MiB. */
+export const LARGE_ROWS = 17_000
+
 /** A new installation in a database of its own, and what maintenance does to it. Days are counted from today, UTC. */
 export class Maintained {
   readonly url: string
@@ -50,7 +53,7 @@ export class Maintained {
     return partitionName(rangeAt('day', this.noon(day)))
   }
 
-  /** Stores events with ids of noon of that day. @param table other than `events` */
+  /** Stores events with ids of noon of that day. @param metadata as SQL */
   async store(day: number, count: number, metadata = `'{}'`): Promise<void> {
     const first = this.#rows
     this.#rows += count
@@ -70,6 +73,15 @@ export class Maintained {
 
   async rowsOf(table: string): Promise<number> {
     return Number(await this.value(`SELECT count(*)::int FROM ONLY ${table}`))
+  }
+
+  /**
+   * Makes `events_stray` too large for an ATTACH to read it, with events of a day that is far ahead. (Only what is not TOASTed
+   * counts.)
+   */
+  async growStray(): Promise<void> {
+    await this.query('ALTER TABLE events_stray ALTER COLUMN metadata SET STORAGE PLAIN')
+    await this.store(300, LARGE_ROWS, `jsonb_build_object('text', repeat('x', 7000))`)
   }
 
   /** A run of maintenance at noon of that day. */

@@ -4,24 +4,27 @@ import { type Link, type Passage, type Side, type Tap, TcpProxy } from '../../to
 /** Type byte and length: https://www.postgresql.org/docs/18/protocol-message-formats.html */
 const HEADER_BYTES = 5
 
-/** A proxy before PostgreSQL that holds a connection before the n-th statement of all, or before the answer to it. */
+/** What the connections of a proxy have seen, and what they watch for. */
+interface Watch {
+  seen: number
+  text: string
+}
+
+/** A proxy before PostgreSQL that holds a connection before a statement, or before the answer to it. */
 export class StatementProxy {
   readonly #proxy: TcpProxy
-  readonly #count: { seen: number }
+  readonly #watch: Watch
 
-  private constructor(proxy: TcpProxy, count: { seen: number }) {
+  private constructor(proxy: TcpProxy, watch: Watch) {
     this.#proxy = proxy
-    this.#count = count
+    this.#watch = watch
   }
 
   static async start(url: string): Promise<StatementProxy> {
     const { hostname, port } = new URL(url)
-    const count = { seen: 0 }
-    const proxy = await TcpProxy.start(
-      { host: hostname, port: Number(port) },
-      () => new StatementTap(() => ++count.seen),
-    )
-    return new StatementProxy(proxy, count)
+    const watch = { seen: 0, text: '' }
+    const proxy = await TcpProxy.start({ host: hostname, port: Number(port) }, () => new StatementTap(watch))
+    return new StatementProxy(proxy, watch)
   }
 
   /** The same database, through the proxy. */
@@ -31,9 +34,14 @@ export class StatementProxy {
     return through.href
   }
 
-  /** Counts from here, and holds the connection at the statement. @throws the signal's reason */
-  async holdAt(statement: number, when: 'before' | 'after', signal: AbortSignal): Promise<Link> {
-    this.#count.seen = 0
+  /**
+   * Holds the connection at a statement: the n-th of all from here, or the next one that contains a text.
+   *
+   * @throws the signal's reason
+   */
+  async holdAt(statement: number | string, when: 'before' | 'after', signal: AbortSignal): Promise<Link> {
+    this.#watch.seen = 0
+    this.#watch.text = String(statement)
     return await this.#proxy.holdAt(`${when} ${statement}`, signal)
   }
 
@@ -45,9 +53,10 @@ export class StatementProxy {
 /** A statement begins with Query or Parse, and ends with ReadyForQuery. */
 class StatementTap implements Tap {
   readonly client = undefined
-  readonly #next: () => number
+  readonly #watch: Watch
   #isStarted = false
-  #running = 0
+  /** The moments of the statement that runs, but for when. */
+  #running: string[] = []
   readonly #framers: Record<Side, Framer> = {
     client: new Framer((bytes) => {
       const end = endOf(bytes, this.#isStarted ? 1 : 0)
@@ -57,8 +66,8 @@ class StatementTap implements Tap {
     server: new Framer((bytes) => endOf(bytes, 1)),
   }
 
-  constructor(next: () => number) {
-    this.#next = next
+  constructor(watch: Watch) {
+    this.#watch = watch
   }
 
   see(from: Side, chunk: Buffer): Passage[] {
@@ -70,13 +79,13 @@ class StatementTap implements Tap {
   #sightings(from: Side, bytes: Buffer): Passage['sightings'] {
     const type = bytes.toString('latin1', 0, 1)
     if (from === 'client' && (type === 'Q' || type === 'P')) {
-      this.#running = this.#next()
-      return [{ moment: `before ${this.#running}`, hold: 'before' }]
+      const { text } = this.#watch
+      this.#running = [String(++this.#watch.seen), ...(bytes.includes(text) ? [text] : [])]
+      return this.#running.map((moment) => ({ moment: `before ${moment}`, hold: 'before' }))
     }
-    if (from === 'server' && type === 'Z' && this.#running > 0) {
-      const moment = `after ${this.#running}`
-      this.#running = 0
-      return [{ moment, hold: 'before' }]
+    if (from === 'server' && type === 'Z') {
+      const ended = this.#running.splice(0)
+      return ended.map((moment) => ({ moment: `after ${moment}`, hold: 'before' }))
     }
     return []
   }
