@@ -112,8 +112,12 @@ function factsOf(
 
 async function withConnection<T>(connectionString: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
   const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
+  let lost: Error | undefined
+  db.on('error', (error) => (lost ??= error))
   try {
     return await work(db)
+  } catch (error) {
+    throw lost ?? error // the server may have said why between two statements; the next one only fails
   } finally {
     await db.end().catch(() => {})
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { Maintained, textsOf } from '../support/maintained.ts'
+import { until } from '../support/until.ts'
 
 let server: Awaited<ReturnType<typeof startPostgres>>
 
@@ -136,4 +138,97 @@ test('a leaf is like events and events_stray: columns, keys, triggers, parameter
   await table.query(
     `INSERT INTO events (event_id, user_id, "timestamp", metadata, received_at) SELECT gen_random_uuid(), 1, now(), '{}', now()`,
   )
+})
+
+/** Runs these statements, which a message has given. */
+async function apply(table: Maintained, text: string): Promise<void> {
+  const [statement = ''] = /ALTER TABLE [^;)]+/.exec(text) ?? []
+  await table.query(statement)
+}
+
+test('beside a large events_stray with a trigger on DELETE: maintenance says so, and the remedy helps', async () => {
+  const table = await create('delete_trigger')
+  await table.query(`
+    CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+    CREATE TRIGGER kept BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION never()`)
+  await table.growStray()
+  await table.store(15, 2)
+  const { actions } = await table.maintain(8)
+  const [text = ''] = textsOf(actions, 'problem')
+  assert.match(
+    text,
+    /^events_\d{8} was not made: rows of it are in events_stray, which is large and has a trigger on DELETE\./,
+  )
+  await apply(table, text)
+  assert.equal((await table.maintain(8)).ahead, 14)
+  assert.equal(await table.rowsOf(table.leaf(15)), 2)
+  assert.equal(await table.lost(), 0)
+})
+
+test('what a run beside a large events_stray left is dropped; if a query prevents that, the remedy helps', async () => {
+  const table = await create('left_over')
+  const left = `ALTER TABLE events_stray ADD CONSTRAINT firehose_no_strays CHECK (user_id < 0) NOT VALID`
+  await table.query(left)
+  await table.maintain(0)
+  await table.store(50, 1)
+  await table.query(left)
+  const reader = new pg.Client({ connectionString: table.url })
+  await reader.connect()
+  await reader.query('BEGIN; SELECT FROM events')
+  const [text = ''] = textsOf((await table.maintain(0)).actions, 'problem')
+  assert.match(text, /^A CHECK that Firehose needed for a moment was not dropped.*: sinks may be refused\./)
+  await assert.rejects(table.store(50, 1), { constraint: 'firehose_no_strays' })
+  await reader.end()
+  await apply(table, text)
+  await table.query(table.insert(50, 1))
+})
+
+test('a role that is not the owner: each step says so', async () => {
+  const table = await create('stranger')
+  await table.query(
+    `CREATE ROLE stranger LOGIN PASSWORD 'secret'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger`,
+  )
+  const url = new URL(table.url)
+  url.username = 'stranger'
+  url.password = 'secret'
+  const { actions } = await table.maintain(1, { connectionString: url.href })
+  const texts = textsOf(actions, 'problem').join('\n')
+  assert.match(
+    texts,
+    /^The step "ahead" failed: .*42501.*: run "npx firehose maintain" as the owner of "events"\.$/m,
+  )
+  assert.match(
+    texts,
+    /^events_\d{8} was not closed: permission denied.*Run "npx firehose maintain" as the owner of "events"\.$/m,
+  )
+  assert.deepEqual(textsOf(actions, 'closed'), [])
+  assert.deepEqual(textsOf((await table.maintain(1)).actions, 'problem'), [])
+})
+
+test('the statement_timeout of the role ends a VACUUM: maintenance says so, and the remedy helps', async () => {
+  const table = await create('impatient')
+  const holder = new pg.Client({ connectionString: table.url })
+  await holder.connect()
+  await holder.query(`BEGIN; LOCK TABLE ONLY ${table.leaf(0)} IN SHARE UPDATE EXCLUSIVE MODE`)
+  await table.query(`ALTER ROLE firehose IN DATABASE impatient SET statement_timeout = 1000`)
+  const [text = ''] = textsOf((await table.maintain(1)).actions, 'problem')
+  assert.match(
+    text,
+    /^events_\d{8} was not closed: canceling statement due to statement timeout \(57014\): it was cancelled\. If the role has a statement_timeout/,
+  )
+  const remedy = /ALTER ROLE [^)]+/.exec(text)?.[0] ?? ''
+  await table.query(remedy.replace('...', 'firehose IN DATABASE impatient'))
+  const run = table.maintain(1)
+  await until(
+    'VACUUM waits',
+    async () => (await table.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0,
+  )
+  await holder.end()
+  assert.deepEqual(textsOf((await run).actions, 'problem'), [])
+})
+
+test('a partitioned table that is not ours: the run ends, and says whose it is', async () => {
+  const table = await create('not_ours')
+  await table.query('ALTER TABLE events DETACH PARTITION events_other')
+  await assert.rejects(table.maintain(1), /is partitioned, but not by Firehose/)
 })

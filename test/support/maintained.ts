@@ -55,14 +55,17 @@ export class Maintained {
 
   /** Stores events with ids of noon of that day. @param metadata as SQL */
   async store(day: number, count: number, metadata = `'{}'`): Promise<void> {
+    await this.query(this.insert(day, count, metadata))
+  }
+
+  /** The same as SQL, which must be run once. */
+  insert(day: number, count: number, metadata = `'{}'`): string {
     const first = this.#rows
     this.#rows += count
-    await this.query(
-      `INSERT INTO events (event_id, user_id, "timestamp", metadata, received_at)
+    return `INSERT INTO events (event_id, user_id, "timestamp", metadata, received_at)
        SELECT (lpad(to_hex(${this.noon(day)}), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid, n,
          to_timestamp(${this.noon(day)} / 1000), ${metadata}, now()
-       FROM generate_series(${first + 1}, ${this.#rows}) AS n`,
-    )
+       FROM generate_series(${first + 1}, ${this.#rows}) AS n`
   }
 
   /** That each event is in the table exactly once: the number of events minus that of stored ones, twice or not. */

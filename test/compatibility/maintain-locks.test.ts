@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { makeAhead } from '../../maintenance/ahead.ts'
+import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
+import { LongStatements } from '../../maintenance/long-statements.ts'
+import type { Action } from '../../maintenance/maintenance.ts'
+import { readLayout } from '../../postgres/partitions/tree.ts'
+import { startPostgres } from '../../tools/stack/backends.ts'
+import { LARGE_ROWS, Maintained, textsOf } from '../support/maintained.ts'
+import { hasPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
+import { StatementProxy } from '../support/statement-tap.ts'
+import { until } from '../support/until.ts'
+
+/* What others notice of maintenance, and maintenance of others. */
+
+let server: Awaited<ReturnType<typeof startPostgres>>
+
+before(async () => {
+  server = await startPostgres()
+})
+after(async () => {
+  await server?.close()
+})
+
+/** Stores events without a leaf, one after another. @returns the longest that one of them took, in ms, once it is stopped */
+function keepWriting(table: Maintained): { stop: () => Promise<number> } {
+  let isOver = false
+  const written = (async (): Promise<number> => {
+    const client = new pg.Client({ connectionString: table.url })
+    await client.connect()
+    let longestMs = 0
+    while (!isOver) {
+      const beganMs = performance.now()
+      await client.query(table.insert(50, 1))
+      longestMs = Math.max(longestMs, performance.now() - beganMs)
+    }
+    await client.end()
+    return longestMs
+  })()
+  return {
+    stop: async () => {
+      isOver = true
+      return await written
+    },
+  }
+}
+
+/** The step alone, with a number of attempts. */
+async function aheadOnly(table: Maintained, day: number, attempts: number): Promise<Action[]> {
+  const { signal } = new AbortController()
+  const db = new pg.Client({ connectionString: table.url })
+  await db.connect()
+  try {
+    const tree = await readLayout(db)
+    assert.equal(tree.kind, 'tree')
+    const actions: Action[] = []
+    await makeAhead({
+      db,
+      brief: new BriefTransactions(db, signal, { attempts }),
+      long: new LongStatements(db, table.url, signal, 60_000),
+      policy: table.policy,
+      nowMs: table.noon(day),
+      dryRun: false,
+      report: (action) => actions.push(action),
+      signal,
+      ...(tree.kind === 'tree' ? { tree } : assert.fail()),
+    })
+    return actions
+  } finally {
+    await db.end()
+  }
+}
+
+test('I11: while a query of events is open, nothing is made, no writer waits long, and the remedy helps', async (t) => {
+  const table = await Maintained.create(server.postgres.url, 'held')
+  await table.store(0, 10)
+  const reader = new pg.Client({ connectionString: table.url })
+  await reader.connect()
+  await reader.query('BEGIN; SELECT count(*) FROM events')
+  const writer = keepWriting(table)
+  const beganMs = performance.now()
+  const refused = await aheadOnly(table, 2, 2)
+  assert.ok(performance.now() - beganMs > 10_000, 'sinks had no rest between two attempts')
+  const longestMs = await writer.stop()
+  t.diagnostic(`the longest INSERT took ${Math.round(longestMs)} ms`)
+  assert.ok(longestMs < 1_000)
+  assert.deepEqual(textsOf(refused, 'problem'), [
+    `${table.leaf(15)} was not made: other sessions, such as a long query, use events_stray all the time. Its events go there. When they have ended, run "npx firehose maintain" again.`,
+  ])
+  await reader.end()
+  assert.equal(textsOf(await aheadOnly(table, 2, 1), 'made').length, 2)
+  assert.equal(await table.lost(), 0)
+})
+
+test('I11: a maintainer that is frozen while it has its locks is ended within a second, and the run goes on', async (t) => {
+  const table = await Maintained.create(server.postgres.url, 'frozen')
+  const proxy = await StatementProxy.start(table.url)
+  try {
+    await table.store(15, 5)
+    const writer = keepWriting(table)
+    const never = new AbortController()
+    const held = proxy.holdAt('ACCESS EXCLUSIVE', 'after', never.signal)
+    const run = table.maintain(1, { connectionString: proxy.through(table.url) })
+    const link = await held
+    const session = `SELECT FROM pg_stat_activity WHERE client_port = ${link.outgoingPort}`
+    await until(
+      'the server has ended the session',
+      async () => (await table.query(session)).length === 0,
+      2_000,
+    )
+    link.release()
+    const { actions } = await run
+    const longestMs = await writer.stop()
+    t.diagnostic(`the longest INSERT took ${Math.round(longestMs)} ms`)
+    assert.ok(longestMs > 500 && longestMs < 1_000, `${longestMs} ms`)
+    assert.match(
+      textsOf(actions, 'problem').join(),
+      /^The step "ahead" failed: terminating connection due to transaction timeout \(25P04\): it held up sinks for too long, so it was rolled back; the next run tries again\.$/,
+    )
+    assert.equal(textsOf(actions, 'closed').length, 2, 'the next step went on')
+    assert.equal((await table.maintain(1)).ahead, 14)
+    assert.equal(await table.lost(), 0)
+  } finally {
+    await proxy.close()
+  }
+})
+
+test('two maintainers: one works, and the other says that it does not', async () => {
+  const table = await Maintained.create(server.postgres.url, 'two')
+  const proxy = await StatementProxy.start(table.url)
+  try {
+    const held = proxy.holdAt('ACCESS EXCLUSIVE', 'before', new AbortController().signal)
+    const first = table.maintain(1, { connectionString: proxy.through(table.url) })
+    const link = await held
+    const second = await table.maintain(1)
+    assert.deepEqual(second, { outcome: 'busy', actions: [], leaves: 16, ahead: 13, layout: 'tree' })
+    link.release()
+    assert.equal((await first).outcome, 'done')
+    assert.equal((await table.maintain(1)).outcome, 'done')
+  } finally {
+    await proxy.close()
+  }
+})
+
+test('the connection that keeps others away is lost: the run ends, and says so', async () => {
+  const table = await Maintained.create(server.postgres.url, 'turn_lost')
+  const proxy = await StatementProxy.start(table.url)
+  try {
+    const held = proxy.holdAt('ACCESS EXCLUSIVE', 'before', new AbortController().signal)
+    const run = table.maintain(1, { connectionString: proxy.through(table.url) })
+    const link = await held
+    await table.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'firehose-maintain-turn' AND datname = current_database()`,
+    )
+    link.release()
+    await assert.rejects(run, /the connection that keeps other maintainers away was lost/)
+    assert.equal((await table.maintain(1)).ahead, 14)
+  } finally {
+    await proxy.close()
+  }
+})
+
+test('an index is built only within the limit; the next run removes its remains, and builds it', async () => {
+  const table = await Maintained.create(server.postgres.url, 'in_time', { userIndex: 'deferred' })
+  await table.store(0, 10)
+  const reader = new pg.Client({ connectionString: table.url })
+  await reader.connect()
+  await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM events_other') // CONCURRENTLY waits for it
+  const remains = `SELECT count(*)::int FROM pg_index WHERE NOT indisvalid`
+  const { actions } = await table.maintain(1, { longLimitMs: 300 })
+  assert.match(
+    textsOf(actions, 'problem').join(),
+    /^The step "close" failed: the limit of 1 s for a run was reached; the next run goes on\.$/,
+  )
+  assert.equal(await table.value(remains), 1)
+  await reader.end()
+  const next = await table.maintain(1)
+  assert.deepEqual(textsOf(next.actions, 'problem'), [])
+  assert.equal(await table.value(remains), 0)
+  assert.equal(textsOf(next.actions, 'indexed').length, 4)
+})
+
+test('an abort ends a long statement, and the run, at once', async () => {
+  const table = await Maintained.create(server.postgres.url, 'aborted', { userIndex: 'deferred' })
+  await table.store(0, 10)
+  const reader = new pg.Client({ connectionString: table.url })
+  await reader.connect()
+  await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM events_other')
+  const control = new AbortController()
+  const run = table.maintain(1, { signal: control.signal })
+  await until(
+    'the index is being built',
+    async () => (await table.query('SELECT FROM pg_stat_progress_create_index')).length > 0,
+  )
+  control.abort(new Error('asked to end'))
+  await assert.rejects(run, /asked to end/)
+  await reader.end()
+})
+
+test('a large events_stray is read while all work, and not by ATTACH', async (t) => {
+  const table = await Maintained.create(server.postgres.url, 'large')
+  await table.growStray()
+  await table.store(20, 3)
+  const reads = async (): Promise<unknown> =>
+    await table.value(
+      `SELECT round(seq_tup_read / ${LARGE_ROWS}.0)::int FROM pg_stat_all_tables WHERE relname = 'events_stray'`,
+    )
+  const before = Number(await reads())
+  const writer = keepWriting(table)
+  const { actions, ahead } = await table.maintain(20)
+  t.diagnostic(`the longest INSERT took ${Math.round(await writer.stop())} ms`)
+  assert.equal(ahead, 14)
+  assert.deepEqual(textsOf(actions, 'problem'), [
+    `${table.leaf(20)} was not made: events_stray is large (139 MB), and the events of this time go there, where they stay.`,
+  ])
+  assert.equal(Number(await reads()) - before, 1, 'it was read once, to validate the CHECK')
+  assert.equal(await table.lost(), 0)
+})
+
+test('through PgBouncer in transaction mode', { skip: !hasPgBouncer && 'no pgbouncer here' }, async () => {
+  const table = await Maintained.create(server.postgres.url, 'pooled', { userIndex: 'deferred' })
+  const pool = await startPgBouncer(table.url)
+  try {
+    await table.store(15, 3)
+    const { actions, ahead } = await table.maintain(1, { connectionString: pool.url })
+    assert.deepEqual(textsOf(actions, 'problem'), [])
+    assert.equal(ahead, 14)
+    assert.equal(await table.rowsOf(table.leaf(15)), 3)
+    assert.deepEqual((await table.maintain(1, { connectionString: pool.url })).actions, [])
+    const leftovers = await table.query(
+      `SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    )
+    assert.equal(leftovers.length, 0, 'no turn stays with a connection of the pool')
+  } finally {
+    await pool.stop()
+  }
+})
