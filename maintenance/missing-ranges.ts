@@ -29,8 +29,7 @@ export function missingRanges(unit: PartitionUnit, times: TreeTimes): Range[] {
   const wanted = rangesBetween(unit, oldestMs, Math.min(ahead.at(-1)!.toMs, era.toMs))
   return wanted
     .flatMap((range) => (isFree(range, leaves) ? [range] : rangesBetween('hour', range.fromMs, range.toMs)))
-    .filter((range) => range.fromMs >= era.fromMs && range.toMs <= era.toMs && range.toMs > keptFromMs)
-    .filter((range) => isFree(range, leaves))
+    .filter((range) => range.toMs > keptFromMs && isFree(range, leaves))
 }
 
 /** The ranges from the one that has `fromMs` in it to the one before `toMs`. */

@@ -25,12 +25,12 @@ after(async () => {
 
 /** Stores events without a leaf, one after another. @returns the longest that one of them took, in ms, once it is stopped */
 function keepWriting(table: Maintained): { stop: () => Promise<number> } {
-  let isOver = false
+  const over = new AbortController()
   const written = (async (): Promise<number> => {
     const client = new pg.Client({ connectionString: table.url })
     await client.connect()
     let longestMs = 0
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const beganMs = performance.now()
       await client.query(table.insert(50, 1))
       longestMs = Math.max(longestMs, performance.now() - beganMs)
@@ -40,7 +40,7 @@ function keepWriting(table: Maintained): { stop: () => Promise<number> } {
   })()
   return {
     stop: async () => {
-      isOver = true
+      over.abort()
       return await written
     },
   }
@@ -206,7 +206,7 @@ test('a large events_stray is read while all work, and not by ATTACH', async (t)
     await table.value(
       `SELECT round(seq_tup_read / ${LARGE_ROWS}.0)::int FROM pg_stat_all_tables WHERE relname = 'events_stray'`,
     )
-  const before = Number(await reads())
+  const readBefore = Number(await reads())
   const writer = keepWriting(table)
   const { actions, ahead } = await table.maintain(20)
   t.diagnostic(`the longest INSERT took ${Math.round(await writer.stop())} ms`)
@@ -214,7 +214,7 @@ test('a large events_stray is read while all work, and not by ATTACH', async (t)
   assert.deepEqual(textsOf(actions, 'problem'), [
     `${table.leaf(20)} was not made: events_stray is large (139 MB), and the events of this time go there, where they stay.`,
   ])
-  assert.equal(Number(await reads()) - before, 1, 'it was read once, to validate the CHECK')
+  assert.equal(Number(await reads()) - readBefore, 1, 'it was read once, to validate the CHECK')
   assert.equal(await table.lost(), 0)
 })
 

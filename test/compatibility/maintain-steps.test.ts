@@ -117,7 +117,7 @@ test('a leaf is like events and events_stray: columns, keys, triggers, parameter
     ALTER TABLE events_stray SET (fillfactor = 90, autovacuum_vacuum_insert_scale_factor = 0.5, toast.autovacuum_enabled = off);
     ALTER TABLE events_stray REPLICA IDENTITY FULL`)
   await table.store(15, 3)
-  const before = await table.query('SELECT event_id, day, tenant, number FROM events ORDER BY 1')
+  const stored = await table.query('SELECT event_id, day, tenant, number FROM events ORDER BY 1')
   await table.query(
     'ALTER TABLE events OWNER TO owner_of_model; ALTER TABLE events_stray OWNER TO owner_of_model; GRANT SELECT, REFERENCES ON users TO owner_of_model',
   )
@@ -125,7 +125,7 @@ test('a leaf is like events and events_stray: columns, keys, triggers, parameter
   assert.deepEqual(textsOf(actions, 'problem'), [])
   const leaf = table.leaf(15)
   assert.equal(await table.rowsOf(leaf), 3)
-  assert.deepEqual(await table.query('SELECT event_id, day, tenant, number FROM events ORDER BY 1'), before)
+  assert.deepEqual(await table.query('SELECT event_id, day, tenant, number FROM events ORDER BY 1'), stored)
   assert.equal(await table.rowsOf('seen'), 3, 'only the INSERT of each event fired the trigger')
   const like = async (name: string): Promise<unknown> =>
     await table.query(`SELECT c.reloptions, t.reloptions AS toast, c.relreplident, c.relowner::regrole::text AS owner,

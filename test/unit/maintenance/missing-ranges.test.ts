@@ -97,6 +97,14 @@ test('nothing is made that retention would drop', () => {
     missingRanges('day', { leaves, era, nowMs, keptFromMs: rangeAt('day', keptFromMs).fromMs })[0]?.toMs,
     rangeAt('day', keptFromMs).toMs,
   )
+  const noonMs = rangeAt('day', INSTALLED).fromMs + 12 * HOUR
+  const [first] = missingRanges('day', {
+    leaves: [rangeAt('hour', noonMs)],
+    era,
+    nowMs: noonMs + DAY,
+    keptFromMs: noonMs + 2 * HOUR,
+  })
+  assert.deepEqual(first, rangeAt('hour', noonMs + 2 * HOUR), 'of a day that has leaves of hours')
 })
 
 test('nothing is made outside the era: before it, at its end and after it', () => {
