@@ -1,12 +1,17 @@
 import kafkajs, { type Broker, type Cluster, type Consumer } from 'kafkajs'
 import type { Logger } from '../platform/log.ts'
 import { createKafka, type KafkaConnection } from './client.ts'
-import type { FetchedMessage } from './patches.ts'
+import { type FetchedMessage, isAppendTime } from './patches.ts'
 import type { TopicRecord } from './topic-reader.ts'
+
+export interface TailedRecord extends TopicRecord {
+  /** Whether its time is that at which Kafka appended it. */
+  isAppendTime: boolean
+}
 
 /** What one round of fetches brought. */
 export interface Tailed {
-  records: TopicRecord[]
+  records: TailedRecord[]
   /** Errors of fetches; the next round tries again at the same offsets. */
   failures: unknown[]
 }
@@ -93,7 +98,7 @@ export class TopicTail {
     return tailed
   }
 
-  async #fetch(nodeId: string, partitions: readonly number[], records: TopicRecord[]): Promise<void> {
+  async #fetch(nodeId: string, partitions: readonly number[], records: TailedRecord[]): Promise<void> {
     const broker: Broker = await this.#cluster.findBroker({ nodeId })
     const answer = (await broker.fetch({
       maxWaitTime: MAX_WAIT_MS,
@@ -110,13 +115,20 @@ export class TopicTail {
       ],
     })) as FetchAnswer
     for (const { partition, messages } of answer.responses.flatMap((each) => each.partitions)) {
-      for (const { offset, isControlRecord, value, timestamp } of messages) {
+      for (const message of messages) {
+        const { offset, isControlRecord, value, timestamp } = message
         const at = BigInt(offset)
         // A fetch returns whole batches, which may begin before the offset.
         if (at < (this.#next.get(partition) ?? 0n)) continue
         this.#next.set(partition, at + 1n)
         if (isControlRecord) continue // a marker, or an aborted record: patches.ts
-        records.push({ partition, offset: at, value, timestampMs: Number(timestamp) })
+        records.push({
+          partition,
+          offset: at,
+          value,
+          timestampMs: Number(timestamp),
+          isAppendTime: isAppendTime(message),
+        })
       }
     }
   }

@@ -3,6 +3,7 @@ import type { EventsLayout, Tree } from '../postgres/partitions/tree.ts'
 import type { PartitionUnit } from '../postgres/partitions/ranges.ts'
 import type { UserIndexTime } from '../postgres/partitions/settings.ts'
 import type { BriefTransactions } from './brief-transactions.ts'
+import type { Clocks } from './clock-guard.ts'
 import type { LongStatements } from './long-statements.ts'
 
 /** The steps of a run, in their order. */
@@ -41,6 +42,8 @@ export interface Maintenance {
   policy: Policy
   /** PostgreSQL's time, or that of --now; milliseconds since 1970. */
   nowMs: number
+  /** Compared before anything is deleted by its age. */
+  clocks: Clocks
   /** Only says what would be done. */
   dryRun: boolean
   report: (action: Action) => void

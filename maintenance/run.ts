@@ -4,6 +4,7 @@ import { type EventsLayout, readLayout } from '../postgres/partitions/tree.ts'
 import { makeAhead } from './ahead.ts'
 import { analyzeTree } from './analyze.ts'
 import { BriefTransactions } from './brief-transactions.ts'
+import type { Clocks } from './clock-guard.ts'
 import { closeLeaves } from './close.ts'
 import { failureText } from './failure.ts'
 import { LongStatements } from './long-statements.ts'
@@ -20,6 +21,8 @@ export interface RunOptions {
   dryRun: boolean
   /** Instead of PostgreSQL's time, for rehearsals; milliseconds since 1970. */
   nowMs?: number | undefined
+  /** Where retention sees the clocks of the APIs, which it depends on. */
+  kafka?: Clocks['kafka']
   /** How long indexes may be built, and leaves vacuumed, in a run. Default an hour. */
   longLimitMs?: number | undefined
   report: (action: Action) => void
@@ -77,9 +80,10 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
         await withConnection(connectionString, async (db) => {
           const brief = new BriefTransactions(db, signal, { rest })
           const long = new LongStatements(db, connectionString, signal, options.longLimitMs ?? LONG_LIMIT_MS)
-          const { dryRun } = options
+          const { dryRun, kafka } = options
+          const clocks = { isRehearsal: options.nowMs !== undefined, kafka }
           const layout = await readLayout(db)
-          await WORK[step]({ db, brief, long, policy, nowMs, dryRun, report, signal, layout })
+          await WORK[step]({ db, brief, long, policy, nowMs, clocks, dryRun, report, signal, layout })
         })
       } catch (error) {
         signal.throwIfAborted()
