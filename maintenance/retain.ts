@@ -1,14 +1,100 @@
-import type { EventsLayout } from '../postgres/partitions/tree.ts'
+import { plural } from '../doctor/units.ts'
+import type { EventsLayout, TreeTable } from '../postgres/partitions/tree.ts'
 import { type Clocks, findClockProblem } from './clock-guard.ts'
-import type { Maintenance } from './maintenance.ts'
+import type { Action, Maintenance, WithTree } from './maintenance.ts'
+import { reasonOf } from './retain-error.ts'
+import { deleteOldLetters } from './retain-letters.ts'
+import { dropLeaf, oldLeaves } from './retain-leaves.ts'
+import { deleteOldRows } from './retain-rows.ts'
 
-/** Deletes what is older than retention allows. */
+const DAY_MS = 86_400_000
+
+/**
+ * Deletes what is older than it is to be kept: leaves as a whole, rows elsewhere by received_at, and dead letters that were
+ * dealt with. What cannot be deleted is a problem that is reported, and the rest is deleted all the same.
+ *
+ * @throws the driver's error if the connection is lost; the signal's reason
+ */
 export async function retain(run: Maintenance & { layout: EventsLayout; clocks: Clocks }): Promise<void> {
-  const { retentionDays, deadLetterDays } = run.policy
+  const { db, clocks, layout, nowMs, policy } = run
+  const { retentionDays, deadLetterDays } = policy
   if (retentionDays === undefined && deadLetterDays === undefined) return
-  const problem = await findClockProblem(run.db, run.clocks)
-  if (problem !== undefined) {
-    run.report({ step: 'retain', kind: 'problem', count: 0, text: `Nothing was deleted: ${problem}.` })
-    return
+  const problem = await findClockProblem(db, clocks)
+  if (problem !== undefined) return say(run, 'problem', 0, `Nothing was deleted: ${problem}.`)
+  if (retentionDays !== undefined) {
+    const before = new Date(nowMs - retentionDays * DAY_MS)
+    if (layout.kind === 'tree') await retainLeaves({ ...run, tree: layout }, before)
+    const tables = layout.kind === 'tree' ? [layout.stray, layout.other] : [layout.root]
+    for (const table of tables) await retainRows(run, table, before)
   }
+  if (deadLetterDays !== undefined) await retainLetters(run, new Date(nowMs - deadLetterDays * DAY_MS))
+}
+
+async function retainLeaves(run: WithTree, before: Date): Promise<void> {
+  const { tree, dryRun, signal } = run
+  for (const leaf of oldLeaves(tree.leaves, before)) {
+    signal.throwIfAborted()
+    const { name } = leaf
+    let isLocked = false
+    await orSayWhy(run, `${name} ${dryRun ? 'would not be' : 'was not'} dropped`, async () => {
+      const dropped = await dropLeaf(run, leaf, before)
+      isLocked = dropped === undefined
+      if (dropped === undefined) return
+      const { contents, moved } = dropped
+      say(run, 'dropped', 1, `${name} ${dryRun ? 'would be' : 'was'} dropped (${contents}).`)
+      const late = `${plural(moved, 'late row')} of ${name}`
+      if (moved > 0) say(run, 'moved', moved, `${late} ${became(run, moved)} moved to ${tree.stray.name}.`)
+    })
+    if (!isLocked) continue
+    // Whoever has the locks would keep the others from being dropped as well.
+    return say(
+      run,
+      'problem',
+      0,
+      `${name} was not dropped: another session has locked it or ${tree.era.name}.`,
+    )
+  }
+}
+
+async function retainRows(run: Maintenance, table: TreeTable, before: Date): Promise<void> {
+  await orSayWhy(run, `Old rows of ${table.name} stay`, async () => {
+    const deleted = await deleteOldRows(run, table, before)
+    const rows = `${plural(deleted, 'row')} of ${table.name}`
+    const since = before.toISOString().slice(0, 16).replace('T', ' ')
+    if (deleted > 0)
+      say(run, 'deleted', deleted, `${rows} ${became(run, deleted)} deleted: received before ${since} UTC.`)
+  })
+}
+
+async function retainLetters(run: Maintenance, before: Date): Promise<void> {
+  await orSayWhy(run, 'Old dead letters stay', async () => {
+    const deleted = await deleteOldLetters(run, before)
+    const letters = plural(deleted, 'dead letter')
+    if (deleted > 0)
+      say(
+        run,
+        'letters',
+        deleted,
+        `${letters} ${became(run, deleted)} deleted: replayed or discarded before.`,
+      )
+  })
+}
+
+async function orSayWhy(run: Maintenance, what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    const reason = reasonOf(error)
+    if (reason === undefined) throw error
+    say(run, 'problem', 0, `${what}: ${reason}.`)
+  }
+}
+
+function became({ dryRun }: Maintenance, count: number): string {
+  if (dryRun) return 'would be'
+  return count === 1 ? 'was' : 'were'
+}
+
+function say({ report }: Maintenance, kind: Action['kind'], count: number, text: string): void {
+  report({ step: 'retain', kind, count, text })
 }

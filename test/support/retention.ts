@@ -1,0 +1,143 @@
+import { connect } from '../../postgres/connect.ts'
+import { migrate } from '../../postgres/migrate.ts'
+import type { Partitioning } from '../../postgres/partitions/settings.ts'
+import { attachLeaf, createLeaf, readLeafModel } from '../../postgres/partitions/leaf.ts'
+import { rangeAt } from '../../postgres/partitions/ranges.ts'
+import { readLayout, STRAY } from '../../postgres/partitions/tree.ts'
+import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
+import type { Action } from '../../maintenance/maintenance.ts'
+import { retain } from '../../maintenance/retain.ts'
+import { ask } from '../../tools/stack/ask.ts'
+
+/* Tables with rows of any age, and retention on them at a moment of the test's choice. */
+
+export const DAY_MS = 86_400_000
+/** The first moment of the day on which the tables were made; the first leaf is that of the day before. */
+export const TODAY = Math.floor(Date.now() / DAY_MS) * DAY_MS
+export const RETENTION_DAYS = 30
+/** Rows that were received earlier go: so do the leaves of yesterday and today. */
+export const CUTOFF = TODAY + 1.5 * DAY_MS
+export const NOW = CUTOFF + RETENTION_DAYS * DAY_MS
+
+/** A moment that is neither in a leaf that goes nor in any other: in `events_stray`. */
+export const NO_LEAF = TODAY + 100 * DAY_MS
+/** A moment before the era: in `events_other`. */
+export const BEFORE_ERA = TODAY - 1_000 * DAY_MS
+
+export interface Rows {
+  /** By the time in their ids. */
+  idMs: number
+  receivedMs: number
+  count?: number
+  /** Their user_id, by which a test finds them. */
+  user: number
+}
+
+/** The statement that inserts rows. */
+export function insertion({ idMs, receivedMs, count = 1, user }: Rows): string {
+  return `INSERT INTO events (event_id, user_id, "timestamp", metadata, received_at) SELECT ${idSql(idMs)}, ${user}, now(), '{"page": "/"}',
+    to_timestamp(${receivedMs} / 1000.0) FROM generate_series(1, ${count}) AS n`
+}
+
+/** A new UUIDv7 of a moment, as SQL. */
+export function idSql(ms: number): string {
+  const hex = ms.toString(16).padStart(12, '0')
+  return `overlay(overlay(gen_random_uuid()::text placing '${hex.slice(0, 8)}-${hex.slice(8)}-7' from 1 for 15) placing '8' from 20 for 1)::uuid`
+}
+
+export class RetainedDatabase {
+  readonly url: string
+
+  constructor(server: string, name: string) {
+    const url = new URL(server)
+    url.pathname = `/${name}`
+    this.url = url.href
+  }
+
+  static async create(
+    server: string,
+    name: string,
+    partitioning: Partitioning = 'day',
+  ): Promise<RetainedDatabase> {
+    await ask(server, `CREATE DATABASE ${name}`)
+    const database = new RetainedDatabase(server, name)
+    await migrate(database.url, { partitioning })
+    return database
+  }
+
+  async query<R extends Record<string, unknown>>(sql: string): Promise<R[]> {
+    return await ask<R>(this.url, sql, { limitMs: 60_000 })
+  }
+
+  async insert(...rows: readonly Rows[]): Promise<void> {
+    for (const each of rows) await this.query(insertion(each))
+  }
+
+  /** The number of rows by user_id. */
+  async users(table = 'events'): Promise<Record<string, number>> {
+    const rows = await this.query<{ user: string; count: number }>(
+      `SELECT user_id::text AS user, count(*)::int AS count FROM ${table} GROUP BY user_id ORDER BY user_id`,
+    )
+    return Object.fromEntries(rows.map(({ user, count }) => [user, count]))
+  }
+
+  /** The names of the leaves of yesterday and today that are there. */
+  async oldLeaves(): Promise<string[]> {
+    const client = await connect(this.url)
+    try {
+      const layout = await readLayout(client)
+      const leaves = layout.kind === 'tree' ? layout.leaves : []
+      return leaves.filter(({ toMs }) => toMs <= CUTOFF).map(({ name }) => name)
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** Makes the leaf of today again, if it was dropped. */
+  async makeLeafOfToday(): Promise<void> {
+    if ((await this.oldLeaves()).length > 0) return
+    const client = await connect(this.url)
+    const model = await readLeafModel(client, STRAY)
+    const range = rangeAt('day', TODAY)
+    for (const statement of createLeaf(range, model, 'immediate')) await client.query(statement)
+    await client.query(attachLeaf(range, model))
+    await client.end()
+  }
+
+  /** Runs retention. @param prepare may change the connection that it uses */
+  async retain({
+    dryRun = false,
+    deadLetterDays,
+    prepare = () => {},
+  }: {
+    dryRun?: boolean
+    deadLetterDays?: number
+    prepare?: (client: Awaited<ReturnType<typeof connect>>) => void
+  } = {}): Promise<Action[]> {
+    const db = await connect(this.url)
+    const actions: Action[] = []
+    const { signal } = new AbortController()
+    try {
+      const layout = await readLayout(db)
+      prepare(db)
+      await retain({
+        db,
+        layout,
+        brief: new BriefTransactions(db, signal),
+        policy: { unit: 'day', userIndex: 'immediate', retentionDays: RETENTION_DAYS, deadLetterDays },
+        nowMs: NOW,
+        dryRun,
+        clocks: { isRehearsal: true },
+        report: (action) => void actions.push(action),
+        signal,
+      })
+      return actions
+    } finally {
+      await db.end().catch(() => {})
+    }
+  }
+}
+
+export function textsOf(actions: readonly Action[], kind?: Action['kind']): string[] {
+  return actions.filter((action) => kind === undefined || action.kind === kind).map(({ text }) => text)
+}
