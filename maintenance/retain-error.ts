@@ -1,24 +1,27 @@
 import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
+import { failureText } from './failure.ts'
 
 /** Something that retention cannot delete as long as a person has not changed something; the message says what. */
 export class CannotRetainError extends Error {}
 
-/** What a person can do about an error of PostgreSQL, by SQLSTATE. */
+/** What an error means here, by SQLSTATE. */
 const REASONS: Readonly<Record<string, string>> = {
   '55P03': 'another session has it locked, perhaps a VACUUM',
   '57014': 'it took too long',
 }
 
 /**
- * Why something was not deleted, for people, without a full stop; undefined if the error ends the run: the connection is
- * gone, or the error is not PostgreSQL's. Pure.
+ * Why something was not deleted, in a sentence; undefined if the error ends the step: the connection is gone, or the error
+ * is not PostgreSQL's. Pure.
+ *
+ * @param what was not done, as the beginning of the sentence
  */
-export function reasonOf(error: unknown): string | undefined {
-  if (error instanceof CannotRetainError) return error.message
+export function refusalText(what: string, error: unknown): string | undefined {
+  if (error instanceof CannotRetainError) return `${what}: ${error.message}.`
   const code = sqlstateOf(error)
-  const { message = '', severity, detail } = error as { message?: string; severity?: string; detail?: string }
+  const { severity, detail } = error as { severity?: string; detail?: string }
   if (code === undefined || severity !== 'ERROR') return undefined
   // Only here, because elsewhere the detail may have values: it names what depends on the table.
-  if (code === '2BP01' && detail !== undefined) return detail.replaceAll('\n', '; ')
-  return REASONS[code] ?? `${message} (${code})`
+  const reason = code === '2BP01' ? detail?.replaceAll('\n', '; ') : REASONS[code]
+  return reason === undefined ? failureText(what, error) : `${what}: ${reason}.`
 }

@@ -29,7 +29,7 @@ export async function findReceivedIndex(
   const { rows } = await db.query<ReceivedIndex>(FIND_INDEX, [oid])
   if (rows[0] !== undefined) return rows[0]
   const kind = TIME_INDEXES.find(({ suffix }) => suffix.startsWith('received_at'))!
-  const create = createIndex(kind, name, name.slice(name.lastIndexOf('.') + 1), 'CONCURRENTLY ')
+  const create = createIndex(kind, name, 'CONCURRENTLY ')
   throw new CannotRetainError(
     `it has no valid BRIN on received_at, by which old rows are found. Build it (${create};)`,
   )

@@ -1,8 +1,8 @@
 import { plural } from '../doctor/units.ts'
-import type { EventsLayout, TreeTable } from '../postgres/partitions/tree.ts'
-import { type Clocks, findClockProblem } from './clock-guard.ts'
-import type { Action, Maintenance, WithTree } from './maintenance.ts'
-import { reasonOf } from './retain-error.ts'
+import type { TreeTable } from '../postgres/partitions/tree.ts'
+import { findClockProblem } from './clock-guard.ts'
+import type { Action, Maintenance, WithLayout, WithTree } from './maintenance.ts'
+import { refusalText } from './retain-error.ts'
 import { deleteOldLetters } from './retain-letters.ts'
 import { dropLeaf, oldLeaves } from './retain-leaves.ts'
 import { deleteOldRows } from './retain-rows.ts'
@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000
  *
  * @throws the driver's error if the connection is lost; the signal's reason
  */
-export async function retain(run: Maintenance & { layout: EventsLayout; clocks: Clocks }): Promise<void> {
+export async function retain(run: WithLayout): Promise<void> {
   const { db, clocks, layout, nowMs, policy } = run
   const { retentionDays, deadLetterDays } = policy
   if (retentionDays === undefined && deadLetterDays === undefined) return
@@ -84,9 +84,9 @@ async function orSayWhy(run: Maintenance, what: string, work: () => Promise<void
   try {
     await work()
   } catch (error) {
-    const reason = reasonOf(error)
-    if (reason === undefined) throw error
-    say(run, 'problem', 0, `${what}: ${reason}.`)
+    const text = refusalText(what, error)
+    if (text === undefined) throw error
+    say(run, 'problem', 0, text)
   }
 }
 

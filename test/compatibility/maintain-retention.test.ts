@@ -4,17 +4,8 @@ import { after, before, test } from 'node:test'
 import { from as copyFrom } from 'pg-copy-streams'
 import { connect } from '../../postgres/connect.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
-import {
-  BEFORE_ERA,
-  CUTOFF,
-  DAY_MS,
-  idSql,
-  NO_LEAF,
-  NOW,
-  RetainedDatabase,
-  textsOf,
-  TODAY,
-} from '../support/retention.ts'
+import { BEFORE_ERA, CUTOFF, DAY_MS, idSql, NO_LEAF, NOW, Retained, TODAY } from '../support/retention.ts'
+import { textsOf } from '../support/maintained.ts'
 import { until } from '../support/until.ts'
 
 /* What retention deletes and what it keeps, to the row. Times: test/support/retention.ts. */
@@ -28,8 +19,8 @@ after(async () => {
   await server?.close()
 })
 
-const make = async (...args: [name: string, partitioning?: 'none']): Promise<RetainedDatabase> =>
-  await RetainedDatabase.create(server.postgres.url, ...args)
+const make = async (...args: [name: string, partitioning?: 'none']): Promise<Retained> =>
+  await Retained.make(server.postgres.url, ...args)
 
 /** Rows by user: those below 10 are to go. */
 const KINDS = [
@@ -225,7 +216,7 @@ test('a table without partitions loses its old rows, and not more pages are read
 })
 
 /** How many pages of `events` the BRIN still names for old rows. */
-async function pagesOfOldRows(database: RetainedDatabase): Promise<number> {
+async function pagesOfOldRows(database: Retained): Promise<number> {
   const client = await connect(database.url)
   try {
     await client.query('BEGIN; SET LOCAL enable_seqscan = off')
@@ -272,7 +263,7 @@ const COMMITS = { counts: (sql: unknown) => String(sql).includes('COMMIT'), isSe
 
 /** Runs retention, and breaks its connection at the nth statement. @returns whether it came to that one */
 async function retainKilled(
-  database: RetainedDatabase,
+  database: Retained,
   nth: number,
   { counts, isSent }: typeof STATEMENTS | typeof COMMITS,
 ): Promise<boolean> {

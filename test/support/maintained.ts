@@ -101,6 +101,7 @@ export class Maintained {
   }
 }
 
-export function textsOf(actions: readonly Action[], kind: Action['kind']): string[] {
-  return actions.filter((action) => action.kind === kind).map(({ text }) => text)
+/** @param kind all by default */
+export function textsOf(actions: readonly Action[], kind?: Action['kind']): string[] {
+  return actions.filter((action) => kind === undefined || action.kind === kind).map(({ text }) => text)
 }

@@ -5,9 +5,11 @@ import { attachLeaf, createLeaf, readLeafModel } from '../../postgres/partitions
 import { rangeAt } from '../../postgres/partitions/ranges.ts'
 import { readLayout, STRAY } from '../../postgres/partitions/tree.ts'
 import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
-import type { Action } from '../../maintenance/maintenance.ts'
+import { LongStatements } from '../../maintenance/long-statements.ts'
+import type { Action, Policy } from '../../maintenance/maintenance.ts'
 import { retain } from '../../maintenance/retain.ts'
 import { ask } from '../../tools/stack/ask.ts'
+import { Maintained } from './maintained.ts'
 
 /* Tables with rows of any age, and retention on them at a moment of the test's choice. */
 
@@ -45,28 +47,20 @@ export function idSql(ms: number): string {
   return `overlay(overlay(gen_random_uuid()::text placing '${hex.slice(0, 8)}-${hex.slice(8)}-7' from 1 for 15) placing '8' from 20 for 1)::uuid`
 }
 
-export class RetainedDatabase {
-  readonly url: string
+const POLICY: Policy = {
+  unit: 'day',
+  userIndex: 'immediate',
+  retentionDays: RETENTION_DAYS,
+  deadLetterDays: undefined,
+}
 
-  constructor(server: string, name: string) {
+export class Retained extends Maintained {
+  static async make(server: string, name: string, partitioning: Partitioning = 'day'): Promise<Retained> {
+    await ask(server, `CREATE DATABASE ${name}`)
     const url = new URL(server)
     url.pathname = `/${name}`
-    this.url = url.href
-  }
-
-  static async create(
-    server: string,
-    name: string,
-    partitioning: Partitioning = 'day',
-  ): Promise<RetainedDatabase> {
-    await ask(server, `CREATE DATABASE ${name}`)
-    const database = new RetainedDatabase(server, name)
-    await migrate(database.url, { partitioning })
-    return database
-  }
-
-  async query<R extends Record<string, unknown>>(sql: string): Promise<R[]> {
-    return await ask<R>(this.url, sql, { limitMs: 60_000 })
+    await migrate(url.href, { partitioning })
+    return new Retained(url.href, POLICY)
   }
 
   async insert(...rows: readonly Rows[]): Promise<void> {
@@ -124,7 +118,8 @@ export class RetainedDatabase {
         db,
         layout,
         brief: new BriefTransactions(db, signal),
-        policy: { unit: 'day', userIndex: 'immediate', retentionDays: RETENTION_DAYS, deadLetterDays },
+        long: new LongStatements(db, this.url, signal, 60_000),
+        policy: { ...POLICY, deadLetterDays },
         nowMs: NOW,
         dryRun,
         clocks: { isRehearsal: true },
@@ -136,8 +131,4 @@ export class RetainedDatabase {
       await db.end().catch(() => {})
     }
   }
-}
-
-export function textsOf(actions: readonly Action[], kind?: Action['kind']): string[] {
-  return actions.filter((action) => kind === undefined || action.kind === kind).map(({ text }) => text)
 }
