@@ -7,6 +7,7 @@ import { readLayout, STRAY } from '../../postgres/partitions/tree.ts'
 import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
 import { LongStatements } from '../../maintenance/long-statements.ts'
 import type { Action, Policy } from '../../maintenance/maintenance.ts'
+import type { RunResult } from '../../maintenance/run.ts'
 import { retain } from '../../maintenance/retain.ts'
 import { ask } from '../../tools/stack/ask.ts'
 import { Maintained } from './maintained.ts'
@@ -96,6 +97,11 @@ export class Retained extends Maintained {
     for (const statement of createLeaf(range, model, 'immediate')) await client.query(statement)
     await client.query(attachLeaf(range, model))
     await client.end()
+  }
+
+  /** A whole run of maintenance at a moment. */
+  async maintainAt(nowMs: number): Promise<RunResult> {
+    return await this.maintain(0, { nowMs })
   }
 
   /** Runs retention. @param prepare may change the connection that it uses */
