@@ -1,6 +1,4 @@
 // The settings of Kafka and PostgreSQL as commands use them.
-import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
-import { collectProblems, ConfigError, parseSettings } from '../platform/env.ts'
 import { readSinkConfig, type SinkConfig } from '../sink-worker/config.ts'
 import { warn } from './command.ts'
 import { messageOf } from './verify-text.ts'
@@ -9,14 +7,6 @@ import { messageOf } from './verify-text.ts'
 export function readSettingsOfSink(): SinkConfig {
   const config = readSinkConfig(process.env)
   warn(config.warnings)
-  return config
-}
-
-/** @throws {ConfigError} that lists every mistake */
-export function readSettingsOfKafka(): ReturnType<typeof kafkaConfig> {
-  const { values, problems } = parseSettings(kafkaSettings, process.env)
-  const config = collectProblems(problems, () => kafkaConfig(values))
-  if (problems.length > 0 || config === undefined) throw new ConfigError(problems)
   return config
 }
 

@@ -131,6 +131,12 @@ export const COMMANDS: readonly Row[] = [
   },
   {
     group: 'operate',
+    name: 'maintain',
+    summary: 'keeps the partitions of events: makes them ahead, deletes old ones, closes them',
+    load: () => import('./maintain.ts'),
+  },
+  {
+    group: 'operate',
     name: 'tail',
     summary: 'prints records as they arrive, without a consumer group',
     load: () => import('./tail.ts'),

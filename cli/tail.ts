@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { rootMessage } from '../kafka/errors.ts'
+import { readKafkaConfig } from '../kafka/settings.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { tail } from '../tools/tail/tail.ts'
 import { rawLine, recordLine, undecodableText } from '../tools/tail/tail-text.ts'
 import { newCommand } from './command.ts'
-import { kafkaAddress, readSettingsOfKafka } from './command-settings.ts'
+import { kafkaAddress } from './command-settings.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -39,7 +40,7 @@ Exit code 0: after Ctrl-C, --limit, or the end of the reader of a pipe. 2: Kafka
 async function main(values: Values): Promise<number> {
   if (values.limit !== undefined && !/^[1-9]\d{0,14}$/.test(values.limit))
     throw new UsageError(`--limit must be a number from 1, not "${values.limit}".`)
-  const { connection, topic } = readSettingsOfKafka()
+  const { connection, topic } = readKafkaConfig(process.env)
   const closed = new AbortController()
   process.stdout.on('error', () => closed.abort()) // such as `firehose tail | head`
   const signal = AbortSignal.any([stopOnSignal(() => {}), closed.signal])

@@ -1,4 +1,5 @@
 import { canonicalTimestamp } from '../event/timestamp.ts'
+import { parseDuration } from '../platform/duration.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import type { DeadReason } from '../event/record/decoded.ts'
 import { type LetterState, PROSPECTS } from './letter.ts'
@@ -24,7 +25,6 @@ const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 1_000_000
 const STATES: readonly LetterState[] = ['open', 'replayed', 'discarded']
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** The options as commander parses them. */
 export interface OptionValues {
@@ -182,10 +182,8 @@ function readStates(name: Command['name'], text: string | undefined): LetterStat
 
 function readMoment(name: string, text: string | undefined, nowMs: number): string | undefined {
   if (text === undefined) return undefined
-  const [, count, unit] = /^(\d{1,5})([smhd])$/.exec(text) ?? []
-  if (count !== undefined && unit !== undefined) {
-    return new Date(nowMs - Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS]).toISOString()
-  }
+  const beforeMs = parseDuration(text)
+  if (beforeMs !== undefined) return new Date(nowMs - beforeMs).toISOString()
   const canonical = canonicalTimestamp(text)
   if (canonical !== undefined) return canonical
   throw new UsageError(

@@ -1,4 +1,4 @@
-import { ConfigError, integer, list, text } from '../platform/env.ts'
+import { collectProblems, ConfigError, integer, list, parseSettings, text } from '../platform/env.ts'
 import type { KafkaConnection } from './client.ts'
 import { kafkaSecurity, securitySettings } from './security.ts'
 import { parseServers } from './servers.ts'
@@ -27,10 +27,23 @@ export const kafkaSettings = {
   ...securitySettings,
 }
 
+interface KafkaTarget {
+  connection: KafkaConnection
+  topic: TopicConfig
+}
+
+/** @throws {ConfigError} that lists every mistake */
+export function readKafkaConfig(env: NodeJS.ProcessEnv): KafkaTarget {
+  const { values, problems } = parseSettings(kafkaSettings, env)
+  const config = collectProblems(problems, () => kafkaConfig(values))
+  if (problems.length > 0 || config === undefined) throw new ConfigError(problems)
+  return config
+}
+
 type KafkaValues = { [K in keyof typeof kafkaSettings]: ReturnType<(typeof kafkaSettings)[K]['parse']> }
 
 /** @throws {ConfigError} for invalid values and combinations of settings */
-export function kafkaConfig(values: KafkaValues): { connection: KafkaConnection; topic: TopicConfig } {
+export function kafkaConfig(values: KafkaValues): KafkaTarget {
   const problems: string[] = []
   const { brokers, protocol } = parseServers(values.KAFKA_BOOTSTRAP_SERVERS, problems)
   if (!/^[\w.-]{1,249}$/.test(values.KAFKA_TOPIC)) {

@@ -127,7 +127,8 @@ async function withConnection<T>(connectionString: string, work: (db: pg.Client)
   }
 }
 
-async function readNowMs(db: pg.Client): Promise<number> {
+/** PostgreSQL's time, in milliseconds since 1970. */
+export async function readNowMs(db: pg.Client): Promise<number> {
   const { rows } = await db.query<{ ms: number }>(
     'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
   )

@@ -1,3 +1,4 @@
+import { formatDuration, parseDuration } from './duration.ts'
 import { readVariable } from './variable.ts'
 
 /**
@@ -111,6 +112,18 @@ export function integer(fallback: number, min: number, max: number, doc: string)
 export function optionalInteger(min: number, max: number, doc: string): Setting<number | undefined> {
   const { parse } = integer(min, min, max, doc)
   return { ...optionalText(doc), parse: (value) => (value === undefined ? undefined : parse(value)) }
+}
+
+/** A duration such as 90s, 10m, 1h or 1d, within [min, max], in milliseconds. It may be absent. */
+export function optionalDuration(minMs: number, maxMs: number, doc: string): Setting<number | undefined> {
+  const parse = (value: string | undefined): number | undefined => {
+    if (value === undefined) return undefined
+    const ms = parseDuration(value)
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
+    const [least, most] = [formatDuration(minMs), formatDuration(maxMs)]
+    throw new Error(`must be a duration from ${least} to ${most}, such as 90s, 10m or 1h, not "${value}"`)
+  }
+  return { ...optionalText(doc), parse }
 }
 
 /** `true` or `false`; `1` and `0` are accepted too. */

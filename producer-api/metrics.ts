@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { scrapedCounter } from '../platform/scraped-metrics.ts'
 import type { Batcher } from './delivery/batcher.ts'
 import { type ApiStats, LATENCY_BUCKETS_S } from './stats.ts'
 
@@ -16,17 +17,8 @@ export function createMetrics(sources: MetricSources): Registry {
   collectDefaultMetrics({ register: registry })
   const { stats, batcher } = sources
 
-  const counter = (name: string, help: string, read: () => number): void => {
-    const metric = new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect: () => {
-        metric.reset()
-        metric.inc(read())
-      },
-    })
-  }
+  const counter = (name: string, help: string, read: () => number): void =>
+    scrapedCounter(registry, name, help, read)
   const gauge = (name: string, help: string, read: () => number): void => {
     const metric: Gauge = new Gauge({
       name,

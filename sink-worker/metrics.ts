@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { scrapedCounter, scrapedGauge } from '../platform/scraped-metrics.ts'
 import { AppendDelay, type DelayRange } from './append-delay.ts'
 import type { GroupStatus } from '../kafka/consumer/group-watch.ts'
 import type { WriteResult } from './store/write-batch.ts'
@@ -82,17 +83,7 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
       () => counters.fencesLost,
     ],
   ]
-  for (const [name, help, read] of totals) {
-    const counter: Counter = new Counter({
-      name,
-      help,
-      registers,
-      collect: () => {
-        counter.reset()
-        counter.inc(read())
-      },
-    })
-  }
+  for (const [name, help, read] of totals) scrapedCounter(registry, name, help, read)
 
   const running: Gauge = new Gauge({
     name: 'firehose_sink_running',
@@ -127,29 +118,14 @@ export function createSinkMetrics(status: () => Status): { registry: Registry; c
 
   /** Without a value until the group has been described. */
   function groupGauge(name: string, help: string, read: (group: Status['group']) => unknown[] | null): void {
-    optionalGauge(name, help, () => read(status().group)?.length)
+    scrapedGauge(registry, name, help, () => read(status().group)?.length)
   }
 
   /** Without a value unless the topic has the times of Kafka, and records arrived lately. */
   function delayGauge(name: string, help: string, read: (delays: DelayRange) => number): void {
-    optionalGauge(name, help, () => {
+    scrapedGauge(registry, name, help, () => {
       const delays = counters.appendDelay.read()
       return delays && read(delays)
-    })
-  }
-
-  /** A gauge that may have no value. */
-  function optionalGauge(name: string, help: string, read: () => number | undefined): void {
-    const gauge: Gauge<'none'> = new Gauge({
-      name,
-      help,
-      labelNames: ['none'], // otherwise prom-client reports 0 while there is no value
-      registers,
-      collect: () => {
-        gauge.reset()
-        const value = read()
-        if (value !== undefined) gauge.set(value)
-      },
     })
   }
 

@@ -120,6 +120,11 @@ for (const [line, sentence] of [
   ['k6 event --url x', '--url must be an address such as http://127.0.0.1:8000, not "x".'],
   ['api --port 9000', "Unknown option '--port'."],
   ['start foo', "Unexpected argument 'foo'."],
+  ['maintain --every x', '--every must be a duration from 1s to 1d, such as 90s, 10m or 1h, not "x".'],
+  ['maintain --every 1h --dry-run', '--every and --dry-run cannot be combined.'],
+  ['maintain --yes', '--yes is only for --now without --dry-run.'],
+  ['maintain --now tomorrow', '--now must be a time such as 2027-01-02T03:04:05Z, not "tomorrow".'],
+  ['maintain --now', "The value of '--now <TIME>' is missing."],
   ['dlq show', 'show needs PARTITION:OFFSET, such as 0:17, or --event-id.'],
 ] as const) {
   test(`wrong usage is one sentence and exit code 64: firehose ${line}`, () => {
@@ -137,6 +142,7 @@ const WRONG = {
   PORT: 'abc',
   PG_PORT: 'abc',
   API_URL: 'x',
+  MAINTAIN_PORT: 'x',
   SINK_DATABASE_PASSWORD_FILE: '/none',
 }
 const KAFKA = ['KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_SASL_PASSWORD_FILE']
@@ -148,6 +154,8 @@ const READ_BY = [
   ['adopt', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
   ['rewind --to 0', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
   ['migrate', ['PG_PORT', 'SINK_DATABASE_PASSWORD_FILE']],
+  ['maintain', ['MAINTAIN_PORT', 'PG_PORT']],
+  ['maintain --every', ['MAINTAIN_PORT', 'PG_PORT']],
   ['sql', ['PG_PORT']],
   ['send --user-id 1', ['API_URL', 'PORT']],
   ['load', ['API_URL', 'PORT']],
