@@ -24,10 +24,11 @@ ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache
 ENTRYPOINT ["/app/firehose"]
 # A number: Kubernetes' runAsNonRoot cannot tell whether a name is root.
 USER 10001:10001
-# Compiles both services into the cache, for faster starts even on a read-only root file system. With these invalid
+# Compiles the services into the cache, for faster starts even on a read-only root file system. With these invalid
 # settings they load all their modules, report the settings and exit 78.
-RUN for service in api sink; do \
-      KAFKA_BOOTSTRAP_SERVERS=none ./firehose "$service" 2>/tmp/said || test $? = 78 || { cat /tmp/said; exit 1; }; \
+RUN for service in api sink 'maintain --every'; do \
+      KAFKA_BOOTSTRAP_SERVERS=none MAINTAIN_PORT=none ./firehose $service 2>/tmp/said \
+        || test $? = 78 || { cat /tmp/said; exit 1; }; \
     done; rm /tmp/said
 
 # A liveness check, because an orchestrator may kill unhealthy containers. For readiness see docker-compose.yml.
@@ -38,7 +39,7 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD platform/http-ok.
 CMD ["api"]
 
 FROM firehose AS sink-worker
-ENV SINK_HOST=0.0.0.0 SINK_PORT=8001
-EXPOSE 8001
+ENV SINK_HOST=0.0.0.0 SINK_PORT=8001 MAINTAIN_HOST=0.0.0.0 MAINTAIN_PORT=8003
+EXPOSE 8001 8003
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD platform/http-ok.sh "$SINK_PORT" /livez
 CMD ["sink"]

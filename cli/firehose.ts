@@ -37,7 +37,7 @@ export const COMMANDS: readonly Row[] = [
   {
     group: 'run',
     name: 'start',
-    summary: 'everything on this machine: Kafka, PostgreSQL, the API and the sink',
+    summary: 'everything on this machine: Kafka, PostgreSQL and the services',
     load: () => import('./start.ts'),
     checkoutOnly: true,
   },

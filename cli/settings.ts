@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { apiSettings } from '../producer-api/config.ts'
-import type { Settings } from '../platform/env.ts'
 import { kafkaSettings } from '../kafka/settings.ts'
+import { maintainSettings } from '../maintenance/config.ts'
+import type { Settings } from '../platform/env.ts'
 import { sinkSettings } from '../sink-worker/config.ts'
 import { newCommand } from './command.ts'
 
@@ -25,12 +26,13 @@ export function withSettings(readme: string): string {
 }
 
 function tables(): string {
-  const only = (settings: Settings): Settings =>
-    Object.fromEntries(Object.entries(settings).filter(([name]) => !(name in kafkaSettings)))
+  const only = (settings: Settings, others: Settings = kafkaSettings): Settings =>
+    Object.fromEntries(Object.entries(settings).filter(([name]) => !(name in others)))
   return [
     table('Both services: Kafka', kafkaSettings),
     table('producer-api', only(apiSettings)),
     table('sink-worker', only(sinkSettings)),
+    table('maintain; the first two also migrate', only(maintainSettings, sinkSettings)),
   ].join('\n')
 }
 

@@ -16,15 +16,15 @@ const screen = new Screen(process.stdout)
 
 export const command = newCommand(
   'start',
-  `Runs Kafka, PostgreSQL, the API and the sink on this machine until Ctrl-C; the data are kept.
+  `Runs Kafka, PostgreSQL, the API, the sink and maintenance on this machine until Ctrl-C; the data are kept.
 Needs Java 17 or later and, the first time, Maven. To use Docker instead: docker compose up`,
 )
   .addHelpText(
     'after',
     `
-Settings (environment variables), in addition to those of the API and the sink:
+Settings (environment variables), in addition to those of the services:
 ${Object.entries(launchSettings)
-  .map(([name, { doc, defaultText }]) => `  ${name.padEnd(13)} ${doc} (${defaultText})`)
+  .map(([name, { doc, defaultText }]) => `  ${name.padEnd(14)} ${doc} (${defaultText})`)
   .join('\n')}`,
   )
   .action(async () => process.exit(await main(launchConfig(process.env))))

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readMaintainConfig } from '../maintenance/config.ts'
 import { dataDirSetting } from '../platform/data-dir.ts'
 import { collectProblems, ConfigError, integer, parseSettings } from '../platform/env.ts'
 import { readApiConfig } from '../producer-api/config.ts'
@@ -10,6 +11,7 @@ import { UserError } from './user-error.ts'
 export const launchSettings = {
   PORT: integer(8000, 1, 65_535, 'Port of the API'),
   SINK_PORT: integer(8001, 1, 65_535, "Port of the sink's health and metrics"),
+  MAINTAIN_PORT: integer(8003, 1, 65_535, 'Port of the health and metrics of maintenance'),
   KAFKA_PORT: integer(19_092, 1, 65_534, 'Port of the embedded Kafka; its controller uses the next one'),
   PG_PORT: integer(15_432, 1, 65_535, 'Port of the embedded PostgreSQL'),
   FIREHOSE_DIR: dataDirSetting,
@@ -19,6 +21,7 @@ export interface LaunchConfig {
   dir: string
   apiPort: number
   sinkPort: number
+  maintainPort: number
   kafkaPort: number
   postgresPort: number
   /** Variables that are ignored, a sentence each. */
@@ -28,7 +31,7 @@ export interface LaunchConfig {
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /**
- * Reads the launcher's settings, and checks those of the API and the sink, which run with the same environment.
+ * Reads the launcher's settings, and checks those of our services, which run with the same environment.
  *
  * @throws {ConfigError} listing every mistake
  */
@@ -38,6 +41,7 @@ export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
     dir: resolve(root, values.FIREHOSE_DIR),
     apiPort: values.PORT,
     sinkPort: values.SINK_PORT,
+    maintainPort: values.MAINTAIN_PORT,
     kafkaPort: values.KAFKA_PORT,
     postgresPort: values.PG_PORT,
     warnings,
@@ -51,6 +55,7 @@ export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
   const ofServices = serviceEnv(env, config, '127.0.0.1:1', 'postgresql://127.0.0.1/firehose').env
   collectProblems(problems, () => readApiConfig(ofServices))
   collectProblems(problems, () => readSinkConfig(ofServices))
+  collectProblems(problems, () => readMaintainConfig(ofServices))
   if (problems.length > 0) throw new ConfigError(problems)
   return config
 }
@@ -60,6 +65,7 @@ function portsOf(config: LaunchConfig): [port: number, use: string, variable: st
   return [
     [config.apiPort, 'the API', 'PORT'],
     [config.sinkPort, 'the sink', 'SINK_PORT'],
+    [config.maintainPort, 'maintenance', 'MAINTAIN_PORT'],
     [config.kafkaPort, 'Kafka', 'KAFKA_PORT'],
     [config.kafkaPort + 1, "Kafka's controller", 'KAFKA_PORT (its controller uses the next port)'],
     [config.postgresPort, 'PostgreSQL', 'PG_PORT'],
@@ -99,6 +105,7 @@ export function serviceEnv(
       DATABASE_URL: databaseUrl,
       PORT: String(config.apiPort),
       SINK_PORT: String(config.sinkPort),
+      MAINTAIN_PORT: String(config.maintainPort),
     },
   }
 }

@@ -24,6 +24,7 @@ export class Launcher {
   readonly postgres: EmbeddedPostgres
   readonly api: NodeService
   readonly sink: NodeService
+  readonly maintain: NodeService
   readonly ignoredVariables: string[]
   readonly #config: LaunchConfig
   /** Of the services. */
@@ -38,7 +39,7 @@ export class Launcher {
     this.#config = config
     this.#screen = screen
     const files = (name: string) => ({ logFile: logFile(config, name), pidFile: pidFile(config, name) })
-    const { kafkaPort, postgresPort, apiPort, sinkPort } = config
+    const { kafkaPort, postgresPort, apiPort, sinkPort, maintainPort } = config
     const onLog = (line: string) => screen.say(line)
     this.kafka = new EmbeddedKafka({
       dir: join(config.dir, 'kafka'),
@@ -72,6 +73,14 @@ export class Launcher {
       env,
       ...files('sink'),
     })
+    this.maintain = new NodeService({
+      name: 'Maintenance',
+      main: 'maintenance/main.ts',
+      port: maintainPort,
+      env,
+      ...files('maintain'),
+      startedPath: '/livez', // it waits for PostgreSQL by itself
+    })
   }
 
   /** Ends processes left over from an earlier launcher, then starts all services in dependency order. */
@@ -89,6 +98,10 @@ export class Launcher {
     const applied = await migrate(url, { ...newTables(this.#env), schema })
     if (applied.length > 0) this.#screen.say(`  migrations  ${applied.join(', ')}`)
     await this.#both(this.#begin(this.api, this.api.url), this.#begin(this.sink, this.sink.url))
+    // Not awaited: nothing depends on it.
+    this.maintain.spawn()
+    this.#up.add(this.maintain)
+    this.#say(this.maintain, this.maintain.url)
   }
 
   /** Restarts services that exit and updates the status line until `stop`. @throws if a service cannot run at all */
@@ -100,6 +113,7 @@ export class Launcher {
       { service: this.postgres, needs: [] },
       { service: this.api, needs: [this.kafka] },
       { service: this.sink, needs: [this.kafka, this.postgres] },
+      { service: this.maintain, needs: [this.postgres] },
     ]
     const install = await this.kafka.install()
     this.#archive = archiveClasses(install, {
@@ -124,7 +138,7 @@ export class Launcher {
       if (await service.stop(limitMs)) this.#screen.say(`${service.name} did not stop in time and was killed`)
     }
     await stop(this.api, 5_000)
-    await stop(this.sink, 2_000)
+    await Promise.all([stop(this.sink, 2_000), stop(this.maintain, 2_000)])
     await Promise.all([stop(this.postgres, 0), stop(this.kafka, 0), this.#archive])
   }
 
@@ -140,7 +154,7 @@ export class Launcher {
   }
 
   #services(): Service[] {
-    return [this.api, this.sink, this.postgres, this.kafka]
+    return [this.api, this.sink, this.maintain, this.postgres, this.kafka]
   }
 
   async #begin(service: Service, address: string): Promise<void> {
@@ -149,7 +163,11 @@ export class Launcher {
     await service.start()
     this.#up.add(service)
     const seconds = ((Date.now() - begun) / 1000).toFixed(1)
-    this.#screen.say(`  ${service.name.padEnd(11)} ${address.padEnd(24)} ${seconds} s`)
+    this.#say(service, address, `${seconds} s`)
+  }
+
+  #say({ name }: Service, address: string, time = ''): void {
+    this.#screen.say(`  ${name.padEnd(11)} ${address.padEnd(24)} ${time}`.trimEnd())
   }
 
   /** Waits for both even if one fails, so that nothing is started after the clean-up. */
@@ -161,8 +179,13 @@ export class Launcher {
 
   async #observe(): Promise<Observation> {
     const probe = this.#up.has(this.postgres) ? this.#probe.answers() : false
-    const [api, sink, databaseAnswers] = await Promise.all([this.api.health(), this.sink.health(), probe])
-    return { atMs: Date.now(), api, sink, databaseAnswers }
+    const [api, sink, maintain, databaseAnswers] = await Promise.all([
+      this.api.health(),
+      this.sink.health(),
+      this.maintain.health(),
+      probe,
+    ])
+    return { atMs: Date.now(), api, sink, maintain, databaseAnswers }
   }
 
   async #endLeftovers(): Promise<void> {
@@ -171,14 +194,14 @@ export class Launcher {
       if (await endLeftover(pidFile(this.#config, name), by, limitMs)) ended.push(name)
     }
     await end('kafka-archive', 'SIGKILL', 0)
-    await Promise.all([end('api', 'SIGTERM', 3_000), end('sink', 'SIGTERM', 3_000)])
+    await Promise.all(['api', 'sink', 'maintain'].map(async (name) => await end(name, 'SIGTERM', 3_000)))
     await Promise.all([end('postgres', 'SIGINT', 5_000), end('kafka', 'SIGTERM', 5_000)])
     if (ended.length > 0)
       this.#screen.say(`Stopped processes left running by an earlier start: ${ended.join(', ')}`)
   }
 
   #rotateLogs(): void {
-    for (const name of ['kafka', 'postgres', 'api', 'sink']) {
+    for (const name of ['kafka', 'postgres', 'api', 'sink', 'maintain']) {
       const file = logFile(this.#config, name)
       if (existsSync(file) && statSync(file).size > maxLogBytes) renameSync(file, `${file}.1`)
     }

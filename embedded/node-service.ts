@@ -19,6 +19,8 @@ export interface NodeServiceOptions {
   env: NodeJS.ProcessEnv
   logFile: string
   pidFile: string
+  /** What answers 200 when it has started; /readyz by default. */
+  startedPath?: '/livez' | '/readyz'
 }
 
 /** One of our own services as an operating-system process. */
@@ -26,9 +28,11 @@ export class NodeService {
   readonly name: string
   readonly url: string
   readonly #child: Child
+  readonly #startedPath: string
 
-  constructor({ name, main, port, env, logFile, pidFile }: NodeServiceOptions) {
+  constructor({ name, main, port, env, logFile, pidFile, startedPath = '/readyz' }: NodeServiceOptions) {
     this.name = name
+    this.#startedPath = startedPath
     this.url = `http://127.0.0.1:${port}`
     this.#child = new Child({
       name,
@@ -59,10 +63,10 @@ export class NodeService {
     this.#child.start()
   }
 
-  /** Starts and waits until /readyz answers 200. */
+  /** Starts and waits until it has started. */
   async start(): Promise<void> {
     this.spawn()
-    await this.#child.waitUntil(async () => (await this.#get('/readyz'))?.ok ?? false, startLimitMs)
+    await this.#child.waitUntil(async () => (await this.#get(this.#startedPath))?.ok ?? false, startLimitMs)
   }
 
   /** Sends SIGTERM, then SIGKILL after `limitMs`. @returns whether SIGKILL was needed */

@@ -8,6 +8,7 @@ export interface Observation {
   atMs: number
   api: Record<string, unknown> | undefined
   sink: Record<string, unknown> | undefined
+  maintain?: Record<string, unknown> | undefined
   databaseAnswers: boolean
 }
 
@@ -24,6 +25,8 @@ interface Status {
   apiTrouble: string
   /** Why the sink is not storing events; empty if it is. */
   sinkTrouble: string
+  /** What maintenance could not do; empty if all is done, or if it does not answer: nothing depends on it. */
+  maintainTrouble: string
 }
 
 /** Compares two observations (pure). A counter that decreased means that its service was restarted. */
@@ -42,6 +45,7 @@ function statusOf(now: Observation, before: Observation | undefined): Status {
     deadLetters: Number(now.sink?.total_dead ?? 0),
     apiTrouble: apiTroubleOf(now.api),
     sinkTrouble: sinkTroubleOf(now.sink),
+    maintainTrouble: now.databaseAnswers ? maintainTroubleOf(now.maintain) : '',
   }
 }
 
@@ -61,6 +65,7 @@ function formatStatus(status: Status): string {
     `database ${database}`,
     status.apiTrouble,
     status.sinkTrouble,
+    status.maintainTrouble,
   ]
     .filter((part) => part !== '')
     .join(' | ')
@@ -68,7 +73,7 @@ function formatStatus(status: Status): string {
 
 /**
  * Observes once a second until the signal aborts: passes every status line to `live`, and changes in the state of the
- * database, the API or the sink, and new dead letters, to `say`.
+ * database and the services, and new dead letters, to `say`.
  */
 export async function watchStatus(
   observe: () => Promise<Observation>,
@@ -77,11 +82,12 @@ export async function watchStatus(
   signal: AbortSignal,
 ): Promise<void> {
   let before: Observation | undefined
-  let shown: Pick<Status, 'database' | 'deadLetters' | 'apiTrouble' | 'sinkTrouble'> = {
+  let shown: Pick<Status, 'database' | 'deadLetters' | 'apiTrouble' | 'sinkTrouble' | 'maintainTrouble'> = {
     database: 'up',
     deadLetters: 0,
     apiTrouble: '',
     sinkTrouble: '',
+    maintainTrouble: '',
   }
   while (!signal.aborted) {
     const now = await observe()
@@ -90,6 +96,7 @@ export async function watchStatus(
     if (status.database !== shown.database) say(`Database ${status.database}`)
     if (status.apiTrouble !== shown.apiTrouble) say(status.apiTrouble || 'API ready')
     if (status.sinkTrouble !== shown.sinkTrouble) say(status.sinkTrouble || 'Sink running')
+    if (status.maintainTrouble !== shown.maintainTrouble) say(status.maintainTrouble || 'Maintenance goes on')
     if (status.deadLetters > shown.deadLetters) say(`New dead letters: ${DLQ}`)
     shown = status
     live(formatStatus(status))
@@ -131,4 +138,11 @@ function sinkTroubleOf(sink: Record<string, unknown> | undefined): string {
   if (sink.state === 'running' || sink.state === 'starting') return groupTroubleOf(sink.group)
   const reason = typeof sink.reason === 'string' && sink.reason ? `: ${sink.reason}` : ''
   return `sink ${String(sink.state)}${reason}`
+}
+
+function maintainTroubleOf(maintain: Record<string, unknown> | undefined): string {
+  if (typeof maintain?.reason === 'string') return `maintenance failing: ${maintain.reason}`
+  const { problems } = (maintain?.last_run ?? {}) as { problems?: unknown }
+  if (!Array.isArray(problems) || problems.length === 0) return ''
+  return `maintenance: ${problems.length === 1 ? String(problems[0]) : `${problems.length} problems (npx firehose maintain)`}`
 }

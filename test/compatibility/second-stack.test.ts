@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { once } from 'node:events'
+import { readPidFile } from '../../embedded/child.ts'
 import { freePorts } from '../../embedded/ports.ts'
 import { ROOT, runLine } from '../support/run-firehose.ts'
 import { until } from '../support/until.ts'
@@ -16,9 +17,10 @@ chmodSync(dir, 0o711) // under root, PostgreSQL runs as another user
 after(() => rmSync(dir, { recursive: true, force: true }))
 
 test('the hints of npm start carry the variables of its stack, and undo those that lead elsewhere', async (t) => {
-  const [api, sink, kafka, postgres] = (await freePorts(4)).map(String)
+  const [api, sink, maintain, kafka, postgres] = (await freePorts(5)).map(String)
   const elsewhere = { PGUSER: 'nobody', PGDATABASE: 'nothing', KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:1' }
-  const env = { PORT: api, SINK_PORT: sink, KAFKA_PORT: kafka, PG_PORT: postgres, FIREHOSE_DIR: dir }
+  const ports = { PORT: api, SINK_PORT: sink, MAINTAIN_PORT: maintain, KAFKA_PORT: kafka, PG_PORT: postgres }
+  const env = { ...ports, FIREHOSE_DIR: dir }
   const start = spawn(join(ROOT, 'firehose'), ['start'], {
     cwd: ROOT,
     env: { ...process.env, ...elsewhere, ...env },
@@ -50,6 +52,18 @@ test('the hints of npm start carry the variables of its stack, and undo those th
     )
     assert.match(checked.out, /^FIREHOSE OK/, checked.out + checked.err)
   }
+  await until('maintenance has run', async () => {
+    const answer = await fetch(`http://127.0.0.1:${maintain}/health`).catch(() => undefined)
+    return (await answer?.text())?.includes('"outcome":"done","actions":[],"problems":[]')
+  })
+  assert.match(output, new RegExp(`^ {2}Maintenance http://127\\.0\\.0\\.1:${maintain}$`, 'm'))
+
+  // It is started again when it ends, and its log stays.
+  const first = readPidFile(join(dir, 'run', 'maintain.pid'))
+  process.kill(first?.pid ?? 0, 'SIGKILL')
+  await until('it is back', () => output.includes('Maintenance is back'))
+  const log = readFileSync(join(dir, 'logs', 'maintain.log'), 'utf8')
+  assert.equal(log.match(/"msg":"maintain started"/g)?.length, 2)
   start.kill('SIGTERM')
   assert.deepEqual(await once(start, 'close'), [0, null])
 })

@@ -11,8 +11,8 @@ import { familyOf, type NpmRun, serviceOf, untilGone, type Way, WAYS } from '../
 import { until } from '../support/until.ts'
 
 /*
- * One stop request, however it is sent, ends everything that a command has started: Kafka, PostgreSQL, the API and the
- * sink for `npm start`, and whatever other commands run on. For single services: test/faults/service-signals.test.ts.
+ * One stop request, however it is sent, ends everything that a command has started: Kafka, PostgreSQL and the services
+ * for `npm start`, and whatever other commands run on. For single services: test/faults/service-signals.test.ts.
  */
 
 let pipeline: Pipeline
@@ -140,8 +140,15 @@ async function startAll(
 ): Promise<{ run: NpmRun; launcher: ProcessId; dir: string; all: ProcessId[] }> {
   const dir = mkdtempSync(join(tmpdir(), 'firehose-start-'))
   chmodSync(dir, 0o711) // under root, PostgreSQL runs as another user
-  const [kafka = 0, postgres, api, sink] = await freePorts(4)
-  const env = { KAFKA_PORT: kafka, PG_PORT: postgres, PORT: api, SINK_PORT: sink, FIREHOSE_DIR: dir }
+  const [kafka = 0, postgres, api, sink, maintain] = await freePorts(5)
+  const env = {
+    KAFKA_PORT: kafka,
+    PG_PORT: postgres,
+    PORT: api,
+    SINK_PORT: sink,
+    MAINTAIN_PORT: maintain,
+    FIREHOSE_DIR: dir,
+  }
   const texts = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
   const run = way.start(['start'], { ...process.env, ...texts })
   let family: ProcessId[] = []
@@ -155,9 +162,11 @@ async function startAll(
     return run.output().includes('Ready in')
   })
   const launcher = await serviceOf(run, 'cli/firehose.ts start')
-  const all = ['kafka', 'postgres', 'api', 'sink'].map((name) => readPidFile(join(dir, 'run', `${name}.pid`)))
+  const all = ['kafka', 'postgres', 'api', 'sink', 'maintain'].map((name) =>
+    readPidFile(join(dir, 'run', `${name}.pid`)),
+  )
   const running = all.filter((id) => id !== undefined)
-  assert.equal(running.length, 4)
+  assert.equal(running.length, 5)
   return { run, launcher, dir, all: running }
 }
 

@@ -6,6 +6,9 @@ import { parse, parseAllDocuments } from 'yaml'
 import { COMMANDS } from '../../cli/firehose.ts'
 import { secret, type Settings } from '../../platform/env.ts'
 import { NODE_FLAGS, NODE_VARIABLES } from '../../platform/node-conf.ts'
+import { kafkaSettings } from '../../kafka/settings.ts'
+import { maintainSettings } from '../../maintenance/config.ts'
+import { layoutSettings } from '../../postgres/partitions/settings.ts'
 import { apiSettings } from '../../producer-api/config.ts'
 import { sinkGrants } from '../../postgres/roles.ts'
 import { sinkSettings } from '../../sink-worker/config.ts'
@@ -14,12 +17,21 @@ import { sinkSettings } from '../../sink-worker/config.ts'
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const compose = parse(read('docker-compose.yml'), { merge: true }) as {
-  services: Record<string, { environment: Record<string, unknown> }>
+  services: Record<string, Compose>
+}
+
+/** What is looked at of a service of docker-compose.yml. */
+interface Compose {
+  environment: Record<string, unknown>
+  depends_on?: Record<string, object>
+  read_only?: boolean
+  cap_drop?: string[]
+  security_opt?: string[]
 }
 
 /** Settings fixed by the stack: addresses, Kafka without TLS, and those that match stop_grace_period. */
 const fixedByCompose = [
-  /^(SINK_)?(HOST|PORT)$/,
+  /^((SINK|MAINTAIN)_)?(HOST|PORT)$/,
   /^KAFKA_(SSL|SASL)/,
   /^(DATABASE_URL|SHUTDOWN_TIMEOUT_MS|KAFKA_BOOTSTRAP_SERVERS)$/,
 ]
@@ -27,6 +39,7 @@ const fixedByCompose = [
 for (const [service, settings] of [
   ['producer-api', apiSettings],
   ['sink-worker', sinkSettings],
+  ['maintain', { ...kafkaSettings, ...maintainSettings }],
 ] as const) {
   test(`docker-compose.yml passes every setting through to ${service}`, () => {
     const passed = Object.entries(compose.services[service]?.environment ?? {})
@@ -37,16 +50,29 @@ for (const [service, settings] of [
   })
 }
 
+test('maintain is as hardened as the sink and has its image, and no service depends on it', () => {
+  const { maintain, 'sink-worker': sink } = compose.services
+  const part = ({ read_only, cap_drop, security_opt, ...rest }: Compose): object => ({
+    read_only,
+    cap_drop,
+    security_opt,
+    image: (rest as { image?: string }).image,
+  })
+  assert.ok(maintain?.read_only && sink !== undefined)
+  assert.deepEqual(part(maintain), part(sink))
+  for (const [name, { depends_on = {} }] of Object.entries(compose.services))
+    assert.ok(!('maintain' in depends_on), name)
+  assert.deepEqual(Object.keys(maintain.depends_on ?? {}), ['migrate'])
+})
+
 test('whatever runs migrate gets what must be the same for the API and the sink', () => {
   for (const service of ['migrate', 'cli']) {
     const { environment = {} } = compose.services[service] ?? {}
-    for (const name of ['USER_ID_TYPE', 'DATABASE_SCHEMA']) assert.equal(environment[name], null, service)
+    for (const name of ['USER_ID_TYPE', 'DATABASE_SCHEMA', ...Object.keys(layoutSettings)])
+      assert.equal(environment[name], null, service)
   }
-  const jobs = parseAllDocuments(read('examples/kubernetes.yaml')).map((document) => document.toJS() as Kube)
-  for (const { spec } of jobs) {
-    for (const { envFrom } of spec?.template?.spec.containers ?? [])
-      assert.deepEqual(envFrom, [{ configMapRef: { name: 'firehose' } }])
-  }
+  for (const { containers } of podsOf(readKubernetes()))
+    for (const { envFrom } of containers) assert.deepEqual(envFrom, [{ configMapRef: { name: 'firehose' } }])
 })
 
 test('the services have the same Node flags in npm start, npm run and the image', () => {
@@ -96,15 +122,18 @@ test('the user of the images is a number, as runAsNonRoot of Kubernetes needs it
 })
 
 test('the example for Kubernetes sets only settings, secrets as files, and time enough to end', () => {
-  const documents = parseAllDocuments(read('examples/kubernetes.yaml')).map(
-    (document) => document.toJS() as Kube,
-  )
-  const pods = documents.flatMap(({ spec }) => (spec?.template === undefined ? [] : [spec.template.spec]))
-  assert.equal(pods.length, 3)
+  const documents = readKubernetes()
+  const pods = podsOf(documents)
+  assert.equal(pods.length, 4)
   const [secrets, settings] = ['Secret', 'ConfigMap'].map((name) =>
     documents.find(({ kind }) => kind === name),
   )
-  const all: Settings = { ...apiSettings, ...sinkSettings, SINK_DATABASE_PASSWORD: secret('') }
+  const all: Settings = {
+    ...apiSettings,
+    ...sinkSettings,
+    ...maintainSettings,
+    SINK_DATABASE_PASSWORD: secret(''),
+  }
   const isFine = (name: string, value: string): boolean => {
     const base = name.replace(/_FILE$/, '')
     const isSecret = all[base]?.secret === true
@@ -113,7 +142,7 @@ test('the example for Kubernetes sets only settings, secrets as files, and time 
       : name in all
   }
   for (const [name, value] of Object.entries(settings?.data ?? {})) assert.ok(isFine(name, value), name)
-  const limits: Record<string, number> = { sink: 8, api: 20, migrate: 0 } // SHUTDOWN_TIMEOUT_MS, in seconds
+  const limits: Record<string, number> = { sink: 8, api: 20, migrate: 0, maintain: 1 } // SHUTDOWN_TIMEOUT_MS, in seconds
   for (const { securityContext, containers, terminationGracePeriodSeconds = 1 } of pods) {
     assert.deepEqual(securityContext, { runAsNonRoot: true })
     for (const { name, args, env = [] } of containers) {
@@ -132,20 +161,30 @@ interface Kube {
   kind: string
   data?: Record<string, string>
   stringData?: Record<string, string>
-  spec?: {
-    template?: {
-      spec: {
-        securityContext: object
-        terminationGracePeriodSeconds?: number
-        containers: {
-          name: string
-          args: string[]
-          envFrom?: object[]
-          env?: { name: string; value: string }[]
-        }[]
-      }
-    }
-  }
+  spec?: Template & { jobTemplate?: { spec: Template } }
+}
+
+interface Template {
+  template?: { spec: Pod }
+}
+
+interface Pod {
+  securityContext: object
+  terminationGracePeriodSeconds?: number
+  containers: {
+    name: string
+    args: string[]
+    envFrom?: object[]
+    env?: { name: string; value: string }[]
+  }[]
+}
+
+function readKubernetes(): Kube[] {
+  return parseAllDocuments(read('examples/kubernetes.yaml')).map((document) => document.toJS() as Kube)
+}
+
+function podsOf(documents: readonly Kube[]): Pod[] {
+  return documents.flatMap(({ spec }) => (spec?.template ?? spec?.jobTemplate?.spec.template)?.spec ?? [])
 }
 
 test("the sink's privileges in the README are those that npm run migrate grants", () => {

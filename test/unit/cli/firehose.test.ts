@@ -148,7 +148,7 @@ const WRONG = {
 const KAFKA = ['KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_SASL_PASSWORD_FILE']
 
 const READ_BY = [
-  ['start', ['FETCH_MIN_BYTES', 'LINGER_MS', 'PG_PORT', 'PORT']],
+  ['start', ['FETCH_MIN_BYTES', 'LINGER_MS', 'MAINTAIN_PORT', 'PG_PORT', 'PORT']],
   ['api', [...KAFKA, 'LINGER_MS', 'PORT']],
   ['sink', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
   ['adopt', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],

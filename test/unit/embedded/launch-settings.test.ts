@@ -13,10 +13,24 @@ function problems(env: NodeJS.ProcessEnv): string[] {
   return []
 }
 
-test('the mistakes of the launcher, the API and the sink are reported together, each once', () => {
+test('the mistakes of the launcher and the services are reported together, each once', () => {
   const env = { PORT: 'abc', PG_PORT: '99999', LINGER_MS: 'x', FETCH_MIN_BYTES: '0', KAFKA_TOPIC: 'a b' }
-  const names = problems({ ...env, LOG_LEVEL: 'loud' }).map((problem) => problem.split(' ')[0])
-  assert.deepEqual(names, ['PORT', 'PG_PORT', 'LINGER_MS', 'LOG_LEVEL', 'KAFKA_TOPIC', 'FETCH_MIN_BYTES'])
+  const names = problems({
+    ...env,
+    LOG_LEVEL: 'loud',
+    EVENTS_PARTITION: 'week',
+    EVENTS_RETENTION_DAYS: '1',
+  }).map((problem) => problem.split(' ')[0])
+  const expected = [
+    'PORT',
+    'PG_PORT',
+    'LINGER_MS',
+    'LOG_LEVEL',
+    'KAFKA_TOPIC',
+    'FETCH_MIN_BYTES',
+    'EVENTS_PARTITION',
+  ]
+  assert.deepEqual(names, expected)
 })
 
 test('settings of the addresses that npm start replaces are no mistakes', () => {
@@ -28,6 +42,9 @@ test('settings of the addresses that npm start replaces are no mistakes', () => 
 
 test('one port cannot be used twice', () => {
   assert.deepEqual(problems({ SINK_PORT: '8000' }), ['PORT and SINK_PORT set the same port 8000'])
+  assert.deepEqual(problems({ MAINTAIN_PORT: '8001' }), [
+    'SINK_PORT and MAINTAIN_PORT set the same port 8001',
+  ])
   assert.deepEqual(problems({ KAFKA_PORT: '15431' }), [
     'KAFKA_PORT (its controller uses the next port) and PG_PORT set the same port 15432',
   ])

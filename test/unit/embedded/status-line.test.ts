@@ -3,12 +3,15 @@ import { test } from 'node:test'
 import { watchStatus } from '../../../embedded/status-line.ts'
 
 /** The status line and the messages for a sink with this /health. */
-async function shownOf(sink: Record<string, unknown>): Promise<{ live: string; said: string[] }> {
+async function shownOf(
+  sink: Record<string, unknown>,
+  more: object = {},
+): Promise<{ live: string; said: string[] }> {
   const stop = new AbortController()
   const said: string[] = []
   let shown = ''
   await watchStatus(
-    async () => ({ atMs: 0, api: {}, sink, databaseAnswers: true }),
+    async () => ({ atMs: 0, api: {}, sink, databaseAnswers: true, ...more }),
     (line) => {
       shown = line
       stop.abort()
@@ -33,6 +36,23 @@ test('a group without problems, or not observed yet, is not mentioned', async ()
     assert.match(live, /database up$/)
     assert.deepEqual(said, [])
   }
+})
+
+test('what maintenance could not do is shown, unless it is PostgreSQL that is away', async () => {
+  const sink = { state: 'running', partitions: [] }
+  for (const [maintain, shown] of [
+    [undefined, undefined],
+    [{ reason: null, last_run: { problems: [] } }, undefined],
+    [{ reason: null, last_run: { problems: ['It stays.'] } }, 'maintenance: It stays.'],
+    [{ reason: null, last_run: { problems: ['a', 'b'] } }, 'maintenance: 2 problems (npx firehose maintain)'],
+    [{ reason: 'no rights' }, 'maintenance failing: no rights'],
+  ] as const) {
+    const { live, said } = await shownOf(sink, { maintain })
+    assert.ok(live.endsWith(shown === undefined ? 'database up' : `| ${shown}`), live)
+    assert.deepEqual(said, shown === undefined ? [] : [shown])
+  }
+  const away = await shownOf(sink, { maintain: { reason: 'ECONNREFUSED' }, databaseAnswers: false })
+  assert.deepEqual(away.said, ['Database down'])
 })
 
 test('refusals, dead letters and an API that does not accept events are shown', async () => {
