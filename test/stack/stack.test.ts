@@ -68,6 +68,29 @@ test('the sink logs in as a role with only the privileges that it needs', async 
   }
 })
 
+test('maintain is healthy as the owner of the tables, has nothing left to do, and nothing waits for it', async () => {
+  const [maintain = ''] = await under.stack.containers('maintain')
+  await until('it is healthy', async () => (await containerHealth(maintain)) === 'healthy')
+  const [url = ''] = await under.stack.maintainUrls()
+  const health = (await (await fetch(`${url}/health`)).json()) as {
+    state: string
+    layout: string
+    partitions_ahead: number
+    last_run: { outcome: string; actions: string[]; problems: string[] }
+  }
+  const { state, layout, partitions_ahead, last_run } = health
+  assert.deepEqual([state, layout, partitions_ahead], ['waiting', 'tree', 14])
+  const { outcome, actions, problems } = last_run
+  assert.deepEqual({ outcome, actions, problems }, { outcome: 'done', actions: [], problems: [] })
+  const command = await under.stack.compose('run', '--rm', '--no-TTY', 'cli', 'maintain', '--dry-run')
+  assert.match(command, /^Nothing to do\.$/m)
+
+  await under.stack.stop('maintain')
+  assert.equal(await docker('inspect', '--format', '{{.State.ExitCode}}', maintain), '0')
+  assert.equal((await postEvent()).status, 202)
+  await under.stack.start('maintain')
+})
+
 test('docker compose stop postgres: 202s continue; start: every event is stored once', async (t) => {
   const ackedFile = under.path('acked-stop.tsv')
   const running = load({ url: under.stack.apiUrl, rate, connections, seconds, ackedFile })

@@ -94,6 +94,11 @@ export class ComposeStack {
     return await this.#urls('sink-worker', 8001)
   }
 
+  /** Base URLs of the HTTP servers of maintain. */
+  async maintainUrls(): Promise<string[]> {
+    return await this.#urls('maintain', 8003)
+  }
+
   /** Base URLs of all API replicas. */
   async apiUrls(): Promise<string[]> {
     return await this.#urls('producer-api', 8000)
