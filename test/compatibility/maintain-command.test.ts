@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { freePorts } from '../../embedded/ports.ts'
@@ -7,7 +9,8 @@ import { type Backend, startPostgres } from '../../tools/stack/backends.ts'
 import { ask } from '../../tools/stack/ask.ts'
 import { takeTurn } from '../../maintenance/turn.ts'
 import { metricOf } from '../support/metrics.ts'
-import { ended, type Ended, ROOT, runFirehose } from '../support/run-firehose.ts'
+import { copyOfProject } from '../support/project-copy.ts'
+import { ended, type Ended, ROOT, runFirehose, runFirehoseIn } from '../support/run-firehose.ts'
 import { until } from '../support/until.ts'
 
 /* `firehose maintain` as people, cron and supervisors run it, on a real PostgreSQL. What the steps do is tested elsewhere. */
@@ -268,4 +271,37 @@ test('SIGTERM ends the service with 0 within seconds, even if PostgreSQL is froz
   } finally {
     await server.postgres.thaw()
   }
+})
+
+test('a mistake in Firehose ends the service with 70, and a run with its stack, instead of looking like an outage', async () => {
+  const place = await Place.migrated('mistake')
+  const copy = copyOfProject()
+  try {
+    const file = join(copy, 'maintenance/run.ts')
+    const text = readFileSync(file, 'utf8')
+    const from = 'const layout = await readLayout(db)'
+    assert.ok(text.includes(from))
+    writeFileSync(file, text.replace(from, `${from}\n        layout.kind.broken.on.purpose()`))
+    const service = await runFirehoseIn(copy, { ...place.env, MAINTAIN_PORT: '0' }, 'maintain', '--every')
+    assert.equal(service.code, 70, service.out + service.err)
+    assert.match(service.out, /"level":"fatal".*TypeError.*a mistake in Firehose/)
+    const once = await runFirehoseIn(copy, place.env, 'maintain')
+    assert.equal(once.code, 1)
+    assert.match(once.err, /TypeError: [^]*maintenance\/run\.ts/)
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+})
+
+test('a role that does not own the tables is told who must run it, and that works', async () => {
+  const place = await Place.create('owner')
+  const sink = { ...place.env, SINK_DATABASE_PASSWORD: 'secret' }
+  assert.equal((await runFirehose(sink, 'migrate', '--sink-role', 'firehose_sink')).code, 0)
+  const url = new URL(place.url)
+  url.username = 'firehose_sink'
+  url.password = 'secret'
+  const refused = await place.maintain({ DATABASE_URL: url.href }, '--now', inDays(1))
+  assert.equal(refused.code, 1)
+  assert.match(refused.err, /run (?:it|maintain) as the owner of the tables/)
+  assert.equal((await place.maintain({}, '--now', inDays(1))).code, 0)
 })
