@@ -85,7 +85,9 @@ async function once(values: Values): Promise<number> {
     return await untilStopped(work(config, nowMs, values.dryRun === true, signal), signal)
   } catch (error) {
     if (error instanceof UsageError || isBug(error)) throw error
-    console.error(`Maintenance of PostgreSQL at ${config.databaseAddress} failed: ${describeRunError(error)}.`)
+    console.error(
+      `Maintenance of PostgreSQL at ${config.databaseAddress} failed: ${describeRunError(error)}.`,
+    )
     return 1
   }
 }

@@ -1,5 +1,6 @@
 import { InvariantError } from '../platform/errors.ts'
-import { describeError, sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
+import { describeError } from '../sink-worker/outage/sqlstate.ts'
+import { remedyOf } from './failure.ts'
 
 const PROGRAMMING = [InvariantError, TypeError, RangeError, ReferenceError, SyntaxError]
 
@@ -10,8 +11,7 @@ export function isBug(error: unknown): boolean {
 
 /** Why a run ended early, in one line for people, with the remedy if there is one. */
 export function describeRunError(error: unknown): string {
-  // insufficient_privilege: the remedy for a sink would be another.
-  if (sqlstateOf(error) === '42501')
-    return `${(error as Error).message}: run maintain as the owner of the tables, who ran migrate`
-  return describeError(error)
+  const { message = '' } = error as { message?: string }
+  const remedy = remedyOf(error)
+  return remedy === undefined ? describeError(error) : `${message}: ${remedy}`
 }

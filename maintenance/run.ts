@@ -11,6 +11,7 @@ import { LongStatements } from './long-statements.ts'
 import { type Action, type Policy, type Step, STEPS, type WithLayout, type WithTree } from './maintenance.ts'
 import { countAhead } from './missing-ranges.ts'
 import { retain } from './retain.ts'
+import { isBug } from './run-error.ts'
 import { takeTurn } from './turn.ts'
 
 const LONG_LIMIT_MS = 3_600_000
@@ -56,7 +57,8 @@ const WORK: Readonly<Record<Step, (run: WithLayout) => Promise<void>>> = {
  * goes on from what it finds in the database, which is the only state. A step that fails is a problem, and the next step
  * follows.
  *
- * @throws the driver's error if PostgreSQL cannot be reached, or the turn was lost; the reason of the signal
+ * @throws the driver's error if PostgreSQL cannot be reached, or the turn was lost; the reason of the signal; a mistake in
+ *   Firehose
  */
 export async function runOnce(options: RunOptions): Promise<RunResult> {
   const { connectionString, policy, signal } = options
@@ -87,6 +89,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
         })
       } catch (error) {
         signal.throwIfAborted()
+        if (isBug(error)) throw error
         report({ step, kind: 'problem', count: 0, text: failureText(`The step "${step}" failed`, error) })
       }
     }

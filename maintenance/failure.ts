@@ -1,0 +1,21 @@
+import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
+
+/** What an operator can do about an error of maintenance, by SQLSTATE. */
+const REMEDIES: Record<string, string> = {
+  '25P04': 'it held up sinks for too long, so it was rolled back; the next run tries again',
+  '42501': 'run "npx firehose maintain" as the owner of "events"',
+  '57014':
+    'it was cancelled. If the role has a statement_timeout, set it to 0 (ALTER ROLE ... SET statement_timeout = 0)',
+}
+
+/** @param what was not done, as the beginning of a sentence */
+export function failureText(what: string, error: unknown): string {
+  const { message = '', code } = error as { message?: string; code?: string }
+  const remedy = remedyOf(error)
+  return `${what}: ${message || String(error)}${code === undefined ? '' : ` (${code})`}${remedy === undefined ? '' : `: ${remedy}`}.`
+}
+
+/** Undefined if maintenance has none of its own. */
+export function remedyOf(error: unknown): string | undefined {
+  return REMEDIES[sqlstateOf(error) ?? '']
+}
