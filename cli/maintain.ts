@@ -17,6 +17,9 @@ const STOP_MS = 700
 /** Clocks of two machines: a --now within this is not the future. */
 const SAME_TIME_MS = 60_000
 
+const BUSY =
+  'Nothing was done: another process maintains this database (its session is firehose-maintain-turn in pg_stat_activity).'
+
 interface Values {
   once?: true
   every?: string | true
@@ -108,6 +111,8 @@ async function work(
   }
   try {
     const result = await runOnce({ connectionString, policy, kafka, dryRun, nowMs, report, signal })
+    // Not on standard output: cron jobs throw that away.
+    if (result.outcome === 'busy') console.error(BUSY)
     for (const line of closingLines(result, dryRun)) screen.say(line)
     return exitCodeOf(result)
   } finally {
@@ -118,10 +123,7 @@ async function work(
 
 /** What is said after the actions. Pure. */
 export function closingLines({ outcome, actions, layout }: RunResult, dryRun: boolean): string[] {
-  if (outcome === 'busy')
-    return [
-      'Nothing was done: another process maintains this database (its session is firehose-maintain-turn in pg_stat_activity).',
-    ]
+  if (outcome === 'busy') return []
   return [
     ...(actions.length === 0 ? ['Nothing to do.'] : []),
     ...(layout === 'table' ? ['"events" has no partitions, so none were made.'] : []),

@@ -118,7 +118,7 @@ test('every test that docs/FAULTS.md names exists, and every fault test is named
 })
 
 test('every metric that the documents name exists', () => {
-  for (const { document, what } of said(/\b(firehose_(?:api|sink)_[a-z_]*[a-z])\b(?!\*)/g))
+  for (const { document, what } of said(/\b(firehose_(?:api|sink|maintain)_[a-z_]*[a-z])\b(?!\*)/g))
     assert.ok(sources.includes(`'${what}'`), `${document}: ${what}`)
 })
 

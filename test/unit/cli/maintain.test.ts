@@ -13,10 +13,7 @@ test('the last sentences of a run, and its exit code', () => {
   assert.deepEqual(closingLines({ ...tree, actions: [] }, true), ['Nothing to do.'])
   assert.deepEqual(closingLines({ ...tree, actions: [made] }, false), [])
   assert.deepEqual(closingLines({ ...tree, actions: [made] }, true), ['Nothing was changed (--dry-run).'])
-  assert.match(
-    closingLines({ ...tree, outcome: 'busy', actions: [] }, false).join(),
-    /^Nothing was done: another/,
-  )
+  assert.deepEqual(closingLines({ ...tree, outcome: 'busy', actions: [] }, false), [])
   assert.deepEqual(
     [[], [made], [made, problem]].map((actions) => exitCodeOf({ outcome: 'done', actions })),
     [0, 0, 1],
