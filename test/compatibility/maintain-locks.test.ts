@@ -61,6 +61,7 @@ async function aheadOnly(table: Maintained, day: number, attempts: number): Prom
       long: new LongStatements(db, table.url, signal, 60_000),
       policy: table.policy,
       nowMs: table.noon(day),
+      clocks: { isRehearsal: true },
       dryRun: false,
       report: (action) => actions.push(action),
       signal,

@@ -39,7 +39,7 @@ const KEPT = { 11: 3, 12: 4, 13: 5, 14: 6, 15: 7 }
 
 test('I11: what is younger than the retention stays, to the row, late arrivals included; the rest goes', async () => {
   const database = await make('exact')
-  await database.insert(...KINDS)
+  await database.addRows(...KINDS)
   const all = await database.users()
   const leaves = await database.oldLeaves()
   assert.equal(leaves.length, 2)
@@ -72,7 +72,7 @@ ${today} was dropped \\(\\d+ kB(, about [\\d,]+ rows?)?\\)\\.
 
 test('a leaf with more than 10,000 late rows stays, with its rows, and is dropped when there are fewer', async () => {
   const database = await make('many_late')
-  await database.insert(
+  await database.addRows(
     { user: 1, idMs: TODAY, receivedMs: TODAY, count: 10 },
     { user: 11, idMs: TODAY, receivedMs: CUTOFF, count: 10_001 },
   )
@@ -95,7 +95,7 @@ test('a leaf with more than 10,000 late rows stays, with its rows, and is droppe
 
 test('I11: late rows that are copied into a leaf while it is dropped are all stored, and no COPY waits for a second', async () => {
   const database = await make('writer')
-  await database.insert({ user: 1, idMs: TODAY, receivedMs: TODAY, count: 1_000 })
+  await database.addRows({ user: 1, idMs: TODAY, receivedMs: TODAY, count: 1_000 })
   const writer = await startWriter(database.url)
   await until('late rows are written', () => writer.copied > 500)
   const [, today = ''] = await database.oldLeaves()
@@ -143,7 +143,7 @@ async function startWriter(url: string) {
 
 test('what depends on a leaf keeps it, and is named; without it, the leaf is dropped', async () => {
   const database = await make('dependent')
-  await database.insert(
+  await database.addRows(
     { user: 1, idMs: TODAY, receivedMs: TODAY },
     { user: 2, idMs: BEFORE_ERA, receivedMs: TODAY },
     { user: 11, idMs: TODAY, receivedMs: NOW },
@@ -164,7 +164,7 @@ test('what depends on a leaf keeps it, and is named; without it, the leaf is dro
 
 test("a foreign key on a row that is old keeps the row's neighbours of its table, and is named", async () => {
   const database = await make('referenced')
-  await database.insert({ user: 1, idMs: BEFORE_ERA, receivedMs: TODAY, count: 2 })
+  await database.addRows({ user: 1, idMs: BEFORE_ERA, receivedMs: TODAY, count: 2 })
   await database.query(
     `CREATE TABLE notes (id uuid CONSTRAINT to_event REFERENCES events_other);
      INSERT INTO notes SELECT event_id FROM events LIMIT 1`,
@@ -184,7 +184,7 @@ test("the user's triggers do not see late rows move, nor a leaf go; they see row
      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
        INSERT INTO seen VALUES (TG_OP || ' ' || coalesce(NEW.user_id, OLD.user_id)); RETURN coalesce(NEW, OLD); END $$`,
   )
-  await database.insert(...KINDS.map((kind) => ({ ...kind, count: 1 })))
+  await database.addRows(...KINDS.map((kind) => ({ ...kind, count: 1 })))
   await database.query(
     `CREATE TRIGGER b BEFORE INSERT OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION note();
      CREATE TRIGGER a AFTER INSERT OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION note()`,
@@ -194,13 +194,13 @@ test("the user's triggers do not see late rows move, nor a leaf go; they see row
     { what: 'DELETE 3' },
     { what: 'DELETE 4' },
   ])
-  await database.insert({ user: 20, idMs: NO_LEAF, receivedMs: NOW })
+  await database.addRows({ user: 20, idMs: NO_LEAF, receivedMs: NOW })
   assert.equal((await database.query(`SELECT FROM seen WHERE what = 'INSERT 20'`)).length, 2)
 })
 
 test('a table without partitions loses its old rows, and not more pages are read by the next run than by the first', async () => {
   const database = await make('one_table', 'none')
-  await database.insert(
+  await database.addRows(
     { user: 1, idMs: TODAY, receivedMs: TODAY, count: 20_000 },
     { user: 11, idMs: TODAY, receivedMs: CUTOFF, count: 20_000 },
   )
@@ -243,7 +243,7 @@ test('I11: killed at any statement, the next run goes on, and nothing that is yo
     for (let n = 1, isKilled = true; isKilled; n++) {
       await database.query('TRUNCATE events')
       await database.makeLeafOfToday()
-      await database.insert(...KINDS)
+      await database.addRows(...KINDS)
       isKilled = await retainKilled(database, n, at)
       const between = await database.users()
       for (const [user, count] of Object.entries(KEPT)) assert.equal(between[user], count, `${n}: ${user}`)
@@ -335,7 +335,7 @@ test('dead letters go by the latest entry of their history, which stays; open on
 
 test('while another session has a leaf open, it stays, and that is said; rows elsewhere go all the same', async () => {
   const database = await make('held')
-  await database.insert(
+  await database.addRows(
     { user: 1, idMs: TODAY, receivedMs: TODAY },
     { user: 2, idMs: BEFORE_ERA, receivedMs: TODAY },
   )

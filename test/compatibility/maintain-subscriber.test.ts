@@ -40,7 +40,7 @@ async function subscribe(name: string): Promise<{ publisher: Retained; subscribe
 test('a logical subscriber goes on through attach, moved strays, moved late rows and drop, and has the same rows', async () => {
   const { publisher, subscriber } = await subscribe('whole')
   const strayDay = TODAY + 20 * DAY_MS // it gets a leaf when maintenance runs at NOW
-  await publisher.insert(
+  await publisher.addRows(
     { user: 1, idMs: TODAY, receivedMs: TODAY, count: 500 },
     { user: 2, idMs: NO_LEAF, receivedMs: TODAY, count: 20 },
     { user: 11, idMs: TODAY, receivedMs: CUTOFF, count: 300 },
@@ -53,7 +53,10 @@ test('a logical subscriber goes on through attach, moved strays, moved late rows
   assert.match(textsOf(actions, 'moved').join('\n'), /^300 late rows/)
   assert.equal(textsOf(actions, 'dropped').length, 2)
   assert.match(textsOf(actions, 'deleted').join('\n'), /^20 rows of events_stray were deleted/)
-  await publisher.insert({ user: 14, idMs: NOW, receivedMs: NOW }, { user: 15, idMs: TODAY, receivedMs: NOW })
+  await publisher.addRows(
+    { user: 14, idMs: NOW, receivedMs: NOW },
+    { user: 15, idMs: TODAY, receivedMs: NOW },
+  )
 
   const kept = { 11: 300, 12: 40, 13: 30, 14: 1, 15: 1 }
   assert.deepEqual(await publisher.users(), kept)

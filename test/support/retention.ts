@@ -64,7 +64,7 @@ export class Retained extends Maintained {
     return new Retained(url.href, POLICY)
   }
 
-  async insert(...rows: readonly Rows[]): Promise<void> {
+  async addRows(...rows: readonly Rows[]): Promise<void> {
     for (const each of rows) await this.query(insertion(each))
   }
 
