@@ -15,9 +15,11 @@ import {
   UNIT_MS,
 } from '../postgres/partitions/ranges.ts'
 import { STRAY } from '../postgres/partitions/tree.ts'
+import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 import { attachBesideLarge, dropNoStrays } from './beside-large.ts'
+import { failureText, isRefusal } from './failure.ts'
 import type { Maintenance, WithTree } from './maintenance.ts'
-import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade } from './missing-leaf.ts'
+import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade, problem } from './missing-leaf.ts'
 import { countAhead, missingRanges } from './missing-ranges.ts'
 import { moveRows } from './move-rows.ts'
 
@@ -40,11 +42,7 @@ export async function makeAhead(run: WithTree): Promise<void> {
   const model = await readLeafModel(db, tree.stray.name)
   const bytes = await strayBytes(run)
   if (bytes <= MOST_READ_BYTES) {
-    for (const range of missing) {
-      run.signal.throwIfAborted()
-      const leaf = await lookAt(run, model, range)
-      if (leaf !== undefined && !(await makeLeaf(run, model, leaf))) return
-    }
+    await makeEach(run, model, await lookAtAll(run, model, missing))
     return
   }
   const current = missing.find((range) => range.fromMs <= nowMs && range.toMs > nowMs)
@@ -56,12 +54,26 @@ export async function makeAhead(run: WithTree): Promise<void> {
       ),
     )
   if (countAhead(policy.unit, times) >= RANGES_AHEAD[policy.unit] / 2) return
-  const leaves: MissingLeaf[] = []
-  for (const range of missing.filter(({ fromMs }) => fromMs > nowMs)) {
-    const leaf = await lookAt(run, model, range)
-    if (leaf !== undefined) leaves.push(leaf)
+  const future = missing.filter(({ fromMs }) => fromMs > nowMs)
+  await attachBesideLarge(run, model, await lookAtAll(run, model, future))
+}
+
+/** Those without strays first: a range whose rows cannot be moved in time keeps no other from its leaf. */
+async function makeEach(run: WithTree, model: LeafModel, leaves: readonly MissingLeaf[]): Promise<void> {
+  for (const leaf of leaves.toSorted((a, b) => a.strays - b.strays)) {
+    run.signal.throwIfAborted()
+    try {
+      if (!(await makeLeaf(run, model, leaf))) return
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const stay = `moving its rows from ${run.tree.stray.name} takes too long, so they stay there.`
+      run.report(
+        sqlstateOf(error) === '57014'
+          ? notMade(leaf, stay)
+          : problem(failureText(`${leaf.name} was not made`, error)),
+      )
+    }
   }
-  await attachBesideLarge(run, model, leaves)
 }
 
 /** The moment before which retention drops leaves, so that none is made there; undefined without retention. Pure. */
@@ -73,7 +85,7 @@ function warnOfEnd({ tree, policy, nowMs, report }: WithTree): void {
   if (rangesAhead(policy.unit, nowMs).at(-1)!.toMs <= tree.era.toMs) return
   const end = new Date(tree.era.toMs).toISOString()
   const text = `The partitions of "events" end at ${end}: later events go to ${tree.other.name}, where they stay.`
-  report({ step: 'ahead', kind: 'problem', count: 0, text })
+  report(problem(text))
 }
 
 async function strayBytes({ db, tree }: WithTree): Promise<number> {
@@ -87,6 +99,15 @@ async function strayBytes({ db, tree }: WithTree): Promise<number> {
 /** For people. */
 function leafName({ tree }: WithTree, model: LeafModel, range: Range): string {
   return tree.stray.name === STRAY ? partitionName(range) : leafTable(range, model)
+}
+
+async function lookAtAll(run: WithTree, model: LeafModel, ranges: readonly Range[]): Promise<MissingLeaf[]> {
+  const leaves: MissingLeaf[] = []
+  for (const range of ranges) {
+    const leaf = await lookAt(run, model, range)
+    if (leaf !== undefined) leaves.push(leaf)
+  }
+  return leaves
 }
 
 /** @returns undefined if it can have no leaf. The reason is reported, unless it stays so: strays of the past. */

@@ -10,8 +10,13 @@ import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 /** The longest wait for the first lock, and for each of the others, while sinks wait for those that it has. */
 const LOCK_TIMEOUT_MS = 200
 const NEXT_LOCK_TIMEOUT_MS = 50
-/** The longest transaction, also if this process is frozen: I11 allows a second. The server then ends the session. */
-const TRANSACTION_TIMEOUT_MS = 900
+/**
+ * The longest transaction, also if this process is frozen: I11 allows a second, of which the sink needs some for itself.
+ * The server then ends the session.
+ */
+const TRANSACTION_TIMEOUT_MS = 700
+/** So that a statement that takes too long fails before that. */
+const STATEMENT_TIMEOUT_MS = 500
 /** After an attempt that did not get its locks, sinks work undisturbed for this long. */
 const AFTER_FAILURE_MS = 10_000
 /** After one that did, for this many times as long as it took. */
@@ -20,7 +25,7 @@ const REST_RATIO = 9
 const ATTEMPTS = 12
 
 const LIMITS = `SET LOCAL transaction_timeout = ${TRANSACTION_TIMEOUT_MS}; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
-  SET LOCAL statement_timeout = 0`
+  SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`
 
 /** How an attempt begins and is undone: as a transaction, or in a savepoint of one that is open. */
 const OWN = { begin: `BEGIN ISOLATION LEVEL READ COMMITTED; ${LIMITS}`, undo: 'ROLLBACK' }
@@ -64,7 +69,7 @@ export class BriefTransactions {
    * Takes the locks in the order given, which must be: root, era, `events_stray`, leaf (a sink takes them in this order,
    * too). Then does the work and commits.
    *
-   * @throws the driver's error, also 25P04 if the transaction took too long; all is rolled back then
+   * @throws the driver's error, also 57014 if a statement, or 25P04 if the transaction took too long; all is rolled back then
    * @throws the signal's reason if it aborts before an attempt
    */
   async run<T>(

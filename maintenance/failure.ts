@@ -15,6 +15,11 @@ export function failureText(what: string, error: unknown): string {
   return `${what}: ${message || String(error)}${code === undefined ? '' : ` (${code})`}${remedy === undefined ? '' : `: ${remedy}`}.`
 }
 
+/** Whether PostgreSQL refused a statement, and the connection is still there. */
+export function isRefusal(error: unknown): boolean {
+  return sqlstateOf(error) !== undefined && (error as { severity?: string }).severity === 'ERROR'
+}
+
 /** Undefined if maintenance has none of its own. */
 export function remedyOf(error: unknown): string | undefined {
   return REMEDIES[sqlstateOf(error) ?? '']

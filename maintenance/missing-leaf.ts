@@ -30,7 +30,11 @@ export function madeLeaf(verb: string, { name }: MissingLeaf, moved: number, { s
 }
 
 export function notMade({ name }: Pick<MissingLeaf, 'name'>, reason: string): Action {
-  return { step: 'ahead', kind: 'problem', count: 0, text: `${name} was not made: ${reason}` }
+  return problem(`${name} was not made: ${reason}`)
+}
+
+export function problem(text: string): Action {
+  return { step: 'ahead', kind: 'problem', count: 0, text }
 }
 
 /** The locks were not got. */

@@ -1,5 +1,4 @@
-import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
-import { failureText } from './failure.ts'
+import { failureText, isRefusal } from './failure.ts'
 
 /** Something that retention cannot delete as long as a person has not changed something; the message says what. */
 export class CannotRetainError extends Error {}
@@ -18,9 +17,8 @@ const REASONS: Readonly<Record<string, string>> = {
  */
 export function refusalText(what: string, error: unknown): string | undefined {
   if (error instanceof CannotRetainError) return `${what}: ${error.message}.`
-  const code = sqlstateOf(error)
-  const { severity, detail } = error as { severity?: string; detail?: string }
-  if (code === undefined || severity !== 'ERROR') return undefined
+  if (!isRefusal(error)) return undefined
+  const { code = '', detail } = error as { code?: string; detail?: string }
   // Only here, because elsewhere the detail may have values: it names what depends on the table.
   const reason = code === '2BP01' ? detail?.replaceAll('\n', '; ') : REASONS[code]
   return reason === undefined ? failureText(what, error) : `${what}: ${reason}.`

@@ -9,8 +9,6 @@ import { BY_INDEX, runAtOnce } from './transaction.ts'
 
 /** A leaf with more rows that are to be kept stays: moving them would hold up the sinks. */
 const MOST_LATE = 10_000
-/** For each statement, so that one that takes too long fails before transaction_timeout, which ends the session. */
-const STATEMENT_TIMEOUT_MS = 600
 
 /** What became of a leaf; undefined if its locks were held by others all the time. */
 export interface DroppedLeaf {
@@ -51,9 +49,7 @@ export async function dropLeaf(run: WithTree, leaf: Leaf, before: Date): Promise
       { table: leaf.name, mode: 'ACCESS EXCLUSIVE' },
     ],
     async () => {
-      await db.query(
-        `SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET LOCAL row_security = off; ${BY_INDEX}`,
-      )
+      await db.query(`SET LOCAL row_security = off; ${BY_INDEX}`)
       const found = await db.query<{ late: number }>(counted)
       const expected = fewEnough(found.rows[0]?.late)
       const drop = async (): Promise<void> => void (await db.query(`DROP TABLE ${leaf.name}`))
