@@ -58,9 +58,13 @@ export async function makeAhead(run: WithTree): Promise<void> {
   await attachBesideLarge(run, model, await lookAtAll(run, model, future))
 }
 
-/** Those without strays first: a range whose rows cannot be moved in time keeps no other from its leaf. */
+/**
+ * First where events go now, so that few of them become strays; then those without strays: a range whose rows cannot be
+ * moved in time keeps no other from its leaf.
+ */
 async function makeEach(run: WithTree, model: LeafModel, leaves: readonly MissingLeaf[]): Promise<void> {
-  for (const leaf of leaves.toSorted((a, b) => a.strays - b.strays)) {
+  const isNow = ({ range }: MissingLeaf): number => Number(range.fromMs <= run.nowMs && range.toMs > run.nowMs)
+  for (const leaf of leaves.toSorted((a, b) => isNow(b) - isNow(a) || a.strays - b.strays)) {
     run.signal.throwIfAborted()
     try {
       if (!(await makeLeaf(run, model, leaf))) return

@@ -15,6 +15,7 @@ import { isBug } from './run-error.ts'
 import { takeTurn } from './turn.ts'
 
 const LONG_LIMIT_MS = 3_600_000
+const KEEPALIVE_IDLE_MS = 10_000
 
 export interface RunOptions {
   connectionString: string
@@ -118,7 +119,11 @@ function factsOf(
 }
 
 async function withConnection<T>(connectionString: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
-  const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
+  const db = await connect(connectionString, () => ({
+    application_name: 'firehose-maintain',
+    keepAlive: true, // a server that is gone would be waited for, in a statement that takes long anyway
+    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
+  }))
   let lost: Error | undefined
   db.on('error', (error) => (lost ??= error))
   try {

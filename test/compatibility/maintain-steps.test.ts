@@ -158,6 +158,60 @@ test('a leaf is like events and events_stray: columns, keys, triggers, parameter
   )
 })
 
+test('tables in a schema of their own, whose name needs quotes', async () => {
+  const table = await create('quoted')
+  await table.query(
+    'ALTER SCHEMA public RENAME TO "My Schema"; ALTER DATABASE quoted SET search_path = "My Schema"',
+  )
+  await table.store(15, 2)
+  const { actions, ahead } = await table.maintain(1)
+  assert.deepEqual(textsOf(actions, 'problem'), [])
+  assert.equal(ahead, 14)
+  assert.equal(await table.rowsOf(table.leaf(15)), 2)
+  assert.deepEqual((await table.maintain(1)).actions, [])
+})
+
+test('an index of events like a user index: no leaf has two', async () => {
+  const table = await create('own_index')
+  await table.query(`CREATE INDEX mine ON events (user_id, "timestamp")`)
+  await table.maintain(1)
+  const own = `SELECT count(*)::int FROM pg_index WHERE indrelid = '${table.leaf(15)}'::regclass AND pg_get_indexdef(indexrelid) LIKE '%(user_id,%'`
+  assert.equal(await table.value(own), 1)
+  const deferred = { ...table.policy, userIndex: 'deferred' as const }
+  const { actions } = await table.maintain(2, { policy: deferred })
+  assert.deepEqual(textsOf(actions, 'problem'), [])
+})
+
+test('from immediate to deferred and back: empty leaves ahead lose their user indexes, and get them again', async () => {
+  const table = await create('times')
+  await table.store(3, 1)
+  const indexed = async (): Promise<number[]> =>
+    await Promise.all(
+      [0, 3, 4].map(async (day) =>
+        Number(
+          await table.value(
+            `SELECT count(*)::int FROM pg_index WHERE indrelid = '${table.leaf(day)}'::regclass`,
+          ),
+        ),
+      ),
+    )
+  assert.deepEqual(await indexed(), [5, 5, 5])
+  await table.maintain(0, { policy: { ...table.policy, userIndex: 'deferred' } })
+  assert.deepEqual(await indexed(), [5, 5, 3])
+  await table.maintain(0)
+  assert.deepEqual(await indexed(), [5, 5, 5])
+})
+
+test('statistics of the whole tree are renewed once', async () => {
+  const table = await create('statistics')
+  await table.store(0, 100)
+  assert.deepEqual(textsOf((await table.maintain(0)).actions, 'analyzed'), [
+    'The statistics of "events" were renewed.',
+  ])
+  assert.equal(await table.value(`SELECT reltuples::int FROM pg_class WHERE relname = 'events'`), 100)
+  assert.deepEqual(textsOf((await table.maintain(0)).actions, 'analyzed'), [])
+})
+
 /** Runs these statements, which a message has given. */
 async function apply(table: Maintained, text: string): Promise<void> {
   const [statement = ''] = /ALTER TABLE [^;)]+/.exec(text) ?? []
