@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { makeAhead } from '../../maintenance/ahead.ts'
 import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
@@ -9,10 +11,13 @@ import { readLayout } from '../../postgres/partitions/tree.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { LARGE_ROWS, Maintained, textsOf } from '../support/maintained.ts'
 import { hasPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
+import { ended } from '../support/run-firehose.ts'
 import { StatementProxy } from '../support/statement-tap.ts'
 import { until } from '../support/until.ts'
 
 /* What others notice of maintenance, and maintenance of others. */
+
+const CHILD = fileURLToPath(new URL('../support/maintain-process.ts', import.meta.url))
 
 let server: Awaited<ReturnType<typeof startPostgres>>
 
@@ -102,16 +107,19 @@ test('I11: a maintainer that is frozen while it has its locks is ended within a 
     const writer = keepWriting(table)
     const never = new AbortController()
     const held = proxy.holdAt('ACCESS EXCLUSIVE', 'after', never.signal)
-    const run = table.maintain(1, { connectionString: proxy.through(table.url) })
+    const child = spawn(process.execPath, [CHILD, proxy.through(table.url), String(table.noon(1))])
+    const run = ended(child)
     const link = await held
+    child.kill('SIGSTOP')
+    link.release()
     const session = `SELECT FROM pg_stat_activity WHERE client_port = ${link.outgoingPort}`
     await until(
       'the server has ended the session',
       async () => (await table.query(session)).length === 0,
       2_000,
     )
-    link.release()
-    const { actions } = await run
+    child.kill('SIGCONT')
+    const actions = JSON.parse((await run).out) as Action[]
     const longestMs = await writer.stop()
     t.diagnostic(`the longest INSERT took ${Math.round(longestMs)} ms`)
     assert.ok(longestMs > 500 && longestMs < 1_000, `${longestMs} ms`)
