@@ -27,13 +27,19 @@ import { moveRows } from './move-rows.ts'
 const MOST_STRAYS = 10_000
 /** An ATTACH reads all of `events_stray`, which nobody can use meanwhile: so much takes about 70 ms. */
 const MOST_READ_BYTES = 128 * 2 ** 20
+/**
+ * A leaf beside a large `events_stray` needs a CHECK that refuses its events for a while, and for longer if this process is
+ * killed. So none is made whose time comes soon.
+ */
+const SOON_MS = 12 * UNIT_MS.hour
 
 /**
  * Makes the leaves that are missing, from the oldest that exists to those ahead. Beside a large `events_stray` it makes
- * only those of the future, all together when half of those ahead are left, since each time that table is read.
+ * only those whose time does not come soon, all together when half of those ahead are left, since each time that table is
+ * read.
  */
 export async function makeAhead(run: WithTree): Promise<void> {
-  const { db, tree, policy, nowMs, report } = run
+  const { db, tree, policy, nowMs } = run
   const times = { ...tree, nowMs, keptFromMs: keptFromMs(run) }
   warnOfEnd(run)
   await dropNoStrays(run)
@@ -45,17 +51,32 @@ export async function makeAhead(run: WithTree): Promise<void> {
     await makeEach(run, model, await lookAtAll(run, model, missing))
     return
   }
-  const current = missing.find((range) => range.fromMs <= nowMs && range.toMs > nowMs)
-  if (current !== undefined)
-    report(
-      notMade(
-        { name: leafName(run, model, current) },
-        `${tree.stray.name} is large (${size(bytes)}), and the events of this time go there, where they stay.`,
-      ),
-    )
-  if (countAhead(policy.unit, times) >= RANGES_AHEAD[policy.unit] / 2) return
-  const future = missing.filter(({ fromMs }) => fromMs > nowMs)
-  await attachBesideLarge(run, model, await lookAtAll(run, model, future))
+  await makeBesideLarge(run, model, missing, bytes)
+}
+
+async function makeBesideLarge(
+  run: WithTree,
+  model: LeafModel,
+  missing: readonly Range[],
+  bytes: number,
+): Promise<void> {
+  const { tree, policy, nowMs, report } = run
+  const soon = missing.filter(({ fromMs, toMs }) => toMs > nowMs && fromMs < nowMs + SOON_MS)
+  if (soon.length > 0) {
+    const names = [soon[0]!, ...soon.slice(1).slice(-1)].map((range) => leafName(run, model, range))
+    const reason = `${tree.stray.name} is large (${size(bytes)}), and events of that time go there, where they stay.`
+    report(notMade(names, reason))
+  }
+  if (countAhead(policy.unit, { ...tree, nowMs }) >= RANGES_AHEAD[policy.unit] / 2) return
+  const late = missing.filter(({ fromMs }) => fromMs >= nowMs + SOON_MS)
+  const leaves: MissingLeaf[] = []
+  let strays = 0
+  for (const leaf of await lookAtAll(run, model, late)) {
+    if (strays + leaf.strays > MOST_STRAYS) continue // the next run moves more
+    strays += leaf.strays
+    leaves.push(leaf)
+  }
+  await attachBesideLarge(run, model, leaves)
 }
 
 /**
@@ -63,7 +84,8 @@ export async function makeAhead(run: WithTree): Promise<void> {
  * moved in time keeps no other from its leaf.
  */
 async function makeEach(run: WithTree, model: LeafModel, leaves: readonly MissingLeaf[]): Promise<void> {
-  const isNow = ({ range }: MissingLeaf): number => Number(range.fromMs <= run.nowMs && range.toMs > run.nowMs)
+  const isNow = ({ range }: MissingLeaf): number =>
+    Number(range.fromMs <= run.nowMs && range.toMs > run.nowMs)
   for (const leaf of leaves.toSorted((a, b) => isNow(b) - isNow(a) || a.strays - b.strays)) {
     run.signal.throwIfAborted()
     try {
@@ -73,7 +95,7 @@ async function makeEach(run: WithTree, model: LeafModel, leaves: readonly Missin
       const stay = `moving its rows from ${run.tree.stray.name} takes too long, so they stay there.`
       run.report(
         sqlstateOf(error) === '57014'
-          ? notMade(leaf, stay)
+          ? notMade([leaf.name], stay)
           : problem(failureText(`${leaf.name} was not made`, error)),
       )
     }
@@ -128,11 +150,11 @@ async function lookAt(run: WithTree, model: LeafModel, range: Range): Promise<Mi
   const most = strays > MOST_STRAYS
   if (taken) {
     const rename = `ALTER TABLE ${name} RENAME TO ${partitionName(range)}_other;`
-    report(notMade({ name }, `another table has this name. Rename it: ${rename}`))
+    report(notMade([name], `another table has this name. Rename it: ${rename}`))
   } else if (most && range.toMs > run.nowMs)
     report(
       notMade(
-        { name },
+        [name],
         `more than ${plural(MOST_STRAYS, 'row')} of it are in ${tree.stray.name}, where its events stay.`,
       ),
     )

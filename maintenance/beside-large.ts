@@ -10,7 +10,8 @@ import { movedColumns, putIn, takeOut } from './move-rows.ts'
 /*
  * Leaves beside an `events_stray` that is too large to be read while all wait. A CHECK that excludes their ranges spares
  * PostgreSQL the reading. It is validated while others read and write. Until the leaves are attached, a sink that has
- * events of these ranges is refused (23514 with this name is contention), so only ranges of the future are made this way.
+ * events of these ranges is refused (23514 with this name is contention); after a kill, until the next run. So only ranges
+ * of the future are made this way.
  */
 
 const NO_STRAYS = 'firehose_no_strays'
@@ -38,7 +39,7 @@ export async function attachBesideLarge(
     return
   }
   if (missing.some(({ strays }) => strays > 0) && (await hasDeleteTrigger(run))) {
-    report(notMade(first, triggerText(tree)))
+    report(notMade([first.name], triggerText(tree)))
     return
   }
   const check = noneOf(missing.map(({ range }) => range))

@@ -29,8 +29,9 @@ export function madeLeaf(verb: string, { name }: MissingLeaf, moved: number, { s
   return { step: 'ahead', kind: 'made', count: 1, text: `${name} ${verb}${rows}.` }
 }
 
-export function notMade({ name }: Pick<MissingLeaf, 'name'>, reason: string): Action {
-  return problem(`${name} was not made: ${reason}`)
+/** @param names of one leaf, or of the first and the last */
+export function notMade(names: readonly string[], reason: string): Action {
+  return problem(`${names.join(' to ')} ${names.length === 1 ? 'was' : 'were'} not made: ${reason}`)
 }
 
 export function problem(text: string): Action {
@@ -38,9 +39,9 @@ export function problem(text: string): Action {
 }
 
 /** The locks were not got. */
-export function notLocked(missing: MissingLeaf, { stray }: Tree): Action {
+export function notLocked({ name }: MissingLeaf, { stray }: Tree): Action {
   return notMade(
-    missing,
+    [name],
     `other sessions, such as a long query, use ${stray.name} all the time. Its events go there. When they have ended, run "npx firehose maintain" again.`,
   )
 }

@@ -9,7 +9,7 @@ import { LongStatements } from '../../maintenance/long-statements.ts'
 import type { Action } from '../../maintenance/maintenance.ts'
 import { readLayout } from '../../postgres/partitions/tree.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
-import { LARGE_ROWS, Maintained, textsOf } from '../support/maintained.ts'
+import { keepWriting, Maintained, textsOf } from '../support/maintained.ts'
 import { hasPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { ended } from '../support/run-firehose.ts'
 import { StatementProxy } from '../support/statement-tap.ts'
@@ -27,29 +27,6 @@ before(async () => {
 after(async () => {
   await server?.close()
 })
-
-/** Stores events without a leaf, one after another. @returns the longest that one of them took, in ms, once it is stopped */
-function keepWriting(table: Maintained): { stop: () => Promise<number> } {
-  const over = new AbortController()
-  const written = (async (): Promise<number> => {
-    const client = new pg.Client({ connectionString: table.url })
-    await client.connect()
-    let longestMs = 0
-    while (!over.signal.aborted) {
-      const beganMs = performance.now()
-      await client.query(table.insert(50, 1))
-      longestMs = Math.max(longestMs, performance.now() - beganMs)
-    }
-    await client.end()
-    return longestMs
-  })()
-  return {
-    stop: async () => {
-      over.abort()
-      return await written
-    },
-  }
-}
 
 /** The step alone, with a number of attempts. */
 async function aheadOnly(table: Maintained, day: number, attempts: number): Promise<Action[]> {
@@ -104,6 +81,9 @@ test('I11: a maintainer that is frozen while it has its locks is ended within a 
   const proxy = await StatementProxy.start(table.url)
   try {
     await table.store(15, 5)
+    const usual = keepWriting(table)
+    await until('it is known what else slows it down', async () => (await table.rowsOf('events_stray')) > 300)
+    const usualMs = await usual.stop()
     const writer = keepWriting(table)
     const never = new AbortController()
     const held = proxy.holdAt('ACCESS EXCLUSIVE', 'after', never.signal)
@@ -122,7 +102,7 @@ test('I11: a maintainer that is frozen while it has its locks is ended within a 
     const actions = JSON.parse((await run).out) as Action[]
     const longestMs = await writer.stop()
     t.diagnostic(`the longest INSERT took ${Math.round(longestMs)} ms`)
-    assert.ok(longestMs > 500 && longestMs < 1_000, `${longestMs} ms`)
+    assert.ok(longestMs > 500 && longestMs < 1_000 + usualMs, `${longestMs} ms, ${usualMs} ms before`)
     assert.match(
       textsOf(actions, 'problem').join(),
       /^The step "ahead" failed: terminating connection due to transaction timeout \(25P04\): it held up sinks for too long, so it was rolled back; the next run tries again\.$/,
@@ -205,26 +185,6 @@ test('an abort ends a long statement, and the run, at once', async () => {
   control.abort(new Error('asked to end'))
   await assert.rejects(run, /asked to end/)
   await reader.end()
-})
-
-test('a large events_stray is read while all work, and not by ATTACH', async (t) => {
-  const table = await Maintained.create(server.postgres.url, 'large')
-  await table.growStray()
-  await table.store(20, 3)
-  const reads = async (): Promise<unknown> =>
-    await table.value(
-      `SELECT round(seq_tup_read / ${LARGE_ROWS}.0)::int FROM pg_stat_all_tables WHERE relname = 'events_stray'`,
-    )
-  const readBefore = Number(await reads())
-  const writer = keepWriting(table)
-  const { actions, ahead } = await table.maintain(20)
-  t.diagnostic(`the longest INSERT took ${Math.round(await writer.stop())} ms`)
-  assert.equal(ahead, 14)
-  assert.deepEqual(textsOf(actions, 'problem'), [
-    `${table.leaf(20)} was not made: events_stray is large (139 MB), and the events of this time go there, where they stay.`,
-  ])
-  assert.equal(Number(await reads()) - readBefore, 1, 'it was read once, to validate the CHECK')
-  assert.equal(await table.lost(), 0)
 })
 
 test('through PgBouncer in transaction mode', { skip: !hasPgBouncer && 'no pgbouncer here' }, async () => {

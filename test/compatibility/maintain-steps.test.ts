@@ -212,49 +212,6 @@ test('statistics of the whole tree are renewed once', async () => {
   assert.deepEqual(textsOf((await table.maintain(0)).actions, 'analyzed'), [])
 })
 
-/** Runs these statements, which a message has given. */
-async function apply(table: Maintained, text: string): Promise<void> {
-  const [statement = ''] = /ALTER TABLE [^;)]+/.exec(text) ?? []
-  await table.query(statement)
-}
-
-test('beside a large events_stray with a trigger on DELETE: maintenance says so, and the remedy helps', async () => {
-  const table = await create('delete_trigger')
-  await table.query(`
-    CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-    CREATE TRIGGER kept BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION never()`)
-  await table.growStray()
-  await table.store(15, 2)
-  const { actions } = await table.maintain(8)
-  const [text = ''] = textsOf(actions, 'problem')
-  assert.match(
-    text,
-    /^events_\d{8} was not made: rows of it are in events_stray, which is large and has a trigger on DELETE\./,
-  )
-  await apply(table, text)
-  assert.equal((await table.maintain(8)).ahead, 14)
-  assert.equal(await table.rowsOf(table.leaf(15)), 2)
-  assert.equal(await table.lost(), 0)
-})
-
-test('what a run beside a large events_stray left is dropped; if a query prevents that, the remedy helps', async () => {
-  const table = await create('left_over')
-  const left = `ALTER TABLE events_stray ADD CONSTRAINT firehose_no_strays CHECK (user_id < 0) NOT VALID`
-  await table.query(left)
-  await table.maintain(0)
-  await table.store(50, 1)
-  await table.query(left)
-  const reader = new pg.Client({ connectionString: table.url })
-  await reader.connect()
-  await reader.query('BEGIN; SELECT FROM events')
-  const [text = ''] = textsOf((await table.maintain(0)).actions, 'problem')
-  assert.match(text, /^A CHECK that Firehose needed for a moment was not dropped.*: sinks may be refused\./)
-  await assert.rejects(table.store(50, 1), { constraint: 'firehose_no_strays' })
-  await reader.end()
-  await apply(table, text)
-  await table.query(table.insert(50, 1))
-})
-
 test('a role that is not the owner: each step says so', async () => {
   const table = await create('stranger')
   await table.query(

@@ -10,4 +10,4 @@ const { actions } = await runOnce({
   report: () => {},
   signal: new AbortController().signal,
 })
-console.log(JSON.stringify(actions))
+process.stdout.write(JSON.stringify(actions))

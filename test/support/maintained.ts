@@ -1,3 +1,4 @@
+import pg from 'pg'
 import type { Action, Policy } from '../../maintenance/maintenance.ts'
 import { runOnce, type RunOptions, type RunResult } from '../../maintenance/run.ts'
 import { migrate } from '../../postgres/migrate.ts'
@@ -104,4 +105,27 @@ export class Maintained {
 /** @param kind all by default */
 export function textsOf(actions: readonly Action[], kind?: Action['kind']): string[] {
   return actions.filter((action) => kind === undefined || action.kind === kind).map(({ text }) => text)
+}
+
+/** Stores events without a leaf, one after another. @returns the longest that one of them took, in ms, once it is stopped */
+export function keepWriting(table: Maintained): { stop: () => Promise<number> } {
+  const over = new AbortController()
+  const written = (async (): Promise<number> => {
+    const client = new pg.Client({ connectionString: table.url })
+    await client.connect()
+    let longestMs = 0
+    while (!over.signal.aborted) {
+      const beganMs = performance.now()
+      await client.query(table.insert(50, 1))
+      longestMs = Math.max(longestMs, performance.now() - beganMs)
+    }
+    await client.end()
+    return longestMs
+  })()
+  return {
+    stop: async () => {
+      over.abort()
+      return await written
+    },
+  }
 }
