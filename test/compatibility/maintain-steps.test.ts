@@ -78,7 +78,7 @@ test('strays that take too long to move stay where they are, and keep no other r
     `${table.leaf(16)} was not made: moving its rows from events_stray takes too long, so they stay there.`,
   ])
   assert.equal(ahead, 11)
-  assert.deepEqual(textsOf(actions, 'made').sort(), [
+  assert.deepEqual(textsOf(actions, 'made').toSorted(), [
     `${table.leaf(15)} was made.`,
     `${table.leaf(17)} was made, with 3 rows from events_stray.`,
     `${table.leaf(18)} was made.`,
