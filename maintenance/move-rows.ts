@@ -33,11 +33,23 @@ export async function moveRows(
   return moved === 0 ? 0 : await putIn(db, { to, columns })
 }
 
-/** Deletes rows, which are then in a temporary table until the transaction ends. @returns their number */
+/**
+ * Deletes rows, which are then in a temporary table until the transaction ends.
+ *
+ * @returns their number
+ * @throws a sentence if a foreign key would act on that: it would delete rows of the user's, or empty them
+ */
 export async function takeOut(
   db: Pick<pg.ClientBase, 'query'>,
   { from, where, columns }: { from: string; where: string; columns: string },
 ): Promise<number> {
+  const [acting] = (await db.query<{ name: string; table: string }>(ACTING_KEYS, [from])).rows
+  if (acting !== undefined) {
+    const remedy = `ALTER TABLE ${acting.table} DROP CONSTRAINT ${acting.name};`
+    throw new Error(
+      `no row can be moved out of ${from}, because a foreign key of ${acting.table} acts when one is deleted; drop it: ${remedy}`,
+    )
+  }
   await db.query(
     `CREATE TEMPORARY TABLE firehose_moved ON COMMIT DROP AS SELECT ${columns} FROM ONLY ${from} WITH NO DATA`,
   )
@@ -58,6 +70,12 @@ export async function putIn(
   const { rowCount } = await withoutTriggers(db, to, async () => await db.query(insert))
   return rowCount ?? 0
 }
+
+/** Foreign keys to a table, or to one that it is a partition of, with ON DELETE CASCADE, SET NULL or SET DEFAULT. */
+const ACTING_KEYS = `
+  SELECT quote_ident(conname) AS name, conrelid::regclass::text AS "table" FROM pg_constraint
+  WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND conparentid = 0
+    AND confrelid IN (SELECT relid FROM pg_partition_ancestors($1::regclass)) LIMIT 1`
 
 /** The columns that are not generated, as SQL. */
 export async function movedColumns(db: Pick<pg.ClientBase, 'query'>): Promise<string> {

@@ -51,7 +51,7 @@ async function retainLeaves(run: WithTree, before: Date): Promise<void> {
       run,
       'problem',
       0,
-      `${name} was not dropped: another session has locked it or ${tree.era.name}.`,
+      `${name} was not dropped: another session has it or ${tree.era.name} locked.`,
     )
   }
 }

@@ -108,10 +108,13 @@ export class Retained extends Maintained {
   async retain({
     dryRun = false,
     deadLetterDays,
+    attempts = 12,
     prepare = () => {},
   }: {
     dryRun?: boolean
     deadLetterDays?: number
+    /** To get the locks. */
+    attempts?: number
     prepare?: (client: Awaited<ReturnType<typeof connect>>) => void
   } = {}): Promise<Action[]> {
     const db = await connect(this.url)
@@ -123,7 +126,7 @@ export class Retained extends Maintained {
       await retain({
         db,
         layout,
-        brief: new BriefTransactions(db, signal),
+        brief: new BriefTransactions(db, signal, { attempts }),
         long: new LongStatements(db, this.url, signal, 60_000),
         policy: { ...POLICY, deadLetterDays },
         nowMs: NOW,
