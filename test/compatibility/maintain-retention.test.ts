@@ -145,10 +145,18 @@ test('what depends on a leaf keeps it, and is named; without it, the leaf is dro
   const database = await make('dependent')
   await database.addRows(
     { user: 1, idMs: TODAY, receivedMs: TODAY },
-    { user: 2, idMs: BEFORE_ERA, receivedMs: TODAY },
     { user: 11, idMs: TODAY, receivedMs: NOW },
   )
   const [yesterday = '', today = ''] = await database.oldLeaves()
+  await database.query('CREATE TABLE notes (id uuid CONSTRAINT to_event REFERENCES events)')
+  assert.deepEqual(
+    textsOf(await database.retain(), 'problem'),
+    [yesterday, today].map(
+      (leaf) => `${leaf} was not dropped: constraint to_event on table notes depends on table ${leaf}.`,
+    ),
+  )
+  await database.query('DROP TABLE notes')
+  await database.addRows({ user: 2, idMs: BEFORE_ERA, receivedMs: TODAY })
   await database.query(`CREATE VIEW old_day AS SELECT * FROM ${yesterday}`)
   await database.query(`CREATE TABLE notes (id uuid CONSTRAINT to_event REFERENCES ${today})`)
   assert.deepEqual(textsOf(await database.retain()), [
