@@ -65,7 +65,7 @@ export class Retained extends Maintained {
   }
 
   async addRows(...rows: readonly Rows[]): Promise<void> {
-    for (const each of rows) await this.query(insertion(each))
+    await this.query(rows.map(insertion).join('; '))
   }
 
   /** The number of rows by user_id. */
