@@ -17,7 +17,7 @@ import { until } from '../support/until.ts'
 
 /* What others notice of maintenance, and maintenance of others. */
 
-const CHILD = fileURLToPath(new URL('../support/maintain-process.ts', import.meta.url))
+const CHILD = fileURLToPath(new URL('../support/maintain-once.ts', import.meta.url))
 
 let server: Awaited<ReturnType<typeof startPostgres>>
 
