@@ -118,13 +118,16 @@ export class History {
       reason: this.#reason ?? null,
       running_since: iso(this.#beganMs),
       next_run: this.#beganMs === undefined ? iso(this.#nextMs) : null,
-      last_run: last && {
-        ended: iso(last.endedMs),
-        seconds: last.durationMs / 1_000,
-        outcome: last.outcome,
-        actions: last.sentences,
-        problems: last.problems,
-      },
+      last_run:
+        last === undefined
+          ? null
+          : {
+              ended: iso(last.endedMs),
+              seconds: last.durationMs / 1_000,
+              outcome: last.outcome,
+              actions: last.sentences,
+              problems: last.problems,
+            },
       last_success: iso(this.#lastSuccessMs),
       layout: last?.layout ?? null,
       partitions: last?.leaves ?? null,

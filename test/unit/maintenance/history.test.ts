@@ -87,6 +87,11 @@ test('a run with a problem, or beside another process, is no success', async () 
 })
 
 test('what is not known has no value: before the first run, and of partitions that do not exist', async () => {
+  const { last_run, last_success, partitions } = new History(STARTED_MS).status(STARTED_MS) as Record<
+    string,
+    unknown
+  >
+  assert.deepEqual([last_run, last_success, partitions], [null, null, null])
   const before = await metricsOf(new History(STARTED_MS))
   assert.equal(before.has('firehose_maintain_leaves_ahead'), false)
   assert.equal(before.has('firehose_maintain_problems'), false)
