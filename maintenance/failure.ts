@@ -15,8 +15,12 @@ export function failureText(what: string, error: unknown): string {
   return `${what}: ${message || String(error)}${code === undefined ? '' : ` (${code})`}${remedy === undefined ? '' : `: ${remedy}`}.`
 }
 
-/** Whether PostgreSQL refused a statement, and the connection is still there. */
+/** Something that is not done as long as a person has not changed something; the message says what, without a full stop. */
+export class RefusedError extends Error {}
+
+/** Whether we, or PostgreSQL, refused something, and the connection is still there. */
 export function isRefusal(error: unknown): boolean {
+  if (error instanceof RefusedError) return true
   return sqlstateOf(error) !== undefined && (error as { severity?: string }).severity === 'ERROR'
 }
 

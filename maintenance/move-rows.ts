@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { RefusedError } from './failure.ts'
 
 export interface Move {
   /** Both as SQL; the transaction has them locked in ACCESS EXCLUSIVE MODE, or has just created them. */
@@ -37,7 +38,7 @@ export async function moveRows(
  * Deletes rows, which are then in a temporary table until the transaction ends.
  *
  * @returns their number
- * @throws a sentence if a foreign key would act on that: it would delete rows of the user's, or empty them
+ * @throws {RefusedError} if a foreign key would act on that: it would delete rows of the user's, or empty them
  */
 export async function takeOut(
   db: Pick<pg.ClientBase, 'query'>,
@@ -46,8 +47,8 @@ export async function takeOut(
   const [acting] = (await db.query<{ name: string; table: string }>(ACTING_KEYS, [from])).rows
   if (acting !== undefined) {
     const remedy = `ALTER TABLE ${acting.table} DROP CONSTRAINT ${acting.name};`
-    throw new Error(
-      `no row can be moved out of ${from}, because a foreign key of ${acting.table} acts when one is deleted; drop it: ${remedy}`,
+    throw new RefusedError(
+      `no row can be moved out of ${from}, because a foreign key of ${acting.table} acts when one is deleted. Drop it (${remedy})`,
     )
   }
   await db.query(

@@ -1,8 +1,5 @@
 import { failureText, isRefusal } from './failure.ts'
 
-/** Something that retention cannot delete as long as a person has not changed something; the message says what. */
-export class CannotRetainError extends Error {}
-
 /** What an error means here, by SQLSTATE. */
 const REASONS: Readonly<Record<string, string>> = {
   '55P03': 'another session has it locked, perhaps a VACUUM',
@@ -16,7 +13,6 @@ const REASONS: Readonly<Record<string, string>> = {
  * @param what was not done, as the beginning of the sentence
  */
 export function refusalText(what: string, error: unknown): string | undefined {
-  if (error instanceof CannotRetainError) return `${what}: ${error.message}.`
   if (!isRefusal(error)) return undefined
   const { code = '', detail } = error as { code?: string; detail?: string }
   // Only here, because elsewhere the detail may have values: it names what depends on the table.

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { createIndex, TIME_INDEXES } from '../postgres/partitions/indexes.ts'
 import type { TreeTable } from '../postgres/partitions/tree.ts'
-import { CannotRetainError } from './retain-error.ts'
+import { RefusedError } from './failure.ts'
 import { runAtOnce } from './transaction.ts'
 
 /** The BRIN of one table on received_at, by which its old rows, and the late ones, are found. */
@@ -21,7 +21,7 @@ const FIND_INDEX = `
     AND i.indpred IS NULL
   ORDER BY c.oid LIMIT 1`
 
-/** @throws {CannotRetainError} if there is none: each run would read the whole table; or the driver's error */
+/** @throws {RefusedError} if there is none: each run would read the whole table; or the driver's error */
 export async function findReceivedIndex(
   db: Pick<pg.ClientBase, 'query'>,
   { oid, name }: TreeTable,
@@ -30,7 +30,7 @@ export async function findReceivedIndex(
   if (rows[0] !== undefined) return rows[0]
   const kind = TIME_INDEXES.find(({ suffix }) => suffix.startsWith('received_at'))!
   const create = createIndex(kind, name, 'CONCURRENTLY ')
-  throw new CannotRetainError(
+  throw new RefusedError(
     `it has no valid BRIN on received_at, by which old rows are found. Build it (${create};)`,
   )
 }

@@ -2,7 +2,7 @@ import { count, plural, size } from '../doctor/units.ts'
 import type { Leaf } from '../postgres/partitions/tree.ts'
 import type { WithTree } from './maintenance.ts'
 import { moveRows } from './move-rows.ts'
-import { CannotRetainError } from './retain-error.ts'
+import { RefusedError } from './failure.ts'
 import { findReceivedIndex, summarize } from './retain-index.ts'
 import { BY_INDEX, runAtOnce } from './transaction.ts'
 
@@ -28,7 +28,7 @@ export function oldLeaves(leaves: readonly Leaf[], before: Date): Leaf[] {
  *
  * With dryRun, says what would be done.
  *
- * @throws {CannotRetainError} if it has too many late rows, or no BRIN; the driver's error, also if something depends on it
+ * @throws {RefusedError} if it has too many late rows, or no BRIN; the driver's error, also if something depends on it
  */
 export async function dropLeaf(run: WithTree, leaf: Leaf, before: Date): Promise<DroppedLeaf | undefined> {
   const { db, brief, tree, dryRun } = run
@@ -63,7 +63,7 @@ function countLate({ name }: Leaf, isLate: string): string {
 
 function fewEnough(late = 0): number {
   if (late <= MOST_LATE) return late
-  throw new CannotRetainError(
+  throw new RefusedError(
     `more than ${count(MOST_LATE)} of its rows arrived late and are to be kept. Once they are older, too, it goes`,
   )
 }

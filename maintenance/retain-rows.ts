@@ -9,7 +9,7 @@ import { BY_INDEX, runAtOnce } from './transaction.ts'
  * that the BRIN names are read. As with any DELETE, the user's triggers and foreign keys see the rows go.
  *
  * @returns how many; with dryRun, how many would be
- * @throws {CannotRetainError} if the BRIN is missing; the driver's error, after which other windows are deleted already
+ * @throws {RefusedError} if the BRIN is missing; the driver's error, after which other windows are deleted already
  */
 export async function deleteOldRows(
   { db, dryRun, signal }: Maintenance,

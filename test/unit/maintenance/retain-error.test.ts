@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CannotRetainError, refusalText } from '../../../maintenance/retain-error.ts'
+import { RefusedError } from '../../../maintenance/failure.ts'
+import { refusalText } from '../../../maintenance/retain-error.ts'
 
 const refused = (code: string, more = {}): Error =>
   Object.assign(new Error('m'), { code, severity: 'ERROR', detail: 'Key (event_id)=(secret).', ...more })
@@ -8,7 +9,7 @@ const refused = (code: string, more = {}): Error =>
 test('a refusal of PostgreSQL is a reason, without its detail, which may have values', () => {
   assert.equal(refusalText('No', refused('23503')), 'No: m (23503).')
   assert.equal(refusalText('No', refused('55P03')), 'No: another session has it locked, perhaps a VACUUM.')
-  assert.equal(refusalText('No', new CannotRetainError('it has none')), 'No: it has none.')
+  assert.equal(refusalText('No', new RefusedError('it has none')), 'No: it has none.')
 })
 
 test('the detail of what depends on a table names it, in one line', () => {
