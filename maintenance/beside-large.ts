@@ -1,3 +1,4 @@
+import { InvariantError } from '../platform/errors.ts'
 import { attachLeaf, createLeaf, isIn, type LeafModel } from '../postgres/partitions/leaf.ts'
 import type { Range } from '../postgres/partitions/ranges.ts'
 import type { Tree } from '../postgres/partitions/tree.ts'
@@ -6,6 +7,7 @@ import type { WithTree } from './maintenance.ts'
 import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade } from './missing-leaf.ts'
 import { joined } from './missing-ranges.ts'
 import { movedColumns, putIn, takeOut } from './move-rows.ts'
+import { BY_INDEX } from './transaction.ts'
 
 /*
  * Leaves beside an `events_stray` that is too large to be read while all wait. A CHECK that excludes their ranges spares
@@ -85,19 +87,25 @@ async function attachAll(run: WithTree, model: LeafModel, missing: readonly Miss
   await db.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL transaction_timeout = 0; SET LOCAL statement_timeout = 0;
      SET LOCAL lock_timeout = 1000; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_LIMIT_MS};
-     SET CONSTRAINTS ALL IMMEDIATE`,
+     SET CONSTRAINTS ALL IMMEDIATE; ${BY_INDEX}`,
   )
   const columns = await movedColumns(db)
-  const where = missing.map(({ range }) => `(${isIn(range)})`).join(' OR ')
-  await takeOut(db, { from: stray, where, columns })
+  const where = joined(missing.map(({ range }) => range))
+    .map((span) => `(${isIn(span)})`)
+    .join(' OR ')
+  // Also those that came after they were counted, before the CHECK.
+  const { rowCount } = await db.query(`SELECT FROM ONLY ${stray} WHERE ${where} LIMIT 1`)
+  const taken = rowCount === 0 ? 0 : await takeOut(db, { from: stray, where, columns })
   await long.run(`ALTER TABLE ${stray} VALIDATE CONSTRAINT ${NO_STRAYS}`)
   for (const { range } of missing)
     for (const statement of createLeaf(range, model, policy.userIndex)) await db.query(statement)
   const attached = await brief.finish(attachLocks(tree), async () => {
     const moved: number[] = []
     for (const { range } of missing) await db.query(attachLeaf(range, model))
-    for (const { range, leaf, strays } of missing)
-      moved.push(strays === 0 ? 0 : await putIn(db, { to: leaf, columns, where: isIn(range) }))
+    for (const { range, leaf } of missing)
+      moved.push(taken === 0 ? 0 : await putIn(db, { to: leaf, columns, where: isIn(range) }))
+    const put = moved.reduce((sum, rows) => sum + rows, 0)
+    if (put !== taken) throw new InvariantError(`${taken} rows were taken out of ${stray}, but ${put} put in`)
     await db.query(`ALTER TABLE ${stray} DROP CONSTRAINT ${NO_STRAYS}`)
     return moved
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { startPostgres } from '../../tools/stack/backends.ts'
+import { StatementProxy } from '../support/statement-tap.ts'
 import { keepWriting, LARGE_ROWS, Maintained, textsOf } from '../support/maintained.ts'
 
 /* Maintenance beside an events_stray that is too large for an ATTACH to read it. */
@@ -59,6 +60,24 @@ test('beside a large events_stray: what comes soon is not made, and not too much
   assert.equal(await table.rowsOf(table.leaf(33)), 6_000)
   assert.equal(await table.rowsOf(table.leaf(34)), 6_000)
   assert.equal(await table.lost(), 0)
+})
+
+test('I11: beside a large events_stray: an event that comes after they were counted is moved, too', async () => {
+  const table = await create('large_late')
+  const proxy = await StatementProxy.start(table.url)
+  try {
+    await table.growStray()
+    const held = proxy.holdAt('ACCESS EXCLUSIVE', 'before', new AbortController().signal)
+    const run = table.maintain(20, { connectionString: proxy.through(table.url) })
+    const link = await held
+    await table.store(25, 2)
+    link.release()
+    assert.equal((await run).ahead, 14)
+    assert.equal(await table.rowsOf(table.leaf(25)), 2)
+    assert.equal(await table.lost(), 0)
+  } finally {
+    await proxy.close()
+  }
 })
 
 test('what a run beside a large events_stray left is dropped; if a query prevents that, the remedy helps', async () => {
