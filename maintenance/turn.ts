@@ -29,9 +29,10 @@ export async function takeTurn(connectionString: string): Promise<Turn | undefin
       `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0;
        SET LOCAL transaction_timeout = 0; SET LOCAL statement_timeout = 0`,
     )
-    const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS taken', [
-      ADVISORY_LOCK_KEY,
-    ])
+    // Without parameters: the portal of a query with some keeps its snapshot until the next statement.
+    const { rows } = await client.query<{ taken: boolean }>(
+      `SELECT pg_try_advisory_xact_lock(${ADVISORY_LOCK_KEY}) AS taken`,
+    )
     if (rows[0]?.taken === true) return turnOf(client)
   } catch (error) {
     await client.end().catch(() => {})
