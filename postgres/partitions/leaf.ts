@@ -18,11 +18,13 @@ export interface LeafModel {
   replicaIdentity: string
   /** Those of USER_INDEXES that `events` itself does not have (a user may have made one there): each leaf gets its own. */
   userIndexes: readonly UserIndex[]
+  /** What ALTER TABLE is to say of the columns of `events_stray`: the statistics that ANALYZE is to keep. */
+  columns: string[]
 }
 
 /**
- * The model of new leaves. A partitioned table can have no storage parameters, so `events_stray` stands for them: change
- * those of future leaves there.
+ * The model of new leaves. A partitioned table can have no storage parameters, and LIKE copies no statistics targets, so
+ * `events_stray` stands for them: change those of future leaves there.
  */
 const READ_LEAF_MODEL = `
   SELECT root.oid::int8::float8 AS root, quote_ident(nspname) AS schema, quote_ident(pg_get_userbyid(root.relowner)) AS owner,
@@ -30,7 +32,12 @@ const READ_LEAF_MODEL = `
       FROM (SELECT '' AS prefix, stray.reloptions AS options UNION ALL SELECT 'toast.', toast.reloptions) AS sets
       CROSS JOIN LATERAL pg_options_to_table(options)), '') AS options,
     quote_ident(spcname) AS tablespace,
-    CASE stray.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'DEFAULT' END AS "replicaIdentity"
+    CASE stray.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'DEFAULT' END AS "replicaIdentity",
+    ARRAY(SELECT concat('ALTER COLUMN ', quote_ident(attname), ' SET ', set) FROM pg_attribute
+      CROSS JOIN LATERAL (SELECT 'STATISTICS ' || attstattarget AS set UNION ALL
+        SELECT '(' || string_agg(quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ') || ')'
+        FROM pg_options_to_table(attoptions)) AS sets
+      WHERE attrelid = stray.oid AND attnum > 0 AND set IS NOT NULL ORDER BY attnum, set) AS columns
   FROM pg_class AS root JOIN pg_namespace AS n ON n.oid = root.relnamespace
   JOIN pg_class AS stray ON stray.oid = to_regclass($1)
   LEFT JOIN pg_class AS toast ON toast.oid = stray.reltoastrelid
@@ -57,7 +64,7 @@ export function leafTable(range: Range, { schema }: Pick<LeafModel, 'schema'>): 
  */
 export function createLeaf(range: Range, model: LeafModel, userIndex: UserIndexTime): string[] {
   const leaf = leafTable(range, model)
-  const { options, tablespace } = model
+  const { options, tablespace, columns } = model
   return [
     `CREATE TABLE ${leaf} (LIKE ${model.schema}.events INCLUDING ALL EXCLUDING IDENTITY)` +
       (options === '' ? '' : ` WITH (${options})`) +
@@ -66,6 +73,7 @@ export function createLeaf(range: Range, model: LeafModel, userIndex: UserIndexT
     ...(model.replicaIdentity === 'DEFAULT'
       ? []
       : [`ALTER TABLE ${leaf} REPLICA IDENTITY ${model.replicaIdentity}`]),
+    ...(columns.length === 0 ? [] : [`ALTER TABLE ${leaf} ${columns.join(', ')}`]),
     ...(userIndex === 'immediate' ? model.userIndexes.map((index) => createIndex(index, leaf)) : []),
   ]
 }
