@@ -91,13 +91,15 @@ export function sqlstateOf(error: unknown): string | undefined {
   return isFromServer ? code : undefined
 }
 
-/** What an operator can do about an error, by SQLSTATE or its class. */
+/** What an operator can do about an error, by the constraint (one of ours), by SQLSTATE or its class. */
 const REMEDIES: Record<string, string> = {
   '28': 'check the user and password in DATABASE_URL, and pg_hba.conf',
   '42': 'fix the table, or the trigger or function that raises the error',
   '0A000': 'disable the row-level security of "events", or drop its rule ("npx firehose doctor" names it)',
   '23514':
     'no partition of "events" takes this row: run "npx firehose maintain --once", and see "npx firehose doctor"',
+  firehose_not_era:
+    'the table is being converted, and this event has to wait; if no "npx firehose maintain --convert" is running, run it',
   '25006':
     'point DATABASE_URL at the primary (with several hosts, add target_session_attrs=read-write), or set default_transaction_read_only to off',
   '42P01': 'run "npx firehose migrate", or rename the table back',
@@ -118,8 +120,11 @@ export function describeError(error: unknown): string {
   // Several addresses were tried ("localhost" has two): an AggregateError has no message of its own.
   const text = message || errors.map((each) => each.message).join(', ') || String(error)
   const sqlstate = sqlstateOf(error)
+  const { constraint } = error as { constraint?: string }
   const hasRemedy = sqlstate !== undefined && (sqlstate !== '23514' || isLeafMissed(error))
-  const remedy = hasRemedy ? (REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)]) : undefined
+  const remedy = hasRemedy
+    ? (REMEDIES[constraint ?? ''] ?? REMEDIES[sqlstate] ?? REMEDIES[sqlstate.slice(0, 2)])
+    : undefined
   return [
     text,
     code === undefined || error instanceof FirehoseError || text.includes(code) ? '' : ` (${code})`,
