@@ -9,6 +9,7 @@ import { sleep } from '../platform/sleep.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { connect } from '../postgres/connect.ts'
 import { newCommand, warn } from './command.ts'
+import { convertTable, type ConvertValues, pauseOf } from './maintain-convert.ts'
 import { showProgress } from './maintain-progress.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
@@ -20,10 +21,10 @@ const SAME_TIME_MS = 60_000
 const BUSY =
   'Nothing was done: another process maintains this database (its session is firehose-maintain-turn in pg_stat_activity).'
 
-interface Values {
+interface Values extends ConvertValues {
+  convert?: true
   once?: true
   every?: string | true
-  dryRun?: true
   now?: string
   yes?: true
 }
@@ -38,6 +39,14 @@ It may be killed at any time; the next run goes on. Sinks and APIs never need it
   .option(
     '--every [DURATION]',
     'a service in the foreground: a run now, and again after each DURATION, such as 10m (MAINTAIN_EVERY, else every hour, with partitions of hours every ten minutes)',
+  )
+  .option(
+    '--convert',
+    'make the table of an older installation one with partitions, while sinks write; with --dry-run, say what becomes of all that it has',
+  )
+  .option(
+    '--longest-pause <SECONDS>',
+    'with --convert: how long sinks and readers may wait while rows are moved (default 1)',
   )
   .option('--dry-run', 'only print what would be done')
   .option('--now <TIME>', 'for rehearsals: as if it were this time, such as 2027-01-02T03:04:05Z')
@@ -66,7 +75,12 @@ Exit code 0: all is done. 1: something is left for the next run, another process
 function checkValues({ every, ...others }: Values): void {
   const [other] = Object.keys(others)
   if (every !== undefined && other !== undefined)
-    throw new UsageError(`--every and --${other.replace('dryRun', 'dry-run')} cannot be combined.`)
+    throw new UsageError(
+      `--every and --${other.replaceAll(/[A-Z]/g, (each) => `-${each.toLowerCase()}`)} cannot be combined.`,
+    )
+  if (others.longestPause !== undefined && !others.convert)
+    throw new UsageError('--longest-pause is only for --convert.')
+  if (others.longestPause !== undefined) pauseOf(others.longestPause)
   if (others.yes && (others.dryRun || others.now === undefined))
     throw new UsageError('--yes is only for --now without --dry-run.')
   if (typeof every !== 'string') return
@@ -85,7 +99,10 @@ async function once(values: Values): Promise<number> {
   const signal = stopOnSignal(() => console.error('Stopping (press Ctrl-C again to exit immediately).'))
   try {
     if (nowMs !== undefined) await checkFuture(config, nowMs, values)
-    return await untilStopped(work(config, nowMs, values.dryRun === true, signal), signal)
+    const run = values.convert
+      ? converted(config, values, { nowMs, signal })
+      : work(config, nowMs, values.dryRun === true, signal)
+    return await untilStopped(run, signal)
   } catch (error) {
     if (error instanceof UsageError || isBug(error)) throw error
     console.error(
@@ -93,6 +110,13 @@ async function once(values: Values): Promise<number> {
     )
     return 1
   }
+}
+
+/** @returns the exit code */
+async function converted(...args: Parameters<typeof convertTable>): Promise<number> {
+  const outcome = await convertTable(...args)
+  if (outcome === 'busy') console.error(BUSY)
+  return outcome === true ? 0 : 1
 }
 
 /** One run, with its sentences. @returns the exit code */
