@@ -38,6 +38,7 @@ interface Values {
   parts?: string
   with?: string
   tableRows: string
+  leafRows: string
   minutes: string
   name: string
 }
@@ -49,17 +50,22 @@ export const command = newCommand(
   .argument('[part]', 'one of those below')
   .option(
     '--pairs <N>',
-    'number of pairs of Firehose and the baseline (8; growth 3, sweep 2; compare, texts: at most, 32)',
+    'number of pairs of Firehose and the baseline (8; growth 4, sweep 2; compare, texts: at most, 32)',
   )
   .option('--seconds <N>', 'length of each measurement (5; e2e and growth 30)')
   .option('--rows <N>', 'rows in the backlog', '500000')
   .option('--rates <LIST>', 'request rates of e2e, comma-separated', '1000,5000,10000')
   .option(
     '--parts <LIST>',
-    'parts of growth (table,idle,memory) or of compare (api,batch,sink), comma-separated',
+    'parts of growth (table,users,idle,memory) or of compare (api,batch,sink), comma-separated',
   )
   .option('--with <DIR>', 'compare: the other checkout, in which npm ci was run')
-  .option('--table-rows <N>', 'rows in the table that growth drains into', '10000000')
+  .option(
+    '--table-rows <LIST>',
+    'rows in the table that growth drains into, comma-separated, ascending',
+    '0,10000000,30000000',
+  )
+  .option('--leaf-rows <N>', 'rows of each day in the past, for growth', '1000000')
   .option('--minutes <N>', 'how long growth measures memory', '10')
   .option(
     '--name <TEXT>',
@@ -77,8 +83,9 @@ Parts:
   e2e      open loop at 1,000, 5,000 and 10,000 requests/s: latency of the 202 and of the row, sustained rate
   all      all of the above
   sweep    draining one backlog with FETCH_MAX_BYTES from 64 KiB to 16 MiB
-  growth   what must not grow: the cost of draining into a large table, of load with many idle connections, and memory
-           over time; not part of \`all\`, because it takes half an hour and 5 GB of disk
+  growth   what must not grow: the cost of draining into a large table, in partitions and in one table as before (table);
+           searches for a user and duplicates at many partitions (users); load with many idle connections (idle);
+           memory over time (memory). Not part of \`all\`, because it takes more than an hour and 50 GB of disk
   compare  CPU time of this checkout and of another one (--with), in turns, until the 95 % interval of their ratio lies
            within 0.97 to 1.03 or outside it
   texts    CPU time for events with four short texts and without, in turns: POST /event, and draining a backlog
@@ -150,10 +157,11 @@ async function main(part: string, values: Values): Promise<number> {
 async function growth(values: Values): Promise<Growth> {
   const parts = partsOf(GROWTH_PARTS, values.parts)
   const more = {
-    tableRows: positive('--table-rows', values.tableRows),
+    tableRows: sizesOf(values.tableRows),
+    leafRows: positive('--leaf-rows', values.leafRows),
     minutes: positive('--minutes', values.minutes),
   }
-  return await benchGrowth(parts, { ...benchOf(values, 3, 30), ...more })
+  return await benchGrowth(parts, { ...benchOf(values, 4, 30), ...more })
 }
 
 async function compareWith(values: Values): Promise<number> {
@@ -173,6 +181,13 @@ async function texts(values: Values): Promise<number> {
   return comparisons.every(isWithinBound) ? 0 : 1
 }
 
+/** @throws {UsageError} unless they are whole numbers in ascending order */
+function sizesOf(given: string): number[] {
+  const sizes = given.split(',').map((size) => (/^\d+$/.test(size) ? Number(size) : Number.NaN))
+  if (sizes.every((size, n) => size > (sizes[n - 1] ?? -1))) return sizes
+  throw new UsageError(`--table-rows must be ascending whole numbers, comma-separated, not "${given}".`)
+}
+
 /** The chosen parts, by default all. @throws {UsageError} if one is unknown */
 function partsOf<Part extends string>(all: readonly Part[], given: string | undefined): Part[] {
   const asked = given?.split(',') ?? all
@@ -185,7 +200,12 @@ function partsOf<Part extends string>(all: readonly Part[], given: string | unde
 /** Prints the results and adds them to the file. @returns the exit code */
 function report(results: Results, name: string): number {
   const { latencies, drains } = results
-  const measurements = [...results.measurements, ...(results.growth.table ?? [])]
+  const { growth: grown } = results
+  const measurements = [
+    ...results.measurements,
+    ...(grown.table ?? []),
+    ...(grown.users ? [grown.users.duplicates] : []),
+  ]
   const tables = [
     ...(results.measurements.length > 0 ? [measurementTable(results.measurements)] : []),
     ...(latencies.length > 0 ? [latencyTable(latencies)] : []),

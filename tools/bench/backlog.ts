@@ -15,6 +15,8 @@ export interface BacklogOptions {
   topic?: string
   /** What the records are made of. */
   eventsOf?: (run: Run) => Events
+  /** The time of the first id, in milliseconds since 1970; an hour ago by default. */
+  startedAtMs?: number
 }
 
 /**
@@ -24,7 +26,11 @@ export interface BacklogOptions {
 export async function writeBacklog(
   pipeline: Pipeline,
   records: number,
-  { topic: name = 'events', eventsOf = plainEvents }: BacklogOptions = {},
+  {
+    topic: name = 'events',
+    eventsOf = plainEvents,
+    startedAtMs = Date.now() - 3_600_000,
+  }: BacklogOptions = {},
 ): Promise<void> {
   await (await pipeline.startSink({ KAFKA_TOPIC: name })).stop(LAST_WORDS_MS)
   const partitions = (await pipeline.ends(name)).length
@@ -33,7 +39,7 @@ export async function writeBacklog(
   const logger = createLogger('bench', 'silent')
   const topic = { name, partitions, replicationFactor: 1, retentionMs: -1 }
   const publisher = new KafkaPublisher(createKafka(connection, 'firehose-bench', logger), topic, logger)
-  const run = openRun({ seed: 'backlog', startedAtMs: Date.now() - 3_600_000 })
+  const run = openRun({ seed: 'backlog', startedAtMs })
   const sent = eventsOf(run)
   await new Promise<void>((resolve) => {
     publisher.connect(() => publisher.availablePartitions().length === partitions && resolve())
@@ -57,7 +63,8 @@ export function averageRecordBytes(): number {
   return Math.round(sizes.reduce((sum, size) => sum + size, 0) / sizes.length)
 }
 
-function recordOf(body: string, received: string): Buffer {
+/** The record of an event, as the API writes it. */
+export function recordOf(body: string, received: string): Buffer {
   return encodeRecord(parsed(body), received)
 }
 

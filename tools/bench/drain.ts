@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { cpuMs, endedChildrenCpuMs, MEASURED_CORE, pinService, treeCpuMs } from './machine.ts'
 import { metricsOf } from './metrics.ts'
+import type { Pipeline } from '../stack/pipeline.ts'
 import type { Stack } from './stack.ts'
 
 export interface Drained {
@@ -43,10 +44,10 @@ async function emptyTable({ pipeline }: Stack): Promise<void> {
   await pipeline.query('CHECKPOINT')
 }
 
-/** The number of rows and a checksum of their contents. */
-export async function tableDigest({ pipeline }: Stack): Promise<string> {
-  const [row] = await pipeline.query<{ digest: string }>(
-    `SELECT count(*) || ' rows, sum ' || coalesce(sum(hashtextextended(e::text, 0)), 0) AS digest FROM events AS e`,
+/** The number of rows and a checksum of their contents. @param where which rows, as SQL */
+export async function tableDigest(db: Pick<Pipeline, 'query'>, where = 'true'): Promise<string> {
+  const [row] = await db.query<{ digest: string }>(
+    `SELECT count(*) || ' rows, sum ' || coalesce(sum(hashtextextended(e::text, 0)), 0) AS digest FROM events AS e WHERE ${where}`,
   )
   return row?.digest ?? ''
 }

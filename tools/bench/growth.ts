@@ -1,42 +1,53 @@
 import { formatTable } from '../../platform/table.ts'
-import type { Bench } from './bench.ts'
 import { benchIdle, type IdleLoad } from './growth-idle.ts'
 import { benchMemory, isFlat, MEMORY_MUST, type MemoryOverTime } from './growth-memory.ts'
-import { benchTable } from './growth-table.ts'
+import { benchTable, type TableOptions } from './growth-table.ts'
+import { type LayoutDrains, layoutTable } from './growth-table-results.ts'
+import { benchUsers, isFound, lookupTable, type Users, type UsersOptions } from './growth-users.ts'
 import { measurementTable } from './report.ts'
 import { reaches, type Measurement } from './measurement.ts'
 
 /** How costs change as an installation grows. Parts that did not run are omitted. */
 export interface Growth {
   table?: Measurement[]
+  /** The drains behind `table`. */
+  layouts?: LayoutDrains[]
+  users?: Users
   idle?: IdleLoad[]
   memory?: MemoryOverTime[]
 }
 
-export const GROWTH_PARTS = ['table', 'idle', 'memory'] as const
+export const GROWTH_PARTS = ['table', 'users', 'idle', 'memory'] as const
 export type GrowthPart = (typeof GROWTH_PARTS)[number]
 
 /** Measures whether costs stay flat as rows, connections and time grow. @throws as its parts do */
 export async function benchGrowth(
   parts: readonly GrowthPart[],
-  bench: Bench & { tableRows: number; minutes: number },
+  bench: TableOptions & UsersOptions & { minutes: number },
 ): Promise<Growth> {
   const growth: Growth = {}
-  if (parts.includes('table')) growth.table = await benchTable(bench)
+  if (parts.includes('table')) Object.assign(growth, await benchTable(bench))
+  if (parts.includes('users')) growth.users = await benchUsers(bench)
   if (parts.includes('idle')) growth.idle = await benchIdle(bench)
   if (parts.includes('memory')) growth.memory = await benchMemory(bench)
   return growth
 }
 
 /** Whether every part that ran is within its bounds. */
-export function staysFlat({ table = [], memory = [] }: Growth): boolean {
-  return table.every((measurement) => reaches(measurement, measurement.must)) && memory.every(isFlat)
+export function staysFlat({ table = [], users, memory = [] }: Growth): boolean {
+  return (
+    table.every((measurement) => reaches(measurement, measurement.must)) &&
+    (users === undefined || isFound(users)) &&
+    memory.every(isFlat)
+  )
 }
 
 /** Tables for the terminal, for the parts that ran. */
-export function growthTables({ table, idle, memory }: Growth): string[] {
+export function growthTables({ table, layouts, users, idle, memory }: Growth): string[] {
   return [
+    ...(layouts ? [layoutTable(layouts)] : []),
     ...(table ? [measurementTable(table)] : []),
+    ...(users ? [lookupTable(users), measurementTable([users.duplicates])] : []),
     ...(idle ? [idleTable(idle)] : []),
     ...(memory ? [memoryTable(memory)] : []),
   ]

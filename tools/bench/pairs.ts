@@ -23,16 +23,19 @@ export function quartiles(values: readonly number[]): Quartiles {
  * Runs all variants in turn, `rounds` times, every other round in reverse order, so that drift and the after-effects
  * of a run affect all variants equally.
  *
+ * @param beforeRound prepares what all variants of a round share
  * @returns the results of each variant, by round
  */
 export async function inTurns<Name extends string, Result>(
   rounds: number,
   variants: Readonly<Record<Name, () => Promise<Result>>>,
   onRun: (name: Name, round: number, result: Result) => void,
+  beforeRound: () => Promise<void> = async () => {},
 ): Promise<Record<Name, Result[]>> {
   const names = Object.keys(variants) as Name[]
   const results = Object.fromEntries(names.map((name) => [name, [] as Result[]])) as Record<Name, Result[]>
   for (let round = 1; round <= rounds; round += 1) {
+    await beforeRound()
     for (const name of round % 2 === 1 ? names : names.toReversed()) {
       const result = await variants[name]()
       results[name].push(result)

@@ -23,12 +23,12 @@ export async function benchSink({ rounds, rows, say }: Bench): Promise<Measureme
     await writeBacklog(pipeline, records)
     await drainBySink(stack, 'sink-worker/main.ts', { records, warmUp })
     await dumpTable(stack, file)
-    const expected = await tableDigest(stack)
+    const expected = await tableDigest(stack.pipeline)
     if (!expected.startsWith(`${records} rows`)) throw new Error(`${records} records became ${expected}`)
 
     const checked = async <T>(run: Promise<T>): Promise<T> => {
       const result = await run
-      const found = await tableDigest(stack)
+      const found = await tableDigest(stack.pipeline)
       if (found !== expected) throw new Error(`the table holds ${found} instead of ${expected}`)
       return result
     }

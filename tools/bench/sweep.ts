@@ -40,7 +40,7 @@ export async function benchSweep({ rounds, rows, say }: Bench): Promise<Drain[]>
         FETCH_MIN_BYTES: String(Math.min(bytes, FETCH_MIN_BYTES)),
       }
       const result = await drainBySink(stack, 'sink-worker/main.ts', { records, warmUp, env })
-      const found = await tableDigest(stack)
+      const found = await tableDigest(stack.pipeline)
       expected ??= found
       if (found !== expected || !found.startsWith(`${records} rows`))
         throw new Error(`the table holds ${found} instead of ${records} rows as in ${expected}`)
