@@ -10,9 +10,10 @@ import { type CloseOptions, stateOfContainer } from '../stack/backends.ts'
 import { ComposeStack } from '../stack/compose.ts'
 import { verify } from '../verify/verify.ts'
 import { HttpTap } from './http-tap.ts'
+import type { StartMaintenance } from './maintenance-fault.ts'
 import { pagesOf, type Part, PROBE_MS, serviceAnswers, type SinkPart } from './part.ts'
 import { type Kind, KINDS, type Kinds, type Moment } from './plan.ts'
-import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
+import { addressOf, CLOCKS_MS, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 const TOPIC = 'events'
@@ -72,6 +73,8 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
       times: TIMES,
       recoveryLimitMs: RECOVERY_LIMIT_MS,
       data: `${dir} and the containers (restart them with docker compose -p ${stack.project} start)`,
+      sinceMs: Date.now() - CLOCKS_MS,
+      startMaintenance: maintenanceOf(stack),
       path: (name) => join(dir, name),
       verify: async (ackedFile) =>
         await verify({ databaseUrl, kafkaBootstrapServers, topic: TOPIC, ackedFile }),
@@ -113,6 +116,24 @@ function containerPart(name: string, id: string, answers: () => Promise<boolean>
       return stateOfContainer(stdout.trim())
     },
     answers,
+  }
+}
+
+/** Each run is a container of its own. */
+function maintenanceOf(stack: ComposeStack): StartMaintenance {
+  let runs = 0
+  return async (args, env) => {
+    const name = `${stack.project}-maintain-run-${runs++}`
+    const ended = stack.runOnce(name, 'cli', ['maintain', ...args], env)
+    const part = containerPart('maintain', name, async () => false)
+    const unlessEnded = async (change: Promise<unknown>): Promise<void> => void (await change.catch(() => {}))
+    return {
+      kill: async () => await unlessEnded(part.kill()),
+      freeze: async () => await unlessEnded(part.freeze()),
+      thaw: async () => await unlessEnded(Promise.resolve(part.thaw())),
+      isFrozen: async () => (await Promise.resolve(part.state()).catch(() => 'ended')) === 'frozen',
+      ended,
+    }
   }
 }
 

@@ -1,15 +1,19 @@
+import { fileURLToPath } from 'node:url'
+import { Child } from '../../embedded/child.ts'
 import { kafkaAnswers } from '../../embedded/kafka-ready.ts'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { freePorts } from '../../embedded/ports.ts'
+import { NODE_FLAGS, NODE_VARIABLES } from '../../platform/node-conf.ts'
 import { backendName, type CloseOptions, type ServiceBackend } from '../stack/backends.ts'
 import { Pipeline } from '../stack/pipeline.ts'
 import { HttpTap } from './http-tap.ts'
 import { KafkaTap } from './kafka-tap.ts'
+import type { StartMaintenance } from './maintenance-fault.ts'
 import { pagesOf, type Part, PROBE_MS, serviceAnswers, type SinkPart, stateOfProcess } from './part.ts'
 import { KINDS } from './plan.ts'
 import { PostgresTap } from './postgres-tap.ts'
 import { NO_SMALL_DISK, SmallDisk } from './small-disk.ts'
-import { addressOf, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
+import { addressOf, CLOCKS_MS, databaseAnswers, RECOVERY_LIMIT_MS, type Stage } from './stage.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 /** With short timeouts, so that each fault is noticed within seconds; the defaults only take longer. */
@@ -24,6 +28,7 @@ const TIMES = { brief: 800, long: 4_000, sinkLong: 8_000 }
 const NO_DISK_OF_OURS = 'PostgreSQL in a container has no separate disk'
 const MAX_CONNECTIONS = 30
 const STOP_LIMIT_MS = 15_000
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
  * Child processes with empty data (or Kafka and PostgreSQL in containers, with FIREHOSE_BACKEND=containers), and a proxy
@@ -68,6 +73,8 @@ export async function startEmbeddedStage(): Promise<Stage> {
       times: TIMES,
       recoveryLimitMs: RECOVERY_LIMIT_MS,
       data: pipeline.dirs.join(' and '),
+      sinceMs: Date.now() - CLOCKS_MS,
+      startMaintenance: maintenanceOf(pipeline),
       ...rivalOf(pipeline),
       path: (name) => pipeline.path(name),
       verify: async (ackedFile) => await pipeline.verify(ackedFile),
@@ -99,6 +106,33 @@ export async function startSink(
   through.port = String(proxy.port)
   const service = await pipeline.startSink({ ...env, DATABASE_URL: through.href })
   return { ...sinkPart(name, service, proxy), service, proxy }
+}
+
+/** Each run is a process of its own. */
+function maintenanceOf(pipeline: Pipeline): StartMaintenance {
+  let runs = 0
+  return async (args, env) => {
+    const name = `maintain-${runs++}`
+    const child = new Child({
+      name,
+      command: process.execPath,
+      args: [...NODE_FLAGS, 'cli/firehose.ts', 'maintain', ...args],
+      env: { ...NODE_VARIABLES, ...pipeline.env, ...env },
+      cwd: ROOT,
+      logFile: pipeline.path(`${name}.log`),
+      pidFile: pipeline.path(`${name}.pid`),
+    })
+    child.start()
+    return {
+      kill: async () => await child.kill(),
+      freeze: async () => {
+        if (child.pid !== undefined) await child.freeze()
+      },
+      thaw: () => child.thaw(),
+      isFrozen: () => stateOfProcess(child.pid) === 'frozen',
+      ended: child.exited.then(({ code }) => ({ code, text: child.lastLines().join('\n') })),
+    }
+  }
 }
 
 function rivalOf(pipeline: Pipeline): Required<Pick<Stage, 'startRival' | 'stopRival'>> {

@@ -1,4 +1,5 @@
 import { backendTerminated, connectionsExhausted, diskFull, tableLocked } from './database-faults.ts'
+import { maintainFrozen, maintainKilled } from './maintenance-fault.ts'
 import {
   apiToKafka,
   clientsToApi,
@@ -64,4 +65,6 @@ const STRIKES: Record<Kind, Strike> = {
   response_lost: responseLost,
   two_sinks: twoSinks,
   rolling_restart: rollingRestart,
+  maintain_killed: maintainKilled,
+  maintain_frozen: maintainFrozen,
 }

@@ -50,6 +50,8 @@ export const KINDS = {
   response_lost: ['before_commit_answer', 'before_produce_answer', 'before_http_answer'],
   two_sinks: ['under_load', 'before_fence', 'within_copy', 'before_commit'],
   rolling_restart: ['under_load'],
+  maintain_killed: ['under_load', 'within_copy', 'before_commit'],
+  maintain_frozen: ['under_load', 'within_copy', 'before_commit'],
 } as const satisfies Record<string, readonly Moment[]>
 
 export type Kind = keyof typeof KINDS

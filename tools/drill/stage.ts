@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ask } from '../stack/ask.ts'
 import type { CloseOptions } from '../stack/backends.ts'
 import type { Verdict } from '../verify/verify.ts'
+import type { StartMaintenance } from './maintenance-fault.ts'
 import { type Part, PROBE_MS, type SinkPart } from './part.ts'
 import type { Kind, Kinds } from './plan.ts'
 import type { SmallDisk } from './small-disk.ts'
@@ -30,6 +31,9 @@ export interface Stage {
   readonly recoveryLimitMs: number
   /** A description of where its data are. */
   readonly data: string
+  /** Before the first event, in milliseconds since 1970. */
+  readonly sinceMs: number
+  readonly startMaintenance: StartMaintenance
   /** Starts a sink in another consumer group, which also reads all partitions and writes the same offsets. */
   startRival?(): Promise<SinkPart>
   stopRival?(): Promise<void>
@@ -56,6 +60,9 @@ export interface Times {
 
 /** Longer than any timeout of the stages. */
 export const RECOVERY_LIMIT_MS = 120_000
+
+/** By how much the clock of an API may differ from ours. */
+export const CLOCKS_MS = 60_000
 
 /**
  * Waits until both sinks are reading, and events of every partition that were sent after that have been stored.

@@ -89,6 +89,24 @@ export class ComposeStack {
     return stdout.trim()
   }
 
+  /** Runs a command in a new container of a service, which is removed afterwards. @returns how it ended */
+  async runOnce(
+    name: string,
+    service: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number; text: string }> {
+    const settings = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`])
+    try {
+      const text = await this.compose('run', '--rm', '-T', '--name', name, ...settings, service, ...args)
+      return { code: 0, text }
+    } catch (error) {
+      const { code, stderr } = error as { code?: unknown; stderr?: string }
+      if (typeof code !== 'number') throw error
+      return { code, text: (stderr ?? '').trim() }
+    }
+  }
+
   /** Base URLs of the sink workers' HTTP servers. */
   async sinkUrls(): Promise<string[]> {
     return await this.#urls('sink-worker', 8001)

@@ -17,10 +17,10 @@ test('a seed gives the same faults, whichever part of the plan is requested; ano
 test("a seed's plan does not change between versions, so that faults can be repeated", () => {
   const cards = plan(1, 4).map(({ kind, moment, sink, arrives }) => [kind, moment, sink, arrives])
   assert.deepEqual(cards, [
-    ['sink_frozen_briefly', 'under_load', 0, false],
-    ['kafka_killed', 'before_produce_answer', 1, true],
-    ['postgres_ended', 'within_copy', 1, true],
-    ['api_ended', 'before_produce_answer', 0, true],
+    ['table_locked', 'before_fence', 0, true],
+    ['kafka_frozen_long', 'before_hint', 1, true],
+    ['sink_postgres_half_open', 'under_load', 1, false],
+    ['postgres_frozen_long', 'within_copy', 0, true],
   ])
 })
 
