@@ -34,9 +34,13 @@ found, with its partition and offset; the counts follow at the end. Records that
 holds back for 15 s are a PROBLEM: they were not compared, and an acknowledged event that may be among them is not
 reported as MISSING. Progress goes to standard error.
 
+What maintenance may have deleted is counted as past retention: events received more than EVENTS_RETENTION_DAYS ago, and
+letters discarded or replayed more than DEAD_LETTERS_RETENTION_DAYS ago. (If Kafka no longer has the record of an
+acknowledged event, the time in its id counts, if that is a UUIDv7.) Set both as for firehose maintain.
+
 Environment: KAFKA_BOOTSTRAP_SERVERS (127.0.0.1:19092), KAFKA_TOPIC (events), KAFKA_GROUP_ID and the other KAFKA_
-settings of the services; DATABASE_URL, else PG* (the database of firehose start). The role must be able to read the
-tables and to create temporary tables.
+settings of the services; EVENTS_RETENTION_DAYS, DEAD_LETTERS_RETENTION_DAYS; DATABASE_URL, else PG* (the database of
+firehose start). The role must be able to read the tables and to create temporary tables.
 Exit code 0: nothing is missing or different. 1: something is, or there is a PROBLEM. 2: the comparison could not be made.
 64: wrong usage. 130: Ctrl-C.`,
   )
@@ -88,6 +92,7 @@ function printVerdict(verdict: Verdict): void {
     ['  duplicates', verdict.duplicates],
     ['  changed in the database since', verdict.changed],
     ['  dead letters', verdict.dead],
+    ['  past retention', verdict.past_retention],
     ['  missing', verdict.missing_count],
     ['  different', verdict.different_count],
     ['records not yet read', verdict.not_yet_read],
@@ -96,6 +101,7 @@ function printVerdict(verdict: Verdict): void {
     ['acknowledged events', verdict.acked],
     ['  stored', verdict.acked_stored],
     ['  dead letters', verdict.acked_dead],
+    ['  past retention', verdict.acked_past_retention],
     ['  in Kafka, not yet read', verdict.acked_not_yet_read],
     ['  not found, not compared', verdict.acked_not_judged],
     ['  missing', verdict.acked_missing_count],

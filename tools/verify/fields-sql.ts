@@ -75,6 +75,11 @@ BEGIN
   RETURN CASE jsonb_typeof(value) WHEN 'string' THEN value #>> '{}'
     WHEN 'number' THEN pg_temp.as_bigint(value #>> '{}')::text END;
 END $$;
+-- The time that a UUIDv7 begins with; null for other ids.
+CREATE FUNCTION pg_temp.time_of_id(id uuid) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN substr(id::text, 15, 1) = '7' THEN 'epoch'::timestamptz +
+    ('x' || left(translate(id::text, '-', ''), 12))::bit(48)::bigint * interval '1 millisecond' END
+$$;
 CREATE FUNCTION pg_temp.as_inet(value text) RETURNS inet LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   RETURN CASE WHEN pg_input_is_valid(value, 'inet') THEN value::inet END;

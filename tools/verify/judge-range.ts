@@ -1,6 +1,6 @@
 import { type Client, DatabaseError } from 'pg'
 import type { Finding, FindingKind } from './verdict.ts'
-import type { Judgement } from './verify-sql.ts'
+import type { Judgement } from './records-sql.ts'
 
 /** Limits of one range: how much is compared at a time. They bound memory here and in PostgreSQL. */
 export interface RangeLimits {
@@ -10,36 +10,44 @@ export interface RangeLimits {
 }
 
 /**
- * Judges one range in one transaction. The range's tables are emptied at commit.
+ * Works on one range in one transaction. The range's tables are emptied at commit.
  *
  * @param fill copies the range into its table
- * @param judge computes the verdicts; its plain form is tried first
- * @param keep counts the verdicts and saves what is needed later
+ * @param work judges it, counts the verdicts and saves what is needed later
  * @throws PostgreSQL's error
  */
-export async function judgeRange(
+export async function inRange(
   client: Client,
   fill: () => Promise<void>,
-  judge: Judgement,
-  parameters: readonly (string | boolean)[],
-  keep: () => Promise<void>,
+  work: () => Promise<void>,
 ): Promise<void> {
   await client.query('BEGIN')
   await fill()
-  await client.query('SAVEPOINT filled')
-  try {
-    await client.query(judge.plain, [...parameters])
-  } catch (error) {
-    if (!isUnreadable(error)) throw error
-    await client.query('ROLLBACK TO SAVEPOINT filled')
-    await client.query(judge.careful, [...parameters])
-  }
-  await keep()
+  await work()
   await client.query('COMMIT')
 }
 
+/** Computes verdicts within a transaction; the plain form is tried first. @throws PostgreSQL's error */
+export async function judge(
+  client: Client,
+  { plain, careful }: Judgement,
+  parameters: readonly unknown[],
+): Promise<void> {
+  await client.query('SAVEPOINT filled')
+  try {
+    await client.query(plain, [...parameters])
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    await client.query('ROLLBACK TO SAVEPOINT filled')
+    await client.query(careful, [...parameters])
+  }
+}
+
+/** How many of a range have a verdict. */
+export type Count = (verdict: string) => number
+
 /** Counts the verdicts of a range. @param sql returns rows of `verdict` and `count` */
-export async function countsOf(client: Client, sql: string): Promise<(verdict: string) => number> {
+export async function countsOf(client: Client, sql: string): Promise<Count> {
   const { rows } = await client.query<{ verdict: string; count: number }>(sql)
   const counts = new Map(rows.map(({ verdict, count }) => [verdict, count]))
   return (verdict) => counts.get(verdict) ?? 0

@@ -8,7 +8,13 @@ import { SINK_OFFSETS } from './verify-sql.ts'
 /** Where Kafka and PostgreSQL are. */
 export type Targets = Pick<
   VerifyOptions,
-  'databaseUrl' | 'kafkaBootstrapServers' | 'kafkaAccess' | 'topic' | 'groupId'
+  | 'databaseUrl'
+  | 'kafkaBootstrapServers'
+  | 'kafkaAccess'
+  | 'topic'
+  | 'groupId'
+  | 'retentionDays'
+  | 'deadLetterDays'
 >
 
 export interface WaitOptions {

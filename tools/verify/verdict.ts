@@ -10,7 +10,10 @@ export interface Finding {
 
 export type FindingKind = 'missing' | 'different' | 'acked_missing' | 'acked_different'
 
-/** Counts are exact; lists hold the first 100 findings. `records` = stored + duplicates + dead + missing + different. */
+/**
+ * Counts are exact; lists hold the first 100 findings. `records` = stored + duplicates + dead + past_retention + missing +
+ * different.
+ */
 export interface Verdict {
   /** Nothing is missing or different and there are no problems. */
   ok: boolean
@@ -18,6 +21,8 @@ export interface Verdict {
   acked: number
   acked_stored: number
   acked_dead: number
+  /** The same; by the time in its id, if its record is no longer in Kafka. */
+  acked_past_retention: number
   acked_not_yet_read: number
   /** Not found, but part of the topic could not be read (held_back, problems), so they may be there. */
   acked_not_judged: number
@@ -34,6 +39,11 @@ export interface Verdict {
   /** Further records of such ids. */
   duplicates: number
   dead: number
+  /**
+   * In no table, but received longer ago than EVENTS_RETENTION_DAYS; or a dead letter that was discarded, and deleted after
+   * DEAD_LETTERS_RETENTION_DAYS.
+   */
+  past_retention: number
   missing_count: number
   missing: Finding[]
   /** The first missing record of each partition: rewinding the sink to this offset stores them. */
@@ -65,6 +75,7 @@ export function emptyVerdict(group = ''): Verdict {
     acked: 0,
     acked_stored: 0,
     acked_dead: 0,
+    acked_past_retention: 0,
     acked_not_yet_read: 0,
     acked_not_judged: 0,
     acked_missing_count: 0,
@@ -76,6 +87,7 @@ export function emptyVerdict(group = ''): Verdict {
     changed: 0,
     duplicates: 0,
     dead: 0,
+    past_retention: 0,
     missing_count: 0,
     missing: [],
     missing_from: [],

@@ -1,8 +1,10 @@
 import { type AckedLine, readAckFile } from '../load/ack-file.ts'
+import * as sql from './acked-sql.ts'
 import { copyBytes, copyRows } from './copy-rows.ts'
-import { countsOf, findingsOf, judgeRange } from './judge-range.ts'
+import { keepRowsInPlace } from './keep-rows-in-place.ts'
+import { type Count, countsOf, findingsOf, inRange, judge } from './judge-range.ts'
+import { storedRows } from './stored-rows.ts'
 import type { VerifyContext } from './verify-context.ts'
-import * as sql from './verify-sql.ts'
 
 /**
  * Looks up the events of an ack file. Those neither stored nor dead-lettered are deferred until the topic has been read:
@@ -36,32 +38,32 @@ export async function judgePending(context: VerifyContext): Promise<void> {
 
 /** @returns the last line that was judged; null if none was left */
 async function judgePendingAfter(context: VerifyContext, line: string): Promise<string | null> {
-  const { client, clusterId, topic, limits } = context
-  let last: string | null = null
-  const fill = async (): Promise<void> => {
-    const { rows } = await client.query<{ last_line: string | null }>(sql.TAKE_PENDING, [line, limits.items])
-    last = rows[0]?.last_line ?? null
-  }
-  await judgeRange(
+  const { client, limits } = context
+  let taken: { line: string; event_id: string }[] = []
+  await inRange(
     client,
-    fill,
-    sql.judgeAcked(context.userIdType),
-    [clusterId, topic, context.isIncomplete],
-    async () => await settle(context),
+    async () => {
+      taken = (await client.query(sql.TAKE_PENDING, [line, limits.items])).rows
+    },
+    async () => {
+      if (taken.length === 0) return
+      await keepRowsInPlace(client)
+      const ids = taken.map(({ event_id }) => event_id)
+      await settle(context, await judgeByIds(context, ids))
+    },
   )
-  return last
+  return taken.at(-1)?.line ?? null
 }
 
 async function judgeLines(context: VerifyContext, lines: readonly AckedLine[]): Promise<void> {
-  const { client, verdict, clusterId, topic } = context
+  const { client, verdict } = context
   const row = ({ number, eventId, body }: AckedLine) => `${number}\t${eventId}\t${copyBytes(body)}`
-  await judgeRange(
+  await inRange(
     client,
     async () => await copyRows(client, 'verify_acked', lines, row),
-    sql.judgeAcked(context.userIdType),
-    [clusterId, topic, context.isIncomplete],
     async () => {
-      const count = await countsOf(client, sql.COUNT_ACKED)
+      const ids = lines.map(({ eventId }) => eventId)
+      const count = await judgeByIds(context, ids)
       const [stored, dead] = [count('stored'), count('dead')]
       verdict.acked += lines.length
       verdict.acked_stored += stored
@@ -74,11 +76,23 @@ async function judgeLines(context: VerifyContext, lines: readonly AckedLine[]): 
   context.report()
 }
 
-async function settle(context: VerifyContext): Promise<void> {
+async function judgeByIds(context: VerifyContext, ids: readonly string[]): Promise<Count> {
+  const { client, clusterId, topic, isIncomplete, hasExpired, retention, table } = context
+  const values = [clusterId, topic, isIncomplete, hasExpired, retention.eventDays, retention.now]
+  const rows = storedRows(
+    table,
+    ids.map((id) => id.toLowerCase()),
+    values,
+  )
+  await judge(client, sql.judgeAcked(table.userIdType, rows), values)
+  return await countsOf(client, sql.COUNT_ACKED)
+}
+
+async function settle(context: VerifyContext, count: Count): Promise<void> {
   const { client, verdict } = context
-  const count = await countsOf(client, sql.COUNT_ACKED)
   verdict.acked_stored += count('stored')
   verdict.acked_dead += count('dead')
+  verdict.acked_past_retention += count('past_retention')
   verdict.acked_not_yet_read += count('unread')
   verdict.acked_not_judged += count('unjudged')
   if (count('missing') + count('different') === 0) return

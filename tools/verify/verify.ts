@@ -14,6 +14,7 @@ import {
   type Unread,
 } from '../../kafka/topic-reader.ts'
 import { boundsOf, offsetProblems, type SinkOffset } from './sink-bounds.ts'
+import type { EventsTable } from './stored-rows.ts'
 import { addFinding, emptyVerdict, type Finding, type FindingKind, type Verdict } from './verdict.ts'
 import { judgePending, lookUpAcked } from './verify-acked.ts'
 import type { VerifyContext } from './verify-context.ts'
@@ -40,6 +41,11 @@ export interface VerifyOptions {
   signal?: AbortSignal
   /** TLS and SASL options of kafkajs. */
   kafkaAccess?: Omit<KafkaAccess, 'brokers'>
+  /** EVENTS_RETENTION_DAYS and DEAD_LETTERS_RETENTION_DAYS, by which `firehose maintain` deletes; for ever if undefined. */
+  retentionDays?: number | undefined
+  deadLetterDays?: number | undefined
+  /** By which retention is judged, instead of PostgreSQL's time. */
+  now?: Date
   /** Records compared at a time, which bounds memory; 20,000 by default. */
   rangeRecords?: number
   /** Reading ends when Kafka delivers nothing for this long; 15,000 by default. */
@@ -75,10 +81,10 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   try {
     signal?.throwIfAborted()
     await checkSupported(client)
-    const userIdType = await readUserIdType(client)
+    const table = { userIdType: await readUserIdType(client), hasUniqueId: await hasUniqueId(client) }
     await client.query(sql.SESSION) // on its own: what it sets holds from the next transaction on
     await client.query(sql.TABLES)
-    return await compare(client, userIdType, options)
+    return await compare(client, table, options)
   } catch (error) {
     signal?.throwIfAborted()
     throw error
@@ -98,9 +104,9 @@ async function readUserIdType(client: Client): Promise<UserIdType> {
   return rows[0]?.type === 'text' ? 'text' : 'bigint'
 }
 
-async function compare(client: Client, userIdType: UserIdType, options: VerifyOptions): Promise<Verdict> {
+async function compare(client: Client, table: EventsTable, options: VerifyOptions): Promise<Verdict> {
   const access = { ...options.kafkaAccess, brokers: options.kafkaBootstrapServers.split(',') }
-  const { topic, ackedFile, signal } = options
+  const { topic, ackedFile, retentionDays, deadLetterDays, now, signal } = options
   const { clusterId } = await describeTopic(access, topic)
   const verdict = emptyVerdict(sinkGroupId(topic, options.groupId))
   let total = 0
@@ -108,12 +114,14 @@ async function compare(client: Client, userIdType: UserIdType, options: VerifyOp
     client,
     clusterId,
     topic,
-    userIdType,
+    table,
     limits: { items: options.rangeRecords ?? RANGE_RECORDS, bytes: RANGE_BYTES },
+    retention: { eventDays: retentionDays ?? null, letterDays: deadLetterDays ?? null, now: now ?? null },
     verdict,
     notYetRead: new Map(),
     pending: 0,
     isIncomplete: false,
+    hasExpired: false,
     add: (kind, finding) => {
       addFinding(verdict, kind, finding)
       options.onFinding?.(kind, finding)
@@ -130,6 +138,7 @@ async function compare(client: Client, userIdType: UserIdType, options: VerifyOp
   const before = await sinkOffsets(client, topic)
   const { partitions } = await describeTopic(access, topic)
   const after = await sinkOffsets(client, topic)
+  context.hasExpired = partitions.some(({ low }) => low > 0n)
   const bounds = boundsOf(partitions, before, clusterId)
   verdict.problems.push(...offsetProblems(partitions, before, after, clusterId))
   total = partitions.reduce((sum, { low, high }) => sum + Number(high - low), 0)
@@ -179,13 +188,17 @@ async function sinkOffsets(client: Client, topic: string): Promise<SinkOffset[]>
 
 /** Ids stored more than once. Looked for only without a unique index on event_id alone, which would prevent them. */
 async function storedTwice(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ is_unique: boolean }>(sql.HAS_UNIQUE_ID)
-  if (rows[0]?.is_unique) return []
+  if (await hasUniqueId(client)) return []
   const twice = await client.query<{ event_id: string }>(sql.STORED_TWICE, [TWICE_LIMIT])
   return [
     'events has no unique index on event_id alone, so an id can be stored twice',
     ...twice.rows.map(({ event_id }) => `${event_id} is stored more than once`),
   ]
+}
+
+async function hasUniqueId(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ is_unique: boolean }>(sql.HAS_UNIQUE_ID)
+  return rows[0]?.is_unique === true
 }
 
 function isOk(verdict: Verdict): boolean {
