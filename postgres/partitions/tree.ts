@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import type { Database } from '../database.ts'
 import { momentOfId, type Range } from './ranges.ts'
 
 /*
@@ -50,20 +50,43 @@ interface Row {
   to_id: string | null
 }
 
+/**
+ * The oids of `events` and all tables below it, as `tree(oid)` for WITH RECURSIVE. From the catalog alone:
+ * pg_partition_tree() locks each table, so it waits when someone has locked one, and others wait for it.
+ */
+export const TREE = `tree(oid) AS (SELECT to_regclass('events')::oid
+  UNION ALL SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid)`
+
 const READ_LAYOUT = `
+  WITH RECURSIVE ${TREE}
   SELECT c.oid = to_regclass('events') AS is_root, c.oid::int8::float8 AS oid, c.oid::regclass::text AS name, c.relkind AS kind, i.inhparent::int8::float8 AS parent,
     coalesce(bound = 'DEFAULT', false) AS is_default,
     substring(bound from '^FOR VALUES FROM [(]''([-0-9a-f]{36})''[)]') AS from_id,
     substring(bound from ' TO [(]''([-0-9a-f]{36})''[)]$') AS to_id
-  FROM (SELECT to_regclass('events') AS relid UNION SELECT relid FROM pg_partition_tree(to_regclass('events'))) AS tree
-  JOIN pg_class AS c ON c.oid = tree.relid
+  FROM tree JOIN pg_class AS c ON c.oid = tree.oid
   LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
-  CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid) AS bound) AS b
+  CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, 0) AS bound) AS b
   WHERE c.oid = to_regclass('events') OR c.relispartition
   ORDER BY from_id, c.oid`
 
-/** The layout of `events`. @throws if the tree is not Firehose's, with a sentence; the driver's error */
-export async function readLayout(db: Pick<pg.ClientBase, 'query'>): Promise<EventsLayout> {
+/** Why `events` cannot be maintained, and what to do. */
+export class LayoutError extends Error {
+  /** Without a full stop. */
+  readonly text: string
+  readonly remedy: string
+  /** Whether it is a tree of Firehose. */
+  readonly isOurs: boolean
+
+  constructor(text: string, remedy: string, isOurs: boolean) {
+    super(`${text}: ${remedy}`)
+    this.text = text
+    this.remedy = remedy
+    this.isOurs = isOurs
+  }
+}
+
+/** The layout of `events`. @throws {LayoutError} @throws the driver's error */
+export async function readLayout(db: Pick<Database, 'query'>): Promise<EventsLayout> {
   const { rows } = await db.query<Row>(READ_LAYOUT)
   return layoutOf(rows)
 }
@@ -71,7 +94,8 @@ export async function readLayout(db: Pick<pg.ClientBase, 'query'>): Promise<Even
 /** Pure. */
 function layoutOf(rows: readonly Row[]): EventsLayout {
   const root = rows.find(({ is_root }) => is_root)
-  if (root === undefined) throw new Error('the table "events" does not exist: run "npx firehose migrate"')
+  if (root === undefined)
+    throw new LayoutError('the table "events" does not exist', 'run "npx firehose migrate"', false)
   if (root.kind !== 'p') return { kind: 'table', root: tableOf(root) }
   const children = childrenOf(rows, root.oid)
   const [era, ...others] = children.filter(({ kind, is_default }) => kind === 'p' && !is_default)
@@ -79,8 +103,10 @@ function layoutOf(rows: readonly Row[]): EventsLayout {
   const ofEra = era === undefined ? [] : childrenOf(rows, era.oid)
   const stray = ofEra.find(({ is_default }) => is_default)
   if (era === undefined || others.length > 0 || other === undefined || stray === undefined)
-    throw new Error(
-      `"events" is partitioned, but not by Firehose (it lacks ${ERA}, ${STRAY} or ${OTHER}), so its partitions are not maintained: maintain them yourself`,
+    throw new LayoutError(
+      `"events" is partitioned, but not by Firehose (it lacks ${ERA}, ${STRAY} or ${OTHER}), so its partitions are not maintained`,
+      'maintain them yourself',
+      false,
     )
   return {
     kind: 'tree',
@@ -105,8 +131,10 @@ function tableOf({ oid, name }: Row): TreeTable {
 
 function leafOf(row: Row): Leaf {
   if (row.from_id === null || row.to_id === null)
-    throw new Error(
-      `the partition ${row.name} has a range that Firehose did not make: detach it (ALTER TABLE ... DETACH PARTITION)`,
+    throw new LayoutError(
+      `the partition ${row.name} has a range that Firehose did not make`,
+      `detach it (ALTER TABLE ${ERA} DETACH PARTITION ${row.name};)`,
+      true,
     )
   return { ...tableOf(row), fromMs: momentOfId(row.from_id), toMs: momentOfId(row.to_id) }
 }
