@@ -7,9 +7,14 @@ import { dataDirSetting } from '../platform/data-dir.ts'
 import { collectProblems, ConfigError, readSettings } from '../platform/env.ts'
 import { EX_CONFIG } from '../platform/shutdown.ts'
 import { UsageError } from '../platform/usage-error.ts'
+import {
+  deadLetterRetentionSetting,
+  layoutSettings,
+  retentionSetting,
+} from '../postgres/partitions/settings.ts'
 import { collect, newCommand } from './command.ts'
 import { readSettingsOfSink } from './command-settings.ts'
-import { API_URL_HELP, apiUrl, checkUrl, sinkUrl } from './service-url.ts'
+import { API_URL_HELP, apiUrl, checkUrl, maintainUrl, sinkUrl } from './service-url.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -18,6 +23,13 @@ interface Values {
   skip: string[]
   api?: string
   sink?: string
+  maintain?: string
+}
+
+const maintenanceSettings = {
+  EVENTS_USER_INDEX: layoutSettings.EVENTS_USER_INDEX,
+  EVENTS_RETENTION_DAYS: retentionSetting,
+  DEAD_LETTERS_RETENTION_DAYS: deadLetterRetentionSetting,
 }
 
 export const command = newCommand(
@@ -34,12 +46,16 @@ Changes nothing. Takes about 3 s, because it measures rates between two observat
 you give, and a warning at the default address while events are stored; use --skip api if it cannot be reached from here`,
   )
   .option('--sink <URL>', "a sink's own address (SINK_URL, else http://127.0.0.1:8001 or the port SINK_PORT)")
+  .option(
+    '--maintain <URL>',
+    "the maintenance service's own address (MAINTAIN_URL, else http://127.0.0.1:8003 or the port MAINTAIN_PORT)",
+  )
   .addHelpText(
     'after',
     `
 Checks:
 ${Object.entries(CHECKS)
-  .map(([name, what]) => `  ${name.padEnd(15)}${what}`)
+  .map(([name, what]) => `  ${name.padEnd(17)}${what}`)
   .join('\n')}
 
 Environment: the settings of the services (see the README).
@@ -80,11 +96,21 @@ async function main(values: Values, options: DoctorOptions): Promise<number> {
 function optionsOf(given: Values): DoctorOptions {
   checkUrl('--api', given.api)
   checkUrl('--sink', given.sink)
+  checkUrl('--maintain', given.maintain)
   const problems: string[] = []
   const config = collectProblems(problems, readSettingsOfSink)
   const api = collectProblems(problems, () => apiUrl(given.api))
   const sink = collectProblems(problems, () => sinkUrl(given.sink))
-  if (config === undefined || api === undefined || sink === undefined) throw new ConfigError(problems)
+  const maintain = collectProblems(problems, () => maintainUrl(given.maintain))
+  const policy = collectProblems(problems, () => readSettings(maintenanceSettings, process.env))
+  if (
+    config === undefined ||
+    api === undefined ||
+    sink === undefined ||
+    maintain === undefined ||
+    policy === undefined
+  )
+    throw new ConfigError(problems)
   return {
     kafka: config.kafka,
     databaseUrl: config.database.connectionString,
@@ -95,6 +121,10 @@ function optionsOf(given: Values): DoctorOptions {
     startDir: readSettings({ FIREHOSE_DIR: dataDirSetting }, process.env).FIREHOSE_DIR,
     api,
     sink,
+    maintain,
+    userIndex: policy.EVENTS_USER_INDEX,
+    retentionDays: policy.EVENTS_RETENTION_DAYS,
+    deadLetterDays: policy.DEAD_LETTERS_RETENTION_DAYS,
   }
 }
 

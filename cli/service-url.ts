@@ -22,6 +22,11 @@ export function sinkUrl(given: string | undefined): ServiceUrl {
   return serviceUrl(given, { url: 'SINK_URL', port: 'SINK_PORT', fallback: 8_001 })
 }
 
+/** The address of the service `firehose maintain --every`. @param given the value of an option, checked @throws {ConfigError} */
+export function maintainUrl(given: string | undefined): ServiceUrl {
+  return serviceUrl(given, { url: 'MAINTAIN_URL', port: 'MAINTAIN_PORT', fallback: 8_003 })
+}
+
 /** @throws {UsageError} if the value of an option is not an address */
 export function checkUrl(option: string, given: string | undefined): void {
   if (given !== undefined && !isHttpAddress(given)) throw new UsageError(`${option} ${mustBe(given)}.`)

@@ -1,4 +1,5 @@
 import { checkClocks } from './check-clocks.ts'
+import { checkMaintainer } from './check-maintainer.ts'
 import type { DiskFacts } from './facts-disk.ts'
 import type { PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
@@ -18,6 +19,7 @@ export function checkMachines(facts: Facts): Finding[] {
     ...checkClocks(facts),
     checkApi(api, isInUse(facts)),
     ...checkSink(sink),
+    ...checkMaintainer(facts),
   ]
 }
 

@@ -1,7 +1,9 @@
+import { ROOT } from '../postgres/partitions/tree.ts'
 import { grants, type NeedFacts, obstaclesOf } from '../postgres/needs.ts'
+import { checkIndexes } from './check-indexes.ts'
 import { columnRepair } from '../sink-worker/store/column-repair.ts'
 import type { Facts } from './facts.ts'
-import type { IndexFacts, LockFacts, PostgresFacts, TableFacts, TriggerNeed } from './facts-postgres.ts'
+import type { LockFacts, PostgresFacts, TableFacts, TriggerNeed } from './facts-postgres.ts'
 import { type Finding, fromResult } from './finding.ts'
 import { capital, duration, listed, plural } from './units.ts'
 
@@ -9,45 +11,10 @@ import { capital, duration, listed, plural } from './units.ts'
 const LONG_TRANSACTION_S = 60
 const TRY_AGAIN = 'Fix the other findings, then run the doctor again.'
 
-/** The unique keys that prevent duplicates. */
-const KEYS = [
-  {
-    table: 'events',
-    keys: 'event_id',
-    level: 'critical',
-    harm: 'an event that is read again is stored twice',
-  },
-  {
-    table: 'sink_offsets',
-    keys: 'cluster_id,topic,partition',
-    level: 'critical',
-    harm: 'two sinks may write the same records',
-  },
-  {
-    table: 'dead_letters',
-    keys: 'cluster_id,topic,partition,offset',
-    level: 'warning',
-    harm: 'a dead letter may be stored twice',
-  },
-] as const
-/** Indexes that only queries need; they may have been dropped on purpose. */
-const QUERY_INDEXES = [
-  {
-    keys: 'user_id,timestamp',
-    create: 'events_user_id_timestamp_idx ON events (user_id, "timestamp") WHERE user_id IS NOT NULL',
-  },
-  {
-    keys: 'anonymous_id,timestamp',
-    create:
-      'events_anonymous_id_timestamp_idx ON events (anonymous_id, "timestamp") WHERE anonymous_id IS NOT NULL',
-  },
-  { keys: 'timestamp', create: 'events_timestamp_idx ON events USING brin ("timestamp")' },
-]
-
 /** The checks of the tables, their indexes and privileges, and the locks on them. */
-export function checkTables({ postgres, comparison }: Facts): Finding[] {
+export function checkTables({ settings, postgres, comparison }: Facts): Finding[] {
   if (!postgres.ok) return []
-  const { tables, indexes, needs, triggers, locks, deadLetters, sinkRoles } = postgres.value
+  const { tables, indexes, layout, needs, triggers, locks, deadLetters, sinkRoles } = postgres.value
   const held = comparison?.ok === true ? { ok: true as const, value: comparison.value.locks } : locks
   const obstacles = fromResult('rights', needs, TRY_AGAIN, (facts) => checkObstacles(facts, sinkRoles))
   if (needs.ok && needs.value.tables.some(({ kind }) => kind === null)) return obstacles
@@ -55,8 +22,9 @@ export function checkTables({ postgres, comparison }: Facts): Finding[] {
     ...fromResult('tables', tables, TRY_AGAIN, checkDefinitions),
     ...fromResult('indexes', indexes, TRY_AGAIN, (found) =>
       checkIndexes(found, {
+        layout: layout.ok ? layout.value : undefined,
+        userIndex: settings.userIndex,
         lacksColumns: tables.ok && isOld(tables.value),
-        partitioned: isPartitioned(needs),
       }),
     ),
     ...obstacles,
@@ -96,12 +64,16 @@ function checkDefinitions(facts: TableFacts): Finding[] {
       `Unless a column was only renamed: ${columnRepair(events.types, events.expectedTypes)}`,
     )
   }
-  const required = events?.requiredColumns ?? []
-  if (required.length > 0) {
+  const [required, ...others] = events?.requiredColumns ?? []
+  if (required !== undefined) {
+    const { name, table } = required
+    const names = [required, ...others].map((column) => column.name)
     add(
       'critical',
-      `Column ${listed(required)} of "events" is NOT NULL without a default: PostgreSQL refuses every row from the sink.`,
-      `ALTER TABLE events ALTER COLUMN ${required[0]} SET DEFAULT ...; or DROP NOT NULL.`,
+      table === 'events'
+        ? `Column ${listed(names)} of "events" is NOT NULL without a default: PostgreSQL refuses every row from the sink.`
+        : `Column ${listed(names)} of "events" is NOT NULL in the partition ${table}, without a default: PostgreSQL refuses the rows that go there.`,
+      `ALTER TABLE ${table} ALTER COLUMN ${name} DROP NOT NULL; or ALTER TABLE events ALTER COLUMN ${name} SET DEFAULT ...;`,
     )
   }
   for (const { name, unlogged } of found) {
@@ -119,69 +91,6 @@ function checkDefinitions(facts: TableFacts): Finding[] {
   if (findings.length > 0) return findings
   return [
     { check: 'tables', level: 'ok', text: 'All tables exist and have the structure that the sink needs.' },
-  ]
-}
-
-function isPartitioned(needs: PostgresFacts['needs']): boolean {
-  return needs.ok && needs.value.tables.some(({ name, kind }) => name === 'events' && kind === 'p')
-}
-
-/** @param lacksColumns the statements for the missing indexes might fail */
-function checkIndexes(
-  indexes: readonly IndexFacts[],
-  { lacksColumns, partitioned }: { lacksColumns: boolean; partitioned: boolean },
-): Finding[] {
-  const findings: Finding[] = []
-  for (const { table, keys, level, harm } of KEYS) {
-    // PostgreSQL enforces an invalid unique index for new rows, but existing rows may be duplicates.
-    const sameKeys = (index: IndexFacts): boolean =>
-      index.keys?.split(',').toSorted().join() === keys.split(',').toSorted().join()
-    const exists = indexes.some(
-      (index) => index.table === table && index.valid && index.unique && sameKeys(index),
-    )
-    if (exists) continue
-    const columns = keys
-      .split(',')
-      .map((column) => (column === 'offset' ? '"offset"' : column))
-      .join(', ')
-    findings.push({
-      check: 'indexes',
-      level,
-      text: `"${table}" has no unique index on (${columns}): ${harm}.`,
-      mend: `Delete duplicate rows, then ALTER TABLE ${table} ADD PRIMARY KEY (${columns});`,
-    })
-  }
-  const invalid = indexes.filter(({ valid }) => !valid)
-  for (const { table, name } of invalid) {
-    findings.push({
-      check: 'indexes',
-      level: 'warning',
-      text: `Index ${name} on "${table}" is invalid: it slows down writes, and no query uses it.`,
-      mend: `REINDEX INDEX CONCURRENTLY ${name}; or DROP INDEX ${name};`,
-    })
-  }
-  const missing = QUERY_INDEXES.filter(
-    ({ keys }) => !indexes.some((index) => index.table === 'events' && index.keys === keys),
-  )
-  if (missing.length > 0 && !lacksColumns) {
-    const columns = missing.map(({ keys }) => `(${keys})`)
-    findings.push({
-      check: 'indexes',
-      level: 'note',
-      text: `"events" has no index on ${listed(columns)}: writes are cheaper, but queries by these columns read the whole table.`,
-      // PostgreSQL refuses CONCURRENTLY on a partitioned table.
-      mend: partitioned
-        ? `Unless this is intended: ${missing.map(({ create }) => `CREATE INDEX ${create};`).join(' ')} The sinks wait meanwhile, unless each partition has such an index already, built CONCURRENTLY.`
-        : `Unless this is intended: ${missing.map(({ create }) => `CREATE INDEX CONCURRENTLY ${create};`).join(' ')}`,
-    })
-  }
-  if (findings.length > 0) return findings
-  return [
-    {
-      check: 'indexes',
-      level: 'ok',
-      text: `All ${indexes.length} indexes are valid; event_id is unique.`,
-    },
   ]
 }
 
@@ -230,7 +139,7 @@ function checkLocks(locks: readonly LockFacts[]): Finding[] {
     return [{ check: 'locks', level: 'ok', text: 'No lock keeps the sink from writing.' }]
   return [...byHolder.values()].map(([first, ...others]): Finding => {
     const { pid, gid, role, application, state, ageS, mode } = first as LockFacts
-    const tables = [...new Set([first as LockFacts, ...others].map(({ table }) => table))]
+    const tables = namesOf([first as LockFacts, ...others])
     const since = ageS === null ? '' : ` for ${duration(ageS)}`
     const who =
       gid === null
@@ -246,6 +155,13 @@ function checkLocks(locks: readonly LockFacts[]): Finding[] {
           : `COMMIT PREPARED '${gid}'; or ROLLBACK PREPARED '${gid}';`,
     }
   })
+}
+
+/** Who has locked "events" has locked all of its partitions. */
+function namesOf(locks: readonly LockFacts[]): string[] {
+  const isWhole = locks.some(({ table }) => table === ROOT)
+  const named = locks.filter(({ isPartition }) => !(isWhole && isPartition))
+  return [...new Set(named.map(({ table }) => table))].toSorted()
 }
 
 function checkDeadLetters(open: readonly { reason: string; count: number }[]): Finding[] {

@@ -1,6 +1,6 @@
 import type { DoctorSettings, Facts } from './facts.ts'
 import type { Finding, Level } from './finding.ts'
-import { duration, listed, plural } from './units.ts'
+import { duration, instant, listed, plural } from './units.ts'
 
 /** The default of the producer setting transaction.timeout.ms. */
 const LONG_S = 60
@@ -19,7 +19,6 @@ export function checkTransactions({ settings, comparison }: Facts): Finding[] {
   const ageS = (atMs - heldSinceMs) / 1_000
   const level: Level = ageS < LONG_S ? 'note' : 'warning'
   const records = heldBack.reduce((sum, { from, to }) => sum + Number(to - from), 0)
-  const first = new Date(heldSinceMs).toISOString().replace(/\.\d+/, '')
   const which =
     heldBack.length === 1
       ? 'an open transaction of another producer; its'
@@ -28,7 +27,7 @@ export function checkTransactions({ settings, comparison }: Facts): Finding[] {
     {
       check: 'transactions',
       level,
-      text: `${plural(records, 'record')} of partition ${listed(heldBack.map(({ partition }) => partition))} wait for ${which} first record is dated ${first} (${duration(ageS)} ago) by its producer. The sink cannot read past it.`,
+      text: `${plural(records, 'record')} of partition ${listed(heldBack.map(({ partition }) => partition))} wait for ${which} first record is dated ${instant(heldSinceMs)} (${duration(ageS)} ago) by its producer. The sink cannot read past it.`,
       mend: mendOf(settings, level),
     },
   ]

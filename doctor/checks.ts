@@ -1,6 +1,10 @@
+import { checkEventIds } from './check-event-ids.ts'
+import { checkEventRetention } from './check-event-retention.ts'
 import { checkKafka } from './check-kafka.ts'
 import { checkLag } from './check-lag.ts'
 import { checkMachines } from './check-machines.ts'
+import { checkMaintenance } from './check-maintenance.ts'
+import { checkPartitions } from './check-partitions.ts'
 import { checkPostgres } from './check-postgres.ts'
 import { checkTables } from './check-tables.ts'
 import { checkTransactions } from './check-transactions.ts'
@@ -16,6 +20,10 @@ export function runChecks(facts: Facts): Finding[] {
     checkLag,
     checkTransactions,
     checkTables,
+    checkPartitions,
+    checkMaintenance,
+    checkEventRetention,
+    checkEventIds,
     checkMachines,
     checkUserIdType,
   ]

@@ -8,7 +8,9 @@ import { type Reader, readOffsets, type StoredOffset } from '../sink-worker/posi
 import { type Lacking, type NeedFacts, readNeeds } from '../postgres/needs.ts'
 import type { Result } from './finding.ts'
 import { attempt } from './attempt.ts'
+import { type LayoutFacts, readLayoutFacts } from './facts-layout.ts'
 import * as sql from './postgres-sql.ts'
+import { effectiveSettings, type OwnSetting, type SessionSetting } from './role-settings.ts'
 
 export interface ServerFacts {
   version_num: number
@@ -46,21 +48,29 @@ interface EventsFacts {
   expectedTypes: string
   /** Undefined if it is neither. */
   userIdType: UserIdType | undefined
-  requiredColumns: string[]
+  /** As SQL, with the table that requires them. */
+  requiredColumns: { name: string; table: string }[]
 }
 
 export interface IndexFacts {
+  tableOid: number
   table: string
+  /** As SQL. */
   name: string
+  /** Of a partitioned table: it stands for those of the partitions. */
+  isRoot: boolean
   valid: boolean
   /** Unique over all rows: neither partial nor on expressions. */
   unique: boolean
   /** Columns, comma-separated. */
   keys: string | null
+  /** The operator class of the first of them. */
+  operators: string
 }
 
 export interface LockFacts {
   table: string
+  isPartition: boolean
   mode: string
   pid: number | null
   /** The transaction's virtual id. */
@@ -84,6 +94,8 @@ export interface PostgresFacts {
   sinkRoles: { roles: string[]; connected: boolean }
   settings: Result<RoleSettings[]>
   tables: Result<TableFacts>
+  /** Undefined if `events` is missing. */
+  layout: Result<LayoutFacts | undefined>
   indexes: Result<IndexFacts[]>
   needs: Result<NeedFacts>
   /** What trigger functions of `events` seem to use with the sink's privileges, which lack it. */
@@ -151,6 +163,7 @@ export class PostgresProbe implements Reader {
       sinkRoles: { roles, connected: connected.length > 0 },
       settings: await attempt(async () => await this.#settings(roles, server.role)),
       tables: await attempt(async () => await this.#tables()),
+      layout: await attempt(async () => await readLayoutFacts(this)),
       indexes: await attempt(async () => await this.#rows<IndexFacts>(sql.INDEXES, [sql.TABLES])),
       needs: await attempt(async () => await readNeeds(this, roles)),
       triggers: await attempt(async () => await this.#rows<TriggerNeed>(sql.TRIGGER_NEEDS, [roles])),
@@ -236,7 +249,6 @@ export class PostgresProbe implements Reader {
     }
     const { types } = await this.#one<{ types: string }>(READ_EVENT_COLUMN_TYPES)
     const userIdType = USER_ID_TYPES.find((type) => types.split(', ').includes(`user_id ${type}`))
-    const required = await this.#rows<{ name: string }>(sql.REQUIRED_COLUMNS)
     return {
       found,
       missingMigrations: await this.#missingMigrations(),
@@ -244,7 +256,7 @@ export class PostgresProbe implements Reader {
         types,
         expectedTypes: expectedColumnTypes(types),
         userIdType,
-        requiredColumns: required.map(({ name }) => name),
+        requiredColumns: await this.#rows(sql.REQUIRED_COLUMNS),
       },
     }
   }
@@ -258,44 +270,4 @@ export class PostgresProbe implements Reader {
     const names = new Set(applied.map(({ name }) => name))
     return (await listMigrations()).filter((name) => !names.has(name))
   }
-}
-
-/** A setting of the doctor's own session. */
-export interface SessionSetting {
-  name: string
-  value: string
-  unit: string | null
-  /** Whether it was set for the doctor's own role. */
-  ofRole: boolean
-}
-
-/** A setting made for a role, a database, or a role in a database (ALTER ROLE ... [IN DATABASE ...] SET). */
-export interface OwnSetting {
-  role: string | null
-  ofDatabase: boolean
-  name: string
-  value: string
-}
-
-/**
- * The settings that apply to sessions of another role, in this order: those of the role in this database, of the role, of
- * the database, of the server. The server's are known from the doctor's own session, unless they are set for its own
- * role. Pure.
- */
-export function effectiveSettings(
-  role: string,
-  self: string,
-  session: readonly SessionSetting[],
-  own: readonly OwnSetting[],
-): Record<string, string> {
-  const rank = (setting: OwnSetting): number => (setting.role === null ? 0 : 2) + (setting.ofDatabase ? 1 : 0)
-  const values: Record<string, string> = {}
-  for (const { name, value, unit, ofRole } of session) {
-    if (role === self || !ofRole) values[name] = `${value}${unit ?? ''}`
-    if (role === self) continue
-    const applies = own.filter((one) => one.name === name && (one.role === role || one.role === null))
-    const nearest = applies.toSorted((a, b) => rank(b) - rank(a))[0]
-    if (nearest !== undefined) values[name] = nearest.value
-  }
-  return values
 }

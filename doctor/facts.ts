@@ -1,5 +1,6 @@
 import type { GroupDescription } from '../kafka/group-members.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
+import type { UserIndexTime } from '../postgres/partitions/settings.ts'
 import type { Result } from './finding.ts'
 import type { DiskFacts } from './facts-disk.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
@@ -14,6 +15,10 @@ export interface DoctorSettings {
   sessionTimeoutMs: number
   /** `host:port/database`, for people. */
   database: string
+  userIndex: UserIndexTime
+  /** Undefined: kept for ever. */
+  retentionDays: number | undefined
+  deadLetterDays: number | undefined
 }
 
 /** The difference between two observations a short time apart. */
@@ -64,4 +69,5 @@ export interface Facts {
   disks: DiskFacts[]
   api: ServiceFacts
   sink: ServiceFacts
+  maintain: ServiceFacts
 }

@@ -27,7 +27,12 @@ export const CHECKS = {
   session: 'the brokers accept KAFKA_SESSION_TIMEOUT_MS',
   durability: 'fsync, full_page_writes and synchronous_commit',
   tables: 'tables, migrations and column types',
+  partitions: 'the partitions of `events` that will soon be needed, and how many there are',
+  maintenance: 'partitions that `firehose maintain` should have made, dropped or vacuumed',
+  'event-retention': "EVENTS_RETENTION_DAYS and DEAD_LETTERS_RETENTION_DAYS beside the topic's retention",
+  'event-ids': 'rows that are in no partition of their time, because of their ids',
   indexes: 'missing and invalid indexes',
+  'user-search': 'how long a search for a user in the open partition takes',
   rights: "the sink's privileges",
   locks: 'locks that keep the sink from writing now',
   timeouts: 'timeouts that cancel transactions of the sink, and sinks that cannot terminate a frozen one',
@@ -39,6 +44,7 @@ export const CHECKS = {
   clocks: 'differences between clocks',
   api: 'the health that the API reports',
   sink: 'the health that a sink reports',
+  maintain: 'the health that `firehose maintain --every` reports',
 } as const
 
 export type CheckName = keyof typeof CHECKS

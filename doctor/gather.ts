@@ -1,5 +1,6 @@
 import type { KafkaConnection } from '../kafka/client.ts'
 import { sleep } from '../platform/sleep.ts'
+import type { UserIndexTime } from '../postgres/partitions/settings.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { Comparison, Facts, HeldBack, Progress } from './facts.ts'
 import { kafkaDisk, postgresDisk } from './facts-disk.ts'
@@ -20,6 +21,10 @@ export interface DoctorOptions {
   startDir: string
   api: ServiceAddress
   sink: ServiceAddress
+  maintain: ServiceAddress
+  userIndex: UserIndexTime
+  retentionDays: number | undefined
+  deadLetterDays: number | undefined
 }
 
 interface ServiceAddress {
@@ -37,11 +42,12 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
   const kafkaProbe = new KafkaProbe(options.kafka, options.topic, options.groupId)
   const postgresProbe = new PostgresProbe(options.databaseUrl)
   try {
-    const [kafka, postgres, api, sink] = await Promise.all([
+    const [kafka, postgres, api, sink, maintain] = await Promise.all([
       attemptWithin(LIMIT_MS, async () => await kafkaProbe.facts()),
       attemptWithin(LIMIT_MS, async () => await postgresProbe.facts()),
       askService(options.api.url, options.api.named),
       askService(options.sink.url, options.sink.named),
+      askService(options.maintain.url, options.maintain.named),
     ])
     const answers = kafka.ok && postgres.ok && kafka.value.topicExists
     const locks = postgres.ok && postgres.value.locks.ok ? postgres.value.locks.value : []
@@ -60,6 +66,9 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
         groupId: options.groupId,
         sessionTimeoutMs: options.sessionTimeoutMs,
         database: options.databaseAddress,
+        userIndex: options.userIndex,
+        retentionDays: options.retentionDays,
+        deadLetterDays: options.deadLetterDays,
       },
       kafka,
       postgres,
@@ -70,6 +79,7 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
       ],
       api,
       sink,
+      maintain,
     }
   } finally {
     kafkaProbe.close()

@@ -1,4 +1,5 @@
 import { sequencesOf } from '../postgres/needs-sql.ts'
+import { TREE } from '../postgres/partitions/tree.ts'
 import { EVENT_COLUMN_NAMES } from '../sink-worker/store/event-table.ts'
 
 /* The doctor's SQL. It reads views that every role may read, and takes no lock that anyone else waits for. */
@@ -45,29 +46,42 @@ export const ROLE_SETTINGS = `
   CROSS JOIN LATERAL unnest(setconfig) AS entry
   WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))`
 
+/** The tables, and those partitions of `events` that are unlogged. */
 export const FOUND_TABLES = `
+  WITH RECURSIVE ${TREE}
   SELECT name, relpersistence = 'u' AS unlogged
-  FROM unnest($1::text[]) AS name JOIN pg_class ON pg_class.oid = to_regclass(quote_ident(name))`
+  FROM unnest($1::text[]) AS name JOIN pg_class ON pg_class.oid = to_regclass(quote_ident(name))
+  UNION ALL SELECT oid::regclass::text, true FROM pg_class
+    WHERE oid IN (SELECT oid FROM tree) AND relispartition AND relpersistence = 'u'`
 
-/** Added columns without which the rows of the sink are refused. */
+/**
+ * Added columns without which the rows of the sink are refused, with the table that requires one. A default counts only
+ * where rows enter, at the root.
+ */
 export const REQUIRED_COLUMNS = `
-  SELECT attname::text AS name FROM pg_attribute
-  WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef
-    AND attidentity = '' AND attname NOT IN (${EVENT_COLUMN_NAMES})`
+  WITH RECURSIVE ${TREE}
+  SELECT quote_ident(a.attname) AS name,
+    CASE WHEN bool_or(a.attrelid = root.attrelid) THEN 'events' ELSE min(a.attrelid::regclass::text) END AS "table"
+  FROM tree JOIN pg_attribute AS a ON a.attrelid = tree.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull
+  JOIN pg_attribute AS root ON root.attrelid = 'events'::regclass AND root.attname = a.attname
+  WHERE NOT root.atthasdef AND root.attidentity = '' AND a.attname NOT IN (${EVENT_COLUMN_NAMES})
+  GROUP BY a.attname`
 
 /** Whether firehose_migrations exists, and whether this role may read it. */
 export const CAN_READ_MIGRATIONS = `
   SELECT to_regclass('firehose_migrations') IS NOT NULL AS exists,
     coalesce(has_table_privilege(to_regclass('firehose_migrations'), 'SELECT'), false) AS readable`
 
-/** Without indexes that are being built. */
+/** Of the tables $1 and of all partitions of `events`, without those that are being built. */
 export const INDEXES = `
-  SELECT t.relname::text AS "table", c.relname::text AS name, indisvalid AS valid,
-    indisunique AND indpred IS NULL AND indexprs IS NULL AS "unique",
+  WITH RECURSIVE ${TREE}
+  SELECT t.oid::int8::float8 AS "tableOid", t.relname::text AS "table", quote_ident(c.relname) AS name, c.relkind = 'I' AS "isRoot",
+    indisvalid AS valid, indisunique AND indpred IS NULL AND indexprs IS NULL AS "unique",
     (SELECT string_agg(attname, ',' ORDER BY k.position) FROM unnest(indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
-      JOIN pg_attribute AS a ON a.attrelid = indrelid AND a.attnum = k.attnum WHERE k.position <= indnkeyatts) AS keys
+      JOIN pg_attribute AS a ON a.attrelid = indrelid AND a.attnum = k.attnum WHERE k.position <= indnkeyatts) AS keys,
+    (SELECT opcname::text FROM pg_opclass WHERE oid = indclass[0]) AS operators
   FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid JOIN pg_class AS t ON t.oid = indrelid
-  WHERE indrelid IN (SELECT to_regclass(quote_ident(name)) FROM unnest($1::text[]) AS name)
+  WHERE indrelid IN (SELECT to_regclass(quote_ident(name)) FROM unnest($1::text[]) AS name UNION SELECT oid FROM tree)
     AND (indisvalid OR NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS building
       WHERE building.datname = current_database() AND coalesce(building.index_relid, indexrelid) = indexrelid))`
 
@@ -76,13 +90,13 @@ export const INDEXES = `
  * run with their owner's rights are left out. (No backslashes: standard_conforming_strings may be off.)
  */
 export const TRIGGER_NEEDS = `
-  WITH fn AS (
+  WITH RECURSIVE ${TREE}, fn AS (
     SELECT DISTINCT quote_ident(tgname) AS trigger, p.oid::regprocedure::text AS function, prosrc
     FROM pg_trigger JOIN pg_proc AS p ON p.oid = tgfoid
-    WHERE tgrelid = to_regclass('events') AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & 4 <> 0 AND NOT prosecdef
+    WHERE tgrelid IN (SELECT oid FROM tree) AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & 4 <> 0 AND NOT prosecdef
   ), used AS (
     SELECT trigger, function, c.oid, privilege FROM fn
-    JOIN pg_class AS c ON c.relkind IN ('r', 'p') AND relname ~ '^[[:alnum:]_]+$' AND c.oid IS DISTINCT FROM to_regclass('events')
+    JOIN pg_class AS c ON c.relkind IN ('r', 'p') AND relname ~ '^[[:alnum:]_]+$' AND c.oid NOT IN (SELECT oid FROM tree)
     JOIN pg_namespace AS n ON n.oid = relnamespace AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_'
     CROSS JOIN (VALUES ('INSERT', 'insert +into'), ('UPDATE', 'update'), ('DELETE', 'delete +from'), ('SELECT', '(from|join)'))
       AS word(privilege, pattern)
@@ -97,11 +111,12 @@ export const TRIGGER_NEEDS = `
   ORDER BY 1, 5, 3`
 
 /**
- * Granted locks that the sink's writes wait for: on a table, or on rows of sink_offsets that another session writes. Age
- * and state are null if this role may not see them.
+ * Granted locks that the sink's writes wait for: on a table or on any partition of `events`, or on rows of sink_offsets that
+ * another session writes. Age and state are null if this role may not see them.
  */
 export const LOCKS = `
-  SELECT c.relname::text AS "table", l.mode, l.pid, l.virtualtransaction AS id, p.gid, a.usename::text AS role,
+  WITH RECURSIVE ${TREE}
+  SELECT c.relname::text AS "table", c.relispartition AS "isPartition", l.mode, l.pid, l.virtualtransaction AS id, p.gid, a.usename::text AS role,
     a.application_name = $2 AS "isSink", a.application_name AS application, a.state,
     extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS "ageS"
   FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
@@ -109,7 +124,7 @@ export const LOCKS = `
   LEFT JOIN pg_prepared_xacts AS p ON l.pid IS NULL AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)
   WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND l.relation IN (SELECT to_regclass(quote_ident(name)) FROM unnest($1::text[]) AS name)
+    AND l.relation IN (SELECT to_regclass(quote_ident(name)) FROM unnest($1::text[]) AS name UNION SELECT oid FROM tree)
     AND (l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
       OR c.relname = 'sink_offsets' AND l.mode IN ('RowShareLock', 'RowExclusiveLock'))`
 
@@ -123,5 +138,8 @@ export const WAL = `
 export const DEAD_LETTERS = `
   SELECT reason, count(*)::int AS count FROM dead_letters WHERE state = 'open' GROUP BY reason ORDER BY 2 DESC, 1`
 
+/** A partitioned table itself has no size. */
 export const SIZES = `
-  SELECT pg_database_size(current_database())::float8 AS database, pg_total_relation_size('events')::float8 AS events`
+  WITH RECURSIVE ${TREE}
+  SELECT pg_database_size(current_database())::float8 AS database,
+    (SELECT sum(pg_total_relation_size(oid)) FROM tree)::float8 AS events`

@@ -9,6 +9,11 @@ export function duration(seconds: number): string {
   return `${count(Math.floor(seconds / unitSeconds))} ${name}`
 }
 
+/** A moment for people, to the second: `2027-01-31T00:00:00Z`. @param ms milliseconds since 1970 */
+export function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+/, '')
+}
+
 /** A size for people, in powers of 1,000: `3.4 GB`. */
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

@@ -26,7 +26,7 @@ import { moveRows } from './move-rows.ts'
 /** A range with more strays than this gets no leaf: moving them would hold up the sinks. */
 const MOST_STRAYS = 10_000
 /** An ATTACH reads all of `events_stray`, which nobody can use meanwhile: so much takes about 70 ms. */
-const MOST_READ_BYTES = 128 * 2 ** 20
+export const MOST_READ_BYTES = 128 * 2 ** 20
 /**
  * A leaf beside a large `events_stray` needs a CHECK that refuses its events for a while, and for longer if this process is
  * killed. So none is made whose time comes soon.

@@ -9,7 +9,7 @@ import { diagnose } from '../support/diagnosis.ts'
 let pipeline: Pipeline
 
 before(async () => {
-  pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1' })
+  pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '1', EVENTS_PARTITION: 'none' })
 })
 after(async () => {
   await pipeline?.close()
@@ -43,7 +43,12 @@ test('a table with rows, whose index on visitors was not built: the note has the
   )
   assert.deepEqual(
     built.map(({ name }) => name),
-    ['events_anonymous_id_timestamp_idx', 'events_timestamp_idx', 'events_user_id_timestamp_idx'],
+    [
+      'events_anonymous_id_timestamp_idx',
+      'events_received_at_idx',
+      'events_timestamp_idx',
+      'events_user_id_timestamp_idx',
+    ],
   )
 })
 

@@ -160,7 +160,7 @@ const READ_BY = [
   ['send --user-id 1', ['API_URL', 'PORT']],
   ['load', ['API_URL', 'PORT']],
   ['verify', [...KAFKA, 'PG_PORT']],
-  ['doctor', ['API_URL', ...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT', 'PORT']],
+  ['doctor', ['API_URL', ...KAFKA, 'FETCH_MIN_BYTES', 'MAINTAIN_PORT', 'PG_PORT', 'PORT']],
   ['dlq list', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
   ['tail', KAFKA],
   ['where 00000000-0000-7000-8000-000000000000', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],

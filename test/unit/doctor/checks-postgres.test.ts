@@ -16,6 +16,7 @@ test('a healthy installation is ok in every check', () => {
 
 const HELD: LockFacts = {
   table: 'events',
+  isPartition: false,
   mode: 'AccessExclusiveLock',
   pid: 4711,
   id: '3/14',
@@ -180,7 +181,9 @@ testBroken([
   ],
   [
     'a column is required',
-    tables({ events: { types: '', expectedTypes: '', requiredColumns: ['tenant'] } }),
+    tables({
+      events: { types: '', expectedTypes: '', requiredColumns: [{ name: 'tenant', table: 'events' }] },
+    }),
     'tables',
     'critical',
     /tenant of "events" is NOT NULL/,
@@ -220,14 +223,14 @@ testBroken([
   ],
   [
     'an invalid index',
-    indexes((index) => ({ ...index, valid: index.name !== 'by_user' })),
+    indexes((index) => ({ ...index, valid: index.name !== 'events_20270131_user_id_timestamp_idx' })),
     'indexes',
     'warning',
-    /by_user on "events" is invalid/,
+    /events_20270131_user_id_timestamp_idx on "events_20270131" is invalid/,
   ],
   [
     'an index for queries is missing',
-    indexes((index) => index.name !== 'by_time'),
+    indexes((index) => index.name !== 'events_timestamp_idx'),
     'indexes',
     'note',
     /no index on \(timestamp\)/,
@@ -263,6 +266,20 @@ testBroken([
     'locks',
     'warning',
     /ann \(psql\), pid 4711, idle in transaction, holds events for 2 min/,
+  ],
+  [
+    'a lock on all partitions',
+    withComparison({ locks: [{ ...HELD, table: 'events_20270131', isPartition: true }, HELD] }),
+    'locks',
+    'warning',
+    /holds events for 2 min/,
+  ],
+  [
+    'a lock on one partition',
+    withComparison({ locks: [{ ...HELD, table: 'events_20270131', isPartition: true }] }),
+    'locks',
+    'warning',
+    /holds events_20270131 for 2 min/,
   ],
   [
     'a prepared transaction',

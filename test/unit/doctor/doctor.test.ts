@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { judgeProgress } from '../../../doctor/check-lag.ts'
-import { effectiveSettings } from '../../../doctor/facts-postgres.ts'
 import { sortFindings, worstOf } from '../../../doctor/finding.ts'
 import { oldestUnread } from '../../../doctor/oldest-unread.ts'
 import { formatReport } from '../../../doctor/report.ts'
+import { effectiveSettings } from '../../../doctor/role-settings.ts'
 import { duration, listed, settingMs, size } from '../../../doctor/units.ts'
 
 const HOUR = 3_600

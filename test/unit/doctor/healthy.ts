@@ -5,6 +5,7 @@ import type { Result } from '../../../doctor/finding.ts'
 import type { GroupMember } from '../../../kafka/group-members.ts'
 import { EVENT_COLUMN_TYPES } from '../../../sink-worker/store/event-table.ts'
 import { GOOD_NEEDS } from '../../support/good-needs.ts'
+import { indexesOf, layoutOf, treeOf } from './healthy-layout.ts'
 
 /** The facts of a healthy installation with three brokers; each test breaks one thing. */
 export function healthy(): Facts {
@@ -15,6 +16,9 @@ export function healthy(): Facts {
       groupId: 'firehose-sink-events',
       sessionTimeoutMs: 10_000,
       database: 'db:5432/firehose',
+      userIndex: 'immediate',
+      retentionDays: undefined,
+      deadLetterDays: undefined,
     },
     kafka: ok(healthyKafka()),
     postgres: ok(healthyPostgres()),
@@ -29,6 +33,15 @@ export function healthy(): Facts {
       url: 'http://sink:8001',
       named: true,
       answer: ok({ ready: true, reason: undefined, health: { state: 'running', total_expired: 0 } }),
+    },
+    maintain: {
+      url: 'http://maintain:8003',
+      named: true,
+      answer: ok({
+        ready: true,
+        reason: undefined,
+        health: { state: 'waiting', last_run: { problems: [] } },
+      }),
     },
   }
 }
@@ -155,26 +168,8 @@ function healthyPostgres(): PostgresFacts {
         requiredColumns: [],
       },
     }),
-    indexes: ok([
-      { table: 'events', name: 'events_pkey', valid: true, unique: true, keys: 'event_id' },
-      { table: 'events', name: 'by_user', valid: true, unique: false, keys: 'user_id,timestamp' },
-      { table: 'events', name: 'by_visitor', valid: true, unique: false, keys: 'anonymous_id,timestamp' },
-      { table: 'events', name: 'by_time', valid: true, unique: false, keys: 'timestamp' },
-      {
-        table: 'sink_offsets',
-        name: 'sink_offsets_pkey',
-        valid: true,
-        unique: true,
-        keys: 'cluster_id,topic,partition',
-      },
-      {
-        table: 'dead_letters',
-        name: 'dead_letters_pkey',
-        valid: true,
-        unique: true,
-        keys: 'cluster_id,topic,partition,offset',
-      },
-    ]),
+    layout: ok(layoutOf(treeOf())),
+    indexes: ok(indexesOf(treeOf())),
     needs: ok(GOOD_NEEDS),
     triggers: ok([]),
     locks: ok([]),
