@@ -2,11 +2,11 @@ import { oneOf, optionalInteger } from '../../platform/env.ts'
 import { PARTITION_UNITS } from './ranges.ts'
 
 /** How a new installation's `events` is made. */
-export const PARTITIONINGS = [...PARTITION_UNITS, 'none'] as const
+const PARTITIONINGS = [...PARTITION_UNITS, 'none'] as const
 export type Partitioning = (typeof PARTITIONINGS)[number]
 
 /** When the indexes that find the events of a user are built. */
-export const USER_INDEX_TIMES = ['immediate', 'deferred'] as const
+const USER_INDEX_TIMES = ['immediate', 'deferred'] as const
 export type UserIndexTime = (typeof USER_INDEX_TIMES)[number]
 
 const partitioningSetting = oneOf(
