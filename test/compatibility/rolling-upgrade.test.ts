@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
+import { checkOut, hasCommit } from '../support/checkout.ts'
 import { idOf } from '../support/records.ts'
+import { ROOT } from '../support/run-firehose.ts'
 import { assertDrained, range, SHORT_TIMEOUTS } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
@@ -18,19 +17,18 @@ import { until } from '../support/until.ts'
 
 /** The last commit before the optional fields. */
 const BEFORE = 'ab51c581403056067c1c4ca80d9fdad0bddab9f7'
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const old = mkdtempSync(join(tmpdir(), 'firehose-before-'))
-const isThere = hasCommit()
+const isThere = hasCommit(BEFORE)
 const skip = !isThere && `this clone has no commit ${BEFORE} (git fetch --unshallow)`
 
+let old: string
+let remove = (): void => {}
 let pipeline: Pipeline
 let sent = 0
 let oldSinkAgain: NodeService
 
 before(async () => {
   if (!isThere) return
-  execFileSync('sh', ['-c', `git archive ${BEFORE} | tar -x -C "$1"`, 'sh', old], { cwd: root })
-  symlinkSync(join(root, 'node_modules'), join(old, 'node_modules'))
+  ;({ dir: old, remove } = checkOut(BEFORE))
   pipeline = await Pipeline.start({ KAFKA_TOPIC_PARTITIONS: '2', ...SHORT_TIMEOUTS })
   await pipeline.query(
     'DROP TABLE events, sink_offsets, dead_letters, dead_letter_history, firehose_migrations',
@@ -38,17 +36,8 @@ before(async () => {
 })
 after(async () => {
   await pipeline?.close()
-  rmSync(old, { recursive: true, force: true })
+  remove()
 })
-
-function hasCommit(): boolean {
-  try {
-    execFileSync('git', ['cat-file', '-e', `${BEFORE}^{commit}`], { cwd: root, stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 function migrate(dir: string): void {
   execFileSync(join(dir, 'firehose'), ['migrate'], { cwd: dir, env: pipeline.env })
@@ -84,13 +73,13 @@ test('migrate, sinks, APIs, and back again: every event is stored, and none is d
   migrate(old)
   const [oldApi, oldSink] = [await startApi(old), await startSink(old)]
   await send(oldApi)
-  migrate(root)
+  migrate(ROOT)
   await send(oldApi)
-  const newSink = await startSink(root)
+  const newSink = await startSink(ROOT)
   await send(oldApi)
   await oldSink.stop(20_000)
   await send(oldApi)
-  const newApi = await startApi(root)
+  const newApi = await startApi(ROOT)
   await send(newApi, NEW)
   await send(oldApi)
   await send(newApi, { ...NEW, user_id: null })
@@ -116,10 +105,10 @@ test('migrate, sinks, APIs, and back again: every event is stored, and none is d
 test('a sink from before stores what an API of this version writes, if it has none of the new fields', {
   skip,
 }, async () => {
-  const api = await startApi(root)
+  const api = await startApi(ROOT)
   await send(api)
   await oldSinkAgain.stop(20_000)
-  const sink = await startSink(root)
+  const sink = await startSink(ROOT)
   await send(api, NEW)
   await assertDrained(pipeline, sink)
 })
