@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
-import { partitionName, rangesAhead, UNIT_MS } from '../../postgres/partitions/ranges.ts'
+import { partitionName, RANGES_AHEAD, rangesAhead, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { readLayout } from '../../postgres/partitions/tree.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idsOfEveryVersion } from '../support/ids.ts'
@@ -30,7 +30,7 @@ after(async () => {
 })
 
 test(`I11: ${IDS.toLocaleString('en')} ids of every version, each sent three times in ${DAYS} days, are stored once`, async (t) => {
-  const ids = idsOfEveryVersion(IDS, startMs, DAYS, 11)
+  const ids = idsOfEveryVersion(IDS, startMs, DAYS + RANGES_AHEAD.day, 11)
   let kills = 0
   for (let day = 0; day < DAYS; day++) {
     const nowMs = startMs + day * UNIT_MS.day
