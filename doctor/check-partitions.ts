@@ -57,9 +57,10 @@ function countAhead({ leaves }: Tree, nowMs: number): number {
 }
 
 function checkAhead(tree: Tree, nowMs: number): Finding[] {
-  const { leaves } = tree
+  const { leaves, era } = tree
   const ahead = countAhead(tree, nowMs)
-  const isCovered = leafAt(leaves, nowMs) !== undefined
+  // On the day of a conversion, the partitions have not begun yet.
+  const isCovered = nowMs < era.fromMs || leafAt(leaves, nowMs) !== undefined
   if (isCovered && ahead >= LEAST_AHEAD) return []
   if (!isCovered && ahead >= LEAST_AHEAD) {
     const next = leaves.find(({ fromMs }) => fromMs > nowMs)?.fromMs ?? Number.NaN

@@ -131,7 +131,7 @@ async function readNewest(
     return `SELECT '${place}' AS place, ${index} AS part, ${first > 0} AS goes_back, uuid_extract_version(event_id)::int AS version, received_at
       FROM events WHERE (${where}) AND ctid >= '(${first},0)'`
   })
-  const sinceMs = begun[0]?.fromMs ?? nowMs - DAY_MS
+  const sinceMs = Math.max(begun[0]?.fromMs ?? nowMs - DAY_MS, era.fromMs)
   const statement = `
     WITH newest AS MATERIALIZED (${samples.join(' UNION ALL ')}),
     since AS (SELECT greatest(to_timestamp($1 / 1000.0), max(oldest)) AS at

@@ -319,6 +319,14 @@ const GOOD: readonly [name: string, facts: Facts, check: CheckName][] = [
   ['just before a run, one hour is missing', withTree(treeOf(3, 47, 'hour')), 'maintenance'],
   ['beside a large events_stray, half of the partitions', withLargeStray(treeOf(3, 6)), 'maintenance'],
   ['three partitions ahead are enough for the check of them', withTree(treeOf(3, 3)), 'partitions'],
+  [
+    'the day of a conversion, before the first partition',
+    withTree({
+      ...without(treeOf(), (index) => index <= 3),
+      era: { ...treeOf().era, fromMs: treeOf().leaves[4]!.fromMs },
+    }),
+    'partitions',
+  ],
   ['600 partitions', withTree(treeOf(585, 14)), 'partitions'],
   ['the last partition that retention keeps', withSettings(RETENTION, withTree(treeOf(31))), 'maintenance'],
   [
