@@ -14,9 +14,9 @@ const NEXT_LOCK_TIMEOUT_MS = 50
  * The longest transaction, also if this process is frozen: I11 allows a second, of which the sink needs some for itself.
  * The server then ends the session.
  */
-const TRANSACTION_TIMEOUT_MS = 700
+const TRANSACTION_TIMEOUT_MS = 600
 /** So that a statement that takes too long fails before that. */
-const STATEMENT_TIMEOUT_MS = 500
+const STATEMENT_TIMEOUT_MS = 450
 /** After an attempt that did not get its locks, sinks work undisturbed for this long. */
 const AFTER_FAILURE_MS = 10_000
 /** After one that did, for this many times as long as it took. */
