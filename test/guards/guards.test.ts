@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { signal } from '../../embedded/process-info.ts'
 import { spawnGuard } from '../../tools/stack/guard.ts'
@@ -27,30 +27,36 @@ const BROKEN_WAIT_MS = 10_000
 /** Those of kafka/ take minutes and have a command of their own. */
 const chosen = process.env.GUARDS === 'kafka' ? kafkaGuards : mainGuards
 
-for (const { name, patch, file, title } of chosen) {
-  test(`without ${name} a test fails`, async () => {
-    const copy = copyOfProject()
-    const guard = spawnGuard(copy)
-    try {
-      const intact = await run(copy, file, title, { limitMs: INTACT_LIMIT_MS })
-      assert.ok(intact.output.includes(`✔ ${title}`), `it must pass with the guard:\n${intact.output}`)
-      assert.ok(!intact.killed, `it must end with the guard:\n${intact.output}`)
-      execFileSync('git', ['apply', fileURLToPath(new URL(patch, import.meta.url))], { cwd: copy })
-      const broken = await run(copy, file, title, {
-        limitMs: BROKEN_LIMIT_MS,
-        testLimitMs: TEST_LIMIT_MS,
-        waitMs: Math.max(BROKEN_WAIT_MS, intact.tookMs),
-      })
-      const passed = broken.output.includes(`✔ ${title}`)
-      const failed = broken.output.includes(`✖ ${title}`) || (broken.killed && !passed)
-      assert.ok(failed, `it must fail without the guard:\n${broken.output}`)
-      assert.ok(!broken.output.includes('while starting'), `the services must still start:\n${broken.output}`)
-    } finally {
-      rmSync(copy, { recursive: true, force: true })
-      guard.stdin?.end()
-    }
-  })
-}
+// Two at a time: without its guard, a test mostly waits.
+suite('guards', { concurrency: 2 }, () => {
+  for (const { name, patch, file, title } of chosen) {
+    test(`without ${name} a test fails`, async () => {
+      const copy = copyOfProject()
+      const guard = spawnGuard(copy)
+      try {
+        const intact = await run(copy, file, title, { limitMs: INTACT_LIMIT_MS })
+        assert.ok(intact.output.includes(`✔ ${title}`), `it must pass with the guard:\n${intact.output}`)
+        assert.ok(!intact.killed, `it must end with the guard:\n${intact.output}`)
+        execFileSync('git', ['apply', fileURLToPath(new URL(patch, import.meta.url))], { cwd: copy })
+        const broken = await run(copy, file, title, {
+          limitMs: BROKEN_LIMIT_MS,
+          testLimitMs: TEST_LIMIT_MS,
+          waitMs: Math.max(BROKEN_WAIT_MS, intact.tookMs),
+        })
+        const passed = broken.output.includes(`✔ ${title}`)
+        const failed = broken.output.includes(`✖ ${title}`) || (broken.killed && !passed)
+        assert.ok(failed, `it must fail without the guard:\n${broken.output}`)
+        assert.ok(
+          !broken.output.includes('while starting'),
+          `the services must still start:\n${broken.output}`,
+        )
+      } finally {
+        rmSync(copy, { recursive: true, force: true })
+        guard.stdin?.end()
+      }
+    })
+  }
+})
 
 interface Limits {
   /** After this time, the run is killed. */
