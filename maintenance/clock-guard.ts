@@ -30,13 +30,18 @@ export interface Clocks {
 /**
  * Why nothing can be deleted by age now, in one sentence; undefined if the clocks agree.
  *
+ * @param nowMs PostgreSQL's time when the run began, by which ages are judged: its clock may have been set right since, or
+ *   another server may have taken over
  * @throws the driver's error
  */
 export async function findClockProblem(
   db: Pick<pg.ClientBase, 'query'>,
   { isRehearsal, kafka }: Clocks,
+  nowMs: number,
 ): Promise<string | undefined> {
-  const problem = isRehearsal ? undefined : postgresProblem(await measurePostgresAhead(db))
+  const problem = isRehearsal
+    ? undefined
+    : postgresProblem(Math.max(nowMs - Date.now(), await measurePostgresAhead(db)))
   if (problem !== undefined || kafka === undefined) return problem
   try {
     return kafkaProblem(await readAppendDelay(kafka))

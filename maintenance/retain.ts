@@ -19,7 +19,7 @@ export async function retain(run: WithLayout): Promise<void> {
   const { db, clocks, layout, nowMs, policy } = run
   const { retentionDays, deadLetterDays } = policy
   if (retentionDays === undefined && deadLetterDays === undefined) return
-  const problem = await findClockProblem(db, clocks)
+  const problem = await findClockProblem(db, clocks, nowMs)
   if (problem !== undefined) return say(run, 'problem', 0, `Nothing was deleted: ${problem}.`)
   if (retentionDays !== undefined) {
     const before = new Date(nowMs - retentionDays * DAY_MS)

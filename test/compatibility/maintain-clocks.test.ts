@@ -91,6 +91,23 @@ test("PostgreSQL's clock differs from this machine's by more than an hour: nothi
   assert.match((await maintain({ aheadS: 9 * HOUR_S, change: { nowMs: Date.now() } })).join(), DELETED)
 })
 
+test("PostgreSQL's clock was ahead only when the run began, as when another server takes over: nothing is deleted", async () => {
+  await storeOldRow()
+  const { url } = pipeline.backend.postgres
+  const database = new URL(url).pathname.slice(1)
+  await pipeline.query(`
+    CREATE SCHEMA early; CREATE SEQUENCE early.asked;
+    CREATE FUNCTION early.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp()
+      + CASE nextval('early.asked') WHEN 1 THEN interval '40 days' ELSE interval '0' END $$;
+    ALTER DATABASE ${database} SET search_path = early, pg_catalog, public`)
+  try {
+    assert.match((await maintain()).join(), /^Nothing was deleted: PostgreSQL's clock is 39 days ahead of/)
+    assert.match((await maintain()).join(), DELETED)
+  } finally {
+    await pipeline.query(`ALTER DATABASE ${database} RESET search_path; DROP SCHEMA early CASCADE`)
+  }
+})
+
 test("a record's received_at differs from its append time by more than an hour, either way: nothing is deleted", async () => {
   await storeOldRow()
   await newTopic('LogAppendTime')
