@@ -62,16 +62,23 @@ export function classifyError(error: unknown): ErrorClass {
 /**
  * Whether a row came to a leaf that does not take it: a COPY under way chose the leaf before an ATTACH of `firehose maintain`
  * narrowed its range. The next attempt finds the right one. PostgreSQL reports it as a check_violation without the name of
- * a constraint; so does a user's function that raises one, but that is about the row.
+ * a constraint. So it does if a user's trigger raises one, or writes to a partitioned table of the user's that has no
+ * partition for its row; but that is about the row of the event.
  */
 function isLeafMissed(error: unknown): boolean {
   if (sqlstateOf(error) !== '23514') return false
-  const { constraint, routine } = error as { constraint?: string; routine?: string }
-  return constraint === undefined ? routine !== RAISED : constraint.startsWith('firehose_')
+  const {
+    constraint,
+    routine = '',
+    where,
+  } = error as { constraint?: string; routine?: string; where?: string }
+  if (constraint !== undefined) return constraint.startsWith('firehose_')
+  // The context begins with the innermost statement: that of a trigger, if it was one.
+  return ROUTING.has(routine) && (where === undefined || where.startsWith('COPY events,'))
 }
 
-/** The function of PostgreSQL's source from which RAISE of PL/pgSQL reports. */
-const RAISED = 'exec_stmt_raise'
+/** The functions of PostgreSQL's source that report it: a leaf refuses the row, or there is none for it. */
+const ROUTING: ReadonlySet<string> = new Set(['ExecPartitionCheckEmitError', 'ExecFindPartition'])
 
 /** Server timeouts within which a smaller transaction may succeed. */
 const TIMEOUT_CODES: ReadonlySet<string | undefined> = new Set([

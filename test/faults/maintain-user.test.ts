@@ -70,6 +70,26 @@ test('I6: a CHECK and a trigger of the user that raises a check_violation hold i
   assert.deepEqual(await bench.states(), { total: 8, open: 0, replayed: 8, discarded: 0 })
 })
 
+test('I6: a trigger of the user that has no partition of its own table for an event: that event is a dead letter', async () => {
+  const { pipeline } = bench
+  await pipeline.query(`
+    CREATE TABLE audit (event_id uuid, user_id bigint) PARTITION BY LIST (user_id);
+    CREATE TABLE audit_1 PARTITION OF audit FOR VALUES IN (1);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO audit VALUES (NEW.event_id, NEW.user_id);
+      RETURN NEW; END $$;
+    CREATE TRIGGER note AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION note()`)
+  await bench.send(...places.flatMap(({ id }) => [1, 2].map((user) => event(id(), user))))
+  await bench.letters(places.length)
+  const letters = await pipeline.query<{ message: string }>('SELECT DISTINCT message FROM dead_letters')
+  assert.deepEqual(letters, [{ message: 'no partition of relation "audit" found for row (23514)' }])
+  assert.deepEqual(
+    await counts(),
+    places.map(() => 1),
+  )
+  await pipeline.query('DROP TRIGGER note ON events; DROP FUNCTION note; DROP TABLE audit')
+})
+
 test('I2: after TRUNCATE the leaves take rows as before, and rewind brings back those that Kafka still has', async () => {
   const { pipeline, sink } = bench
   const sent = places.flatMap(({ id }) => [id(), id()])

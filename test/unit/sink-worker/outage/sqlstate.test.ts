@@ -108,6 +108,11 @@ test('a check_violation is about the row, except that of a leaf that an ATTACH h
   assert.equal(kindOf({ routine: 'exec_stmt_raise' }), 'row', "a user's trigger")
   assert.equal(kindOf({ routine: 'ExecPartitionCheckEmitError' }), 'contention')
   assert.equal(kindOf({ routine: 'ExecFindPartition' }), 'contention')
+  const where = 'COPY events, line 1'
+  assert.equal(kindOf({ routine: 'ExecFindPartition', where }), 'contention')
+  const ofTrigger = `SQL statement "INSERT INTO audit VALUES (1)"\nPL/pgSQL function note() line 1 at SQL statement\n${where}`
+  assert.equal(kindOf({ routine: 'ExecFindPartition', where: ofTrigger }), 'row', 'of the table of a trigger')
+  assert.equal(kindOf({ routine: 'a_function_in_C', where }), 'row')
   assert.equal(kindOf({ constraint: 'firehose_not_era', routine: 'ExecConstraints' }), 'contention')
 })
 
@@ -169,5 +174,6 @@ test('an error is one line: its message, its code unless the message has it, a r
     detail: 'Failing row contains (secret).',
   })
   assert.equal(describeError(withRow), 'violates check (23514)')
-  assert.match(describeError(errorWith('23514', 'no partition')), /: run "npx firehose maintain --once"/)
+  const noLeaf = Object.assign(errorWith('23514', 'no partition'), { routine: 'ExecFindPartition' })
+  assert.match(describeError(noLeaf), /: run "npx firehose maintain --once"/)
 })
