@@ -2,7 +2,8 @@ import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 
 /** What an operator can do about an error of maintenance, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
-  '25P04': 'it held up sinks for too long, so it was rolled back; the next run tries again',
+  '25P04':
+    'it took too long, so it was rolled back; the next run tries again. If the role has a transaction_timeout, set it to 0 (ALTER ROLE ... SET transaction_timeout = 0)',
   '42501': 'run "npx firehose maintain" as the owner of "events"',
   '57014':
     'it was cancelled. If the role has a statement_timeout, set it to 0 (ALTER ROLE ... SET statement_timeout = 0)',

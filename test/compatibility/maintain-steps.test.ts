@@ -234,27 +234,29 @@ test('a role that is not the owner: each step says so', async () => {
   assert.deepEqual(textsOf((await table.maintain(1)).actions, 'problem'), [])
 })
 
-test('the statement_timeout of the role ends a VACUUM: maintenance says so, and the remedy helps', async () => {
-  const table = await create('impatient')
-  const holder = new pg.Client({ connectionString: table.url })
-  await holder.connect()
-  await holder.query(`BEGIN; LOCK TABLE ONLY ${table.leaf(0)} IN SHARE UPDATE EXCLUSIVE MODE`)
-  await table.query(`ALTER ROLE firehose IN DATABASE impatient SET statement_timeout = 1000`)
-  const [text = ''] = textsOf((await table.maintain(1)).actions, 'problem')
-  assert.match(
-    text,
-    /^events_\d{8} was not closed: canceling statement due to statement timeout \(57014\): it was cancelled\. If the role has a statement_timeout/,
-  )
-  const remedy = /ALTER ROLE [^)]+/.exec(text)?.[0] ?? ''
-  await table.query(remedy.replace('...', 'firehose IN DATABASE impatient'))
-  const run = table.maintain(1)
-  await until(
-    'VACUUM waits',
-    async () => (await table.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0,
-  )
-  await holder.end()
-  assert.deepEqual(textsOf((await run).actions, 'problem'), [])
-})
+for (const [setting, error] of [
+  ['statement_timeout', /canceling statement due to statement timeout \(57014\): it was cancelled/],
+  ['transaction_timeout', /terminating connection due to transaction timeout \(25P04\): it took too long/],
+] as const)
+  test(`the ${setting} of the role ends a VACUUM: maintenance says so, and the remedy helps`, async () => {
+    const table = await create(`impatient_${setting}`)
+    const holder = new pg.Client({ connectionString: table.url })
+    await holder.connect()
+    await holder.query(`BEGIN; LOCK TABLE ONLY ${table.leaf(0)} IN SHARE UPDATE EXCLUSIVE MODE`)
+    await table.query(`ALTER ROLE firehose IN DATABASE impatient_${setting} SET ${setting} = 1000`)
+    const [text = ''] = textsOf((await table.maintain(1)).actions, 'problem')
+    assert.match(text, /^events_\d{8} was not closed: /)
+    assert.match(text, error)
+    const remedy = /ALTER ROLE [^)]+/.exec(text)?.[0] ?? ''
+    await table.query(remedy.replace('...', `firehose IN DATABASE impatient_${setting}`))
+    const run = table.maintain(1)
+    await until(
+      'VACUUM waits',
+      async () => (await table.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0,
+    )
+    await holder.end()
+    assert.deepEqual(textsOf((await run).actions, 'problem'), [])
+  })
 
 test('a partitioned table that is not ours: the run ends, and says whose it is', async () => {
   const table = await create('not_ours')
