@@ -136,7 +136,10 @@ async function lookAtAll(run: WithTree, model: LeafModel, ranges: readonly Range
   return leaves
 }
 
-/** @returns undefined if it can have no leaf. The reason is reported, unless it stays so: strays of the past. */
+/**
+ * @returns undefined if it needs no leaf: it is over, and nothing is there (a clock that was wrong for a moment would leave
+ *   thousands of leaves behind); or if it can have none, which is reported, unless it stays so: many strays of the past
+ */
 async function lookAt(run: WithTree, model: LeafModel, range: Range): Promise<MissingLeaf | undefined> {
   const { tree, report, db } = run
   const leaf = leafTable(range, model)
@@ -148,6 +151,7 @@ async function lookAt(run: WithTree, model: LeafModel, range: Range): Promise<Mi
   )
   const { strays, taken } = rows[0] ?? { strays: 0, taken: false }
   const most = strays > MOST_STRAYS
+  if (strays === 0 && range.toMs <= run.nowMs) return undefined
   if (taken) {
     const rename = `ALTER TABLE ${name} RENAME TO ${partitionName(range)}_other;`
     report(notMade([name], `another table has this name. Rename it: ${rename}`))

@@ -57,6 +57,14 @@ test('20 days without maintenance: the leaves of those days and ahead exist agai
   assert.deepEqual((await table.maintain(20)).actions, [])
 })
 
+test('a clock that is a year ahead for a moment leaves no partition of the days between', async () => {
+  const table = await create('year_ahead')
+  assert.equal((await table.maintain(365)).leaves, 16 + 15)
+  const { ahead, leaves } = await table.maintain(1)
+  assert.equal(ahead, 14)
+  assert.equal(leaves, 16 + 15 + 1)
+})
+
 test('a range that has come and has many strays gets no leaf, and maintenance says so', async () => {
   const table = await create('many_strays')
   await table.store(16, 10_001)
