@@ -18,7 +18,7 @@ import { STRAY } from '../postgres/partitions/tree.ts'
 import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 import { attachBesideLarge, dropNoStrays } from './beside-large.ts'
 import { failureText, isRefusal } from './failure.ts'
-import type { Maintenance, WithTree } from './maintenance.ts'
+import type { Action, Maintenance, WithTree } from './maintenance.ts'
 import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade, problem } from './missing-leaf.ts'
 import { countAhead, missingRanges } from './missing-ranges.ts'
 import { moveRows } from './move-rows.ts'
@@ -35,14 +35,14 @@ const SOON_MS = 12 * UNIT_MS.hour
 
 /**
  * Makes the leaves that are missing, from the oldest that exists to those ahead. Beside a large `events_stray` it makes
- * only those whose time does not come soon, all together when half of those ahead are left, since each time that table is
- * read.
+ * only those whose time does not come soon, when half of those ahead are left: those without strays all together, since
+ * each time that table is read.
  */
 export async function makeAhead(run: WithTree): Promise<void> {
   const { db, tree, policy, nowMs } = run
   const times = { ...tree, nowMs, keptFromMs: keptFromMs(run) }
   warnOfEnd(run)
-  await dropNoStrays(run)
+  if (!(await dropNoStrays(run))) return // the run tries again at its end, and says so
   const missing = missingRanges(policy.unit, times)
   if (missing.length === 0) return
   const model = await readLeafModel(db, tree.stray.name)
@@ -69,14 +69,24 @@ async function makeBesideLarge(
   }
   if (countAhead(policy.unit, { ...tree, nowMs }) >= RANGES_AHEAD[policy.unit] / 2) return
   const late = missing.filter(({ fromMs }) => fromMs >= nowMs + SOON_MS)
-  const leaves: MissingLeaf[] = []
-  let strays = 0
-  for (const leaf of await lookAtAll(run, model, late)) {
-    if (strays + leaf.strays > MOST_STRAYS) continue // the next run moves more
-    strays += leaf.strays
-    leaves.push(leaf)
+  const leaves = await lookAtAll(run, model, late)
+  // First those without strays: rows that cannot be moved in time keep no other range from its leaf.
+  if (
+    !(await attachBesideLarge(
+      run,
+      model,
+      leaves.filter(({ strays }) => strays === 0),
+    ))
+  )
+    return
+  for (const leaf of leaves.filter(({ strays }) => strays > 0)) {
+    try {
+      if (!(await attachBesideLarge(run, model, [leaf]))) return
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      report(refused(run, leaf, error))
+    }
   }
-  await attachBesideLarge(run, model, leaves)
 }
 
 /**
@@ -92,14 +102,16 @@ async function makeEach(run: WithTree, model: LeafModel, leaves: readonly Missin
       if (!(await makeLeaf(run, model, leaf))) return
     } catch (error) {
       if (!isRefusal(error)) throw error
-      const stay = `moving its rows from ${run.tree.stray.name} takes too long, so they stay there.`
-      run.report(
-        sqlstateOf(error) === '57014'
-          ? notMade([leaf.name], stay)
-          : problem(failureText(`${leaf.name} was not made`, error)),
-      )
+      run.report(refused(run, leaf, error))
     }
   }
+}
+
+/** Why a leaf was not made: PostgreSQL, or we, refused it. */
+function refused({ tree }: WithTree, { name }: MissingLeaf, error: unknown): Action {
+  return sqlstateOf(error) === '57014'
+    ? notMade([name], `moving its rows from ${tree.stray.name} takes too long, so they stay there.`)
+    : problem(failureText(`${name} was not made`, error))
 }
 
 /** The moment before which retention drops leaves, so that none is made there; undefined without retention. Pure. */

@@ -3,8 +3,8 @@ import { attachLeaf, createLeaf, isIn, type LeafModel } from '../postgres/partit
 import type { Range } from '../postgres/partitions/ranges.ts'
 import type { Tree } from '../postgres/partitions/tree.ts'
 import type { TableLock } from './brief-transactions.ts'
-import type { WithTree } from './maintenance.ts'
-import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade } from './missing-leaf.ts'
+import type { Action, WithTree } from './maintenance.ts'
+import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade, problem } from './missing-leaf.ts'
 import { joined } from './missing-ranges.ts'
 import { movedColumns, putIn, takeOut } from './move-rows.ts'
 import { BY_INDEX } from './transaction.ts'
@@ -27,22 +27,23 @@ const IDLE_LIMIT_MS = 60_000
  * validates, attaches, puts the strays in, drops the CHECK.
  *
  * @param missing in order, all of the future
+ * @returns false if they were not made, which was reported
  */
 export async function attachBesideLarge(
   run: WithTree,
   model: LeafModel,
   missing: readonly MissingLeaf[],
-): Promise<void> {
+): Promise<boolean> {
   const { db, brief, tree, report, dryRun } = run
   const [first] = missing
-  if (first === undefined) return
+  if (first === undefined) return true
   if (dryRun) {
     for (const leaf of missing) report(madeLeaf('would be made', leaf, leaf.strays, tree))
-    return
+    return true
   }
   if (missing.some(({ strays }) => strays > 0) && (await hasDeleteTrigger(run))) {
     report(notMade([first.name], triggerText(tree)))
-    return
+    return false
   }
   const check = noneOf(missing.map(({ range }) => range))
   const added = await brief.run(
@@ -52,36 +53,43 @@ export async function attachBesideLarge(
   )
   if (!added.locked) {
     report(notLocked(first, tree))
-    return
+    return false
   }
   try {
-    await attachAll(run, model, missing)
+    return await attachAll(run, model, missing)
   } finally {
     await db.query('ROLLBACK') // of what was not committed
     await dropNoStrays(run)
   }
 }
 
-/** Drops what a run that was interrupted has left; sinks may be refused because of it. */
-export async function dropNoStrays({ db, brief, tree, report, dryRun }: WithTree): Promise<void> {
+/**
+ * Drops the CHECK that a run has left because it was interrupted or did not get the locks: sinks may be refused because of it.
+ *
+ * @returns whether there is none any more
+ */
+export async function dropNoStrays({ db, brief, tree, dryRun }: WithTree): Promise<boolean> {
   const { rowCount } = await db.query(
     'SELECT FROM pg_constraint WHERE conrelid = $1::int8::oid AND conname = $2',
     [tree.stray.oid, NO_STRAYS],
   )
-  if (rowCount === 0 || dryRun) return
-  const drop = `ALTER TABLE ${tree.stray.name} DROP CONSTRAINT IF EXISTS ${NO_STRAYS}`
-  const dropped = await brief.cleanUp(strayLock(tree), async () => await db.query(drop))
-  if (dropped.locked) return
-  report({
-    step: 'ahead',
-    kind: 'problem',
-    count: 0,
-    text: `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${tree.stray.name} all the time: sinks may be refused. When those have ended, run "npx firehose maintain" again, or ${drop};`,
-  })
+  if (rowCount === 0 || dryRun) return true
+  return (await brief.cleanUp(strayLock(tree), async () => await db.query(dropOf(tree)))).locked
+}
+
+/** The CHECK could not be dropped. */
+export function leftCheck(tree: Tree): Action {
+  return problem(
+    `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${tree.stray.name} all the time: sinks may be refused. When those have ended, run "npx firehose maintain" again, or ${dropOf(tree)};`,
+  )
+}
+
+function dropOf({ stray }: Tree): string {
+  return `ALTER TABLE ${stray.name} DROP CONSTRAINT IF EXISTS ${NO_STRAYS}`
 }
 
 /** The second transaction, left open if the locks are not got. */
-async function attachAll(run: WithTree, model: LeafModel, missing: readonly MissingLeaf[]): Promise<void> {
+async function attachAll(run: WithTree, model: LeafModel, missing: readonly MissingLeaf[]): Promise<boolean> {
   const { db, brief, long, tree, policy, report } = run
   const stray = tree.stray.name
   await db.query(
@@ -111,10 +119,11 @@ async function attachAll(run: WithTree, model: LeafModel, missing: readonly Miss
   })
   if (!attached.locked) {
     report(notLocked(missing[0]!, tree))
-    return
+    return false
   }
   for (const [index, leaf] of missing.entries())
     report(madeLeaf('was made', leaf, attached.value[index] ?? 0, tree))
+  return true
 }
 
 /** A condition: in none of these ranges. Pure. */

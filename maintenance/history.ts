@@ -20,6 +20,7 @@ export interface LastRun {
   leaves: number
   ahead: number
   layout: RunResult['layout']
+  refusesSinks: boolean
 }
 
 /** What the service has done since it started: /health, /readyz and /metrics read it. All times in ms since 1970. */
@@ -48,7 +49,7 @@ export class History {
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + count)
   }
 
-  ended({ outcome: end, actions, leaves, ahead, layout }: RunResult, nowMs: number): void {
+  ended({ outcome: end, actions, leaves, ahead, layout, refusesSinks }: RunResult, nowMs: number): void {
     const problems = actions.filter(({ kind }) => kind === 'problem').map(({ text }) => text)
     const outcome = end === 'done' && problems.length > 0 ? 'problem' : end
     this.#last = {
@@ -60,6 +61,7 @@ export class History {
       leaves,
       ahead,
       layout,
+      refusesSinks,
     }
     if (outcome === 'done') this.#lastSuccessMs = nowMs
     this.#failures = 0

@@ -3,6 +3,7 @@ import { connect } from '../postgres/connect.ts'
 import { type EventsLayout, readLayout } from '../postgres/partitions/tree.ts'
 import { makeAhead } from './ahead.ts'
 import { analyzeTree } from './analyze.ts'
+import { dropNoStrays, leftCheck } from './beside-large.ts'
 import { BriefTransactions } from './brief-transactions.ts'
 import type { Clocks } from './clock-guard.ts'
 import { closeLeaves } from './close.ts'
@@ -41,6 +42,8 @@ export interface RunResult {
   /** How many ranges after the current one have a leaf, without a gap. */
   ahead: number
   layout: 'table' | 'tree'
+  /** Sinks may be refused until the next run, which should come soon. */
+  refusesSinks: boolean
 }
 
 /** What each step does, with the tree as it is then. */
@@ -73,32 +76,42 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     return options.nowMs ?? (await readNowMs(db))
   })
   const turn = await takeTurn(connectionString)
+  const rest = { untilMs: 0 }
+  // Each work has a connection of its own: the server ends that of a brief transaction that was not.
+  const inRun = async (work: (run: WithLayout) => Promise<void>): Promise<void> =>
+    await withConnection(connectionString, async (db) => {
+      const brief = new BriefTransactions(db, signal, { rest })
+      const long = new LongStatements(db, connectionString, signal, options.longLimitMs ?? LONG_LIMIT_MS)
+      const { dryRun, kafka } = options
+      const clocks = { isRehearsal: options.nowMs !== undefined, kafka }
+      const layout = await readLayout(db)
+      await work({ db, brief, long, policy, nowMs, clocks, dryRun, report, signal, layout })
+    })
+  let refusesSinks = false
   try {
-    const rest = { untilMs: 0 }
     for (const step of turn === undefined ? [] : STEPS) {
       signal.throwIfAborted()
       await turn?.check()
       try {
-        // Each has a connection of its own: the server ends that of a brief transaction that was not.
-        await withConnection(connectionString, async (db) => {
-          const brief = new BriefTransactions(db, signal, { rest })
-          const long = new LongStatements(db, connectionString, signal, options.longLimitMs ?? LONG_LIMIT_MS)
-          const { dryRun, kafka } = options
-          const clocks = { isRehearsal: options.nowMs !== undefined, kafka }
-          const layout = await readLayout(db)
-          await WORK[step]({ db, brief, long, policy, nowMs, clocks, dryRun, report, signal, layout })
-        })
+        await inRun(WORK[step])
       } catch (error) {
         signal.throwIfAborted()
         if (isBug(error)) throw error
         report({ step, kind: 'problem', count: 0, text: failureText(`The step "${step}" failed`, error) })
       }
     }
+    if (turn !== undefined)
+      await inRun(
+        onTree(async (run) => {
+          refusesSinks = !(await dropNoStrays(run))
+          if (refusesSinks) report(leftCheck(run.tree))
+        }),
+      )
   } finally {
     await turn?.release()
   }
   const facts = factsOf(await withConnection(connectionString, readLayout), policy, nowMs)
-  return { outcome: turn === undefined ? 'busy' : 'done', actions, ...facts }
+  return { outcome: turn === undefined ? 'busy' : 'done', actions, ...facts, refusesSinks }
 }
 
 function onTree(work: (run: WithTree) => Promise<void>): (run: WithLayout) => Promise<void> {

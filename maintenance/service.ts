@@ -8,6 +8,8 @@ import type { RunResult } from './run.ts'
 
 /** After a run that failed: PostgreSQL may be down, or not migrated yet. */
 const AFTER_FAILURE = { firstMs: 1_000, lastMs: 60_000 }
+/** After a run that left something by which sinks may be refused. */
+const AFTER_REFUSING_MS = 10_000
 /** After another process was at it. */
 const AFTER_BUSY_MS = 60_000
 
@@ -54,5 +56,6 @@ export async function runEvery(
 /** How long to wait until the next run. Pure, but for the jitter. */
 export function pauseMs({ failures, last }: Pick<History, 'failures' | 'last'>, everyMs: number): number {
   if (failures > 0) return Math.min(everyMs, backoffMs(AFTER_FAILURE, failures - 1))
+  if (last?.refusesSinks === true) return Math.min(everyMs, AFTER_REFUSING_MS)
   return last?.outcome === 'busy' ? Math.min(everyMs, AFTER_BUSY_MS) : everyMs
 }

@@ -129,6 +129,7 @@ test('two maintainers: one works, and the other says that it does not', async ()
       leaves: 16,
       ahead: 13,
       layout: 'tree',
+      refusesSinks: false,
     })
     link.release()
     assert.equal((await first).outcome, 'done')

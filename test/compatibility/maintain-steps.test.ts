@@ -36,7 +36,7 @@ test('a day later: one leaf more, one closed; the same run again does nothing', 
   )
   assert.deepEqual(
     { ...done, actions: [] },
-    { outcome: 'done', actions: [], leaves: 17, ahead: 14, layout: 'tree' },
+    { outcome: 'done', actions: [], leaves: 17, ahead: 14, layout: 'tree', refusesSinks: false },
   )
   assert.deepEqual((await table.maintain(1)).actions, [])
   assert.equal(await table.rowsOf(table.leaf(15)), 2)

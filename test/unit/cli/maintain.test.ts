@@ -6,7 +6,7 @@ import type { Action } from '../../../maintenance/maintenance.ts'
 
 const made: Action = { step: 'ahead', kind: 'made', count: 1, text: 'events_20270131 was made.' }
 const problem: Action = { step: 'retain', kind: 'problem', count: 0, text: 'It stays.' }
-const tree = { outcome: 'done', leaves: 1, ahead: 14, layout: 'tree' } as const
+const tree = { outcome: 'done', leaves: 1, ahead: 14, layout: 'tree', refusesSinks: false } as const
 
 test('the last sentences of a run, and its exit code', () => {
   assert.deepEqual(closingLines({ ...tree, actions: [] }, false), ['Nothing to do.'])

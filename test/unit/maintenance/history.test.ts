@@ -15,7 +15,15 @@ function action(kind: Action['kind'], count = 1): Action {
 }
 
 function result(change: Partial<RunResult> = {}): RunResult {
-  return { outcome: 'done', actions: [], leaves: 16, ahead: 14, layout: 'tree', ...change }
+  return {
+    outcome: 'done',
+    actions: [],
+    leaves: 16,
+    ahead: 14,
+    layout: 'tree',
+    refusesSinks: false,
+    ...change,
+  }
 }
 
 /** A run that began a second after the start and took two. */
@@ -122,6 +130,7 @@ test('a failed run is tried again soon, then less often; a busy one after a minu
   assert.ok(waits[9]! >= MINUTE_MS / 2 && waits[9]! <= MINUTE_MS, String(waits))
   assert.equal(pauseMs(afterRun({ outcome: 'busy' }), HOUR_MS), MINUTE_MS)
   assert.equal(pauseMs(afterRun({ outcome: 'busy' }), 1_000), 1_000)
+  assert.equal(pauseMs(afterRun({ refusesSinks: true }), HOUR_MS), 10_000)
   assert.equal(pauseMs(afterRun({ actions: [action('problem')] }), HOUR_MS), HOUR_MS)
 })
 
