@@ -133,7 +133,7 @@ async function dropIndex(run: WithTree, leaf: Leaf, { name, column }: FoundUserI
   }
   report({
     step: 'close',
-    kind: 'indexed',
+    kind: 'unindexed',
     count: 1,
     text: `The index of ${leaf.name} on ${column} ${dryRun ? 'would be' : 'was'} dropped: it is built when the time of ${leaf.name} is over.`,
   })

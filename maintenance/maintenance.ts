@@ -14,11 +14,21 @@ export type Step = (typeof STEPS)[number]
 export interface Action {
   step: Step
   /**
-   * `made` and `dropped` leaves, `moved` rows between leaves, `deleted` rows and `discarded letters`, `closed` leaves, built
-   * indexes, `analyzed`; `problem`: it was not done, and the next run tries again.
+   * `made` and `dropped` leaves, `moved` rows between leaves, `deleted` rows and dead `letters`, `closed` leaves, `indexed`
+   * ones (built) and `unindexed` ones (dropped), `analyzed`; `problem`: it was not done, and the next run tries again.
    */
-  kind: 'made' | 'moved' | 'dropped' | 'deleted' | 'letters' | 'closed' | 'indexed' | 'analyzed' | 'problem'
-  /** Of leaves or rows. */
+  kind:
+    | 'made'
+    | 'moved'
+    | 'dropped'
+    | 'deleted'
+    | 'letters'
+    | 'closed'
+    | 'indexed'
+    | 'unindexed'
+    | 'analyzed'
+    | 'problem'
+  /** Of leaves, rows, letters or indexes. */
   count: number
   /** A sentence: what was done, or with --dry-run what would be. */
   text: string

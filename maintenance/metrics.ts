@@ -7,7 +7,7 @@ const TOTALS: readonly [name: string, help: string, kind: Action['kind']][] = [
   ['firehose_maintain_leaves_made_total', 'Partitions of events that were made', 'made'],
   ['firehose_maintain_leaves_dropped_total', 'Partitions of events that retention dropped', 'dropped'],
   ['firehose_maintain_leaves_closed_total', 'Partitions of events that were vacuumed when over', 'closed'],
-  ['firehose_maintain_indexes_built_total', 'User indexes built after their partition was over', 'indexed'],
+  ['firehose_maintain_indexes_built_total', 'User indexes of partitions that were built', 'indexed'],
   ['firehose_maintain_rows_moved_total', 'Rows moved from one partition to another', 'moved'],
   [
     'firehose_maintain_rows_deleted_total',
