@@ -80,7 +80,7 @@ export async function dropNoStrays({ db, brief, tree, dryRun }: WithTree): Promi
 /** The CHECK could not be dropped. */
 export function leftCheck(tree: Tree): Action {
   return problem(
-    `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${tree.stray.name} all the time: sinks may be refused. When those have ended, run "npx firehose maintain" again, or ${dropOf(tree)};`,
+    `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${tree.stray.name} all the time: sinks may pause because of it. When those sessions have ended, run "npx firehose maintain" again, or ${dropOf(tree)};`,
   )
 }
 

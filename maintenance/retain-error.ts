@@ -2,8 +2,8 @@ import { failureText, isRefusal } from './failure.ts'
 
 /** What an error means here, by SQLSTATE. */
 const REASONS: Readonly<Record<string, string>> = {
-  '55P03': 'another session has it locked, perhaps a VACUUM',
-  '57014': 'it took too long',
+  '55P03': 'another session has it locked, perhaps a VACUUM; the next run tries again',
+  '57014': 'it took too long; the next run tries again',
 }
 
 /**

@@ -64,7 +64,7 @@ function countLate({ name }: Leaf, isLate: string): string {
 function fewEnough(late = 0): number {
   if (late <= MOST_LATE) return late
   throw new RefusedError(
-    `more than ${count(MOST_LATE)} of its rows arrived late and are to be kept. Once they are older, too, it goes`,
+    `more than ${count(MOST_LATE)} of its rows arrived late and are to be kept. It is dropped once they are old enough`,
   )
 }
 

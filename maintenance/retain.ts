@@ -47,12 +47,9 @@ async function retainLeaves(run: WithTree, before: Date): Promise<void> {
     })
     if (!isLocked) continue
     // Whoever has the locks would keep the others from being dropped as well.
-    return say(
-      run,
-      'problem',
-      0,
-      `${name} was not dropped: another session has it or ${tree.era.name} locked.`,
-    )
+    const who = `other sessions, such as a long query, use it or ${tree.era.name} all the time`
+    const text = `${name} was not dropped: ${who}. When they have ended, run "npx firehose maintain" again.`
+    return say(run, 'problem', 0, text)
   }
 }
 
@@ -60,9 +57,9 @@ async function retainRows(run: Maintenance, table: TreeTable, before: Date): Pro
   await orSayWhy(run, `Old rows of ${table.name} stay`, async () => {
     const deleted = await deleteOldRows(run, table, before)
     const rows = `${plural(deleted, 'row')} of ${table.name}`
-    const since = before.toISOString().slice(0, 16).replace('T', ' ')
-    if (deleted > 0)
-      say(run, 'deleted', deleted, `${rows} ${became(run, deleted)} deleted: received before ${since} UTC.`)
+    if (deleted === 0) return
+    const text = `${rows} ${became(run, deleted)} deleted: received before ${minute(before)}.`
+    say(run, 'deleted', deleted, text)
   })
 }
 
@@ -70,13 +67,9 @@ async function retainLetters(run: Maintenance, before: Date): Promise<void> {
   await orSayWhy(run, 'Old dead letters stay', async () => {
     const deleted = await deleteOldLetters(run, before)
     const letters = plural(deleted, 'dead letter')
-    if (deleted > 0)
-      say(
-        run,
-        'letters',
-        deleted,
-        `${letters} ${became(run, deleted)} deleted: replayed or discarded before.`,
-      )
+    if (deleted === 0) return
+    const text = `${letters} ${became(run, deleted)} deleted: replayed or discarded before ${minute(before)}.`
+    say(run, 'letters', deleted, text)
   })
 }
 
@@ -88,6 +81,11 @@ async function orSayWhy(run: Maintenance, what: string, work: () => Promise<void
     if (text === undefined) throw error
     say(run, 'problem', 0, text)
   }
+}
+
+/** `2027-01-31 12:00 UTC` */
+function minute(moment: Date): string {
+  return `${moment.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 function became({ dryRun }: Maintenance, count: number): string {

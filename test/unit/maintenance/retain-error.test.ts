@@ -8,7 +8,10 @@ const refused = (code: string, more = {}): Error =>
 
 test('a refusal of PostgreSQL is a reason, without its detail, which may have values', () => {
   assert.equal(refusalText('No', refused('23503')), 'No: m (23503).')
-  assert.equal(refusalText('No', refused('55P03')), 'No: another session has it locked, perhaps a VACUUM.')
+  assert.equal(
+    refusalText('No', refused('55P03')),
+    'No: another session has it locked, perhaps a VACUUM; the next run tries again.',
+  )
   assert.equal(refusalText('No', new RefusedError('it has none')), 'No: it has none.')
 })
 
