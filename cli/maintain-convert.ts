@@ -28,8 +28,8 @@ export async function convertTable(
       longestPauseS: longestPause === undefined ? undefined : pauseOf(longestPause),
       nowMs,
       report: (kind, text) => {
-        if (kind === 'refused') console.error(`${text}.`.replace(/;\.$/, ';'))
-        else screen.say(text)
+        if (kind === 'done') screen.say(text)
+        else console.error(kind === 'refused' && !text.endsWith(';') ? `${text}.` : text)
       },
       signal,
     })

@@ -2,12 +2,13 @@ import { canonicalTimestamp } from '../event/timestamp.ts'
 import { type MaintainConfig, maintainSettings, readMaintainConfig } from '../maintenance/config.ts'
 import { describeRunError, isBug } from '../maintenance/run-error.ts'
 import type { Action } from '../maintenance/maintenance.ts'
-import { readNowMs, runOnce, type RunResult } from '../maintenance/run.ts'
+import { withConnection } from '../maintenance/connection.ts'
+import { runOnce, type RunResult } from '../maintenance/run.ts'
 import { formatDuration } from '../platform/duration.ts'
 import { Screen } from '../platform/screen.ts'
 import { sleep } from '../platform/sleep.ts'
 import { UsageError } from '../platform/usage-error.ts'
-import { connect } from '../postgres/connect.ts'
+import { readNowMs } from '../postgres/now.ts'
 import { newCommand, warn } from './command.ts'
 import { convertTable, type ConvertValues, pauseOf } from './maintain-convert.ts'
 import { showProgress } from './maintain-progress.ts'
@@ -19,7 +20,7 @@ const STOP_MS = 700
 const SAME_TIME_MS = 60_000
 
 const BUSY =
-  'Nothing was done: another process maintains this database (its session is firehose-maintain-turn in pg_stat_activity).'
+  'Nothing was done: another process maintains this database (its session is firehose-maintain-turn in pg_stat_activity). Run this again when that has ended.'
 
 interface Values extends ConvertValues {
   convert?: true
@@ -150,7 +151,11 @@ export function closingLines({ outcome, actions, layout }: RunResult, dryRun: bo
   if (outcome === 'busy') return []
   return [
     ...(actions.length === 0 ? ['Nothing to do.'] : []),
-    ...(layout === 'table' ? ['"events" has no partitions, so none were made.'] : []),
+    ...(layout === 'table'
+      ? [
+          '"events" has no partitions, so none were made; "npx firehose maintain --convert" would partition it.',
+        ]
+      : []),
     ...(dryRun && actions.length > 0 ? ['Nothing was changed (--dry-run).'] : []),
   ]
 }
@@ -194,9 +199,7 @@ async function checkFuture(
   { dryRun, yes }: Values,
 ): Promise<void> {
   if (dryRun) return
-  const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
-  const aheadMs = nowMs - (await readNowMs(db))
-  await db.end()
+  const aheadMs = nowMs - (await withConnection(connectionString, readNowMs))
   if (aheadMs <= SAME_TIME_MS) return
   const deletes = policy.retentionDays !== undefined || policy.deadLetterDays !== undefined
   const ahead = `--now is ${formatDuration(Math.floor(aheadMs / 1_000) * 1_000)} later than PostgreSQL's time`

@@ -5,6 +5,7 @@ import type { KafkaConnection } from '../kafka/client.ts'
 import { rootMessage } from '../kafka/errors.ts'
 import { readLatestRecords } from '../kafka/latest-records.ts'
 import { createLogger } from '../platform/log.ts'
+import { readNowMs } from '../postgres/now.ts'
 import { AppendDelay, type DelayRange } from '../sink-worker/append-delay.ts'
 
 /*
@@ -53,10 +54,8 @@ export async function findClockProblem(
 /** How far PostgreSQL's clock is ahead of this machine's; milliseconds, negative: behind. */
 async function measurePostgresAhead(db: Pick<pg.ClientBase, 'query'>): Promise<number> {
   const askedMs = Date.now()
-  const { rows } = await db.query<{ ms: number }>(
-    'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
-  )
-  return (rows[0]?.ms ?? Number.NaN) - (askedMs + Date.now()) / 2
+  const nowMs = await readNowMs(db)
+  return nowMs - (askedMs + Date.now()) / 2
 }
 
 /** Pure. */

@@ -1,5 +1,4 @@
-import type pg from 'pg'
-import { connect } from '../postgres/connect.ts'
+import { readNowMs } from '../postgres/now.ts'
 import { type EventsLayout, readLayout } from '../postgres/partitions/tree.ts'
 import { makeAhead } from './ahead.ts'
 import { analyzeTree } from './analyze.ts'
@@ -7,6 +6,7 @@ import { dropNoStrays, leftCheck } from './beside-large.ts'
 import { BriefTransactions } from './brief-transactions.ts'
 import type { Clocks } from './clock-guard.ts'
 import { closeLeaves } from './close.ts'
+import { withConnection } from './connection.ts'
 import { failureText } from './failure.ts'
 import { LongStatements } from './long-statements.ts'
 import { type Action, type Policy, type Step, STEPS, type WithLayout, type WithTree } from './maintenance.ts'
@@ -16,7 +16,6 @@ import { isBug } from './run-error.ts'
 import { takeTurn } from './turn.ts'
 
 const LONG_LIMIT_MS = 3_600_000
-const KEEPALIVE_IDLE_MS = 10_000
 
 export interface RunOptions {
   connectionString: string
@@ -129,29 +128,4 @@ function factsOf(
   if (layout.kind === 'table') return { leaves: 0, ahead: 0, layout: 'table' }
   const { leaves } = layout
   return { leaves: leaves.length, ahead: countAhead(unit, { leaves, nowMs }), layout: 'tree' }
-}
-
-async function withConnection<T>(connectionString: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
-  const db = await connect(connectionString, () => ({
-    application_name: 'firehose-maintain',
-    keepAlive: true, // a server that is gone would be waited for, in a statement that takes long anyway
-    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
-  }))
-  let lost: Error | undefined
-  db.on('error', (error) => (lost ??= error))
-  try {
-    return await work(db)
-  } catch (error) {
-    throw lost ?? error // the server may have said why between two statements; the next one only fails
-  } finally {
-    await db.end().catch(() => {})
-  }
-}
-
-/** PostgreSQL's time, in milliseconds since 1970. */
-export async function readNowMs(db: pg.Client): Promise<number> {
-  const { rows } = await db.query<{ ms: number }>(
-    'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
-  )
-  return rows[0]?.ms ?? Number.NaN
 }

@@ -1,10 +1,11 @@
 import { plural } from '../../doctor/units.ts'
-import { connect } from '../../postgres/connect.ts'
+import { readNowMs } from '../../postgres/now.ts'
 import { NOT_ERA } from '../../postgres/partitions/create-tree.ts'
 import { readLayout, ROOT } from '../../postgres/partitions/tree.ts'
 import { sqlstateOf } from '../../sink-worker/outage/sqlstate.ts'
 import { makeAhead } from '../ahead.ts'
 import { BriefTransactions } from '../brief-transactions.ts'
+import { withConnection } from '../connection.ts'
 import { LongStatements } from '../long-statements.ts'
 import type { Action, Policy } from '../maintenance.ts'
 import { analyzeTree } from '../analyze.ts'
@@ -41,8 +42,8 @@ const TRANSACTION_TIMEOUT = '25P04'
 /** A week: whoever converts a table waits for it, and may end it. */
 const LONG_LIMIT_MS = 604_800_000
 
-class RefusedError extends Error {
-  override readonly name = 'RefusedError'
+class NotConvertibleError extends Error {
+  override readonly name = 'NotConvertibleError'
   readonly refusals: readonly Refusal[]
 
   constructor(refusals: readonly Refusal[]) {
@@ -64,34 +65,24 @@ export async function convert(options: ConvertOptions): Promise<Outcome> {
   const turn = await takeTurn(connectionString)
   if (turn === undefined) return 'busy'
   try {
-    const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
-    try {
-      return await step({
-        connectionString,
-        db,
-        policy,
-        dryRun,
-        longestPauseS,
-        report,
-        signal,
-        brief: new BriefTransactions(db, signal),
-        long: new LongStatements(db, connectionString, signal, LONG_LIMIT_MS),
-        now: async () => options.nowMs ?? (await readNowMs(db)),
-      })
-    } catch (error) {
-      if (!(error instanceof RefusedError)) throw error
-      for (const refusal of error.refusals) report('refused', refusal)
-      return 'refused'
-    } finally {
-      await db.end().catch(() => {})
-    }
+    return await withConnection(connectionString, async (db) => {
+      const brief = new BriefTransactions(db, signal)
+      const long = new LongStatements(db, connectionString, signal, LONG_LIMIT_MS)
+      const now = async (): Promise<number> => options.nowMs ?? (await readNowMs(db))
+      const run = { connectionString, db, policy, dryRun, longestPauseS, report, signal, brief, long, now }
+      return await convertOrRefuse(run)
+    })
+  } catch (error) {
+    if (!(error instanceof NotConvertibleError)) throw error
+    for (const refusal of error.refusals) report('refused', refusal)
+    return 'refused'
   } finally {
     await turn.release()
   }
 }
 
-/** @throws {RefusedError} and as convert() */
-async function step(run: Conversion): Promise<Outcome> {
+/** @throws {NotConvertibleError} and as convert() */
+async function convertOrRefuse(run: Conversion): Promise<Outcome> {
   const { db, report, dryRun } = run
   if ((await readLayout(db)).kind === 'tree') {
     report('done', `"${ROOT}" is partitioned.`)
@@ -102,14 +93,14 @@ async function step(run: Conversion): Promise<Outcome> {
   const refusals = refusalsOf(facts)
   if (dryRun) {
     for (const sentence of inventoryOf(facts)) report('done', sentence)
-    if (refusals.length > 0) throw new RefusedError(refusals)
+    if (refusals.length > 0) throw new NotConvertibleError(refusals)
     const era = eraOf(await run.now(), facts.bytes)
     const out = { era, rows: await rowsOfEra(run, `${facts.schema}.${ROOT}`, era) }
     checkPause(run, facts, out)
     report('done', `The first partition would begin at ${iso(era.fromMs)}.`)
     return 'would convert'
   }
-  if (refusals.length > 0) throw new RefusedError(refusals)
+  if (refusals.length > 0) throw new NotConvertibleError(refusals)
   await buildMissingIndexes(run, facts)
   const out = await partition(run, facts)
   report('done', `"${ROOT}" is partitioned; its first partition begins at ${iso(out.era.fromMs)}.`)
@@ -118,17 +109,17 @@ async function step(run: Conversion): Promise<Outcome> {
   return 'converted'
 }
 
-/** @throws {RefusedError} if moving rows of the era would take too long */
+/** @throws {NotConvertibleError} if moving rows of the era would take too long */
 function checkPause({ longestPauseS, report }: Conversion, { bytes }: Facts, { era, rows }: EraOut): void {
   if (rows === 0) return
   const seconds = pauseOf(bytes, rows)
   const why = `${plural(rows, 'row')} of the years that are partitioned (by the id: after ${iso(era.fromMs)}; random ids perhaps): while they are moved and the table is read, sinks and readers wait for about ${seconds.toFixed(1)} s (the API and Kafka do not)`
   if (seconds > longestPauseS)
-    throw new RefusedError([`${why}: allow it with --longest-pause ${Math.ceil(seconds * 2)}`])
+    throw new NotConvertibleError([`${why}: allow it with --longest-pause ${Math.ceil(seconds * 2)}`])
   report('done', `${why}.`)
 }
 
-/** What sinks notice. @throws {RefusedError}, or as convert(): then, ids of the era may come in again */
+/** What sinks notice. @throws {NotConvertibleError}, or as convert(): then, ids of the era may come in again */
 async function partition(run: Conversion, facts: Facts): Promise<EraOut> {
   try {
     const out = await keepEraOut(run, await readFacts(run.db))
@@ -139,7 +130,7 @@ async function partition(run: Conversion, facts: Facts): Promise<EraOut> {
     await giveUp(run, `${facts.schema}.${ROOT}`)
     if (sqlstateOf(error) !== TRANSACTION_TIMEOUT) throw error
     throw new Error(
-      `Making "${ROOT}" a tree took longer than sinks may wait, and was rolled back: run this again when PostgreSQL has less to do, or with --longest-pause ${Math.ceil(run.longestPauseS * 3)}.`,
+      `to partition "${ROOT}" took longer than sinks may wait, and was rolled back: run this again when PostgreSQL has less to do, or with --longest-pause ${Math.ceil(run.longestPauseS * 3)}`,
       { cause: error },
     )
   }
@@ -155,7 +146,7 @@ async function swap(run: Conversion, schema: string, { era, rows }: EraOut): Pro
       )
     const facts = await readFacts(db)
     const refusals = refusalsOf(facts) // it may have changed since
-    if (refusals.length > 0) throw new RefusedError(refusals)
+    if (refusals.length > 0) throw new NotConvertibleError(refusals)
     await db.query(swapStatements(facts, era, rows > 0).join(';\n'))
   })
 }
@@ -163,8 +154,7 @@ async function swap(run: Conversion, schema: string, { era, rows }: EraOut): Pro
 /** Drops the CHECK, so that no sink waits for the next attempt. The connection may be lost, and the signal aborted. */
 async function giveUp({ connectionString, signal, report }: Conversion, table: string): Promise<void> {
   try {
-    const db = await connect(connectionString, () => ({ application_name: 'firehose-maintain' }))
-    try {
+    await withConnection(connectionString, async (db) => {
       if ((await readLayout(db)).kind === 'tree') return
       if (!(await readFacts(db)).constraints.some(({ name }) => name === NOT_ERA)) return
       const lock = { table, mode: 'ACCESS EXCLUSIVE' } as const
@@ -172,13 +162,11 @@ async function giveUp({ connectionString, signal, report }: Conversion, table: s
         await db.query(dropNotEra(table))
       })
       if (!attempt.locked) throw new Error('other sessions hold the table')
-    } finally {
-      await db.end().catch(() => {})
-    }
+    })
   } catch (error) {
     report(
-      'done',
-      `The CHECK ${NOT_ERA} of ${table} could not be dropped (${(error as Error).message}): run this again, or ALTER TABLE ${table} DROP CONSTRAINT ${NOT_ERA}; until then, sinks pause at events whose ids it refuses.`,
+      'problem',
+      `The CHECK ${NOT_ERA} of ${table} could not be dropped (${(error as Error).message}): until it is dropped, sinks pause at events whose ids it refuses. Run this again, or ALTER TABLE ${table} DROP CONSTRAINT ${NOT_ERA};`,
     )
   }
 }
@@ -190,16 +178,10 @@ async function finish(run: Conversion): Promise<void> {
   if (tree.kind !== 'tree') return
   const nowMs = await run.now()
   const clocks = { isRehearsal: true } // nothing is deleted
-  const steps = { ...run, tree, nowMs, clocks, report: ({ text }: Action) => report('done', text) }
+  const say = ({ kind, text }: Action): void => report(kind === 'problem' ? 'problem' : 'done', text)
+  const steps = { ...run, tree, nowMs, clocks, report: say }
   await makeAhead(steps)
   await analyzeTree(steps)
-}
-
-async function readNowMs(db: Pick<Conversion['db'], 'query'>): Promise<number> {
-  const { rows } = await db.query<{ ms: number }>(
-    'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
-  )
-  return rows[0]?.ms ?? Number.NaN
 }
 
 function iso(ms: number): string {

@@ -55,7 +55,7 @@ export async function keepEraOut(run: Conversion, facts: Facts): Promise<EraOut>
   if (isStillAhead(era, await run.now())) return { era, rows: 0 }
   await letIn()
   throw new Error(
-    'Reading the table took so long that the first partition would begin now: run this again at a quieter time.',
+    'to read the table took so long that the first partition would begin now: run this again at a quieter time',
   )
 }
 
@@ -76,10 +76,7 @@ export async function rowsOfEra({ db }: Pick<Conversion, 'db'>, table: string, e
 async function validate(run: Conversion, table: string, bytes: number): Promise<boolean> {
   const { db } = run
   try {
-    run.report(
-      'progress',
-      `Reads the table, while sinks write: at most ${validationOf(bytes)} s are expected.`,
-    )
+    run.report('done', `Reads the table, while sinks write: at most ${validationOf(bytes)} s are expected.`)
     await run.long.run(`BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL transaction_timeout = 0; SET LOCAL lock_timeout = 0;
         ALTER TABLE ${table} VALIDATE CONSTRAINT ${NOT_ERA}; COMMIT`)
     return true

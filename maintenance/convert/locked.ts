@@ -18,6 +18,6 @@ export async function locked(
   const attempt = await brief.run([{ table, mode: 'ACCESS EXCLUSIVE' }], work)
   if (!attempt.locked)
     throw new TableBusyError(
-      `Other sessions held ${table} for two minutes: end their transactions ("npx firehose doctor" names them), or wait, then run this again.`,
+      `other sessions held ${table} for two minutes: end their transactions ("npx firehose doctor" names them), or wait, then run this again`,
     )
 }

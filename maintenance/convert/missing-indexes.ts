@@ -18,7 +18,7 @@ export async function buildMissingIndexes(run: Conversion, facts: Facts): Promis
   }
   for (const kind of missingIndexes(facts)) {
     const what = `index ${kind.definition}`
-    report('progress', `Builds the ${what}, while sinks write.`)
+    report('done', `Builds the ${what}, while sinks write.`)
     await long.run(createIndex(kind, `${facts.schema}.${ROOT}`, 'CONCURRENTLY '))
     report('done', `The ${what} was built.`)
   }

@@ -83,7 +83,13 @@ test('one table: there are no partitions, and maintain says so', async () => {
   const place = await Place.create(server.postgres.url, 'one_table')
   assert.equal((await runFirehose({ ...place.env, EVENTS_PARTITION: 'none' }, 'migrate')).code, 0)
   const { code, out } = await place.maintain()
-  assert.deepEqual([code, out.split('\n').at(-2)], [0, '"events" has no partitions, so none were made.'])
+  assert.deepEqual(
+    [code, out.split('\n').at(-2)],
+    [
+      0,
+      '"events" has no partitions, so none were made; "npx firehose maintain --convert" would partition it.',
+    ],
+  )
 })
 
 test('another process is at it: exit code 1; to end its session, as the runbook says, helps', async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { LineKind } from '../../maintenance/convert/conversion.ts'
 import { convert, type Outcome } from '../../maintenance/convert/convert.ts'
 import { listMigrations, migrate } from '../../postgres/migrate.ts'
 import { ask } from '../../tools/stack/ask.ts'
@@ -6,7 +7,7 @@ import { ask } from '../../tools/stack/ask.ts'
 /* Installations from before the partitions, and their conversion in this process. */
 
 interface Line {
-  kind: 'done' | 'refused' | 'progress'
+  kind: LineKind
   text: string
 }
 
