@@ -43,7 +43,7 @@ test('the service waits for PostgreSQL and its tables, works, and ends with 0', 
       200,
       /"state":"waiting","reason":null,.*"outcome":"done","actions":\[\],"problems":\[\]/,
     )
-    assert.equal(await metricOf(service, 'firehose_maintain_leaves_ahead'), 14)
+    assert.equal(await metricOf(service, 'firehose_maintain_partitions_ahead'), 14)
     assert.equal(await metricOf(service, 'firehose_maintain_problems'), 0)
     assert.ok((await metricOf(service, 'firehose_maintain_runs_total{outcome="failed"}')) > 1)
     const successS = await metricOf(service, 'firehose_maintain_last_success_timestamp_seconds')

@@ -69,10 +69,10 @@ test('a run is in /health with its sentences, and in the metrics', async () => {
     ['firehose_maintain_last_run_duration_seconds', 2],
     ['firehose_maintain_runs_total{outcome="done"}', 1],
     ['firehose_maintain_runs_total{outcome="failed"}', 0],
-    ['firehose_maintain_leaves', 16],
-    ['firehose_maintain_leaves_ahead', 14],
-    ['firehose_maintain_leaves_made_total', 2],
-    ['firehose_maintain_leaves_dropped_total', 1],
+    ['firehose_maintain_partitions', 16],
+    ['firehose_maintain_partitions_ahead', 14],
+    ['firehose_maintain_partitions_made_total', 2],
+    ['firehose_maintain_partitions_dropped_total', 1],
     ['firehose_maintain_rows_moved_total', 300],
     ['firehose_maintain_rows_deleted_total', 0],
     ['firehose_maintain_problems', 0],
@@ -101,10 +101,10 @@ test('what is not known has no value: before the first run, and of partitions th
   >
   assert.deepEqual([last_run, last_success, partitions], [null, null, null])
   const before = await metricsOf(new History(STARTED_MS))
-  assert.equal(before.has('firehose_maintain_leaves_ahead'), false)
+  assert.equal(before.has('firehose_maintain_partitions_ahead'), false)
   assert.equal(before.has('firehose_maintain_problems'), false)
   const table = await metricsOf(afterRun({ layout: 'table', leaves: 0, ahead: 0 }))
-  assert.equal(table.has('firehose_maintain_leaves_ahead'), false)
+  assert.equal(table.has('firehose_maintain_partitions_ahead'), false)
   assert.equal(table.get('firehose_maintain_problems'), 0)
 })
 
