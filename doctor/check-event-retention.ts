@@ -48,7 +48,7 @@ function tooShort(
     {
       check: 'event-retention',
       level: isLost ? 'critical' : 'warning',
-      text: `${name} is ${days}, while the topic keeps records ${topic}, which should be a day less: ${harm}.${soon}`,
+      text: `${name} is ${days}, but the topic keeps records ${topic}${topicMs < 0 ? '' : ', and it should be at least a day longer than that'}: ${harm}.${soon}`,
       mend:
         topicMs < 0
           ? `Unset ${name}, or give the topic a retention.ms that is a day shorter${days > 1 ? `: ${(days - 1) * DAY_MS}` : ''}.`

@@ -111,7 +111,7 @@ function invalidFinding(indexes: readonly IndexFacts[]): Finding {
     text:
       others.length === 0
         ? `Index ${name} on "${table}" is invalid: it slows down writes, and no query uses it.`
-        : `Index ${listed(indexes.map((index) => index.name))} is invalid: they slow down writes, and no query uses them.`,
+        : `The indexes ${listed(indexes.map((index) => index.name))} are invalid: they slow down writes, and no query uses them.`,
     mend: others.length === 0 ? repair : `For each: ${repair}`,
   }
 }
@@ -187,12 +187,12 @@ function plainMinmax(ofTable: readonly IndexFacts[]): Finding[] {
 
 function leavesWithout(leaves: readonly Leaf[], level: 'note' | 'warning', state: string): Finding[] {
   if (leaves.length === 0) return []
-  const which = leaves.length === 1 ? 'is' : 'are'
+  const [has, each] = leaves.length === 1 ? ['has', 'it'] : ['have', 'each']
   return [
     {
       check: 'indexes',
       level,
-      text: `${plural(leaves.length, 'partition')} of "events" (${listed(leaves.map(({ name }) => name))}) ${which} ${state}, without an index on users or on visitors: a search for one reads all of it.`,
+      text: `${plural(leaves.length, 'partition')} of "events" (${listed(leaves.map(({ name }) => name))}), ${state}, ${has} no index on users or on visitors: a search for one reads all of ${each}.`,
       mend: maintainNow('builds it'),
     },
   ]

@@ -48,7 +48,7 @@ function oneTable(store: StoreFacts | undefined): Finding {
     check: 'partitions',
     level: 'note',
     text: `${text}: the larger it is, the longer each write takes, and what is old is deleted row by row.`,
-    mend: 'npx firehose maintain --convert makes it a tree of partitions while the sinks go on; with --dry-run, it lists first what depends on the table, and what keeps it from being converted.',
+    mend: 'npx firehose maintain --convert splits it into partitions while the sinks go on; with --dry-run, it only says what becomes of all that the table has, and what is in the way.',
   }
 }
 

@@ -5,15 +5,21 @@ import { connect, CONNECT_TIMEOUT_MS } from '../postgres/connect.ts'
 
 const CANCEL_EVERY_MS = 1_000
 
+/** Of what PostgreSQL says beside a result. */
+interface Notice {
+  severity?: string | undefined
+  message?: string | undefined
+}
+
 /** The time for long statements is over. */
 export class OutOfTimeError extends Error {
   override name = 'OutOfTimeError'
 }
 
 /**
- * Statements that may take long, and that no sink or reader waits for: only until the time of the step is over or
- * the signal aborts. Then a second connection cancels it. (A timeout of the server
- * would have to be set for the session, which is shared through a pooler such as PgBouncer.)
+ * Runs statements that may take long, and that no sink or reader waits for. When the time of the step is over, or the signal
+ * aborts, a second connection cancels the one that runs. (A timeout of the server would have to be set for the session,
+ * which is shared through a pooler such as PgBouncer.)
  */
 export class LongStatements {
   readonly #db: pg.Client
@@ -46,13 +52,7 @@ export class LongStatements {
     const cancel = (): void => void (cancelled = this.#cancel(token, ended.signal))
     reasons.addEventListener('abort', cancel, { once: true })
     const warnings: string[] = []
-    const onNotice = ({
-      severity,
-      message = '',
-    }: {
-      severity?: string | undefined
-      message?: string | undefined
-    }): void => {
+    const onNotice = ({ severity, message = '' }: Notice): void => {
       if (severity === 'WARNING') warnings.push(message)
     }
     this.#db.on('notice', onNotice)

@@ -6,7 +6,11 @@ import type { Action } from './maintenance.ts'
 const TOTALS: readonly [name: string, help: string, kind: Action['kind']][] = [
   ['firehose_maintain_partitions_made_total', 'Partitions of events that were made', 'made'],
   ['firehose_maintain_partitions_dropped_total', 'Partitions of events that retention dropped', 'dropped'],
-  ['firehose_maintain_partitions_closed_total', 'Partitions of events that were vacuumed when over', 'closed'],
+  [
+    'firehose_maintain_partitions_closed_total',
+    'Partitions of events that were vacuumed when over',
+    'closed',
+  ],
   ['firehose_maintain_indexes_built_total', 'User indexes of partitions that were built', 'indexed'],
   ['firehose_maintain_rows_moved_total', 'Rows moved from one partition to another', 'moved'],
   [
@@ -54,7 +58,11 @@ export function createMaintainMetrics(history: History): Registry {
     'Things that the last run could not do',
     ({ problems }) => problems.length,
   )
-  treeGauge('firehose_maintain_partitions', 'Partitions of events with a range of time', ({ leaves }) => leaves)
+  treeGauge(
+    'firehose_maintain_partitions',
+    'Partitions of events with a range of time',
+    ({ leaves }) => leaves,
+  )
   treeGauge(
     'firehose_maintain_partitions_ahead',
     'Partitions of events, without a gap, after the current one',

@@ -162,7 +162,7 @@ test('retention: partitions past it, and one that is shorter than that of the to
   for (const name of ['EVENTS_RETENTION_DAYS', 'DEAD_LETTERS_RETENTION_DAYS']) {
     const short = await bench.theOnly(look({ [name]: '7' }))
     assert.equal(short.level, 'warning')
-    assert.match(short.text, new RegExp(`^${name} is 7, while the topic keeps records for 7 days`))
+    assert.match(short.text, new RegExp(`^${name} is 7, but the topic keeps records for 7 days`))
     const [, value] = new RegExp(`Set ${name}=(\\d+) or more`).exec(short.mend ?? '') ?? []
     assert.deepEqual(await bench.found(look({ [name]: value })), [])
   }
