@@ -25,8 +25,9 @@ export const command = dlqCommand().action(async (words: string[], values: Optio
 export function dlqCommand(): Command {
   return newCommand(
     'dlq',
-    `Dead letters are records that could not be stored, with the reason. They stay until they were replayed or
-discarded DEAD_LETTERS_RETENTION_DAYS ago (for ever if that is not set), and everything done about them is kept in a history.`,
+    `Dead letters are records that could not be stored, with the reason. They stay for ever or, if
+DEAD_LETTERS_RETENTION_DAYS is set, for so long after they were replayed or discarded. Everything done about them is kept
+in a history.`,
   )
     .usage('COMMAND [PARTITION:OFFSET ...] [options]')
     .argument(

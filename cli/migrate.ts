@@ -11,8 +11,9 @@ docker compose exec postgres psql -U firehose -c '\\password firehose', then cha
 
 export const command = newCommand(
   'migrate',
-  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA, with a user_id of the type USER_ID_TYPE and partitions as EVENTS_PARTITION says. Applies each migration once, in order. It can
-be repeated safely, and run several times concurrently.`,
+  `Creates or updates Firehose's tables in the database DATABASE_URL (or PG*), in the schema DATABASE_SCHEMA; new ones with
+a user_id of the type USER_ID_TYPE, and partitions as EVENTS_PARTITION and EVENTS_USER_INDEX say. Applies each migration
+once, in order. It can be repeated safely, and run several times concurrently.`,
 )
   .option(
     '--sink-role <NAME>',

@@ -21,8 +21,8 @@ const READ_FACTS = `
   FROM pg_class AS root LEFT JOIN pg_stat_all_tables AS stat ON stat.relid = root.oid WHERE root.oid = $1::int8::oid`
 
 /**
- * Once a day: the planner's statistics of the whole tree, which neither autovacuum nor the VACUUM of a leaf makes. In PostgreSQL 17,
- * which has no ONLY for it, leaves are analyzed as well.
+ * Once a day: the planner's statistics of the whole tree, which neither autovacuum nor the VACUUM of a leaf makes. In
+ * PostgreSQL 17, which has no ONLY for it, leaves are analyzed as well.
  *
  * @throws {OutOfTimeError}, the signal's reason, or the driver's error
  */

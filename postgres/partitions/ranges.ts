@@ -1,5 +1,5 @@
 /*
- * The ranges of time of partitions, and the ids that belong to them. A UUIDv7 starts with the milliseconds since 1970 in
+ * The ranges of time of leaves, and the ids that belong to them. A UUIDv7 starts with the milliseconds since 1970 in
  * 48 bits (RFC 9562, 5.7), so a range of time is a range of ids; ids of other versions fall where their first bits say.
  */
 
@@ -14,7 +14,7 @@ export interface Range {
 
 export const UNIT_MS: Readonly<Record<PartitionUnit, number>> = { day: 86_400_000, hour: 3_600_000 }
 
-/** How many ranges after the current one have a partition: two weeks, or two days, in which maintenance may fail. */
+/** How many ranges after the current one have a leaf: two weeks, or two days, in which maintenance may fail. */
 export const RANGES_AHEAD: Readonly<Record<PartitionUnit, number>> = { day: 14, hour: 48 }
 
 const ERA_YEARS = 20
@@ -50,7 +50,7 @@ export function momentOfId(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 }
 
-/** The name of the partition of a range: `events_20270131`, or `events_2027013123` for an hour. */
+/** The name of the leaf of a range: `events_20270131`, or `events_2027013123` for an hour. */
 export function partitionName({ fromMs, toMs }: Range): string {
   const digits = new Date(fromMs).toISOString().replaceAll(/\D/g, '')
   return `events_${digits.slice(0, toMs - fromMs < UNIT_MS.day ? 10 : 8)}`

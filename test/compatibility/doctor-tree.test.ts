@@ -154,7 +154,7 @@ test('a table from before: indexes of an earlier version, and so many rows that 
   const large = await look('partitions')
   assert.equal(large.level, 'note')
   assert.match(large.text, /one table of about 20,000,000 rows/)
-  const [, command = ''] = /^npx firehose (maintain --convert) makes/.exec(large.mend ?? '') ?? []
+  const [, command = ''] = /^npx firehose (maintain --convert) splits/.exec(large.mend ?? '') ?? []
   await run(...command.split(' '), '--dry-run')
   await run(...command.split(' '))
   const checks: CheckName[] = ['partitions', 'maintenance', 'indexes', 'tables', 'event-ids', 'user-search']
