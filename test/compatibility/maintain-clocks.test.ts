@@ -4,7 +4,7 @@ import { after, test } from 'node:test'
 import type { Action } from '../../maintenance/maintenance.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { record, withProducer } from '../support/records.ts'
-import { insertion, TODAY } from '../support/retention.ts'
+import { insertion, TODAY } from '../support/retained.ts'
 import { ended, ROOT } from '../support/run-firehose.ts'
 import { createTopic, deleteTopic, withAdmin } from '../support/topic.ts'
 

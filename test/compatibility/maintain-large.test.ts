@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { startPostgres } from '../../tools/stack/backends.ts'
-import { StatementProxy } from '../support/statement-tap.ts'
+import { StatementProxy } from '../support/statement-proxy.ts'
 import { keepWriting, LARGE_ROWS, Maintained, textsOf } from '../support/maintained.ts'
 
 /* Maintenance beside an events_stray that is too large for an ATTACH to read it. */

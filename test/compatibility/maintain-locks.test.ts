@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { makeAhead } from '../../maintenance/ahead.ts'
 import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
@@ -9,15 +7,14 @@ import { LongStatements } from '../../maintenance/long-statements.ts'
 import type { Action } from '../../maintenance/maintenance.ts'
 import { readLayout } from '../../postgres/partitions/tree.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
+import { spawnMaintain } from '../support/maintain-process.ts'
 import { keepWriting, Maintained, textsOf } from '../support/maintained.ts'
 import { hasPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { ended } from '../support/run-firehose.ts'
-import { StatementProxy } from '../support/statement-tap.ts'
+import { StatementProxy } from '../support/statement-proxy.ts'
 import { until } from '../support/until.ts'
 
 /* What others notice of maintenance, and maintenance of others. */
-
-const CHILD = fileURLToPath(new URL('../support/maintain-once.ts', import.meta.url))
 
 let server: Awaited<ReturnType<typeof startPostgres>>
 
@@ -87,7 +84,8 @@ test('I11: a maintainer that is frozen while it has its locks is ended within a 
     const writer = keepWriting(table)
     const never = new AbortController()
     const held = proxy.holdAt('ACCESS EXCLUSIVE', 'after', never.signal)
-    const child = spawn(process.execPath, [CHILD, proxy.through(table.url), String(table.noon(1))])
+    const env = { PATH: process.env.PATH, DATABASE_URL: proxy.through(table.url) }
+    const child = spawnMaintain(env, ['--now', new Date(table.noon(1)).toISOString()])
     const run = ended(child)
     const link = await held
     child.kill('SIGSTOP')
@@ -99,15 +97,16 @@ test('I11: a maintainer that is frozen while it has its locks is ended within a 
       2_000,
     )
     child.kill('SIGCONT')
-    const actions = JSON.parse((await run).out) as Action[]
+    const { code, out, err } = await run
     const longestMs = await writer.stop()
     t.diagnostic(`the longest INSERT took ${Math.round(longestMs)} ms`)
     assert.ok(longestMs > 500 && longestMs < 1_000 + usualMs, `${longestMs} ms, ${usualMs} ms before`)
+    assert.equal(code, 1)
     assert.match(
-      textsOf(actions, 'problem').join(),
-      /^The step "ahead" failed: terminating connection due to transaction timeout \(25P04\): it took too long, so it was rolled back; the next run tries again\./,
+      err,
+      /^The step "ahead" failed: terminating connection due to transaction timeout \(25P04\): it took too long, so it was rolled back; the next run tries again\./m,
     )
-    assert.equal(textsOf(actions, 'closed').length, 2, 'the next step went on')
+    assert.equal(out.match(/ was closed: /g)?.length, 2, 'the next step went on')
     assert.equal((await table.maintain(1)).ahead, 14)
     assert.equal(await table.lost(), 0)
   } finally {

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { ask } from '../../tools/stack/ask.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { textsOf } from '../support/maintained.ts'
-import { CUTOFF, DAY_MS, NO_LEAF, NOW, Retained, TODAY } from '../support/retention.ts'
+import { CUTOFF, DAY_MS, NO_LEAF, NOW, Retained, TODAY } from '../support/retained.ts'
 import { until } from '../support/until.ts'
 
 /*

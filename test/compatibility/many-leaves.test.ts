@@ -17,7 +17,8 @@ import type { VerifyContext } from '../../tools/verify/verify-context.ts'
 import { RecordComparison } from '../../tools/verify/verify-records.ts'
 import { SESSION, TABLES } from '../../tools/verify/verify-sql.ts'
 import { findEvent } from '../../tools/where/where.ts'
-import { idAt, migrateWithLeaves } from '../support/leaves.ts'
+import { idAt } from '../support/ids.ts'
+import { migrateWithLeaves } from '../support/leaves.ts'
 
 /*
  * A table of 400 leaves: whatever looks up ids opens and locks only the leaves of these ids. Each transaction is looked at

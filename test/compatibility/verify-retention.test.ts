@@ -7,7 +7,7 @@ import { attachLeaf, createLeaf, isIn, leafTable, readLeafModel } from '../../po
 import { rangeAt, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { type Verdict, verify, type VerifyOptions } from '../../tools/verify/verify.ts'
 import { DeadLetterBench } from '../support/dead-letters.ts'
-import { idAt } from '../support/leaves.ts'
+import { idAt } from '../support/ids.ts'
 import { record } from '../support/records.ts'
 import { runFirehose } from '../support/run-firehose.ts'
 import { caughtUp, storedRows } from '../support/sink-health.ts'

@@ -5,7 +5,7 @@ import { ask } from '../../tools/stack/ask.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { type Catalog, catalogOf } from '../support/catalog.ts'
 import { convertAt, oldDatabase, plainDatabase } from '../support/conversions.ts'
-import { StatementProxy } from '../support/statement-tap.ts'
+import { StatementProxy } from '../support/statement-proxy.ts'
 import { until } from '../support/until.ts'
 
 /* Conversions whose connection is ended at a statement, before it or after it, and that are run again. */

@@ -9,7 +9,8 @@ import { type ProxiedSink, startSink } from '../../tools/drill/embedded-stage.ts
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { metricOf } from '../support/metrics.ts'
 import { record, withProducer } from '../support/records.ts'
-import { POLICY, rehearse } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { rehearse } from '../support/rehearsal.ts'
 import { assertDrained, connectAs } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
@@ -98,7 +99,7 @@ function leafName(): string {
 async function makeNextLeaf(): Promise<void> {
   const { actions } = await rehearse({
     connectionString: pipeline.backend.postgres.url,
-    policy: POLICY,
+    policy: KEEP_ALL,
     nowMs: startMs + day * UNIT_MS.day,
   })
   assert.deepEqual(

@@ -5,7 +5,8 @@ import { partitionName, RANGES_AHEAD, rangesAhead, UNIT_MS } from '../../postgre
 import { readLayout } from '../../postgres/partitions/tree.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idsOfEveryVersion } from '../support/ids.ts'
-import { killAtEveryStatement, pointsOf, POLICY } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { killAtEveryStatement, pointsOf } from '../support/rehearsal.ts'
 import { quickTimeouts, scale } from '../support/scale.ts'
 import { assertDrained } from '../support/sink-faults.ts'
 
@@ -37,7 +38,7 @@ test(`I11: ${IDS.toLocaleString('en')} ids of every version, each sent three tim
     const [, runs] = await Promise.all([
       sendDay(ids, day),
       killAtEveryStatement(
-        { connectionString: pipeline.backend.postgres.url, policy: POLICY, nowMs },
+        { connectionString: pipeline.backend.postgres.url, policy: KEEP_ALL, nowMs },
         pointsOf(day),
       ),
     ])

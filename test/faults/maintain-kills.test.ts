@@ -3,7 +3,7 @@ import { after, before, suite, test } from 'node:test'
 import type { RunOptions } from '../../maintenance/run.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { LARGE_ROWS, Maintained, textsOf } from '../support/maintained.ts'
-import { StatementProxy } from '../support/statement-tap.ts'
+import { StatementProxy } from '../support/statement-proxy.ts'
 import { until } from '../support/until.ts'
 
 /*

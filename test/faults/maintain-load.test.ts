@@ -10,7 +10,8 @@ import { load, type LoadResult } from '../../tools/load/load.ts'
 import { LoadThread } from '../../tools/load/load-thread.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { CommitGaps } from '../support/commit-gaps.ts'
-import { holdAt, POLICY, type Rehearsal, rehearse } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { holdAt, type Rehearsal, rehearse } from '../support/rehearsal.ts'
 import { ROOT } from '../support/run-firehose.ts'
 import { scale } from '../support/scale.ts'
 import { assertDrained, connectAs } from '../support/sink-faults.ts'
@@ -100,7 +101,7 @@ function nextDay(retentionDays?: number): Rehearsal & { nowMs: number } {
   day += 1
   return {
     connectionString: pipeline.backend.postgres.url,
-    policy: { ...POLICY, retentionDays },
+    policy: { ...KEEP_ALL, retentionDays },
     nowMs: installedMs + day * UNIT_MS.day,
   }
 }

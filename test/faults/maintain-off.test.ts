@@ -4,7 +4,8 @@ import { v7 } from 'uuid'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { partitionName, rangeAt, RANGES_AHEAD, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
-import { POLICY, rehearse } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { rehearse } from '../support/rehearsal.ts'
 import { quickTimeouts } from '../support/scale.ts'
 import { assertDrained } from '../support/sink-faults.ts'
 
@@ -36,7 +37,7 @@ test('I11: after 20 days without maintenance, leaves ahead exist again, and no e
   assert.equal(await countIn('events_stray'), sent)
 
   const nowMs = dayMs(DAYS_OFF)
-  const rehearsal = { connectionString: pipeline.backend.postgres.url, policy: POLICY, nowMs }
+  const rehearsal = { connectionString: pipeline.backend.postgres.url, policy: KEEP_ALL, nowMs }
   const [run] = await Promise.all([rehearse(rehearsal), sendMeanwhile(nowMs)])
   assert.deepEqual(
     run.actions.filter(({ kind }) => kind === 'problem'),

@@ -7,7 +7,8 @@ import { RANGES_AHEAD, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { checkOut, hasCommit } from '../support/checkout.ts'
 import { record, withProducer } from '../support/records.ts'
-import { POLICY, rehearse } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { rehearse } from '../support/rehearsal.ts'
 import { assertDrained } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
@@ -47,7 +48,7 @@ test('I11: a sink from before stores everything on partitions while leaves are m
       const nowMs = startMs + day * UNIT_MS.day
       const { ahead } = await rehearse({
         connectionString: pipeline.backend.postgres.url,
-        policy: POLICY,
+        policy: KEEP_ALL,
         nowMs,
       })
       assert.equal(ahead, RANGES_AHEAD.day)

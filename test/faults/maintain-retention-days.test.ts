@@ -6,7 +6,8 @@ import { readLayout } from '../../postgres/partitions/tree.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { idsOfEveryVersion } from '../support/ids.ts'
 import { record, withProducer } from '../support/records.ts'
-import { killAtEveryStatement, pointsOf, POLICY } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { killAtEveryStatement, pointsOf } from '../support/rehearsal.ts'
 import { quickTimeouts, scale } from '../support/scale.ts'
 import { until } from '../support/until.ts'
 
@@ -35,7 +36,7 @@ after(async () => {
 
 test(`I11: of ${IDS.toLocaleString('en')} events in ${DAYS} days, those of the last ${RETENTION_DAYS} are stored once`, async (t) => {
   const ids = idsOfEveryVersion(IDS, startMs, DAYS, 12)
-  const policy = { ...POLICY, retentionDays: RETENTION_DAYS }
+  const policy = { ...KEEP_ALL, retentionDays: RETENTION_DAYS }
   let kills = 0
   for (let day = 0; day < DAYS; day++) {
     // In the middle of the times at which the events of a day are received.

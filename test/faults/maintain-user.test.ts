@@ -4,7 +4,8 @@ import { NIL, v4, v7 } from 'uuid'
 import { partitionName, rangeAt, RANGES_AHEAD, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { DeadLetterBench } from '../support/dead-letters.ts'
 import { record } from '../support/records.ts'
-import { POLICY, rehearse } from '../support/rehearsal.ts'
+import { KEEP_ALL } from '../support/maintained.ts'
+import { rehearse } from '../support/rehearsal.ts'
 import { sinkCommand } from '../support/sink-command.ts'
 import { caughtUp } from '../support/sink-health.ts'
 import { assertDrained } from '../support/sink-faults.ts'
@@ -133,7 +134,7 @@ function leafAt(ms: number): string {
 async function maintain(days: number, retentionDays?: number): Promise<string[]> {
   const rehearsal = {
     connectionString: bench.pipeline.backend.postgres.url,
-    policy: { ...POLICY, retentionDays },
+    policy: { ...KEEP_ALL, retentionDays },
     nowMs: startMs + days * UNIT_MS.day,
   }
   const { actions } = await rehearse(rehearsal)

@@ -3,6 +3,8 @@ import type { LineKind } from '../../maintenance/convert/conversion.ts'
 import { convert, type Outcome } from '../../maintenance/convert/convert.ts'
 import { listMigrations, migrate } from '../../postgres/migrate.ts'
 import { ask } from '../../tools/stack/ask.ts'
+import { createDatabase } from './databases.ts'
+import { KEEP_ALL } from './maintained.ts'
 
 /* Installations from before the partitions, and their conversion in this process. */
 
@@ -34,7 +36,7 @@ export async function convertAt(url: string, how: ConvertHow = {}): Promise<Conv
   const ending = new AbortController()
   const outcome = await convert({
     connectionString: url,
-    policy: { unit, userIndex: 'immediate', retentionDays: undefined, deadLetterDays: undefined },
+    policy: { ...KEEP_ALL, unit },
     dryRun,
     longestPauseS,
     nowMs,
@@ -50,16 +52,14 @@ export async function convertAt(url: string, how: ConvertHow = {}): Promise<Conv
 
 /** A database whose `events` is one table. @param how what follows CREATE DATABASE and the name */
 export async function plainDatabase(server: string, name: string, how = ''): Promise<string> {
-  await ask(server, `CREATE DATABASE ${name} ${how}`, { limitMs: 30_000 })
-  const url = urlOf(server, name)
+  const url = await createDatabase(server, name, how)
   if (how === '') await migrate(url, { partitioning: 'none' })
   return url
 }
 
 /** A database with the tables of the first migrations and their rows, migrated to the present. */
 export async function oldDatabase(server: string, name: string, rows: number): Promise<string> {
-  await ask(server, `CREATE DATABASE ${name}`, { limitMs: 30_000 })
-  const url = urlOf(server, name)
+  const url = await createDatabase(server, name)
   await ask(
     url,
     'CREATE TABLE firehose_migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())',
@@ -80,10 +80,4 @@ export async function addRows(url: string, rows: number, table = 'events'): Prom
     `INSERT INTO ${table} (event_id, user_id, "timestamp", metadata, received_at)
      SELECT overlay(gen_random_uuid()::text placing 'f' from 1)::uuid, 1 + n % 10, now() - n * interval '1 minute', jsonb_build_object('page', n), now() FROM generate_series(1, ${rows}) AS n`,
   )
-}
-
-function urlOf(server: string, name: string): string {
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  return url.href
 }

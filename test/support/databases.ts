@@ -4,6 +4,21 @@ import { ask } from '../../tools/stack/ask.ts'
 import { type Ended, runFirehose } from './run-firehose.ts'
 import { until } from './until.ts'
 
+const CREATE_LIMIT_MS = 30_000
+
+/** The address of a database on the same server. */
+export function databaseUrl(server: string, name: string): string {
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** @param server of a role that may create databases @returns the address of the new one */
+export async function createDatabase(server: string, name: string, how = ''): Promise<string> {
+  await ask(server, `CREATE DATABASE ${name} ${how}`, { limitMs: CREATE_LIMIT_MS })
+  return databaseUrl(server, name)
+}
+
 /**
  * A database of its own on the server of a pipeline, with a topic and a group of its own, so that it can be odd without
  * disturbing the others.
@@ -14,10 +29,8 @@ export class OtherDatabase {
   readonly #pipeline: Pipeline
 
   constructor(pipeline: Pipeline, name: string, change: NodeJS.ProcessEnv = {}) {
-    const url = new URL(pipeline.backend.postgres.url)
-    url.pathname = `/${name}`
     this.#pipeline = pipeline
-    this.url = url.href
+    this.url = databaseUrl(pipeline.backend.postgres.url, name)
     this.env = {
       ...pipeline.env,
       DATABASE_URL: this.url,

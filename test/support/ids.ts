@@ -1,4 +1,5 @@
 import { MAX, NIL, v1, v4, v5, v6, v7 } from 'uuid'
+import { firstIdAt } from '../../postgres/partitions/ranges.ts'
 import { seededRandom } from '../../tools/drill/plan.ts'
 
 const DAY_MS = 86_400_000
@@ -31,4 +32,15 @@ export function idsOfEveryVersion(count: number, atMs: number, days: number, see
 function versionEight(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes).toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`
+}
+
+/** A UUIDv7 of the moment. */
+export function idAt(ms: number, n = 0): string {
+  return `${firstIdAt(ms).slice(0, 14)}7000-8000-${n.toString(16).padStart(12, '0')}`
+}
+
+/** A new UUIDv7 of a moment, as SQL. */
+export function idSql(ms: number): string {
+  const start = `${firstIdAt(ms).slice(0, 14)}7`
+  return `overlay(overlay(gen_random_uuid()::text placing '${start}' from 1 for 15) placing '8' from 20 for 1)::uuid`
 }

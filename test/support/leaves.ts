@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { migrate } from '../../postgres/migrate.ts'
 import { partitionNewTable } from '../../postgres/partitions/create-tree.ts'
 import { attachLeaf, createLeaf, leafTable, readLeafModel } from '../../postgres/partitions/leaf.ts'
-import { firstIdAt, rangeAt, UNIT_MS } from '../../postgres/partitions/ranges.ts'
+import { rangeAt, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 
 /** Creates the tables in an empty database, with a leaf for each of the last `days` days and for those ahead. */
 export async function migrateWithLeaves(db: pg.Client, url: string, days: number): Promise<void> {
@@ -22,9 +22,4 @@ export async function migrateWithLeaves(db: pg.Client, url: string, days: number
     await db.query(attachLeaf(range, model))
   }
   await db.query('COMMIT')
-}
-
-/** A UUIDv7 of the moment. */
-export function idAt(ms: number, n = 0): string {
-  return `${firstIdAt(ms).slice(0, 14)}7000-8000-${n.toString(16).padStart(12, '0')}`
 }

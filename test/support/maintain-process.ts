@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import pg from 'pg'
 import { freePorts } from '../../embedded/ports.ts'
 import { ask } from '../../tools/stack/ask.ts'
+import { createDatabase } from './databases.ts'
 import { ended, type Ended, ROOT, runFirehose } from './run-firehose.ts'
 import { until } from './until.ts'
 
@@ -13,17 +14,14 @@ export class Place {
   readonly url: string
   readonly env: NodeJS.ProcessEnv
 
-  private constructor(server: string, name: string) {
-    const url = new URL(server)
-    url.pathname = `/${name}`
-    this.url = url.href
-    this.env = { PATH: process.env.PATH, DATABASE_URL: this.url }
+  private constructor(url: string) {
+    this.url = url
+    this.env = { PATH: process.env.PATH, DATABASE_URL: url }
   }
 
   /** @param server of a superuser */
   static async create(server: string, name: string): Promise<Place> {
-    await ask(server, `CREATE DATABASE ${name}`)
-    return new Place(server, name)
+    return new Place(await createDatabase(server, name))
   }
 
   static async migrated(server: string, name: string): Promise<Place> {

@@ -4,6 +4,15 @@ import { runOnce, type RunOptions, type RunResult } from '../../maintenance/run.
 import { migrate } from '../../postgres/migrate.ts'
 import { partitionName, rangeAt, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { ask } from '../../tools/stack/ask.ts'
+import { createDatabase } from './databases.ts'
+
+/** The default: days, without retention. */
+export const KEEP_ALL: Policy = {
+  unit: 'day',
+  userIndex: 'immediate',
+  retentionDays: undefined,
+  deadLetterDays: undefined,
+}
 
 /** So many rows of 7 kB, one for each page, are more than 128 MiB. */
 export const LARGE_ROWS = 17_000
@@ -22,18 +31,10 @@ export class Maintained {
 
   /** @param server of a superuser */
   static async create(server: string, name: string, change: Partial<Policy> = {}): Promise<Maintained> {
-    await ask(server, `CREATE DATABASE ${name}`)
-    const url = new URL(server)
-    url.pathname = `/${name}`
-    const policy: Policy = {
-      unit: 'day',
-      userIndex: 'immediate',
-      retentionDays: undefined,
-      deadLetterDays: undefined,
-      ...change,
-    }
-    await migrate(url.href, { partitioning: policy.unit, userIndex: policy.userIndex })
-    return new Maintained(url.href, policy)
+    const url = await createDatabase(server, name)
+    const policy = { ...KEEP_ALL, ...change }
+    await migrate(url, { partitioning: policy.unit, userIndex: policy.userIndex })
+    return new Maintained(url, policy)
   }
 
   async query<R extends Record<string, unknown>>(sql: string, limitMs = 60_000): Promise<R[]> {

@@ -12,13 +12,6 @@ export interface Rehearsal {
   nowMs?: number
 }
 
-export const POLICY: Policy = {
-  unit: 'day',
-  userIndex: 'immediate',
-  retentionDays: undefined,
-  deadLetterDays: undefined,
-}
-
 /** A run to its end. @throws what it throws */
 export async function rehearse(
   rehearsal: Rehearsal,

@@ -1,12 +1,9 @@
-import { Framer } from '../../tools/drill/framer.ts'
+import { HEADER_BYTES, postgresFramers } from '../../tools/drill/postgres-framers.ts'
 import type { Passage, Side, Sighting, Tap } from '../../tools/drill/tcp-proxy.ts'
 
 /** The points of a statement at which a program may die: not sent yet, sent, and done but not answered. */
 export const POINTS = ['before', 'sent', 'done'] as const
 export type Point = (typeof POINTS)[number]
-
-/** Type byte and length: https://www.postgresql.org/docs/18/protocol-message-formats.html */
-const HEADER_BYTES = 5
 
 /**
  * Reads the PostgreSQL protocol of one connection, and marks the points of its statements that are wanted with the moment
@@ -16,15 +13,7 @@ export class StatementPoints implements Tap {
   readonly client = undefined
   readonly #isWanted: (point: Point, statement: string) => boolean
   #statement: string | undefined
-  #isStarted = false
-  readonly #framers: Record<Side, Framer> = {
-    client: new Framer((bytes) => {
-      const end = endOf(bytes, this.#isStarted ? 1 : 0)
-      if (end !== undefined && bytes.length >= end) this.#isStarted = true
-      return end
-    }),
-    server: new Framer((bytes) => endOf(bytes, 1)),
-  }
+  readonly #framers = postgresFramers()
 
   constructor(isWanted: (point: Point, statement: string) => boolean) {
     this.#isWanted = isWanted
@@ -59,11 +48,6 @@ export class StatementPoints implements Tap {
     const statement = this.#statement
     return statement !== undefined && this.#isWanted(point, statement) ? [{ moment: 'wanted', hold }] : []
   }
-}
-
-/** Only the startup message has no type byte before its length. */
-function endOf(bytes: Buffer, typeBytes: 0 | 1): number | undefined {
-  return bytes.length < HEADER_BYTES ? undefined : typeBytes + bytes.readInt32BE(typeBytes)
 }
 
 function textAt(message: Buffer, start: number): string {

@@ -1,4 +1,4 @@
-import { Framer } from './framer.ts'
+import { HEADER_BYTES, postgresFramers } from './postgres-framers.ts'
 import type { Passage, Side, Sighting, Tap } from './tcp-proxy.ts'
 
 /**
@@ -18,33 +18,17 @@ interface TransactionSighting extends Sighting {
   moment: TransactionMoment
 }
 
-/** Type byte and length: https://www.postgresql.org/docs/18/protocol-message-formats.html */
-const HEADER_BYTES = 5
-
 /** Reads the PostgreSQL protocol, version 3, of one sink's connection. */
 export class PostgresTap implements Tap {
   readonly client = undefined
   readonly #watch = new TransactionWatch()
-  #isStarted = false
-  readonly #framers: Record<Side, Framer> = {
-    client: new Framer((bytes) => {
-      const end = endOf(bytes, this.#isStarted ? 1 : 0)
-      if (end !== undefined && bytes.length >= end) this.#isStarted = true
-      return end
-    }),
-    server: new Framer((bytes) => endOf(bytes, 1)),
-  }
+  readonly #framers = postgresFramers()
 
   see(from: Side, chunk: Buffer): Passage[] {
     return this.#framers[from]
       .push(chunk)
       .map((bytes) => ({ bytes, sightings: this.#watch.see(from, bytes) }))
   }
-}
-
-/** Only the startup message has no type byte before its length. */
-function endOf(bytes: Buffer, typeBytes: 0 | 1): number | undefined {
-  return bytes.length < HEADER_BYTES ? undefined : typeBytes + bytes.readInt32BE(typeBytes)
 }
 
 /** Recognises the moments of one connection's transactions from its messages. */

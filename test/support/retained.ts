@@ -9,8 +9,9 @@ import { LongStatements } from '../../maintenance/long-statements.ts'
 import type { Action, Policy } from '../../maintenance/maintenance.ts'
 import type { RunResult } from '../../maintenance/run.ts'
 import { retain } from '../../maintenance/retain.ts'
-import { ask } from '../../tools/stack/ask.ts'
-import { Maintained } from './maintained.ts'
+import { createDatabase } from './databases.ts'
+import { idSql } from './ids.ts'
+import { KEEP_ALL, Maintained } from './maintained.ts'
 
 /* Tables with rows of any age, and retention on them at a moment of the test's choice. */
 
@@ -42,26 +43,13 @@ export function insertion({ idMs, receivedMs, count = 1, user }: Rows): string {
     to_timestamp(${receivedMs} / 1000.0) FROM generate_series(1, ${count}) AS n`
 }
 
-/** A new UUIDv7 of a moment, as SQL. */
-export function idSql(ms: number): string {
-  const hex = ms.toString(16).padStart(12, '0')
-  return `overlay(overlay(gen_random_uuid()::text placing '${hex.slice(0, 8)}-${hex.slice(8)}-7' from 1 for 15) placing '8' from 20 for 1)::uuid`
-}
-
-const POLICY: Policy = {
-  unit: 'day',
-  userIndex: 'immediate',
-  retentionDays: RETENTION_DAYS,
-  deadLetterDays: undefined,
-}
+const POLICY: Policy = { ...KEEP_ALL, retentionDays: RETENTION_DAYS }
 
 export class Retained extends Maintained {
   static async make(server: string, name: string, partitioning: Partitioning = 'day'): Promise<Retained> {
-    await ask(server, `CREATE DATABASE ${name}`)
-    const url = new URL(server)
-    url.pathname = `/${name}`
-    await migrate(url.href, { partitioning })
-    return new Retained(url.href, POLICY)
+    const url = await createDatabase(server, name)
+    await migrate(url, { partitioning })
+    return new Retained(url, POLICY)
   }
 
   async addRows(...rows: readonly Rows[]): Promise<void> {
