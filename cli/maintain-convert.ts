@@ -25,7 +25,7 @@ export async function convertTable(
       connectionString,
       policy,
       dryRun,
-      longestPauseS: longestPause === undefined ? undefined : pauseOf(longestPause),
+      longestPauseS: longestPause === undefined ? undefined : parsePause(longestPause),
       nowMs,
       report: (kind, text) => {
         if (kind === 'done') screen.say(text)
@@ -42,7 +42,7 @@ export async function convertTable(
 }
 
 /** @returns seconds @throws {UsageError} */
-export function pauseOf(text: string): number {
+export function parsePause(text: string): number {
   const seconds = Number(text)
   if (text.trim() !== '' && seconds > 0 && seconds <= MAX_PAUSE_S) return seconds
   throw new UsageError(`--longest-pause must be a number of seconds, at most ${MAX_PAUSE_S}, not "${text}".`)

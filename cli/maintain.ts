@@ -10,7 +10,7 @@ import { sleep } from '../platform/sleep.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { readNowMs } from '../postgres/now.ts'
 import { newCommand, warn } from './command.ts'
-import { convertTable, type ConvertValues, pauseOf } from './maintain-convert.ts'
+import { convertTable, type ConvertValues, parsePause } from './maintain-convert.ts'
 import { showProgress } from './maintain-progress.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
@@ -81,7 +81,7 @@ function checkValues({ every, ...others }: Values): void {
     )
   if (others.longestPause !== undefined && !others.convert)
     throw new UsageError('--longest-pause is only for --convert.')
-  if (others.longestPause !== undefined) pauseOf(others.longestPause)
+  if (others.longestPause !== undefined) parsePause(others.longestPause)
   if (others.yes && (others.dryRun || others.now === undefined))
     throw new UsageError('--yes is only for --now without --dry-run.')
   if (typeof every !== 'string') return

@@ -1,5 +1,5 @@
 import { isIn } from '../postgres/partitions/leaf.ts'
-import { firstIdAt, type Range } from '../postgres/partitions/ranges.ts'
+import { firstIdAt, type Range, UNIT_MS } from '../postgres/partitions/ranges.ts'
 import {
   type EventsLayout,
   type Leaf,
@@ -66,7 +66,6 @@ const READ_STORES = `
 
 /** So many pages at the end of a table are read: 1 MB. */
 const NEWEST_PAGES = 128
-const DAY_MS = 86_400_000
 
 /** @returns undefined if the table is missing @throws the driver's error */
 export async function readLayoutFacts(db: Reader): Promise<LayoutFacts | undefined> {
@@ -98,7 +97,7 @@ export function leafAt(leaves: readonly Leaf[], ms: number): Leaf | undefined {
 
 /** Whether a range is over for so long that maintenance, which works every hour, should have closed or dropped its leaf. */
 export function isLongOver({ toMs }: Range, nowMs: number): boolean {
-  return toMs < nowMs - DAY_MS
+  return toMs < nowMs - UNIT_MS.day
 }
 
 /**
@@ -131,7 +130,7 @@ async function readNewest(
     return `SELECT '${place}' AS place, ${index} AS part, ${first > 0} AS goes_back, uuid_extract_version(event_id)::int AS version, received_at
       FROM events WHERE (${where}) AND ctid >= '(${first},0)'`
   })
-  const sinceMs = Math.max(begun[0]?.fromMs ?? nowMs - DAY_MS, era.fromMs)
+  const sinceMs = Math.max(begun[0]?.fromMs ?? nowMs - UNIT_MS.day, era.fromMs)
   const statement = `
     WITH newest AS MATERIALIZED (${samples.join(' UNION ALL ')}),
     since AS (SELECT greatest(to_timestamp($1 / 1000.0), max(oldest)) AS at

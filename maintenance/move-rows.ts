@@ -87,25 +87,33 @@ export async function movedColumns(db: Pick<pg.ClientBase, 'query'>): Promise<st
   return rows[0]?.columns ?? ''
 }
 
-/** How ALTER TABLE enables a trigger again, by pg_trigger.tgenabled. */
-const ENABLE: Readonly<Record<string, string>> = { O: 'ENABLE', A: 'ENABLE ALWAYS', R: 'ENABLE REPLICA' }
+/** pg_trigger.tgenabled */
+export type TriggerState = 'O' | 'D' | 'A' | 'R'
+
+/** How ALTER TABLE gives a trigger its state. */
+export const SET_TRIGGER: Readonly<Record<TriggerState, string>> = {
+  O: 'ENABLE',
+  D: 'DISABLE',
+  A: 'ENABLE ALWAYS',
+  R: 'ENABLE REPLICA',
+}
 
 async function withoutTriggers<T>(
   db: Pick<pg.ClientBase, 'query'>,
   table: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { rows } = await db.query<{ name: string; enabled: string }>(
+  const { rows } = await db.query<{ name: string; enabled: TriggerState }>(
     `SELECT quote_ident(tgname) AS name, tgenabled AS enabled FROM pg_trigger
      WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgenabled <> 'D'`,
     [table],
   )
-  const alter = async (how: (enabled: string) => string): Promise<void> => {
+  const alter = async (how: (enabled: TriggerState) => string): Promise<void> => {
     for (const { name, enabled } of rows)
       await db.query(`ALTER TABLE ONLY ${table} ${how(enabled)} TRIGGER ${name}`)
   }
-  await alter(() => 'DISABLE')
+  await alter(() => SET_TRIGGER.D)
   const result = await work()
-  await alter((enabled) => ENABLE[enabled] ?? 'ENABLE')
+  await alter((enabled) => SET_TRIGGER[enabled])
   return result
 }

@@ -1,4 +1,5 @@
 import { plural } from '../doctor/units.ts'
+import { UNIT_MS } from '../postgres/partitions/ranges.ts'
 import type { TreeTable } from '../postgres/partitions/tree.ts'
 import { findClockProblem } from './clock-guard.ts'
 import type { Action, Maintenance, WithLayout, WithTree } from './maintenance.ts'
@@ -6,8 +7,6 @@ import { refusalText } from './retain-error.ts'
 import { deleteOldLetters } from './retain-letters.ts'
 import { dropLeaf, oldLeaves } from './retain-leaves.ts'
 import { deleteOldRows } from './retain-rows.ts'
-
-const DAY_MS = 86_400_000
 
 /**
  * Deletes what is older than it is to be kept: leaves as a whole, rows elsewhere by received_at, and dead letters that were
@@ -22,12 +21,12 @@ export async function retain(run: WithLayout): Promise<void> {
   const problem = await findClockProblem(db, clocks, nowMs)
   if (problem !== undefined) return say(run, 'problem', 0, `Nothing was deleted: ${problem}.`)
   if (retentionDays !== undefined) {
-    const before = new Date(nowMs - retentionDays * DAY_MS)
+    const before = new Date(nowMs - retentionDays * UNIT_MS.day)
     if (layout.kind === 'tree') await retainLeaves({ ...run, tree: layout }, before)
     const tables = layout.kind === 'tree' ? [layout.stray, layout.other] : [layout.root]
     for (const table of tables) await retainRows(run, table, before)
   }
-  if (deadLetterDays !== undefined) await retainLetters(run, new Date(nowMs - deadLetterDays * DAY_MS))
+  if (deadLetterDays !== undefined) await retainLetters(run, new Date(nowMs - deadLetterDays * UNIT_MS.day))
 }
 
 async function retainLeaves(run: WithTree, before: Date): Promise<void> {

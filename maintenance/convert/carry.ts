@@ -1,17 +1,9 @@
 import { escapeLiteral } from 'pg'
 import { OTHER, ROOT } from '../../postgres/partitions/tree.ts'
 import { roleOf } from './index-roles.ts'
-import type { Facts, TriggerFacts } from './facts.ts'
+import type { Facts } from './facts.ts'
 
 /* What the root takes over from the old table besides its columns and indexes; all as SQL, and pure. */
-
-/** How ALTER TABLE gives a trigger its state, by pg_trigger.tgenabled. */
-export const ENABLED: Readonly<Record<TriggerFacts['enabled'], string>> = {
-  O: 'ENABLE',
-  D: 'DISABLE',
-  A: 'ENABLE ALWAYS',
-  R: 'ENABLE REPLICA',
-}
 
 /** Comments; those of columns come with LIKE. */
 export function commentsOf(facts: Facts): string[] {

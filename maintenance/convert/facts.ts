@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { TriggerState } from '../move-rows.ts'
 import { READ_FACTS } from './facts-sql.ts'
 import { TREE_NAMES } from './names.ts'
 
@@ -24,7 +25,7 @@ export interface ColumnFacts {
 }
 
 /** A CHECK (c), a foreign key (f) or NOT NULL (n; PostgreSQL 18). */
-interface ConstraintFacts extends Named {
+export interface ConstraintFacts extends Named {
   type: 'c' | 'f' | 'n'
   definition: string
   isValid: boolean
@@ -51,10 +52,9 @@ export interface IndexFacts extends Named {
   constraintComment: string | null
 }
 
-export interface TriggerFacts extends Named {
+interface TriggerFacts extends Named {
   definition: string
-  /** pg_trigger.tgenabled */
-  enabled: 'O' | 'D' | 'A' | 'R'
+  enabled: TriggerState
   isRow: boolean
   hasTransitionTable: boolean
   /** Its function uses TG_TABLE_NAME or the like. */

@@ -12,7 +12,7 @@ export function inventoryOf(facts: Facts): string[] {
     `Columns with their defaults (${columns.map(({ sql }) => sql).join(', ')}): every partition has them.`,
     ...indexes.map((index) => `Index ${index.sql}: ${FATES[roleOf(index)]}.`),
     ...missingIndexes(facts).map(
-      ({ definition }) => `Index ${definition}: is built before, while sinks write.`,
+      ({ definition }) => `Index ${definition}: is missing, and built first, while sinks write.`,
     ),
     ...wanted.map(
       ({ sql, type }) => `${type === 'c' ? 'CHECK' : 'Foreign key'} ${sql}: every partition has it.`,

@@ -1,5 +1,5 @@
 import { ROOT } from '../../postgres/partitions/tree.ts'
-import type { ColumnFacts, DependentFacts, Facts, IndexFacts, TieFacts } from './facts.ts'
+import type { ColumnFacts, ConstraintFacts, DependentFacts, Facts, IndexFacts, TieFacts } from './facts.ts'
 import { roleOf } from './index-roles.ts'
 
 /** Why a table is not converted: a sentence that ends with what to do about it. */
@@ -14,22 +14,7 @@ export function refusalsOf(facts: Facts): Refusal[] {
     ...facts.columns.filter(({ identity }) => identity !== '').map((column) => ofIdentity(column, facts)),
     ...ofKey(facts, table),
     ...facts.indexes.flatMap((index) => ofIndex(index, facts.schema, table)),
-    ...facts.constraints.flatMap(({ sql, type, definition, isValid, noInherit }) => {
-      const what = { c: 'CHECK', f: 'foreign key', n: 'NOT NULL' }[type]
-      if (noInherit)
-        return [
-          `The ${what} ${sql} is NO INHERIT, which partitions cannot have: ${
-            type === 'n'
-              ? `ALTER TABLE ${table} ALTER CONSTRAINT ${sql} INHERIT;`
-              : `ALTER TABLE ${table} DROP CONSTRAINT ${sql}, ADD CONSTRAINT ${sql} ${definition.replace(/ NO INHERIT\b/, '').replace(/( NOT VALID)?$/, ' NOT VALID')};`
-          }`,
-        ]
-      return isValid || type === 'c'
-        ? []
-        : [
-            `The ${what} ${sql} is not validated, and cannot become that of a partitioned table: ALTER TABLE ${table} VALIDATE CONSTRAINT ${sql};`,
-          ]
-    }),
+    ...facts.constraints.flatMap((constraint) => ofConstraint(constraint, table)),
     ...facts.triggers
       .filter(({ isRow, hasTransitionTable }) => isRow && hasTransitionTable)
       .map(
@@ -119,6 +104,23 @@ function ofKey({ indexes }: Facts, table: string): Refusal[] {
   const drop = key === undefined ? '' : `DROP CONSTRAINT ${key.sql}, `
   return [
     `The primary key is not event_id alone, so an event could be stored twice: ALTER TABLE ${table} ${drop}ADD PRIMARY KEY (event_id); (the sinks wait while its index is built)`,
+  ]
+}
+
+function ofConstraint(
+  { sql, type, definition, isValid, noInherit }: ConstraintFacts,
+  table: string,
+): Refusal[] {
+  const what = `The ${{ c: 'CHECK', f: 'foreign key', n: 'NOT NULL' }[type]} ${sql}`
+  const why = `${what} is NO INHERIT, which partitions cannot have`
+  if (noInherit && type === 'n') return [`${why}: ALTER TABLE ${table} ALTER CONSTRAINT ${sql} INHERIT;`]
+  if (noInherit) {
+    const inherited = definition.replace(/ NO INHERIT\b/, '').replace(/( NOT VALID)?$/, ' NOT VALID')
+    return [`${why}: ALTER TABLE ${table} DROP CONSTRAINT ${sql}, ADD CONSTRAINT ${sql} ${inherited};`]
+  }
+  if (isValid || type === 'c') return []
+  return [
+    `${what} is not validated, and cannot become that of a partitioned table: ALTER TABLE ${table} VALIDATE CONSTRAINT ${sql};`,
   ]
 }
 

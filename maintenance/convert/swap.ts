@@ -4,7 +4,8 @@ import { createIndex, TIME_INDEXES, USER_INDEXES } from '../../postgres/partitio
 import { bounds, isIn } from '../../postgres/partitions/leaf.ts'
 import type { Range } from '../../postgres/partitions/ranges.ts'
 import { ERA, OTHER, ROOT, STRAY } from '../../postgres/partitions/tree.ts'
-import { accessOf, closeOther, commentsOf, ENABLED } from './carry.ts'
+import { SET_TRIGGER } from '../move-rows.ts'
+import { accessOf, closeOther, commentsOf } from './carry.ts'
 import type { Facts, IndexFacts } from './facts.ts'
 import { ourOtherName, roleOf } from './index-roles.ts'
 import { otherName, uniqueName } from './names.ts'
@@ -32,7 +33,7 @@ export function swapStatements(facts: Facts, era: Range, hasRowsOfEra: boolean):
     // After the rows were moved: no event comes or goes.
     ...facts.triggers.flatMap(({ sql, definition, enabled }) => [
       definition,
-      ...(enabled === 'O' ? [] : [`ALTER TABLE ${root} ${ENABLED[enabled]} TRIGGER ${sql}`]),
+      ...(enabled === 'O' ? [] : [`ALTER TABLE ${root} ${SET_TRIGGER[enabled]} TRIGGER ${sql}`]),
     ]),
     ...facts.columns
       .filter(({ statistics }) => statistics !== null)
