@@ -1,6 +1,6 @@
 import { canonicalTimestamp } from '../event/timestamp.ts'
 import { type MaintainConfig, maintainSettings, readMaintainConfig } from '../maintenance/config.ts'
-import { describeRunError, isBug } from '../maintenance/run-error.ts'
+import { describeRunError, isBug } from '../maintenance/failure.ts'
 import type { Action } from '../maintenance/maintenance.ts'
 import { withConnection } from '../maintenance/connection.ts'
 import { runOnce, type RunResult } from '../maintenance/run.ts'

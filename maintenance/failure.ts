@@ -1,4 +1,9 @@
-import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
+import { InvariantError } from '../platform/errors.ts'
+import { describeError, sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
+
+/* Errors of maintenance: which kinds there are, and what is said of them. */
+
+const PROGRAMMING = [InvariantError, TypeError, RangeError, ReferenceError, SyntaxError]
 
 /** What an operator can do about an error of maintenance, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
@@ -25,7 +30,19 @@ export function isRefusal(error: unknown): boolean {
   return sqlstateOf(error) !== undefined && (error as { severity?: string }).severity === 'ERROR'
 }
 
+/** Whether an error that ended a run is a mistake in Firehose: another attempt would hide it. */
+export function isBug(error: unknown): boolean {
+  return PROGRAMMING.some((kind) => error instanceof kind)
+}
+
+/** Why a run ended early, in one line for people, with the remedy if there is one. */
+export function describeRunError(error: unknown): string {
+  const { message = '' } = error as { message?: string }
+  const remedy = remedyOf(error)
+  return remedy === undefined ? describeError(error) : `${message}: ${remedy}`
+}
+
 /** Undefined if maintenance has none of its own. */
-export function remedyOf(error: unknown): string | undefined {
+function remedyOf(error: unknown): string | undefined {
   return REMEDIES[sqlstateOf(error) ?? '']
 }

@@ -7,12 +7,11 @@ import { BriefTransactions } from './brief-transactions.ts'
 import type { Clocks } from './clock-guard.ts'
 import { closeLeaves } from './close.ts'
 import { withConnection } from './connection.ts'
-import { failureText } from './failure.ts'
+import { failureText, isBug } from './failure.ts'
 import { LongStatements } from './long-statements.ts'
 import { type Action, type Policy, type Step, STEPS, type WithLayout, type WithTree } from './maintenance.ts'
 import { countAhead } from './missing-ranges.ts'
 import { retain } from './retain.ts'
-import { isBug } from './run-error.ts'
 import { takeTurn } from './turn.ts'
 
 const LONG_LIMIT_MS = 3_600_000

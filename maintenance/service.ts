@@ -1,7 +1,7 @@
 import type { Logger } from '../platform/log.ts'
 import { backoffMs } from '../platform/backoff.ts'
 import { sleep } from '../platform/sleep.ts'
-import { describeRunError, isBug } from './run-error.ts'
+import { describeRunError, isBug } from './failure.ts'
 import type { History } from './history.ts'
 import type { Action } from './maintenance.ts'
 import type { RunResult } from './run.ts'
