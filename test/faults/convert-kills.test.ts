@@ -50,7 +50,7 @@ for (const [what, rowsOfEra, first] of [
   ['none', 0, 1],
   ['some', 1, 19],
 ] as const) {
-  test(`killed at every statement, with ${what} of its rows in the era, and run again`, async () => {
+  test(`killed at every statement, with ${what} of its rows in the era, and run again`, async (t) => {
     const model = await oldDatabase(server.postgres.url, `model${rowsOfEra}`, 0)
     if (rowsOfEra > 0) await ask(model, ROW_OF_ERA)
     await ask(
@@ -72,7 +72,8 @@ for (const [what, rowsOfEra, first] of [
       }
       statements = statement
     }
-    assert.ok(statements > first + 2, String(statements))
+    t.diagnostic(`${statements} statements`)
+    assert.ok(statements > 25, `only ${statements} statements`)
   })
 }
 

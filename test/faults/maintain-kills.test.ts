@@ -92,7 +92,7 @@ async function removeLeaf(table: Maintained): Promise<void> {
 /* Most of the time they wait until sinks would have had a rest. */
 suite('kills', { concurrency: true }, () => {
   for (const when of ['before', 'after'] as const) {
-    test(`I11: killed ${when} each statement of a run, and run again: as if it had not been killed`, async () => {
+    test(`I11: killed ${when} each statement of a run, and run again: as if it had not been killed`, async (t) => {
       const table = await Maintained.create(server.postgres.url, `kill_${when}`, { userIndex: 'deferred' })
       const proxy = await StatementProxy.start(table.url)
       try {
@@ -108,6 +108,7 @@ suite('kills', { concurrency: true }, () => {
         }
         assert.equal(await table.lost(), 0)
         assert.equal(await table.rowsOf('events_stray'), 0)
+        t.diagnostic(`${day} statements`)
         assert.ok(day > 30, `only ${day} statements`)
       } finally {
         await proxy.close()
@@ -116,7 +117,7 @@ suite('kills', { concurrency: true }, () => {
   }
 
   for (const when of ['before', 'after'] as const) {
-    test(`I11: beside a large events_stray, killed ${when} each statement, and run again: as if it had not been killed`, async () => {
+    test(`I11: beside a large events_stray, killed ${when} each statement, and run again: as if it had not been killed`, async (t) => {
       const table = await Maintained.create(server.postgres.url, `large_${when}`, { userIndex: 'deferred' })
       const proxy = await StatementProxy.start(table.url)
       try {
@@ -131,6 +132,7 @@ suite('kills', { concurrency: true }, () => {
           assert.equal(await table.rowsOf(table.leaf(MISSING)), 3)
           assert.equal(await table.rowsOf('events_stray'), LARGE_ROWS)
           if (!wasKilled) {
+            t.diagnostic(`${statement} statements`)
             assert.ok(statement > 40, `only ${statement} statements`)
             break
           }
