@@ -116,7 +116,7 @@ test('closed partitions without their index on users, and an open one that is to
   await drop(closed)
   const lacking = await bench.theOnly()
   assert.deepEqual([lacking.check, lacking.level], ['indexes', 'warning'])
-  assert.match(lacking.text, new RegExp(`^1 partition of "events" \\(${closed.name}\\) is over`))
+  assert.match(lacking.text, new RegExp(`^1 partition of "events" \\(${closed.name}\\), over for`))
   await bench.applyCommand(lacking, { EVENTS_USER_INDEX: 'deferred' })
   const env = { EVENTS_USER_INDEX: 'deferred' }
   assert.deepEqual(await bench.found({ env }), [])
