@@ -117,7 +117,10 @@ test('what a run beside a large events_stray left is dropped; if a query prevent
   const { actions, refusesSinks } = await table.maintain(0)
   assert.ok(refusesSinks, 'the service runs again soon')
   const [text = ''] = textsOf(actions, 'problem')
-  assert.match(text, /^A CHECK that Firehose needed for a moment was not dropped.*: sinks may pause because of it\./)
+  assert.match(
+    text,
+    /^A CHECK that Firehose needed for a moment was not dropped.*: sinks may pause because of it\./,
+  )
   await assert.rejects(table.store(50, 1), { constraint: 'firehose_no_strays' })
   await reader.end()
   await apply(table, text)

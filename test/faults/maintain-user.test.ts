@@ -118,7 +118,7 @@ test('I11: rewind over events that retention has deleted: they are in events_str
   await caughtUp(sink)
   const stray = await pipeline.query('SELECT FROM events_stray')
   assert.equal(stray.length, ids.length)
-  assert.deepEqual(await maintain(10, 5), ['deleted'])
+  assert.ok((await maintain(10, 5)).includes('deleted')) // perhaps also 'analyzed', by PostgreSQL's counts
   assert.equal(await pipeline.countEvents(), 0)
 })
 
