@@ -101,6 +101,8 @@ async function runKilled(url: string, statement: number, when: 'before' | 'after
   )
   link.cut()
   await result
+  const sessions = `SELECT FROM pg_stat_activity WHERE datname = '${database}'`
+  await until('it has no turn', async () => (await ask(server.postgres.url, sessions)).length === 0)
   await ask(server.postgres.url, `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`)
   return true
 }
