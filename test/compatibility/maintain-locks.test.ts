@@ -6,11 +6,13 @@ import { BriefTransactions } from '../../maintenance/brief-transactions.ts'
 import { LongStatements } from '../../maintenance/long-statements.ts'
 import type { Action } from '../../maintenance/maintenance.ts'
 import { readLayout } from '../../postgres/partitions/tree.ts'
+import { takeTurn } from '../../maintenance/turn.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { spawnMaintain } from '../support/maintain-process.ts'
 import { keepWriting, Maintained, textsOf } from '../support/maintained.ts'
 import { hasPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { ended } from '../support/run-firehose.ts'
+import { keepaliveS } from '../support/server-socket.ts'
 import { StatementProxy } from '../support/statement-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -205,5 +207,16 @@ test('through PgBouncer in transaction mode', { skip: !hasPgBouncer && 'no pgbou
     assert.deepEqual((await table.maintain(1, { connectionString: pool.url })).actions, [])
   } finally {
     await pool.stop()
+  }
+})
+
+test('the server soon notices that the machine of a maintainer is gone, and another one has its turn', async (t) => {
+  const turn = await takeTurn(server.postgres.url)
+  try {
+    const seconds = await keepaliveS(new URL(server.postgres.url).port)
+    if (seconds === undefined) return t.skip('the socket of the server is not seen here')
+    assert.ok(seconds <= 10, `it asks after ${seconds} s`)
+  } finally {
+    await turn?.release()
   }
 })
