@@ -16,8 +16,9 @@ import {
 } from '../postgres/partitions/ranges.ts'
 import { STRAY } from '../postgres/partitions/tree.ts'
 import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
-import { attachBesideLarge, dropNoStrays } from './beside-large.ts'
+import { attachBesideLarge, NO_STRAYS } from './beside-large.ts'
 import { failureText, isRefusal } from './failure.ts'
+import { dropCheck } from './left-checks.ts'
 import type { Action, Maintenance, WithTree } from './maintenance.ts'
 import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade, problem } from './missing-leaf.ts'
 import { countAhead, missingRanges } from './missing-ranges.ts'
@@ -42,7 +43,7 @@ export async function makeAhead(run: WithTree): Promise<void> {
   const { db, tree, policy, nowMs } = run
   const times = { ...tree, nowMs, keptFromMs: keptFromMs(run) }
   warnOfEnd(run)
-  if (!(await dropNoStrays(run))) return // the run tries again at its end, and says so
+  if (!(await dropCheck(run, tree.stray, NO_STRAYS))) return // the run tries again at its end, and says so
   const missing = missingRanges(policy.unit, times)
   if (missing.length === 0) return
   const model = await readLeafModel(db, tree.stray.name)

@@ -3,8 +3,9 @@ import { attachLeaf, createLeaf, isIn, type LeafModel } from '../postgres/partit
 import type { Range } from '../postgres/partitions/ranges.ts'
 import type { Tree } from '../postgres/partitions/tree.ts'
 import type { TableLock } from './brief-transactions.ts'
-import type { Action, WithTree } from './maintenance.ts'
-import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade, problem } from './missing-leaf.ts'
+import { dropCheck } from './left-checks.ts'
+import type { WithTree } from './maintenance.ts'
+import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade } from './missing-leaf.ts'
 import { joined } from './missing-ranges.ts'
 import { movedColumns, putIn, takeOut } from './move-rows.ts'
 import { BY_INDEX } from './transaction.ts'
@@ -16,7 +17,7 @@ import { BY_INDEX } from './transaction.ts'
  * of the future are made this way.
  */
 
-const NO_STRAYS = 'firehose_no_strays'
+export const NO_STRAYS = 'firehose_no_strays'
 /** The bit of pg_trigger.tgtype for DELETE, in PostgreSQL's catalog/pg_trigger.h. */
 const TRIGGER_TYPE_DELETE = 8
 /** How long the server waits for a process that is frozen between two statements, in a transaction that holds up nobody. */
@@ -59,33 +60,8 @@ export async function attachBesideLarge(
     return await attachAll(run, model, missing)
   } finally {
     await db.query('ROLLBACK') // of what was not committed
-    await dropNoStrays(run)
+    await dropCheck(run, tree.stray, NO_STRAYS)
   }
-}
-
-/**
- * Drops the CHECK that a run has left because it was interrupted or did not get the locks: sinks may be refused because of it.
- *
- * @returns whether there is none any more
- */
-export async function dropNoStrays({ db, brief, tree, dryRun }: WithTree): Promise<boolean> {
-  const { rowCount } = await db.query(
-    'SELECT FROM pg_constraint WHERE conrelid = $1::int8::oid AND conname = $2',
-    [tree.stray.oid, NO_STRAYS],
-  )
-  if (rowCount === 0 || dryRun) return true
-  return (await brief.cleanUp(strayLock(tree), async () => await db.query(dropOf(tree)))).locked
-}
-
-/** The CHECK could not be dropped. */
-export function leftCheck(tree: Tree): Action {
-  return problem(
-    `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${tree.stray.name} all the time: sinks may pause because of it. When those sessions have ended, run "npx firehose maintain" again, or ${dropOf(tree)};`,
-  )
-}
-
-function dropOf({ stray }: Tree): string {
-  return `ALTER TABLE ${stray.name} DROP CONSTRAINT IF EXISTS ${NO_STRAYS}`
 }
 
 /** The second transaction, left open if the locks are not got. */

@@ -1,13 +1,15 @@
 import { readNowMs } from '../postgres/now.ts'
+import { NOT_ERA } from '../postgres/partitions/create-tree.ts'
 import { type EventsLayout, readLayout } from '../postgres/partitions/tree.ts'
 import { makeAhead } from './ahead.ts'
 import { analyzeTree } from './analyze.ts'
-import { dropNoStrays, leftCheck } from './beside-large.ts'
+import { NO_STRAYS } from './beside-large.ts'
 import { BriefTransactions } from './brief-transactions.ts'
 import type { Clocks } from './clock-guard.ts'
 import { closeLeaves } from './close.ts'
 import { withConnection } from './connection.ts'
 import { failureText, isBug } from './failure.ts'
+import { dropCheck, hasCheck, leftCheck } from './left-checks.ts'
 import { LongStatements } from './long-statements.ts'
 import { type Action, type Policy, type Step, STEPS, type WithLayout, type WithTree } from './maintenance.ts'
 import { countAhead } from './missing-ranges.ts'
@@ -15,6 +17,7 @@ import { retain } from './retain.ts'
 import { takeTurn } from './turn.ts'
 
 const LONG_LIMIT_MS = 3_600_000
+const INTERRUPTED = `A conversion of "events" was interrupted; its CHECK, because of which sinks may pause, goes. Run "npx firehose maintain --convert" again.`
 
 export interface RunOptions {
   connectionString: string
@@ -98,18 +101,23 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
         report({ step, kind: 'problem', count: 0, text: failureText(`The step "${step}" failed`, error) })
       }
     }
-    if (turn !== undefined)
-      await inRun(
-        onTree(async (run) => {
-          refusesSinks = !(await dropNoStrays(run))
-          if (refusesSinks) report(leftCheck(run.tree))
-        }),
-      )
+    if (turn !== undefined) await inRun(async (run) => void (refusesSinks = !(await letIn(run))))
   } finally {
     await turn?.release()
   }
   const facts = factsOf(await withConnection(connectionString, readLayout), policy, nowMs)
   return { outcome: turn === undefined ? 'busy' : 'done', actions, ...facts, refusesSinks }
+}
+
+/** Drops what keeps events out, if this run, an earlier one or a conversion has left it. @returns whether it is gone */
+async function letIn(run: WithLayout): Promise<boolean> {
+  const { layout, report } = run
+  const [table, name] = layout.kind === 'tree' ? [layout.stray, NO_STRAYS] : [layout.root, NOT_ERA]
+  const wasConverted = layout.kind === 'table' && (await hasCheck(run, table, name))
+  if (wasConverted) report({ step: 'ahead', kind: 'problem', count: 0, text: INTERRUPTED })
+  const isGone = await dropCheck(run, table, name)
+  if (!isGone) report(leftCheck(table, name))
+  return isGone
 }
 
 function onTree(work: (run: WithTree) => Promise<void>): (run: WithLayout) => Promise<void> {

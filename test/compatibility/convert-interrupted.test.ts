@@ -6,6 +6,7 @@ import { ask } from '../../tools/stack/ask.ts'
 import { startPostgres } from '../../tools/stack/backends.ts'
 import { catalogOf } from '../support/catalog.ts'
 import { addRows, convertAt, oldDatabase, plainDatabase } from '../support/conversions.ts'
+import { Maintained, textsOf } from '../support/maintained.ts'
 import { connectAs } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
@@ -50,6 +51,32 @@ test('an index build that was cancelled: what it left is dropped, and it is buil
 async function addCheck(url: string, beginMs: number): Promise<void> {
   await ask(url, `${addNotEra('events', eraFrom(beginMs))} NOT VALID`)
 }
+
+test('a CHECK that a killed conversion left: maintenance drops it, and says what to do; if a query prevents that, it tries again soon', async () => {
+  const url = await plainDatabase(server.postgres.url, 'left_alone')
+  await addCheck(url, rangeAt('day', Date.now() + 3 * UNIT_MS.day).fromMs)
+  const policy = {
+    unit: 'day',
+    userIndex: 'immediate',
+    retentionDays: undefined,
+    deadLetterDays: undefined,
+  } as const
+  const table = new Maintained(url, policy)
+  const reader = await connectAs(url)
+  await reader.query('BEGIN; SELECT FROM events')
+  const hindered = await table.maintain(0)
+  assert.ok(hindered.refusesSinks)
+  assert.match(
+    textsOf(hindered.actions).join(),
+    /was not dropped, because other sessions use events all the time/,
+  )
+  await reader.end()
+  const { actions, refusesSinks } = await table.maintain(0)
+  assert.equal(refusesSinks, false)
+  assert.match(textsOf(actions, 'problem').join(), /^A conversion of "events" was interrupted;/)
+  await ask(url, ROW_OF_ERA)
+  assert.deepEqual((await table.maintain(0)).actions, [])
+})
 
 test('while the CHECK is there, it refuses ids of the era alone; a later conversion goes on with it', async () => {
   const url = await plainDatabase(server.postgres.url, 'half_way')
