@@ -28,9 +28,15 @@ export function oldLeaves(leaves: readonly Leaf[], before: Date): Leaf[] {
  *
  * With dryRun, says what would be done.
  *
+ * @param attempts to get the locks; as many as usual by default
  * @throws {RefusedError} if it has too many late rows, or no BRIN; the driver's error, also if something depends on it
  */
-export async function dropLeaf(run: WithTree, leaf: Leaf, before: Date): Promise<DroppedLeaf | undefined> {
+export async function dropLeaf(
+  run: WithTree,
+  leaf: Leaf,
+  before: Date,
+  attempts?: number,
+): Promise<DroppedLeaf | undefined> {
   const { db, brief, tree, dryRun } = run
   const index = await findReceivedIndex(db, leaf)
   if (!dryRun) await summarize(db, index)
@@ -52,6 +58,7 @@ export async function dropLeaf(run: WithTree, leaf: Leaf, before: Date): Promise
       const to = tree.stray.name
       return fewEnough(await moveRows(db, { from: leaf.name, to, where: isLate, between: drop }))
     },
+    attempts,
   )
   return attempt.locked ? { contents, moved: attempt.value } : undefined
 }
