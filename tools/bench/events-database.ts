@@ -3,7 +3,13 @@ import { runOnce } from '../../maintenance/run.ts'
 import { migrate } from '../../postgres/migrate.ts'
 import { partitionNewTable } from '../../postgres/partitions/create-tree.ts'
 import { USER_INDEXES } from '../../postgres/partitions/indexes.ts'
-import { partitionName, rangeAt, type Range } from '../../postgres/partitions/ranges.ts'
+import {
+  partitionName,
+  rangeAt,
+  type Range,
+  RANGES_AHEAD,
+  UNIT_MS,
+} from '../../postgres/partitions/ranges.ts'
 import { readLayout } from '../../postgres/partitions/tree.ts'
 
 /*
@@ -83,6 +89,11 @@ export async function maintain({ url, layout }: EventsDatabase, nowMs: number): 
   })
   const problem = actions.find(({ kind }) => kind === 'problem')
   if (problem !== undefined) throw new Error(problem.text)
+}
+
+/** Makes the leaves of these days, from the day at which `events` begins, as maintenance does while days go by. */
+export async function makeDays(database: EventsDatabase, { fromMs, toMs }: Range): Promise<void> {
+  for (let ms = fromMs; ms <= toMs; ms += RANGES_AHEAD.day * UNIT_MS.day) await maintain(database, ms)
 }
 
 /** Inserts rows with ids of that day: the first of them from its first second on, one each millisecond. */

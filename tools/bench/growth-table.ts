@@ -11,6 +11,7 @@ import {
   fillDay,
   type Layout,
   maintain,
+  makeDays,
   withoutUserIndexes,
 } from './events-database.ts'
 import {
@@ -175,7 +176,7 @@ class Tables {
       say(`table: ${database.layout} filled with ${missing.toLocaleString('en')} rows`)
     }
     const fillLeaves = async (): Promise<void> => {
-      await maintain(deferred, this.#dayMs)
+      await makeDays(deferred, { fromMs: days[0]?.dayMs ?? this.#dayMs, toMs: this.#dayMs })
       await fill(deferred)
       await maintain(deferred, this.#dayMs)
     }

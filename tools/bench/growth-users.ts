@@ -4,7 +4,14 @@ import { formatTable } from '../../platform/table.ts'
 import { startPostgres } from '../stack/backends.ts'
 import type { Bench } from './bench.ts'
 import { benchDuplicates } from './duplicates.ts'
-import { assertIndexes, createDatabase, type EventsDatabase, fillDay, maintain } from './events-database.ts'
+import {
+  assertIndexes,
+  createDatabase,
+  type EventsDatabase,
+  fillDay,
+  maintain,
+  makeDays,
+} from './events-database.ts'
 import { type Measurement, reaches } from './measurement.ts'
 import { quartiles } from './pairs.ts'
 
@@ -104,7 +111,7 @@ async function fillDays(database: EventsDatabase, days: readonly Range[], rows: 
     await database.query('VACUUM (ANALYZE) events')
     return
   }
-  await maintain(database, endMs)
+  await makeDays(database, { fromMs: days[0]?.fromMs ?? endMs, toMs: endMs })
   const left = [...days]
   const fill = async (): Promise<void> => {
     for (let day = left.shift(); day !== undefined; day = left.shift())
