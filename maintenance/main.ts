@@ -1,8 +1,6 @@
-import type { AddressInfo } from 'node:net'
-import Koa from 'koa'
 import { formatDuration } from '../platform/duration.ts'
 import { createLogger } from '../platform/log.ts'
-import { opsRoutes } from '../platform/ops-routes.ts'
+import { serveOps } from '../platform/ops-server.ts'
 import { exitOnBug, exitOnUncaughtError, onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
 import { sleep } from '../platform/sleep.ts'
 import { readMaintainConfig } from './config.ts'
@@ -24,24 +22,19 @@ for (const warning of config.warnings) logger.warn(warning)
 const history = new History(Date.now())
 const stop = new AbortController()
 
-const app = new Koa()
-app.use(
-  opsRoutes({
+const closeServer = serveOps(
+  {
     ready: () => history.ready(Date.now()),
     health: () => history.status(Date.now()),
     metrics: createMaintainMetrics(history),
-  }).routes(),
+  },
+  { ...config, variable: 'MAINTAIN_PORT' },
+  logger,
+  (port) => {
+    const { host, databaseAddress: database, everyMs, policy } = config
+    logger.info({ host, port, database, every: formatDuration(everyMs), ...policy }, 'maintain started')
+  },
 )
-const server = app.listen(config.port, config.host, () => {
-  const { port } = server.address() as AddressInfo
-  const { host, databaseAddress: database, everyMs, policy } = config
-  logger.info({ host, port, database, every: formatDuration(everyMs), ...policy }, 'maintain started')
-})
-server.on('error', (error: NodeJS.ErrnoException) => {
-  const taken = `port ${config.port} is in use: set MAINTAIN_PORT to a free one`
-  logger.fatal(error.code === 'EADDRINUSE' ? taken : error.message)
-  process.exit(1)
-})
 
 const { connectionString, policy, kafka } = config
 const working = runEvery(
@@ -58,8 +51,7 @@ const working = runEvery(
 onShutdownSignal(
   async () => {
     stop.abort()
-    server.close()
-    server.closeAllConnections()
+    closeServer()
     await Promise.race([working, sleep(STOP_MS)])
     logger.info('stopped')
   },

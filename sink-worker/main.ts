@@ -1,7 +1,5 @@
-import type { AddressInfo } from 'node:net'
-import Koa from 'koa'
 import { createLogger } from '../platform/log.ts'
-import { opsRoutes } from '../platform/ops-routes.ts'
+import { serveOps } from '../platform/ops-server.ts'
 import { exitOnUncaughtError, onShutdownSignal, readConfigOrExit } from '../platform/shutdown.ts'
 import { readSinkConfig } from './config.ts'
 import { KafkaRecordSource } from '../kafka/consumer/kafka-record-source.ts'
@@ -30,9 +28,8 @@ const worker: Worker = new Worker({
   logger,
 })
 
-const app = new Koa()
-app.use(
-  opsRoutes({
+const closeServer = serveOps(
+  {
     ready: () => {
       const { state, reason } = worker.status()
       return state === 'running' ? { ok: true } : { ok: false, reason: reason ?? state }
@@ -49,23 +46,18 @@ app.use(
       uptime: Math.floor((Date.now() - startedMs) / 1_000),
     }),
     metrics: registry,
-  }).routes(),
+  },
+  { ...config, variable: 'SINK_PORT' },
+  logger,
+  (port) => {
+    const { host, topic, databaseAddress: database } = config
+    logger.info({ host, port, topic: topic.name, database }, 'sink started')
+  },
 )
-const server = app.listen(config.port, config.host, () => {
-  const { port } = server.address() as AddressInfo
-  const { host, topic, databaseAddress: database } = config
-  logger.info({ host, port, topic: topic.name, database }, 'sink started')
-})
-server.on('error', (error: NodeJS.ErrnoException) => {
-  const taken = `port ${config.port} is in use: set SINK_PORT to a free one`
-  logger.fatal(error.code === 'EADDRINUSE' ? taken : error.message)
-  process.exit(1)
-})
 
 onShutdownSignal(
   async () => {
-    server.close()
-    server.closeAllConnections()
+    closeServer()
     await worker.stop(config.shutdownTimeoutMs / 2)
     await source.stop()
   },
