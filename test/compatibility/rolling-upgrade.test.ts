@@ -7,7 +7,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { checkOut, hasCommit } from '../support/checkout.ts'
 import { idOf } from '../support/records.ts'
 import { ROOT } from '../support/run-firehose.ts'
-import { assertDrained, range, SHORT_TIMEOUTS } from '../support/sink-faults.ts'
+import { SHORT_TIMEOUTS, assertDrained, postBatch, range } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
 
 /*
@@ -60,10 +60,7 @@ async function send(api: NodeService, more: object = {}): Promise<void> {
     ...more,
   }))
   sent += events.length
-  const headers = { 'content-type': 'application/json' }
-  const body = JSON.stringify(events)
-  const response = await fetch(`${api.url}/events`, { method: 'POST', headers, body })
-  assert.equal(response.status, 202, await response.text())
+  await postBatch(api, events)
   await until('stored', async () => (await pipeline.countEvents()) === sent)
 }
 

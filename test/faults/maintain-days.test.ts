@@ -8,7 +8,7 @@ import { idsOfEveryVersion } from '../support/ids.ts'
 import { KEEP_ALL } from '../support/maintained.ts'
 import { killAtEveryStatement, pointsOf } from '../support/rehearsal.ts'
 import { quickTimeouts, scale } from '../support/scale.ts'
-import { assertDrained } from '../support/sink-faults.ts'
+import { assertDrained, postBatch } from '../support/sink-faults.ts'
 
 /* I11: days of maintenance in which it is killed at every statement, and sinks are killed, lose and duplicate nothing. */
 
@@ -63,13 +63,7 @@ async function sendDay(ids: readonly string[], day: number): Promise<void> {
   const sink = sinks[day % sinks.length]!
   for (let from = 0; from < numbers.length; from += BATCH) {
     const events = numbers.slice(from, from + BATCH).map((n) => eventOf(ids[n]!, n))
-    const headers = { 'content-type': 'application/json' }
-    const response = await fetch(`${api.url}/events`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(events),
-    })
-    assert.equal(response.status, 202, await response.text())
+    await postBatch(api, events)
     if (from <= numbers.length / 2 && from + BATCH > numbers.length / 2) {
       await sink.kill()
       await sink.start()

@@ -7,7 +7,7 @@ import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { KEEP_ALL } from '../support/maintained.ts'
 import { rehearse } from '../support/rehearsal.ts'
 import { quickTimeouts } from '../support/scale.ts'
-import { assertDrained } from '../support/sink-faults.ts'
+import { assertDrained, postBatch } from '../support/sink-faults.ts'
 
 /* I11: maintenance was off for 20 days, in which events came for days without a leaf. */
 
@@ -84,13 +84,7 @@ async function send(ms: number, count: number): Promise<void> {
       const id = v7({ msecs: Math.floor(ms) })
       return { event_id: id, user_id: 1, timestamp: '2026-01-02T03:04:05Z', metadata: { of: id } }
     })
-    const headers = { 'content-type': 'application/json' }
-    const response = await fetch(`${api.url}/events`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(events),
-    })
-    assert.equal(response.status, 202, await response.text())
+    await postBatch(api, events)
   }
 }
 

@@ -41,6 +41,11 @@ export async function postEvents(
     timestamp: '2026-01-02T03:04:05Z',
     metadata,
   }))
+  await postBatch(api, events)
+}
+
+/** Posts events in one request and asserts a 202. */
+export async function postBatch(api: Pick<NodeService, 'url'>, events: readonly object[]): Promise<void> {
   const response = await fetch(`${api.url}/events`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
