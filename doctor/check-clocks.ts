@@ -3,7 +3,7 @@ import type { PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Facts } from './facts.ts'
 import type { Finding, Result } from './finding.ts'
-import { duration, listed } from './units.ts'
+import { duration, listed } from '../platform/units.ts'
 
 /** Kafka's default for message.timestamp.after.max.ms: it refuses records with times of an API that are further ahead. */
 const KAFKA_REFUSES_MS = 3_600_000

@@ -2,7 +2,7 @@ import { OTHER, STRAY } from '../postgres/partitions/tree.ts'
 import type { Facts } from './facts.ts'
 import type { NewestRows, Place } from './facts-layout.ts'
 import { type Finding, fromResult, type Level } from './finding.ts'
-import { count, listed } from './units.ts'
+import { count, listed } from '../platform/units.ts'
 
 /** A smaller sample says little. */
 const LEAST_ROWS = 100

@@ -1,7 +1,7 @@
 import { UNIT_MS } from '../postgres/partitions/ranges.ts'
 import type { Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
-import { duration } from './units.ts'
+import { duration } from '../platform/units.ts'
 
 const DAY_MS = UNIT_MS.day
 /** Kafka deletes whole segments, and maintenance whole partitions: neither does it to the minute. */

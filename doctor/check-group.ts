@@ -10,7 +10,7 @@ import type { KafkaFacts } from './facts-kafka.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Finding } from './finding.ts'
 import { sinkGroupId } from '../kafka/sink-group.ts'
-import { listed, plural } from './units.ts'
+import { listed, plural } from '../platform/units.ts'
 
 const SEPARATE_ADVICE = `To separate the topics, ${SEPARATE_GROUPS} and restart it; sinks that are waiting for this then continue by themselves.`
 

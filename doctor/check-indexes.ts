@@ -6,7 +6,7 @@ import { isLongOver, type LayoutFacts } from './facts-layout.ts'
 import type { IndexFacts } from './facts-postgres.ts'
 import type { Finding } from './finding.ts'
 import { keysOf, serves } from './index-kinds.ts'
-import { listed, plural } from './units.ts'
+import { listed, plural } from '../platform/units.ts'
 
 /** The unique keys that prevent duplicates. */
 const KEYS = [

@@ -5,7 +5,7 @@ import type { DoctorSettings, Facts } from './facts.ts'
 import type { Configs, PartitionReplicas } from '../kafka/cluster-inspector.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { duration, listed, plural, size } from './units.ts'
+import { duration, listed, plural, size } from '../platform/units.ts'
 
 /** The largest batch that the API sends, with Kafka's batch header and a margin. */
 const NEEDED_MESSAGE_BYTES = MAX_ENCODED_BATCH_BYTES + 1_024

@@ -1,7 +1,7 @@
 import { decidePosition } from '../sink-worker/positions/positions.ts'
 import type { Comparison, Facts, Progress } from './facts.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { duration, listed, plural } from './units.ts'
+import { duration, listed, plural } from '../platform/units.ts'
 
 /** Shorter delays are normal: they come from fetches and transactions. */
 const LATE_S = 60

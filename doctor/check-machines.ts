@@ -5,7 +5,7 @@ import type { PostgresFacts } from './facts-postgres.ts'
 import type { ServiceFacts } from './facts-services.ts'
 import type { Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
-import { plural, size } from './units.ts'
+import { plural, size } from '../platform/units.ts'
 
 const LOW_DISK_SHARE = 0.1
 const NO_DISK_SHARE = 0.03

@@ -2,7 +2,7 @@ import { checkMaintenance } from './check-maintenance.ts'
 import { checkPartitions } from './check-partitions.ts'
 import type { Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
-import { plural } from './units.ts'
+import { plural } from '../platform/units.ts'
 
 /** What the service `firehose maintain --every` says of its last run. Cron may do its work instead. */
 export function checkMaintainer(facts: Facts): Finding[] {

@@ -7,7 +7,7 @@ import type { DoctorSettings, Facts } from './facts.ts'
 import { isLongOver, leafAt, type LayoutFacts } from './facts-layout.ts'
 import type { IndexFacts } from './facts-postgres.ts'
 import type { Finding } from './finding.ts'
-import { count, instant, listed, plural } from './units.ts'
+import { count, instant, listed, plural } from '../platform/units.ts'
 
 /** With fewer leaves ahead, maintenance has failed for many days (or hours), and they are soon used up. */
 export const LEAST_AHEAD = 3

@@ -4,7 +4,7 @@ import { LEAST_AHEAD, maintainNow, unitOf } from './check-maintenance.ts'
 import type { Facts } from './facts.ts'
 import { leafAt, type LayoutFacts, type StoreFacts, type UnknownTree } from './facts-layout.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { capital, count, instant, plural } from './units.ts'
+import { capital, count, instant, plural } from '../platform/units.ts'
 
 /** PostgreSQL plans queries more slowly with each leaf. */
 const MANY_LEAVES = 600

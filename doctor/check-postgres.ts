@@ -2,7 +2,7 @@ import { whyUnsupported } from '../postgres/supported.ts'
 import type { Facts } from './facts.ts'
 import type { PostgresFacts, RoleSettings, ServerFacts } from './facts-postgres.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { capital, count, listed, settingMs, size } from './units.ts'
+import { capital, count, listed, settingMs, size } from '../platform/units.ts'
 
 /** The major version on which the tests run. */
 const TESTED_MAJOR = 18

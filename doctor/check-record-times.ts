@@ -1,7 +1,7 @@
 import type { Configs } from '../kafka/cluster-inspector.ts'
 import type { DoctorSettings } from './facts.ts'
 import type { Finding } from './finding.ts'
-import { duration } from './units.ts'
+import { duration } from '../platform/units.ts'
 
 /** The share of the retention that a wrong clock may take from a record. */
 const TOLERATED_SHARE = 0.5

@@ -5,7 +5,7 @@ import { columnRepair } from '../sink-worker/store/column-repair.ts'
 import type { Facts } from './facts.ts'
 import type { LockFacts, PostgresFacts, TableFacts, TriggerNeed } from './facts-postgres.ts'
 import { type Finding, fromResult } from './finding.ts'
-import { capital, duration, listed, plural } from './units.ts'
+import { capital, duration, listed, plural } from '../platform/units.ts'
 
 /** A sink whose transaction takes longer is frozen. */
 const LONG_TRANSACTION_S = 60

@@ -1,6 +1,6 @@
 import type { DoctorSettings, Facts } from './facts.ts'
 import type { Finding, Level } from './finding.ts'
-import { duration, instant, listed, plural } from './units.ts'
+import { duration, instant, listed, plural } from '../platform/units.ts'
 
 /** The default of the producer setting transaction.timeout.ms. */
 const LONG_S = 60

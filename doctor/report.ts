@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { escapeControls } from '../platform/escape-controls.ts'
 import { CHECKS, type Finding, type Level, worstOf } from './finding.ts'
-import { plural } from './units.ts'
+import { plural } from '../platform/units.ts'
 
 const WIDTH = 110
 const NAME_WIDTH = Math.max(...Object.keys(CHECKS).map((name) => name.length)) + 2

@@ -1,4 +1,4 @@
-import { plural, size } from '../doctor/units.ts'
+import { plural, size } from '../platform/units.ts'
 import {
   attachLeaf,
   createLeaf,
@@ -19,8 +19,8 @@ import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 import { attachBesideLarge, NO_STRAYS } from './beside-large.ts'
 import { failureText, isRefusal } from './failure.ts'
 import { dropCheck } from './left-checks.ts'
-import type { Action, Maintenance, WithTree } from './maintenance.ts'
-import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade, problem } from './missing-leaf.ts'
+import { type Action, type Maintenance, problem, type WithTree } from './maintenance.ts'
+import { attachLocks, madeLeaf, type MissingLeaf, notLocked, notMade } from './missing-leaf.ts'
 import { countAhead, missingRanges } from './missing-ranges.ts'
 import { moveRows } from './move-rows.ts'
 
@@ -112,7 +112,7 @@ async function makeEach(run: WithTree, model: LeafModel, leaves: readonly Missin
 function refused({ tree }: WithTree, { name }: MissingLeaf, error: unknown): Action {
   return sqlstateOf(error) === '57014'
     ? notMade([name], `moving its rows from ${tree.stray.name} takes too long, so they stay there.`)
-    : problem(failureText(`${name} was not made`, error))
+    : problem('ahead', failureText(`${name} was not made`, error))
 }
 
 /** The moment before which retention drops leaves, so that none is made there; undefined without retention. Pure. */
@@ -124,7 +124,7 @@ function warnOfEnd({ tree, policy, nowMs, report }: WithTree): void {
   if (rangesAhead(policy.unit, nowMs).at(-1)!.toMs <= tree.era.toMs) return
   const end = new Date(tree.era.toMs).toISOString()
   const text = `The partitions of "events" end at ${end}: later events go to ${tree.other.name}, where they stay.`
-  report(problem(text))
+  report(problem('ahead', text))
 }
 
 async function strayBytes({ db, tree }: WithTree): Promise<number> {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { duration } from '../doctor/units.ts'
+import { duration } from '../platform/units.ts'
 import { decodeRecord } from '../event/record/decode.ts'
 import type { KafkaConnection } from '../kafka/client.ts'
 import { rootMessage } from '../kafka/errors.ts'

@@ -1,4 +1,4 @@
-import { plural } from '../doctor/units.ts'
+import { plural } from '../platform/units.ts'
 import { createIndex, type UserIndex } from '../postgres/partitions/indexes.ts'
 import type { Leaf } from '../postgres/partitions/tree.ts'
 import {
@@ -8,7 +8,7 @@ import {
 } from '../postgres/partitions/user-indexes.ts'
 import { sqlstateOf } from '../sink-worker/outage/sqlstate.ts'
 import { failureText } from './failure.ts'
-import type { Maintenance, Policy, WithTree } from './maintenance.ts'
+import { type Maintenance, type Policy, problem, type WithTree } from './maintenance.ts'
 
 /** The share of rows inserted since the last VACUUM from which it is worth another. */
 const INSERTED_SHARE = 0.1
@@ -48,12 +48,7 @@ export async function closeLeaves(run: WithTree): Promise<void> {
       if (work.vacuum) await vacuum(run, leaf)
     } catch (error) {
       if (sqlstateOf(error) === undefined) throw error
-      report({
-        step: 'close',
-        kind: 'problem',
-        count: 0,
-        text: failureText(`${leaf.name} was not closed`, error),
-      })
+      report(problem('close', failureText(`${leaf.name} was not closed`, error)))
     }
   }
 }
@@ -148,7 +143,7 @@ async function vacuum(run: Maintenance, leaf: Leaf): Promise<void> {
   const warnings = await long.run(`VACUUM (FREEZE, ANALYZE) ${leaf.name}`)
   if (warnings.length > 0) {
     const text = `${leaf.name} was not closed: ${warnings.join('; ')}. Run "npx firehose maintain" as the owner of "events".`
-    report({ step: 'close', kind: 'problem', count: 0, text })
+    report(problem('close', text))
     return
   }
   const { rows } = await db.query<{ rows: number }>(

@@ -1,5 +1,5 @@
 import type { TreeTable } from '../postgres/partitions/tree.ts'
-import type { Action, Maintenance } from './maintenance.ts'
+import { type Action, type Maintenance, problem } from './maintenance.ts'
 
 /*
  * The CHECKs by which events are kept out of a table for a while. One stays if a run is interrupted, or does not get the
@@ -28,12 +28,10 @@ export async function hasCheck(
 
 /** It could not be dropped. */
 export function leftCheck(table: TreeTable, name: string): Action {
-  return {
-    step: 'ahead',
-    kind: 'problem',
-    count: 0,
-    text: `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${table.name} all the time: sinks may pause because of it. When those sessions have ended, run "npx firehose maintain" again, or ${dropOf(table, name)};`,
-  }
+  return problem(
+    'ahead',
+    `A CHECK that Firehose needed for a moment was not dropped, because other sessions use ${table.name} all the time: sinks may pause because of it. When those sessions have ended, run "npx firehose maintain" again, or ${dropOf(table, name)};`,
+  )
 }
 
 function dropOf(table: TreeTable, name: string): string {

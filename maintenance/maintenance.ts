@@ -34,6 +34,11 @@ export interface Action {
   text: string
 }
 
+/** @param text a sentence that says what was not done, and what helps */
+export function problem(step: Step, text: string): Action {
+  return { step, kind: 'problem', count: 0, text }
+}
+
 /** How the table is to be kept. */
 export interface Policy {
   unit: PartitionUnit

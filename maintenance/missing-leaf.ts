@@ -1,8 +1,8 @@
-import { plural } from '../doctor/units.ts'
+import { plural } from '../platform/units.ts'
 import type { Range } from '../postgres/partitions/ranges.ts'
 import type { Tree } from '../postgres/partitions/tree.ts'
 import type { TableLock } from './brief-transactions.ts'
-import type { Action } from './maintenance.ts'
+import { type Action, problem } from './maintenance.ts'
 
 /** A range without a leaf. */
 export interface MissingLeaf {
@@ -31,11 +31,7 @@ export function madeLeaf(verb: string, { name }: MissingLeaf, moved: number, { s
 
 /** @param names of one leaf, or of the first and the last */
 export function notMade(names: readonly string[], reason: string): Action {
-  return problem(`${names.join(' to ')} ${names.length === 1 ? 'was' : 'were'} not made: ${reason}`)
-}
-
-export function problem(text: string): Action {
-  return { step: 'ahead', kind: 'problem', count: 0, text }
+  return problem('ahead', `${names.join(' to ')} ${names.length === 1 ? 'was' : 'were'} not made: ${reason}`)
 }
 
 /** The locks were not got. */

@@ -1,4 +1,4 @@
-import { count, plural, size } from '../doctor/units.ts'
+import { count, plural, size } from '../platform/units.ts'
 import type { Leaf } from '../postgres/partitions/tree.ts'
 import type { WithTree } from './maintenance.ts'
 import { moveRows } from './move-rows.ts'

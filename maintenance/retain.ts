@@ -1,4 +1,4 @@
-import { plural } from '../doctor/units.ts'
+import { plural } from '../platform/units.ts'
 import { UNIT_MS } from '../postgres/partitions/ranges.ts'
 import type { TreeTable } from '../postgres/partitions/tree.ts'
 import { findClockProblem } from './clock-guard.ts'

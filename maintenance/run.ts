@@ -11,7 +11,15 @@ import { withConnection } from './connection.ts'
 import { failureText, isBug } from './failure.ts'
 import { dropCheck, hasCheck, leftCheck } from './left-checks.ts'
 import { LongStatements } from './long-statements.ts'
-import { type Action, type Policy, type Step, STEPS, type WithLayout, type WithTree } from './maintenance.ts'
+import {
+  type Action,
+  type Policy,
+  problem,
+  type Step,
+  STEPS,
+  type WithLayout,
+  type WithTree,
+} from './maintenance.ts'
 import { countAhead } from './missing-ranges.ts'
 import { retain } from './retain.ts'
 import { takeTurn } from './turn.ts'
@@ -98,7 +106,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
       } catch (error) {
         signal.throwIfAborted()
         if (isBug(error)) throw error
-        report({ step, kind: 'problem', count: 0, text: failureText(`The step "${step}" failed`, error) })
+        report(problem(step, failureText(`The step "${step}" failed`, error)))
       }
     }
     if (turn !== undefined) await inRun(async (run) => void (refusesSinks = !(await letIn(run))))
@@ -114,7 +122,7 @@ async function letIn(run: WithLayout): Promise<boolean> {
   const { layout, report } = run
   const [table, name] = layout.kind === 'tree' ? [layout.stray, NO_STRAYS] : [layout.root, NOT_ERA]
   const wasConverted = layout.kind === 'table' && (await hasCheck(run, table, name))
-  if (wasConverted) report({ step: 'ahead', kind: 'problem', count: 0, text: INTERRUPTED })
+  if (wasConverted) report(problem('ahead', INTERRUPTED))
   const isGone = await dropCheck(run, table, name)
   if (!isGone) report(leftCheck(table, name))
   return isGone

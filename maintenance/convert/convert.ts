@@ -1,4 +1,4 @@
-import { plural } from '../../doctor/units.ts'
+import { plural } from '../../platform/units.ts'
 import { readNowMs } from '../../postgres/now.ts'
 import { NOT_ERA } from '../../postgres/partitions/create-tree.ts'
 import { readLayout, ROOT } from '../../postgres/partitions/tree.ts'

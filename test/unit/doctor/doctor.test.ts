@@ -6,7 +6,7 @@ import { sortFindings, worstOf } from '../../../doctor/finding.ts'
 import { oldestUnread } from '../../../doctor/oldest-unread.ts'
 import { formatReport } from '../../../doctor/report.ts'
 import { effectiveSettings } from '../../../doctor/role-settings.ts'
-import { duration, listed, settingMs, size } from '../../../doctor/units.ts'
+import { duration, listed, settingMs, size } from '../../../platform/units.ts'
 
 const HOUR = 3_600
 const WEEK = 168 * HOUR
