@@ -85,7 +85,7 @@ Parts:
   sweep    draining one backlog with FETCH_MAX_BYTES from 64 KiB to 16 MiB
   growth   what must not grow: the cost of draining into a large table, in partitions and in one table as before (table);
            searches for a user and duplicates at many partitions (users); load with many idle connections (idle);
-           memory over time (memory). Not part of \`all\`, because it takes more than an hour and 50 GB of disk
+           memory over time (memory). Not part of \`all\`, because it takes about an hour and 40 GB of disk
   compare  CPU time of this checkout and of another one (--with), in turns, until the 95 % interval of their ratio lies
            within 0.97 to 1.03 or outside it
   texts    CPU time for events with four short texts and without, in turns: POST /event, and draining a backlog

@@ -45,7 +45,7 @@ export class Pipeline {
   /** Uses a running backend, which close() closes, and applies the migrations. */
   static async on(backend: Backend, env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
     const pipeline = new Pipeline(backend, env)
-    await migrate(backend.postgres.url, newTables(env))
+    await migrate(backend.postgres.url, newTables(pipeline.env))
     return pipeline
   }
 
