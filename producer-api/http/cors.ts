@@ -2,53 +2,13 @@
 import type { IncomingMessage } from 'node:http'
 import cors from '@koa/cors'
 import type { Middleware } from 'koa'
+import { originMatcher } from '../../access/origins.ts'
 
-/**
- * The origins whose pages may send events; empty if CORS is off. An item is an origin as browsers send it, or one whose
- * host begins with `*.`, for any subdomain.
- */
+/** The origins whose pages may send events, as rules (isOriginRule()); empty if CORS is off. */
 export type CorsOrigins = '*' | readonly string[]
 
 const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Preference-Applied']
 const PREFLIGHT_MAX_AGE_S = 7_200
-/** Scheme, host and perhaps port. Apps have schemes of their own, such as capacitor://localhost. */
-const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^\s/?#@*,]+$/
-/** What browsers send for pages in sandboxes and files. */
-const OPAQUE = ['null', 'file://']
-const ANY_SUBDOMAIN = '*.'
-
-/** Whether an item is an origin in the form that browsers send: no path, no trailing slash, lowercase, no default port. */
-export function isOriginRule(item: string): boolean {
-  if (OPAQUE.includes(item)) return true
-  if (!ORIGIN.test(item) || item !== item.toLowerCase()) return false
-  const one = item.replace(ANY_SUBDOMAIN, '')
-  if (!URL.canParse(one)) return false
-  const { origin, protocol } = new URL(one)
-  return protocol === 'http:' || protocol === 'https:' ? origin === one : true
-}
-
-/** Whether pages of an origin may send events. */
-export function originMatcher(origins: CorsOrigins): (origin: string) => boolean {
-  if (origins === '*') return () => true
-  const hasWildcard = (item: string): boolean => item.includes(ANY_SUBDOMAIN)
-  const exact = new Set(origins.filter((item) => !hasWildcard(item)))
-  const wildcards = origins
-    .filter((item) => hasWildcard(item))
-    .map((item) => {
-      const [scheme = '', domain = ''] = item.split('*')
-      return { scheme, domain }
-    })
-  return (origin) =>
-    exact.has(origin) ||
-    wildcards.some(
-      ({ scheme, domain }) =>
-        origin.startsWith(scheme) &&
-        origin.endsWith(domain) &&
-        ORIGIN.test(origin) &&
-        !hasWildcard(origin) &&
-        origin.length > scheme.length + domain.length,
-    )
-}
 
 /**
  * Whether a request comes from a page that may not send events: its origin is not in the list, and it is not the API's own
