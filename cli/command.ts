@@ -73,9 +73,14 @@ function sentence(text: string): string {
     .trim()
     .replace(/^error: /, '')
     .replace(/\n\(Did you mean (.*)\?\)$/, ' (did you mean $1?)')
-    .replace(/^too many arguments.*: (.*)\.$/, "unexpected argument '$1'")
+    .replace(/^too many arguments.* Expected (\d+) .*?: (.*)\.$/, unexpected)
     .replace(/^option '(.*)' argument missing$/, "the value of '$1' is missing")
   return `${said.charAt(0).toUpperCase()}${said.slice(1)}.`
+}
+
+/** What exceeds the number of arguments that a command takes; commander names them all. */
+function unexpected(_: string, expected: string, given: string): string {
+  return `unexpected argument '${given.split(', ').slice(Number(expected)).join(', ')}'`
 }
 
 /** One line for each paragraph: commander breaks lines by the width of the terminal. */

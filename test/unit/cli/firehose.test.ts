@@ -120,6 +120,7 @@ for (const [line, sentence] of [
   ['k6 event --url x', '--url must be an address such as http://127.0.0.1:8000, not "x".'],
   ['api --port 9000', "Unknown option '--port'."],
   ['start foo', "Unexpected argument 'foo'."],
+  ['where a b c', "Unexpected argument 'b, c'."],
   ['maintain --every x', '--every must be a duration from 1s to 1d, such as 90s, 10m or 1h, not "x".'],
   ['maintain --every 1h --dry-run', '--every and --dry-run cannot be combined.'],
   ['maintain --yes', '--yes is only for --now without --dry-run.'],
