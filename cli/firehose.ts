@@ -131,6 +131,12 @@ export const COMMANDS: readonly Row[] = [
   },
   {
     group: 'operate',
+    name: 'keys',
+    summary: 'the keys of clients: create, list, revoke, rotate',
+    load: () => import('./keys.ts'),
+  },
+  {
+    group: 'operate',
     name: 'maintain',
     summary: 'keeps the partitions of events: makes them ahead, deletes old ones, closes them',
     load: () => import('./maintain.ts'),

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { getSystemErrorMessage } from 'node:util'
+import { systemReason } from './system-reason.ts'
 
 /** What the environment gives for one setting. */
 export interface Given {
@@ -45,9 +45,7 @@ function readSecret(name: string, file: string): string {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    const { errno } = error as NodeJS.ErrnoException
-    const reason = errno === undefined ? String(error) : getSystemErrorMessage(errno)
-    throw new Error(`${name} cannot be read: ${file}: ${reason}`, { cause: error })
+    throw new Error(`${name} cannot be read: ${file}: ${systemReason(error)}`, { cause: error })
   }
   const value = text.replace(/[\r\n]+$/, '')
   if (value === '') throw new Error(`${name} is an empty file: ${file}`)

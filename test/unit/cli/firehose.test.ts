@@ -86,7 +86,7 @@ test('every command refuses an unknown option and, unless it takes words, an unk
       return err
     }
     assert.equal(await refused('--nonsense'), "Unknown option '--nonsense'. Try --help.\n", name)
-    if (name === 'sql' || name === 'dlq') continue
+    if (['sql', 'dlq', 'keys'].includes(name)) continue
     assert.match(await refused('some', 'nonsense'), /^Unexpected argument '[^\n]*nonsense'\. Try --help\.\n$/)
   }
 })
@@ -126,6 +126,13 @@ for (const [line, sentence] of [
   ['maintain --yes', '--yes is only for --now without --dry-run.'],
   ['maintain --now tomorrow', '--now must be a time such as 2027-01-02T03:04:05Z, not "tomorrow".'],
   ['maintain --now', "The value of '--now <TIME>' is missing."],
+  ['keys nonsense', "Unknown command 'nonsense'."],
+  ['keys crate a', "Unknown command 'crate' (did you mean create?)."],
+  ['keys create a', "Required option '--kind <KIND>' not specified."],
+  ['keys create --kind server', "Missing required argument 'LABEL'."],
+  ['keys create a --kind servant', '--kind must be one of browser, server, read, operate, not "servant".'],
+  ['keys rotate a', "Required option '--overlap <DURATION>' not specified."],
+  ['keys rotate a --overlap 7', '--overlap must be a duration such as 7d, 12h or 0s, not "7".'],
   ['dlq show', 'show needs PARTITION:OFFSET, such as 0:17, or --event-id.'],
 ] as const) {
   test(`wrong usage is one sentence and exit code 64: firehose ${line}`, () => {
@@ -145,6 +152,7 @@ const WRONG = {
   API_URL: 'x',
   MAINTAIN_PORT: 'x',
   SINK_DATABASE_PASSWORD_FILE: '/none',
+  API_KEYS_FILE: '/none',
 }
 const KAFKA = ['KAFKA_BOOTSTRAP_SERVERS', 'KAFKA_SASL_PASSWORD_FILE']
 
@@ -163,6 +171,7 @@ const READ_BY = [
   ['verify', [...KAFKA, 'PG_PORT']],
   ['doctor', ['API_URL', ...KAFKA, 'FETCH_MIN_BYTES', 'MAINTAIN_PORT', 'PG_PORT', 'PORT']],
   ['dlq list', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
+  ['keys list', ['API_KEYS_FILE']],
   ['tail', KAFKA],
   ['where 00000000-0000-7000-8000-000000000000', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
   ['k6 event', ['API_URL', ...KAFKA, 'PG_PORT', 'PORT']],
