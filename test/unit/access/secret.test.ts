@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { isLabel } from '../../../access/key-file.ts'
@@ -82,5 +83,15 @@ test('no secret and no digest is taken for a label, which is shown', () => {
   for (const each of KEY_KINDS) {
     const { text, sha256 } = newSecret(each)
     assert.ok(!isLabel(text) && !isLabel(sha256))
+  }
+})
+
+test('the pattern in docs/OPERATIONS.md finds secrets in any text, and nothing in a key file', () => {
+  const document = readFileSync(new URL('../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
+  const [, pattern = ''] = /`(fh_\(.+?)`/.exec(document) ?? []
+  for (const each of KEY_KINDS) {
+    const { text, id, sha256 } = newSecret(each)
+    assert.equal(new RegExp(pattern).exec(`const key = "${text}";`)?.[0], text)
+    assert.ok(!new RegExp(pattern).test(`{"label":"a","kind":"${each}","id":"${id}","sha256":"${sha256}"}`))
   }
 })
