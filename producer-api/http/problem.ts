@@ -20,6 +20,7 @@ export const PROBLEMS = {
   'too-large': { status: 413, title: 'The request is over a size limit' },
   'unsupported-media-type': { status: 415, title: 'The content type or encoding is not supported' },
   'invalid-event': { status: 422, title: 'The body is not a valid event' },
+  'rate-limited': { status: 429, title: 'The client sends more than its limit allows' },
   'headers-too-large': { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'The server failed' },
   'not-accepted': { status: 503, title: 'The event was not accepted' },

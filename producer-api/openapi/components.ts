@@ -130,6 +130,7 @@ export const problemResponses = {
   422: response(['invalid-event'], {
     errors: [{ pointer: '/user_id', detail: 'user_id is missing: it must be an integer.' }],
   }),
+  429: response(['rate-limited'], {}, { ...retryAfter(), ...rateLimit() }),
   503: response(['not-accepted', 'outcome-unknown'], { eventIds: [EXAMPLE_ID] }, retryAfter()),
   default: response(['not-found', 'method-not-allowed', 'headers-too-large', 'internal'], {}, allow()),
 }
@@ -158,6 +159,18 @@ function response(of: ProblemKind[], extensions: ProblemExtensions = {}, headers
 
 function retryAfter(): object {
   return { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer' } } }
+}
+
+/** draft-ietf-httpapi-ratelimit-headers. */
+function rateLimit(): object {
+  const schema = { type: 'string' }
+  return {
+    'RateLimit-Policy': {
+      description: 'The limit, such as `"key";q=500;w=1;qu="events"`: 500 per second.',
+      schema,
+    },
+    RateLimit: { description: 'What is left of it, such as `"key";r=0;t=3`: nothing for 3 seconds.', schema },
+  }
 }
 
 function allow(): object {
