@@ -40,7 +40,7 @@ function ipv4Parts(text: string): number[] {
 }
 
 /** The eight parts of a valid IPv6 address without an IPv4 one at its end. */
-function ipv6Parts(text: string): number[] {
+export function ipv6Parts(text: string): number[] {
   const parts = [0, 0, 0, 0, 0, 0, 0, 0]
   let at = 0
   let gap = -1
