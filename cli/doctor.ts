@@ -14,7 +14,15 @@ import {
 } from '../postgres/partitions/settings.ts'
 import { collect, newCommand } from './command.ts'
 import { readSettingsOfSink } from './command-settings.ts'
-import { API_URL_HELP, apiUrl, checkUrl, maintainUrl, sinkUrl } from './service-url.ts'
+import {
+  API_OPS_HELP,
+  API_URL_HELP,
+  apiOpsUrl,
+  apiUrl,
+  checkUrl,
+  maintainUrl,
+  sinkUrl,
+} from './service-url.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -58,7 +66,7 @@ ${Object.entries(CHECKS)
   .map(([name, what]) => `  ${name.padEnd(17)}${what}`)
   .join('\n')}
 
-Environment: the settings of the services (see the README).
+Environment: the settings of the services (see the README). ${API_OPS_HELP}
 Exit code, as for monitoring plugins: 0 ok (notes are not alarms), 1 warning, 2 critical, 3 unknown. 64: wrong
 usage. 78: wrong settings.`,
   )
@@ -100,12 +108,14 @@ function optionsOf(given: Values): DoctorOptions {
   const problems: string[] = []
   const config = collectProblems(problems, readSettingsOfSink)
   const api = collectProblems(problems, () => apiUrl(given.api))
+  const opsUrl = collectProblems(problems, () => apiOpsUrl(api?.url, given.api))
   const sink = collectProblems(problems, () => sinkUrl(given.sink))
   const maintain = collectProblems(problems, () => maintainUrl(given.maintain))
   const policy = collectProblems(problems, () => readSettings(maintenanceSettings, process.env))
   if (
     config === undefined ||
     api === undefined ||
+    opsUrl === undefined ||
     sink === undefined ||
     maintain === undefined ||
     policy === undefined
@@ -119,7 +129,7 @@ function optionsOf(given: Values): DoctorOptions {
     groupId: config.groupId,
     sessionTimeoutMs: config.sessionTimeoutMs,
     startDir: readSettings({ FIREHOSE_DIR: dataDirSetting }, process.env).FIREHOSE_DIR,
-    api,
+    api: { ...api, opsUrl },
     sink,
     maintain,
     userIndex: policy.EVENTS_USER_INDEX,

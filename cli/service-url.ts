@@ -1,5 +1,5 @@
 import { isHttpAddress, shownAddress } from '../platform/address.ts'
-import { ConfigError, integer, optionalText, parseSettings } from '../platform/env.ts'
+import { ConfigError, integer, optionalInteger, optionalText, parseSettings } from '../platform/env.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { warn } from './command.ts'
 
@@ -15,6 +15,40 @@ export const API_URL_HELP = 'address of the API (API_URL, else http://127.0.0.1:
 /** The address of the API. @param given the value of an option, checked @throws {ConfigError} */
 export function apiUrl(given: string | undefined): ServiceUrl {
   return serviceUrl(given, { url: 'API_URL', port: 'PORT', fallback: 8_000 })
+}
+
+/** What --help says of the address of the API's /health. */
+export const API_OPS_HELP =
+  'If the API has OPS_PORT, set it here as well, or API_OPS_URL to the address where it serves /health.'
+
+/**
+ * Where the API serves /health and /metrics: API_OPS_URL, else OPS_PORT on the host of `api`, else `api`.
+ *
+ * @param api its address, if that is known
+ * @param given the value of the option for it: then API_OPS_URL is of another API
+ * @throws {ConfigError}
+ */
+export function apiOpsUrl(
+  api: string | undefined,
+  given: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  const { values, problems, warnings } = parseSettings(
+    {
+      API_OPS_URL: optionalText('Where the API serves /health and /metrics'),
+      OPS_PORT: optionalInteger(0, 65_535, "The API's port for them"),
+    },
+    env,
+  )
+  const { API_OPS_URL: url, OPS_PORT: port } = values
+  if (url !== undefined && !isHttpAddress(url)) problems.push(`API_OPS_URL ${mustBe(url)}`)
+  if (problems.length > 0) throw new ConfigError(problems)
+  warn(warnings)
+  if (url !== undefined && given === undefined) return url
+  if (api === undefined || port === undefined) return api
+  const ops = new URL(api)
+  ops.port = String(port)
+  return ops.href.replace(/\/$/, '')
 }
 
 /** The address of a sink. @param given the value of an option, checked @throws {ConfigError} */

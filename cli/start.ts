@@ -24,7 +24,7 @@ Needs Java 17 or later and, the first time, Maven. To use Docker instead: docker
     `
 Settings (environment variables), in addition to those of the services:
 ${Object.entries(launchSettings)
-  .map(([name, { doc, defaultText }]) => `  ${name.padEnd(14)} ${doc} (${defaultText})`)
+  .map(([name, { doc, defaultText }]) => `  ${name.padEnd(14)} ${doc}${defaultText && ` (${defaultText})`}`)
   .join('\n')}`,
   )
   .action(async () => process.exit(await main(launchConfig(process.env))))
@@ -92,17 +92,20 @@ function stopOnSignal(launcher: Launcher): Stopping {
   return { begun, ended: () => ended ?? Promise.resolve() }
 }
 
-function welcome(config: LaunchConfig, { postgres, ignoredVariables }: Launcher, seconds: number): void {
+function welcome(config: LaunchConfig, { api, postgres, ignoredVariables }: Launcher, seconds: number): void {
   const event = { user_id: 1, timestamp: new Date().toISOString(), metadata: { page: '/' } }
   const logs = relative(process.cwd(), `${config.dir}/logs`)
   const firehose = `${commandPrefix(config, ignoredVariables)}npx firehose`
+  const send = config.needsKey
+    ? `${firehose} send --user-id 1 --name page_viewed    (export API_KEY, or API_KEY_FILE, before)`
+    : `curl -i ${api.url}/event -H 'content-type: application/json' -d '${JSON.stringify(event)}'`
   screen.say(`Ready in ${seconds.toFixed(1)} s.
 
-Send an event:   curl -i http://127.0.0.1:${config.apiPort}/event -H 'content-type: application/json' -d '${JSON.stringify(event)}'
+Send an event:   ${send}
 See the rows:    ${firehose} sql "select * from events order by received_at desc limit 5"
 Check it:        ${firehose} doctor
 Database:        ${postgres.url}
-Try the API:     http://127.0.0.1:${config.apiPort}/docs
+Try the API:     ${api.opsUrl}/docs
 Logs:            ${logs}/*.log
 Ctrl-C stops everything; the data are kept.
 `)

@@ -68,8 +68,16 @@ function checkApi({ url, named, answer }: ServiceFacts, inUse: boolean): Finding
     }
   }
   if (!answer.ok) return notAnswering('api', 'API', url, named, answer.error)
-  if (answer.value.ready)
-    return { check: 'api', level: 'ok', text: `The API at ${url} reports that it accepts events.` }
+  const { ready, healthProblem } = answer.value
+  if (ready && healthProblem !== undefined) {
+    return {
+      check: 'api',
+      level: 'warning',
+      text: `The API at ${url} reports that it accepts events, but its /health cannot be read (${healthProblem}), so not everything could be checked.`,
+      mend: 'Set OPS_PORT as for the API, or API_OPS_URL to the address where it serves /health.',
+    }
+  }
+  if (ready) return { check: 'api', level: 'ok', text: `The API at ${url} reports that it accepts events.` }
   return {
     check: 'api',
     level: 'critical',

@@ -6,7 +6,7 @@ import type { Comparison, Facts, HeldBack, Progress } from './facts.ts'
 import { kafkaDisk, postgresDisk } from './facts-disk.ts'
 import { KafkaProbe } from './facts-kafka.ts'
 import { type LockFacts, type OffsetFacts, PostgresProbe } from './facts-postgres.ts'
-import { askService } from './facts-services.ts'
+import { askService, type ServiceAddress } from './facts-services.ts'
 import { attempt, attemptWithin } from './attempt.ts'
 
 export interface DoctorOptions {
@@ -27,11 +27,6 @@ export interface DoctorOptions {
   deadLetterDays: number | undefined
 }
 
-interface ServiceAddress {
-  url: string
-  named: boolean
-}
-
 /** How long Kafka and PostgreSQL each may take to answer; monitoring systems do not wait longer. */
 const LIMIT_MS = 10_000
 /** The time between the two observations, from which rates are computed. */
@@ -45,9 +40,9 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
     const [kafka, postgres, api, sink, maintain] = await Promise.all([
       attemptWithin(LIMIT_MS, async () => await kafkaProbe.facts()),
       attemptWithin(LIMIT_MS, async () => await postgresProbe.facts()),
-      askService(options.api.url, options.api.named),
-      askService(options.sink.url, options.sink.named),
-      askService(options.maintain.url, options.maintain.named),
+      askService(options.api),
+      askService(options.sink),
+      askService(options.maintain),
     ])
     const answers = kafka.ok && postgres.ok && kafka.value.topicExists
     const locks = postgres.ok && postgres.value.locks.ok ? postgres.value.locks.value : []

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readMaintainConfig } from '../maintenance/config.ts'
 import { dataDirSetting } from '../platform/data-dir.ts'
-import { collectProblems, ConfigError, integer, parseSettings } from '../platform/env.ts'
+import { collectProblems, ConfigError, integer, optionalInteger, parseSettings } from '../platform/env.ts'
 import { readApiConfig } from '../producer-api/config.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 import { isPortFree } from './ports.ts'
@@ -10,6 +10,7 @@ import { UserError } from './user-error.ts'
 
 export const launchSettings = {
   PORT: integer(8000, 1, 65_535, 'Port of the API'),
+  OPS_PORT: optionalInteger(1, 65_535, "Port of the API's health and metrics; by default PORT"),
   SINK_PORT: integer(8001, 1, 65_535, "Port of the sink's health and metrics"),
   MAINTAIN_PORT: integer(8003, 1, 65_535, 'Port of the health and metrics of maintenance'),
   KAFKA_PORT: integer(19_092, 1, 65_534, 'Port of the embedded Kafka; its controller uses the next one'),
@@ -20,10 +21,14 @@ export const launchSettings = {
 export interface LaunchConfig {
   dir: string
   apiPort: number
+  /** Undefined: the API serves its health and metrics on `apiPort`. */
+  opsPort: number | undefined
   sinkPort: number
   maintainPort: number
   kafkaPort: number
   postgresPort: number
+  /** Whether clients have to show a key or a token. */
+  needsKey: boolean
   /** Variables that are ignored, a sentence each. */
   warnings: string[]
 }
@@ -40,10 +45,12 @@ export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
   const config = {
     dir: resolve(root, values.FIREHOSE_DIR),
     apiPort: values.PORT,
+    opsPort: values.OPS_PORT,
     sinkPort: values.SINK_PORT,
     maintainPort: values.MAINTAIN_PORT,
     kafkaPort: values.KAFKA_PORT,
     postgresPort: values.PG_PORT,
+    needsKey: ['API_KEYS_FILE', 'JWT_JWKS_URL', 'JWT_JWKS_FILE'].some((name) => env[name]),
     warnings,
   }
   const users = new Map<number, string>()
@@ -60,10 +67,15 @@ export function launchConfig(env: NodeJS.ProcessEnv): LaunchConfig {
   return config
 }
 
+type Port = [port: number, use: string, variable: string]
+
 /** The ports, what uses them, and the variables that set them. */
-function portsOf(config: LaunchConfig): [port: number, use: string, variable: string][] {
+function portsOf(config: LaunchConfig): Port[] {
+  const { opsPort } = config
+  const ops: Port[] = opsPort === undefined ? [] : [[opsPort, "the API's health and metrics", 'OPS_PORT']]
   return [
     [config.apiPort, 'the API', 'PORT'],
+    ...ops,
     [config.sinkPort, 'the sink', 'SINK_PORT'],
     [config.maintainPort, 'maintenance', 'MAINTAIN_PORT'],
     [config.kafkaPort, 'Kafka', 'KAFKA_PORT'],
@@ -104,6 +116,7 @@ export function serviceEnv(
       KAFKA_BOOTSTRAP_SERVERS: bootstrapServers,
       DATABASE_URL: databaseUrl,
       PORT: String(config.apiPort),
+      OPS_PORT: config.opsPort?.toString(),
       SINK_PORT: String(config.sinkPort),
       MAINTAIN_PORT: String(config.maintainPort),
     },
@@ -119,7 +132,9 @@ export function serviceEnv(
 export function commandPrefix(config: LaunchConfig, ignored: readonly string[]): string {
   const given = {
     PORT: config.apiPort,
+    OPS_PORT: config.opsPort,
     SINK_PORT: config.sinkPort,
+    MAINTAIN_PORT: config.maintainPort,
     KAFKA_PORT: config.kafkaPort,
     PG_PORT: config.postgresPort,
     FIREHOSE_DIR: config.dir,

@@ -39,7 +39,7 @@ export class Launcher {
     this.#config = config
     this.#screen = screen
     const files = (name: string) => ({ logFile: logFile(config, name), pidFile: pidFile(config, name) })
-    const { kafkaPort, postgresPort, apiPort, sinkPort, maintainPort } = config
+    const { kafkaPort, postgresPort, apiPort, opsPort, sinkPort, maintainPort } = config
     const onLog = (line: string) => screen.say(line)
     this.kafka = new EmbeddedKafka({
       dir: join(config.dir, 'kafka'),
@@ -63,6 +63,7 @@ export class Launcher {
       name: 'API',
       main: 'producer-api/main.ts',
       port: apiPort,
+      opsPort,
       env,
       ...files('api'),
     })

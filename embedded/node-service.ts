@@ -14,8 +14,9 @@ export interface NodeServiceOptions {
   name: string
   /** Path of the program relative to the project's root. */
   main: string
-  /** Port on 127.0.0.1 where it serves /readyz and /health. */
+  /** Port on 127.0.0.1 where it serves /readyz and, unless there is an `opsPort`, /health. */
   port: number
+  opsPort?: number | undefined
   env: NodeJS.ProcessEnv
   logFile: string
   pidFile: string
@@ -27,13 +28,17 @@ export interface NodeServiceOptions {
 export class NodeService {
   readonly name: string
   readonly url: string
+  /** Where it serves /health and /metrics. */
+  readonly opsUrl: string
   readonly #child: Child
   readonly #startedPath: string
 
-  constructor({ name, main, port, env, logFile, pidFile, startedPath = '/readyz' }: NodeServiceOptions) {
+  constructor(options: NodeServiceOptions) {
+    const { name, main, port, opsPort = port, env, logFile, pidFile, startedPath = '/readyz' } = options
     this.name = name
     this.#startedPath = startedPath
     this.url = `http://127.0.0.1:${port}`
+    this.opsUrl = `http://127.0.0.1:${opsPort}`
     this.#child = new Child({
       name,
       command: process.execPath,
@@ -66,7 +71,10 @@ export class NodeService {
   /** Starts and waits until it has started. */
   async start(): Promise<void> {
     this.spawn()
-    await this.#child.waitUntil(async () => (await this.#get(this.#startedPath))?.ok ?? false, startLimitMs)
+    await this.#child.waitUntil(
+      async () => (await this.#get(this.url + this.#startedPath))?.ok ?? false,
+      startLimitMs,
+    )
   }
 
   /** Sends SIGTERM, then SIGKILL after `limitMs`. @returns whether SIGKILL was needed */
@@ -90,16 +98,16 @@ export class NodeService {
   /** The JSON of /health; undefined if the service does not answer. */
   async health(): Promise<Record<string, unknown> | undefined> {
     try {
-      const response = await this.#get('/health')
+      const response = await this.#get(`${this.opsUrl}/health`)
       return response && ((await response.json()) as Record<string, unknown>)
     } catch {
       return undefined
     }
   }
 
-  async #get(path: string): Promise<Response | undefined> {
+  async #get(url: string): Promise<Response | undefined> {
     try {
-      return await fetch(this.url + path, { signal: AbortSignal.timeout(1_000) })
+      return await fetch(url, { signal: AbortSignal.timeout(1_000) })
     } catch {
       return undefined
     }

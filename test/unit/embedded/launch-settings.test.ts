@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commandPrefix, launchConfig } from '../../../embedded/launch-settings.ts'
+import { commandPrefix, launchConfig, serviceEnv } from '../../../embedded/launch-settings.ts'
 import { ConfigError } from '../../../platform/env.ts'
 
 function problems(env: NodeJS.ProcessEnv): string[] {
@@ -42,12 +42,23 @@ test('settings of the addresses that npm start replaces are no mistakes', () => 
 
 test('one port cannot be used twice', () => {
   assert.deepEqual(problems({ SINK_PORT: '8000' }), ['PORT and SINK_PORT set the same port 8000'])
+  assert.deepEqual(problems({ OPS_PORT: '8000' }), ['PORT and OPS_PORT set the same port 8000'])
+  assert.deepEqual(problems({ OPS_PORT: '8002' }), [])
   assert.deepEqual(problems({ MAINTAIN_PORT: '8001' }), [
     'SINK_PORT and MAINTAIN_PORT set the same port 8001',
   ])
   assert.deepEqual(problems({ KAFKA_PORT: '15431' }), [
     'KAFKA_PORT (its controller uses the next port) and PG_PORT set the same port 15432',
   ])
+})
+
+test('the port for operators is none by default, may not be any, and reaches the services as it was read', () => {
+  assert.equal(launchConfig({}).opsPort, undefined)
+  assert.deepEqual(problems({ OPS_PORT: '0' }), ['OPS_PORT must be a whole number from 1 to 65535, not "0"'])
+  const opsPortIn = (env: NodeJS.ProcessEnv): string | undefined =>
+    serviceEnv(env, launchConfig(env), 'kafka', 'postgres').env.OPS_PORT
+  assert.equal(opsPortIn({ OPS_PORT: '8002' }), '8002')
+  assert.equal(opsPortIn({ OPS_PORT: 'tcp://10.0.0.3:9000' }), undefined)
 })
 
 test('a port that Kubernetes has set is ignored with a warning', () => {
@@ -62,4 +73,13 @@ test('hints carry the variables of a second stack, and undo those that lead else
     commandPrefix(launchConfig(env), ['PGUSER', 'DATABASE_URL']),
     "PGUSER= DATABASE_URL= PG_PORT=15500 FIREHOSE_DIR='/tmp/it'\\''s' ",
   )
+  assert.equal(
+    commandPrefix(launchConfig({ OPS_PORT: '8002', MAINTAIN_PORT: '8004' }), []),
+    'OPS_PORT=8002 MAINTAIN_PORT=8004 ',
+  )
+})
+
+test('whether clients need a key or a token is known', () => {
+  assert.equal(launchConfig({}).needsKey, false)
+  assert.equal(launchConfig({ API_KEYS_FILE: 'keys.json' }).needsKey, true)
 })
