@@ -3,15 +3,16 @@ import { compareK6 } from '../tools/k6/k6-compare.ts'
 import { K6Output } from '../tools/k6/k6-output.ts'
 import { findK6, startK6 } from '../tools/k6/k6-process.ts'
 import type { K6Verdict } from '../tools/k6/k6-verdict.ts'
-import { countUnstored, type Targets, topicNow, untilStored } from '../tools/verify/until-stored.ts'
+import { untilStored } from '../tools/verify/until-stored.ts'
 import type { VerifyProgress } from '../tools/verify/verify.ts'
-import { collectProblems, ConfigError } from '../platform/env.ts'
+import { remediesFor } from '../tools/send/remedies.ts'
 import { onEndRequest } from '../platform/signals.ts'
 import { UsageError } from '../platform/usage-error.ts'
+import { API_KEY_HELP } from './api-key.ts'
 import { newCommand } from './command.ts'
-import { API_URL_HELP, apiUrl, checkUrl, sinkUrl } from './service-url.ts'
+import { checkTargets, type K6Targets, k6Targets } from './k6-targets.ts'
+import { API_OPS_HELP, API_URL_HELP, checkUrl } from './service-url.ts'
 import { progressLine } from './verify-progress.ts'
-import { targetsOf } from './verify-targets.ts'
 import { findingLine, messageOf } from './verify-text.ts'
 
 const SCRIPTS = `
@@ -27,6 +28,9 @@ Kafka and the database are those of firehose verify: KAFKA_BOOTSTRAP_SERVERS (12
 settings, DATABASE_URL, else PG* (the database of firehose start and docker compose). Before the comparison it waits
 until the sink has stored what is in Kafka, or has stored nothing for 60 s. Ctrl-C ends k6 early, and after that the
 wait; the comparison still follows, which Ctrl-C also ends.
+
+${API_KEY_HELP}
+outage also reads the API's /health. ${API_OPS_HELP}
 Exit code 0: all thresholds of the script are met, every acknowledged event is stored once with its content, and verify
 has no problem. 64: wrong usage. 78: wrong settings. Else 1.`
 
@@ -68,32 +72,27 @@ firehose verify does.`,
   .action(async (name: string | undefined, values: Values) => {
     const script = scriptOf(name)
     checkOptions(script, values)
-    const problems: string[] = []
-    const settings = collectProblems(problems, () => settingsOf(script, values))
-    const targets = collectProblems(problems, () => targetsOf(process.env))
-    if (settings === undefined || targets === undefined) throw new ConfigError(problems)
+    const targets = k6Targets(script, values)
     try {
-      process.exitCode = await main(script, settings, targets)
+      process.exitCode = await main(script, settingsOf(values, targets), targets)
     } catch (error) {
       process.stderr.write(`${messageOf(error)}\n`)
       process.exitCode = 1
     }
   })
 
-async function main(
-  script: string,
-  settings: Record<string, string>,
-  { asked, ...targets }: ReturnType<typeof targetsOf>,
-): Promise<number> {
+async function main(script: string, settings: Record<string, string>, targets: K6Targets): Promise<number> {
   const k6 = findK6(process.env)
-  await checkTargets(settings, targets, asked)
-  say(`${k6.name} runs k6/${script}.ts against ${settings.API_URL}. Ctrl-C ends it early.`)
+  const { api, stores } = targets
+  await checkTargets(targets)
+  say(`${k6.name} runs k6/${script}.ts against ${api.url}. Ctrl-C ends it early.`)
 
   const output = new K6Output()
   const live = liveLine()
   const running = startK6(k6, {
     script,
     settings,
+    key: api.key,
     onOut: (line) => {
       const { show, progress } = output.out(line)
       if (progress !== undefined) live.progress(progress)
@@ -120,12 +119,12 @@ async function main(
 
   let verdict: K6Verdict
   try {
-    await untilStored(targets, {
+    await untilStored(stores, {
       stuckMs: STUCK_MS,
       signal: stopWaiting,
       onWait: (text) => live.progress(text),
     })
-    const options = { ...targets, onProgress, signal: abortOnSignal() }
+    const options = { ...stores, onProgress, signal: abortOnSignal() }
     verdict = await compareK6({ report, notAcknowledged, interrupted }, options)
   } finally {
     live.end()
@@ -133,6 +132,7 @@ async function main(
   const broken = [...report.broken]
   if (![0, THRESHOLDS_FAILED, ENDED_BY_SIGNAL].includes(code)) broken.push(`k6 ended with exit code ${code}`)
   print(verdict, broken)
+  for (const remedy of remediesFor([...output.statuses])) process.stderr.write(`${remedy}\n`)
   return verdict.ok && broken.length === 0 ? 0 : 1
 }
 
@@ -174,7 +174,7 @@ function checkOptions(script: string, values: Values): void {
   }
 }
 
-function settingsOf(script: string, values: Values): Record<string, string> {
+function settingsOf(values: Values, { api, watched }: K6Targets): Record<string, string> {
   const given = {
     RATE: values.rate,
     DURATION: values.duration,
@@ -182,8 +182,8 @@ function settingsOf(script: string, values: Values): Record<string, string> {
     BATCH: values.batch,
     STEP: values.step,
     P99_MS: values.p99,
-    SINK_URL: script === 'outage' ? sinkUrl(values.sink).url : undefined,
-    API_URL: apiUrl(values.url).url,
+    ...watched,
+    API_URL: api.url,
     RUN_START: String(Date.now()),
     RUN_RANDOM: String(Math.floor(Math.random() * 2 ** 48)),
     REPORT: '1',
@@ -192,32 +192,6 @@ function settingsOf(script: string, values: Values): Record<string, string> {
     string,
     string
   >
-}
-
-/** Checks before the run that everything answers; without it, the run could not be compared. */
-async function checkTargets(
-  { API_URL = '', SINK_URL }: Record<string, string>,
-  targets: Targets,
-  asked: string,
-): Promise<void> {
-  await checkService(API_URL, '--url names another API.')
-  if (SINK_URL !== undefined) {
-    await checkService(SINK_URL, '--sink names another sink; docker compose port sink-worker 8001 finds it.')
-  }
-  try {
-    await countUnstored(targets, await topicNow(targets))
-  } catch (error) {
-    throw new Error(`The comparison needs Kafka and PostgreSQL, but: ${messageOf(error)}\n${asked}`, {
-      cause: error,
-    })
-  }
-}
-
-async function checkService(url: string, advice: string): Promise<void> {
-  if (!URL.canParse(url)) throw new Error(`${url} is not a URL.`)
-  await fetch(new URL('/livez', url), { signal: AbortSignal.timeout(5000) }).catch(() => {
-    throw new Error(`Nothing answers at ${url} (is npm start running?). ${advice}`)
-  })
 }
 
 /** Output for people: results on stdout, progress on stderr. On a terminal, progress overwrites a single line. */

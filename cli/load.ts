@@ -1,9 +1,11 @@
 import { loadavg } from 'node:os'
 import { load, type LoadOptions, type LoadProgress, type LoadResult } from '../tools/load/load.ts'
 import type { UserIds } from '../tools/load/shapes.ts'
+import { remediesFor } from '../tools/send/remedies.ts'
 import { UsageError } from '../platform/usage-error.ts'
+import { API_KEY_HELP, eventTarget } from './api-key.ts'
 import { newCommand, positive } from './command.ts'
-import { API_URL_HELP, apiUrl, checkUrl } from './service-url.ts'
+import { API_URL_HELP, checkUrl } from './service-url.ts'
 import { stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -46,7 +48,10 @@ export const command = newCommand(
 An event without event_id gets one from the API, so with --shapes and --retry it may be stored again, under another id,
 if a response is lost. Latency is measured from the intended send time, so that stalls of the server are included.
 Ctrl-C stops early.
-Exit code 0: every event was accepted. 1: some were not, or the command could not run. 64: wrong usage.`,
+
+${API_KEY_HELP}
+Exit code 0: every event was accepted. 1: some were not, or the command could not run. 64: wrong usage.
+78: wrong settings.`,
   )
   .action(async (values: Values) => {
     const options = optionsOf(values)
@@ -71,8 +76,10 @@ async function main(options: LoadOptions): Promise<number> {
 /** @throws {UsageError} @throws {ConfigError} */
 function optionsOf(given: Values): LoadOptions {
   checkUrl('--url', given.url)
+  const { url, key } = eventTarget(given.url)
   return {
-    url: apiUrl(given.url).url,
+    url,
+    ...(key === undefined ? {} : { key: { text: key } }),
     rate: positive('--rate', given.rate),
     connections: positive('--connections', given.connections),
     seconds: positive('--seconds', given.seconds),
@@ -121,6 +128,7 @@ function printResult(result: LoadResult, cpu: NodeJS.CpuUsage, batch: number): v
     ],
   ]
   for (const [name, value] of rows) process.stdout.write(`${name.padEnd(26)}${value}\n`)
+  for (const remedy of remediesFor(Object.keys(result.errors))) process.stderr.write(`${remedy}\n`)
 }
 
 function ms(value: number): string {

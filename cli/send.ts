@@ -4,8 +4,9 @@ import { escapeControls } from '../platform/escape-controls.ts'
 import { type EventOptions, eventFromOptions } from '../tools/send/event-text.ts'
 import { sendEvents } from '../tools/send/send.ts'
 import { splitEvents } from '../tools/send/split-events.ts'
+import { API_KEY_HELP, eventTarget } from './api-key.ts'
 import { newCommand } from './command.ts'
-import { API_URL_HELP, apiUrl, checkUrl } from './service-url.ts'
+import { API_URL_HELP, checkUrl } from './service-url.ts'
 import { EXIT_STOPPED, stopOnSignal } from './stop-on-signal.ts'
 
 interface Values {
@@ -47,9 +48,11 @@ If no option gives an event, or with -, the events are read from standard input:
 a single event over several lines. Each is sent when its line has been read, without the following ones. If event_id or
 timestamp is missing, it is added. Numbers are sent with exactly the digits that you give, in any length.
 
-If the API does not answer or answers 503, the same bytes are sent again: the event is stored once. What is wrong with an
-event is printed on standard error, one sentence for each fault, and the next event is sent. If the API stays
-unavailable, nothing more is sent.
+If the API does not answer, or answers 503 or 429, the same bytes are sent again: the event is stored once. What is wrong
+with an event is printed on standard error, one sentence for each fault, and the next event is sent. If the API stays
+unavailable, or does not know the key, nothing more is sent.
+
+${API_KEY_HELP}
 Exit code 0: all events were accepted. 1: one was not, or there was none. 64: wrong usage. 78: wrong settings. 130: Ctrl-C.`,
   )
   .action(async (input: string | undefined, values: Values) => {
@@ -62,12 +65,12 @@ async function main(input: string | undefined, values: Values): Promise<number> 
   const given: EventOptions = { ...others, 'user-id': userId, 'event-id': eventId }
   const fromOptions = Object.values(given).some((value) => value !== undefined)
   check(input, values, fromOptions)
-  const { url } = apiUrl(values.url)
+  const target = eventTarget(values.url)
   const signal = stopOnSignal(() => {})
   const events = fromOptions ? [eventOf(given)] : splitEvents(addAbortSignal(signal, process.stdin))
   try {
     const allAccepted = await sendEvents(events, {
-      url,
+      ...target,
       retryMs: Number(retryFor) * 1_000,
       signal,
       onAccepted: (id) => process.stdout.write(`${id}\n`),

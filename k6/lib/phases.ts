@@ -1,7 +1,7 @@
 import { sleep } from 'k6'
 import http, { type RefinedResponse } from 'k6/http'
 import { Gauge, Rate, Trend } from 'k6/metrics'
-import { apiUrl } from './settings.ts'
+import { apiOpsUrl } from './settings.ts'
 
 /** Before the sink first paused, while it could not store, and afterwards. */
 export const PHASES = ['before', 'during', 'after'] as const
@@ -87,7 +87,7 @@ export function watch(elapsedS: number): void {
     wasPaused = isPaused
   }
   paused.add(isPaused ? 1 : 0)
-  const api = healthOf(apiUrl) as ApiHealth | undefined
+  const api = healthOf(apiOpsUrl) as ApiHealth | undefined
   if (sink !== undefined) lag.add(sink.partitions.reduce((sum, partition) => sum + partition.lag, 0))
   if (sink !== undefined && api !== undefined) {
     // The sink's own lag is that of its last fetch, so it does not change while the sink waits for the database.

@@ -4,10 +4,8 @@ import { Counter } from 'k6/metrics'
 import { EventMaker, newRun, type Run } from './event.ts'
 import { TIMEOUT_S } from './options.ts'
 import { notAcknowledged } from './report.ts'
-import { apiUrl } from './settings.ts'
-
-/** The statuses with their own counters, which the summary reads; 0 is no response. */
-export const STATUSES = [0, 200, 400, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504]
+import { apiKey, apiUrl } from './settings.ts'
+import { STATUSES } from './statuses.ts'
 
 // http_req_failed counts everything except a 202.
 http.setResponseCallback(http.expectedStatuses(202))
@@ -23,7 +21,9 @@ let maker: EventMaker | undefined
 let scenario: typeof exec.scenario | undefined
 
 function paramsOf(type: string) {
-  return { headers: { 'Content-Type': type }, timeout: TIMEOUT_S * 1000, throw: true }
+  const headers: { [name: string]: string } = { 'Content-Type': type }
+  if (apiKey) headers.Authorization = `Bearer ${apiKey}`
+  return { headers, timeout: TIMEOUT_S * 1000, throw: true }
 }
 
 /** For scripts with a timeout other than TIMEOUT_S. */

@@ -3,6 +3,15 @@
 /** Base URL of the API. */
 export const apiUrl = (__ENV.API_URL || 'http://127.0.0.1:8000').replace(/\/$/, '')
 
+/** Where the API serves /health. */
+export const apiOpsUrl = (__ENV.API_OPS_URL || apiUrl).replace(/\/$/, '')
+
+/**
+ * The key with which events are sent. Export it before k6 is started: with `-e`, it would stand in the list of processes.
+ * Never to be shown.
+ */
+export const apiKey = __ENV.API_KEY
+
 /** An integer of at least 1. @throws an error naming the variable */
 export function count(name: string, fallback: number): number {
   const value = Number(__ENV[name] || fallback)

@@ -1,7 +1,7 @@
 import type { Run } from './event.ts'
 import { type Report, REPORT_MARK } from './report.ts'
-import { STATUSES } from './send.ts'
 import { apiUrl } from './settings.ts'
+import { STATUSES } from './statuses.ts'
 
 /** The argument of handleSummary, as far as it is used here. */
 export interface SummaryData {

@@ -75,6 +75,10 @@ test('whatever runs migrate gets what must be the same for the API and the sink'
     for (const { envFrom } of containers) assert.deepEqual(envFrom, [{ configMapRef: { name: 'firehose' } }])
 })
 
+test('commands in a container have the key with which to send events', () => {
+  assert.equal(compose.services.cli?.environment.API_KEY, null)
+})
+
 test('the services have the same Node flags in npm start, npm run and the image', () => {
   assert.ok(NODE_FLAGS.includes('--max-semi-space-size=8'))
   assert.deepEqual(NODE_VARIABLES, { MALLOC_ARENA_MAX: '1' })

@@ -1,5 +1,6 @@
 // Keeps a server saturated from a separate process: on each connection the next request follows the response at once.
 // Prints the start and the end of the measured interval; see saturate.ts.
+import { CommonHeaders } from '../load/common-headers.ts'
 import { namedEvents, openRun, plainEvents } from '../load/events.ts'
 import { HttpPool } from '../load/http-client.ts'
 import { localTarget } from '../load/load.ts'
@@ -22,12 +23,13 @@ const options: DriverOptions = JSON.parse(process.argv[2] ?? '{}')
 const { host, port } = localTarget(options.url)
 const run = openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() })
 const events = options.hasTexts === true ? namedEvents(run) : plainEvents(run)
+const headers = new CommonHeaders(`${host}:${port}`)
 const pool = new HttpPool({ host, port, connections: options.connections, timeoutMs: 30_000 })
 let [sent, accepted, failed, open] = [0, 0, 0, 0]
 let isOver = false
 
 function next(): void {
-  const request = new LoadRequest(events, `${host}:${port}`, sent, options.batch, options.batch > 1, 0)
+  const request = new LoadRequest(events, headers, sent, options.batch, options.batch > 1, 0)
   sent += options.batch
   open += 1
   pool.submit({

@@ -9,7 +9,7 @@ export interface NotAcknowledged {
 }
 
 const FAILURES_SHOWN = 5
-const FAILURE = /^not-acknowledged n=(\d+) count=(\d+) /
+const FAILURE = /^not-acknowledged n=(\d+) count=(\d+) id=\S+ status=(\d+) /
 const LOG_LINE = /^time="[^"]*" level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S+)(.*)$/
 const PROGRESS = /^running \(.* (\d+) complete and (\d+) interrupted iterations/
 /** A scenario's line: name, mark, progress bar. */
@@ -21,6 +21,8 @@ export class K6Output {
   report: Report | undefined
   /** Iterations of all scenarios that k6 interrupted when it was stopped early. */
   interrupted = 0
+  /** The statuses of the answers that were not 202; 0: no answer. */
+  readonly statuses = new Set<string>()
   #isRunning = false
   #isSummary = false
 
@@ -49,6 +51,7 @@ export class K6Output {
     const failure = FAILURE.exec(message)
     if (failure === null) return rest.includes('source=console') ? message : line
     this.notAcknowledged.push({ n: Number(failure[1]), count: Number(failure[2]) })
+    this.statuses.add(failure[3] ?? '')
     const seen = this.notAcknowledged.length
     if (seen > FAILURES_SHOWN) return undefined
     return seen === FAILURES_SHOWN ? `${message}\n(further failures are counted but not shown)` : message

@@ -61,7 +61,9 @@ function containerArgs(image: string): string[] {
   const user = uid === 0 ? [] : ['--user', `${uid}:${process.getgid?.() ?? uid}`]
   const mount = ['--volume', `${SCRIPTS}:/k6:ro`]
   const memory = Object.entries(memoryEnv()).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  return ['run', '--rm', '--network', 'host', ...user, ...mount, ...memory, image]
+  // Without its value, which is in the environment: others can read a command line.
+  const key = ['--env', 'API_KEY']
+  return ['run', '--rm', '--network', 'host', ...user, ...mount, ...memory, ...key, image]
 }
 
 function onPath(name: string, path = ''): string | undefined {
@@ -83,6 +85,8 @@ export interface K6Run {
   script: string
   /** Settings for the script. */
   settings: Record<string, string>
+  /** Given to the script as the variable API_KEY, not on the command line. */
+  key: string | undefined
   onOut: (line: string) => void
   onErr: (line: string) => void
 }
@@ -96,12 +100,12 @@ export interface RunningK6 {
 }
 
 /** Starts k6 with a script. */
-export function startK6(k6: K6, { script, settings, onOut, onErr }: K6Run): RunningK6 {
+export function startK6(k6: K6, { script, settings, key, onOut, onErr }: K6Run): RunningK6 {
   const env = Object.entries(settings).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  const options = ['--no-color', '--no-usage-report', '--address', '']
+  const options = ['--no-color', '--no-usage-report', '--address', '', '--include-system-env-vars']
   const child = spawn(k6.command, [...k6.args, 'run', ...options, ...env, `${k6.scripts}/${script}.ts`], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...memoryEnv(), ...process.env },
+    env: { ...memoryEnv(), ...process.env, ...(key === undefined ? {} : { API_KEY: key }) },
     // Ctrl-C in a terminal signals the whole process group, and a second signal ends k6 without a summary. In its own
     // group, k6 receives signals only from us.
     detached: true,

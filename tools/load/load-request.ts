@@ -1,5 +1,6 @@
 import { type Backoff, backoffMs } from '../../platform/backoff.ts'
 import { retryAfterMs } from '../../platform/retry-after.ts'
+import type { CommonHeaders } from './common-headers.ts'
 import type { Events } from './events.ts'
 import type { Outcome } from './http-connection.ts'
 import { headerOf, type HttpResponse } from './http-response.ts'
@@ -28,7 +29,7 @@ export class LoadRequest {
   /** The intended send time, by `performance.now()`. */
   readonly intendedMs: number
   readonly #events: Events
-  readonly #hostHeader: string
+  readonly #headers: CommonHeaders
   readonly #first: number
   readonly #isBatch: boolean
   #body: string | undefined
@@ -39,14 +40,14 @@ export class LoadRequest {
 
   constructor(
     events: Events,
-    hostHeader: string,
+    headers: CommonHeaders,
     first: number,
     count: number,
     isBatch: boolean,
     intendedMs: number,
   ) {
     this.#events = events
-    this.#hostHeader = hostHeader
+    this.#headers = headers
     this.#first = first
     this.count = count
     this.#isBatch = isBatch
@@ -58,7 +59,7 @@ export class LoadRequest {
     return this.#maybeStored
   }
 
-  /** The request's text: the same bytes in each attempt. */
+  /** The request's text: the same in each attempt, but for the key if that has changed. */
   render(): { text: string; encoding: 'latin1' | 'utf8' } {
     let body = ''
     let bytes = 0
@@ -75,7 +76,7 @@ export class LoadRequest {
     const type = this.#isBatch ? 'application/x-ndjson' : 'application/json'
     const userAgent = this.#events.userAgentOf?.(this.#first)
     const named = userAgent === undefined ? '' : `User-Agent: ${userAgent}\r\n`
-    const head = `POST ${path} HTTP/1.1\r\nHost: ${this.#hostHeader}\r\n${named}Content-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`
+    const head = `POST ${path} HTTP/1.1\r\n${this.#headers.text}${named}Content-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`
     return { text: head + body, encoding: bytes === body.length ? 'latin1' : 'utf8' }
   }
 

@@ -1,4 +1,5 @@
 import { AckFile } from './ack-file.ts'
+import { CommonHeaders, type LoadKey } from './common-headers.ts'
 import { type Events, openRun, plainEvents, type Run } from './events.ts'
 import { HttpPool } from './http-client.ts'
 import { type Attempt, judge, LoadRequest } from './load-request.ts'
@@ -10,6 +11,8 @@ export type { LoadProgress, LoadResult } from './load-tally.ts'
 export interface LoadOptions {
   /** Base URL of the API; the host must be this machine. */
   url: string
+  /** Sent as `Authorization: Bearer`. */
+  key?: LoadKey
   /** Events per second. */
   rate: number
   connections: number
@@ -62,7 +65,8 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const pool = new HttpPool({ ...target, connections, timeoutMs: options.timeoutMs ?? 10_000 })
   try {
     if ((await pool.open()) === 0 && !options.retry) throw new Error(`Nothing listens on ${options.url}.`)
-    return await new Load(options, run, pool, `${target.host}:${target.port}`, ackFile).result()
+    const headers = new CommonHeaders(`${target.host}:${target.port}`, options.key)
+    return await new Load(options, run, pool, headers, ackFile).result()
   } finally {
     pool.close()
     await ackFile?.close()
@@ -86,7 +90,7 @@ class Load {
   readonly #run: Run
   readonly #events: Events
   readonly #pool: HttpPool
-  readonly #hostHeader: string
+  readonly #headers: CommonHeaders
   readonly #ackFile: AckFile | undefined
   readonly #batch: number
   readonly #total: number
@@ -101,14 +105,14 @@ class Load {
     options: LoadOptions,
     run: Run,
     pool: HttpPool,
-    hostHeader: string,
+    headers: CommonHeaders,
     ackFile: AckFile | undefined,
   ) {
     this.#options = options
     this.#run = run
     this.#events = options.shapes === undefined ? plainEvents(run) : shapedEvents(run, options.shapes)
     this.#pool = pool
-    this.#hostHeader = hostHeader
+    this.#headers = headers
     this.#ackFile = ackFile
     this.#batch = options.batch ?? 1
     this.#total = Math.max(1, Math.round(options.rate * options.seconds))
@@ -139,7 +143,7 @@ class Load {
       const count = Math.min(this.#batch, this.#total - tally.sent)
       const request = new LoadRequest(
         this.#events,
-        this.#hostHeader,
+        this.#headers,
         tally.sent,
         count,
         this.#batch > 1,

@@ -1,4 +1,5 @@
 /** What the answers of the API mean to a client. Pure. */
+import { KEY_REMEDY } from './remedies.ts'
 
 export interface Answer {
   status: number
@@ -9,6 +10,8 @@ export type Meaning =
   | { kind: 'accepted'; eventId: string }
   /** `sentences` say why, each with its pointer if it has one. */
   | { kind: 'refused'; sentences: string[] }
+  /** The key is missing or not valid, so that no event will be accepted. */
+  | { kind: 'unauthorized'; sentence: string }
   /** The same event may be accepted later. */
   | { kind: 'try_again'; why: string; mayBeAccepted: boolean }
 
@@ -23,9 +26,15 @@ export function meaningOf({ status, body }: Answer): Meaning {
   const { event_id, detail, errors, outcome } = parse(body)
   if (status === 202 && typeof event_id === 'string') return { kind: 'accepted', eventId: event_id }
   const what = typeof detail === 'string' ? detail : `The answer is HTTP ${status}, and not one of Firehose.`
-  if (status >= 500 || status === 408 || status === 429) {
+  if (status === 429) {
+    const why = `${what} A longer --retry-for waits for that.`
+    return { kind: 'try_again', why, mayBeAccepted: false }
+  }
+  if (status >= 500 || status === 408) {
     return { kind: 'try_again', why: what, mayBeAccepted: outcome !== 'not_accepted' }
   }
+  if (status === 401) return { kind: 'unauthorized', sentence: `${what} ${KEY_REMEDY}` }
+  if (status === 403) return { kind: 'refused', sentences: [`${what} ${KEY_REMEDY}`] }
   const faults = Array.isArray(errors) ? errors.map(sentenceOf) : []
   return { kind: 'refused', sentences: faults.length > 0 ? faults : [what] }
 }

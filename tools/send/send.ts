@@ -9,6 +9,8 @@ import { type Prepared, prepare } from './event-text.ts'
 export interface SendOptions {
   /** The address of the API, without `/event`. */
   url: string
+  /** Sent as `Authorization: Bearer`. */
+  key?: string | undefined
   /** For how long a failed attempt is followed by another one. */
   retryMs: number
   /** Ends the attempts. */
@@ -23,7 +25,7 @@ const BACKOFF = { firstMs: 250, lastMs: 5_000 }
 
 /**
  * Sends events one after the other, each until it is accepted or refused. Ends with the first one that is neither within
- * `retryMs`.
+ * `retryMs`, or for which the key is not valid.
  *
  * @returns whether there were events, and all were accepted
  */
@@ -46,6 +48,9 @@ export async function sendEvents(
       case 'refused':
         for (const sentence of result.sentences) options.onTrouble(count, sentence)
         break
+      case 'unauthorized':
+        options.onTrouble(count, result.sentence)
+        return false
       case 'try_again':
         options.onTrouble(count, gaveUpText(prepared, result, options))
         return false
@@ -55,11 +60,14 @@ export async function sendEvents(
 }
 
 /** Sends the same bytes until the answer is final, or `retryMs` have passed. */
-async function sendEvent(body: Buffer, { url, retryMs, signal }: SendOptions): Promise<Meaning> {
+async function sendEvent(body: Buffer, options: SendOptions): Promise<Meaning> {
+  const { url, key, retryMs, signal } = options
   const startMs = performance.now()
   let mayBeAccepted = false
   for (let failures = 0; ; failures++) {
-    const { meaning, askedMs } = await attempt(`${url.replace(/\/$/, '')}/event`, body, signal)
+    const { meaning, askedMs } = await attempt({ url: `${url.replace(/\/$/, '')}/event`, key, body, signal })
+    if (meaning.kind === 'unauthorized' && mayBeAccepted)
+      return { kind: 'try_again', why: meaning.sentence, mayBeAccepted }
     if (meaning.kind !== 'try_again') return meaning
     mayBeAccepted ||= meaning.mayBeAccepted
     const waitMs = askedMs + backoffMs(BACKOFF, failures)
@@ -68,15 +76,21 @@ async function sendEvent(body: Buffer, { url, retryMs, signal }: SendOptions): P
   }
 }
 
-async function attempt(
-  url: string,
-  body: Buffer,
-  signal: AbortSignal,
-): Promise<{ meaning: Meaning; askedMs: number }> {
+interface Attempt {
+  url: string
+  key: string | undefined
+  body: Buffer
+  signal: AbortSignal
+}
+
+async function attempt({ url, key, body, signal }: Attempt): Promise<{ meaning: Meaning; askedMs: number }> {
   try {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
+      headers: {
+        'Content-Type': 'application/json',
+        ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
+      },
       body,
       signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]),
     })

@@ -149,7 +149,9 @@ const WRONG = {
   FETCH_MIN_BYTES: '0',
   PORT: 'abc',
   PG_PORT: 'abc',
+  API_KEY_FILE: '/none',
   API_URL: 'x',
+  API_OPS_URL: 'x',
   MAINTAIN_PORT: 'x',
   SINK_DATABASE_PASSWORD_FILE: '/none',
   API_KEYS_FILE: '/none',
@@ -166,15 +168,16 @@ const READ_BY = [
   ['maintain', ['MAINTAIN_PORT', 'PG_PORT']],
   ['maintain --every', ['MAINTAIN_PORT', 'PG_PORT']],
   ['sql', ['PG_PORT']],
-  ['send --user-id 1', ['API_URL', 'PORT']],
-  ['load', ['API_URL', 'PORT']],
+  ['send --user-id 1', ['API_KEY_FILE', 'API_URL', 'PORT']],
+  ['load', ['API_KEY_FILE', 'API_URL', 'PORT']],
   ['verify', [...KAFKA, 'PG_PORT']],
-  ['doctor', ['API_URL', ...KAFKA, 'FETCH_MIN_BYTES', 'MAINTAIN_PORT', 'PG_PORT', 'PORT']],
+  ['doctor', ['API_OPS_URL', 'API_URL', ...KAFKA, 'FETCH_MIN_BYTES', 'MAINTAIN_PORT', 'PG_PORT', 'PORT']],
   ['dlq list', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
   ['keys list', ['API_KEYS_FILE']],
   ['tail', KAFKA],
   ['where 00000000-0000-7000-8000-000000000000', [...KAFKA, 'FETCH_MIN_BYTES', 'PG_PORT']],
-  ['k6 event', ['API_URL', ...KAFKA, 'PG_PORT', 'PORT']],
+  ['k6 event', ['API_KEY_FILE', 'API_URL', ...KAFKA, 'PG_PORT', 'PORT']],
+  ['k6 outage', ['API_KEY_FILE', 'API_OPS_URL', 'API_URL', ...KAFKA, 'PG_PORT', 'PORT']],
 ] as const
 
 for (const [line, names] of READ_BY) {
@@ -199,6 +202,13 @@ for (const line of ['drill --faults 1', 'bench api', 'profile api']) {
     )
   })
 }
+
+test('the help of every command that sends events to an API of the user names the key', () => {
+  for (const name of ['send', 'load', 'k6']) {
+    const { code, out } = firehose(name, '--help')
+    assert.deepEqual([code, /API_KEY,.*API_KEY_FILE/.test(out)], [0, true], name)
+  }
+})
 
 test('every command that reads settings is among them', () => {
   const without = ['bench', 'demo', 'drill', 'profile', 'schemas', 'settings']

@@ -22,6 +22,9 @@ test('each request without a 202 is recorded; some are shown', () => {
     output.notAcknowledged,
     Array.from({ length: 20 }, (_, n) => ({ n, count: 1 })),
   )
+  output.err(failure(20, 401, 'Unauthorized'))
+  output.err(failure(21, 0, 'Error: status=7'))
+  assert.deepEqual([...output.statuses], ['503', '401', '0'])
 })
 
 test('the report is recorded and not shown', () => {

@@ -230,3 +230,41 @@ test('load can be sent only to this machine', () => {
     assert.throws(() => localTarget(url), /Load can only be sent to/)
   }
 })
+
+test('the key is in each request, also in one that is repeated after the key has changed', async (t) => {
+  const seen: (string | undefined)[][] = []
+  const key = { text: 'one' }
+  const url = await listen(t, async (request, response) => {
+    const body = await textOf(request)
+    seen.push([request.headers.authorization, request.headers.host, request.headers['content-type']])
+    if (seen.length > 10) return accept(response, body)
+    if (seen.length === 10) key.text = 'two'
+    response.writeHead(503).end('{"outcome":"not_accepted"}')
+  })
+  const plan = { url, rate: 1000, connections: 1, seconds: 0.01 }
+  assert.equal((await load({ ...plan, key, retry: true })).acked, 10)
+  const [host, type] = [new URL(url).host, 'application/json']
+  const requests = (text: string): string[][] =>
+    Array.from({ length: 10 }, () => [`Bearer ${text}`, host, type])
+  assert.deepEqual(seen, [...requests('one'), ...requests('two')])
+  seen.length = 20
+  await load(plan)
+  assert.deepEqual(new Set(seen.slice(20).map(([authorization]) => authorization)), new Set([undefined]))
+})
+
+test('refused keys and limits are counted by their status; only after a limit is a request repeated', async (t) => {
+  const attempts = new Map<string, number>()
+  const url = await listen(t, async (request, response) => {
+    const body = await textOf(request)
+    const n = Number(/"n":(\d+)/.exec(body)?.[1])
+    const attempt = (attempts.get(body) ?? 0) + 1
+    attempts.set(body, attempt)
+    if (n % 3 === 2 && attempt > 1) return accept(response, body)
+    response.writeHead([401, 403, 429][n % 3] ?? 0, { 'retry-after': '1' }).end('{}')
+  })
+  const startMs = performance.now()
+  const result = await load({ url, rate: 1000, connections: 3, seconds: 0.03, retry: true })
+  assert.deepEqual([result.errors, result.retries, result.acked], [{ 401: 10, 403: 10 }, { 429: 10 }, 10])
+  assert.deepEqual([result.unknown, attempts.size], [0, 30])
+  assert.ok(performance.now() - startMs >= 990)
+})

@@ -110,3 +110,63 @@ test('every address that was tried is named', () => {
     mayBeAccepted: false,
   })
 })
+
+test('a key is sent as a bearer token; without one, nothing is', async (t) => {
+  const sent: (string | null)[] = []
+  t.mock.method(globalThis, 'fetch', async (_: string, init: RequestInit) => {
+    sent.push(new Headers(init.headers).get('Authorization'))
+    return accepted()
+  })
+  const options = {
+    url: 'http://api.example',
+    retryMs: 0,
+    signal: new AbortController().signal,
+    onAccepted: () => {},
+    onTrouble: () => assert.fail(),
+  }
+  await sendEvents([EVENT], options)
+  await sendEvents([EVENT], { ...options, key: 'fh_server_a' })
+  assert.deepEqual(sent, [null, 'Bearer fh_server_a'])
+})
+
+const REMEDY =
+  /Set API_KEY, or API_KEY_FILE, to the secret of a server key; "npx firehose keys create LABEL --kind server" makes one\.$/
+
+test('a key that is not valid ends it at the first event, once, with what to do', async (t) => {
+  const { ok, said, bodies } = await send(t, [() => problem(401, { detail: 'The key has expired.' })])
+  assert.deepEqual([ok, said.length, bodies.length], [false, 1, 1])
+  assert.match(said[0] ?? '', /^1: The key has expired\. Set/)
+  assert.match(said[0] ?? '', REMEDY)
+})
+
+test('an event for which the key is not enough is refused, and the next one is sent', async (t) => {
+  const detail = 'The user_id of each event must be the subject of the token.'
+  const { ok, said, bodies } = await send(t, [() => problem(403, { detail })])
+  assert.deepEqual([ok, said[1], bodies.length], [false, ID, 2])
+  assert.ok(said[0]?.startsWith(`1: ${detail} Set`))
+  assert.match(said[0] ?? '', REMEDY)
+})
+
+test('a limit is waited for as long as the API says, and nothing was accepted', async (t) => {
+  const detail = 'Too many events with this key: send the same again in 1 s.'
+  const limited = () => problem(429, { detail }, { 'Retry-After': '1' })
+  const startMs = performance.now()
+  const waited = await send(t, [limited], 10_000)
+  assert.deepEqual([waited.ok, waited.said, waited.bodies.length], [true, [ID, ID], 3])
+  assert.ok(performance.now() - startMs >= 990)
+  const gaveUp = await send(t, [limited], 900)
+  assert.deepEqual(gaveUp.said, [
+    `1: http://api.example/ did not accept the event within 0.9 s: ${detail} A longer --retry-for waits for that.`,
+  ])
+})
+
+test('if the key ends after an attempt that may have been accepted, the event can be sent again', async (t) => {
+  const unknown = () => problem(503, { detail: 'Not in time.', outcome: 'unknown' })
+  const { ok, said, bodies } = await send(t, [
+    unknown,
+    () => problem(401, { detail: 'The key has expired.' }),
+  ])
+  const [sentence, line = ''] = said[0]?.split('\n') ?? []
+  assert.match(sentence ?? '', /The key has expired\. .* It may have been accepted \(event_id /)
+  assert.deepEqual([ok, said.length, JSON.parse(line)], [false, 1, JSON.parse(bodies[0] ?? '')])
+})
