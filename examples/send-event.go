@@ -76,7 +76,15 @@ func send(url string, body []byte, total time.Duration) (id string, err error) {
 func attempt(url string, body []byte) (status int, text []byte, retryAfter time.Duration, err error) {
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client := http.Client{Timeout: 10 * time.Second, CheckRedirect: noRedirect}
-	answer, err := client.Post(url, "application/json", bytes.NewReader(body))
+	request, err := http.NewRequest("POST", url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key := os.Getenv("API_KEY"); key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return 0, nil, 0, err
 	}

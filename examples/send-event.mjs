@@ -1,14 +1,16 @@
 /**
  * Sends one event, retrying until it is accepted (202), and resolves with its event_id. The body, including the id, is
- * created once and never changes, so the event is stored once, however often it is sent. Node 20 or later, and browsers.
+ * created once and never changes, so the event is stored once, however often it is sent. `apiKey` is for an API that needs
+ * one. Node 20 or later, and browsers.
  */
-export async function sendEvent(apiUrl, event, { timeoutMs = 15_000, maxAttempts = Infinity } = {}) {
+export async function sendEvent(apiUrl, event, { apiKey, timeoutMs = 15_000, maxAttempts = Infinity } = {}) {
   const event_id = event.event_id ?? uuidV7()
   const timestamp = event.timestamp ?? new Date().toISOString()
   const body = JSON.stringify({ ...event, timestamp, event_id })
+  const url = new URL('/event', apiUrl)
   for (let attempt = 1; ; attempt++) {
     // After a network error the event may have been accepted: perhaps only the response was lost.
-    const answer = await post(new URL('/event', apiUrl), body, timeoutMs).catch((error) => ({ error }))
+    const answer = await post(url, apiKey, body, timeoutMs).catch((error) => ({ error }))
     if (answer.status === 202) return event_id
     const isTransient = answer.error || answer.status >= 500 || answer.status === 408 || answer.status === 429
     if (!isTransient || attempt >= maxAttempts) {
@@ -19,8 +21,8 @@ export async function sendEvent(apiUrl, event, { timeoutMs = 15_000, maxAttempts
   }
 }
 
-async function post(url, body, timeoutMs) {
-  const headers = { 'Content-Type': 'application/json' }
+async function post(url, apiKey, body, timeoutMs) {
+  const headers = { 'Content-Type': 'application/json', ...(apiKey && { Authorization: `Bearer ${apiKey}` }) }
   const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) })
   const retryAfter = response.headers.get('Retry-After') // seconds, or a date
   const waitMs = Number(retryAfter) * 1_000 || Date.parse(retryAfter) - Date.now()

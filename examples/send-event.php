@@ -75,6 +75,9 @@ function attempt(string $url, string $body): array
 {
     $curl = curl_init($url);
     $headers = ['Content-Type: application/json'];
+    if (getenv('API_KEY')) {
+        $headers[] = 'Authorization: Bearer ' . getenv('API_KEY');
+    }
     curl_setopt_array($curl, [CURLOPT_POSTFIELDS => $body, CURLOPT_HTTPHEADER => $headers]);
     curl_setopt_array($curl, [CURLOPT_RETURNTRANSFER => true, CURLOPT_TIMEOUT => 10]);
     $text = curl_exec($curl);

@@ -65,9 +65,12 @@ body=$(complete "${event:-$example}")
 end=$(($(date +%s) + 60))
 failures=0
 while :; do
-  # The body is no argument, because other users of the machine can see those.
-  answer=$(printf '%s' "$body" | curl -sSi -m 10 -H 'Content-Type: application/json' -H 'Expect:' --data-binary @- \
-    -w '\n%{http_code}' "${1%/}/event") && status=$(printf '%s' "$answer" | tail -n 1) || status=000
+  # Neither the body nor the key is an argument, because other users of the machine can see those.
+  answer=$(printf '%s' "$body" | curl -sSi -m 10 -H 'Content-Type: application/json' -H 'Expect:' -H @/dev/fd/3 \
+    --data-binary @- -w '\n%{http_code}' "${1%/}/event" 3<<END
+${API_KEY:+Authorization: Bearer $API_KEY}
+END
+  ) && status=$(printf '%s' "$answer" | tail -n 1) || status=000
   text=$(printf '%s\n' "$answer" | tr -d '\r' | sed '1,/^$/d; $d')
   case $status in
     202) printf '%s\n' "$text" | sed 's/.*"event_id":"\([^"]*\)".*/\1/'; exit 0 ;;

@@ -5,6 +5,7 @@ Needs requests and Python 3.9 or later. Exit codes: 0 accepted, 1 refused, 64 wr
 """
 
 import json
+import os
 import random
 import secrets
 import sys
@@ -39,6 +40,8 @@ def send(url: str, body: bytes, attempt_s: float = 10, total_s: float = 60) -> s
     """Returns the id. Raises ValueError if the event is refused, TimeoutError if it is not accepted in time."""
     end = time.monotonic() + total_s
     headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
     failures = 0
     while True:
         wait_s = min(0.25 * 2**failures, 30) * random.uniform(0.5, 1)

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, test, type TestContext } from 'node:test'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { BadProxy, type Step } from '../support/bad-proxy.ts'
+import { commandLines } from '../support/command-lines.ts'
 import { ROOT } from '../support/run-firehose.ts'
 import { COMMANDS, runSender } from '../support/senders.ts'
 import { until } from '../support/until.ts'
@@ -14,6 +18,7 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 const METADATA =
   '{"event_id": "inner", "n": [1.50, 9007199254740993, 1e400], "text": "\\u00e9 é \\" } { <\\\\", "o": {"timestamp": 1}}'
 const EVENT = `{"user_id": 9007199254740993,\n "metadata": ${METADATA}}\n`
+const KEY = 'fh_server_thisisnosecret'
 
 const pipeline = await Pipeline.start()
 const api = await pipeline.startApi()
@@ -101,6 +106,28 @@ describe('senders', { concurrency: true }, async () => {
         const { code, out, err } = await runSender([...command, proxy.url], `\ufeff${EVENT}`)
         assert.equal(code, 0, err)
         await stored(out, proxy)
+      })
+
+      test(`${name} sends API_KEY as a bearer token, which no command line shows`, async (t) => {
+        const seen: { authorization: string | undefined; isShown: boolean }[] = []
+        const server = createServer(({ headers: { authorization } }, response) => {
+          seen.push({ authorization, isShown: commandLines().includes(KEY) })
+          response.writeHead(202, { 'Content-Type': 'application/json' })
+          response.end('{"status":"accepted","event_id":"0198c0de-7a5b-7000-8000-0123456789ab"}')
+        })
+        server.listen(0, '127.0.0.1')
+        await once(server, 'listening')
+        t.after(() => server.close().closeAllConnections())
+        const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+        for (const API_KEY of [KEY, '', undefined]) {
+          const { code, err } = await runSender([...command, url], EVENT, { API_KEY })
+          assert.equal(code, 0, err)
+        }
+        assert.deepEqual(seen, [
+          { authorization: `Bearer ${KEY}`, isShown: false },
+          { authorization: undefined, isShown: false },
+          { authorization: undefined, isShown: false },
+        ])
       })
 
       test(`${name} says how it is used`, async () => {

@@ -48,9 +48,15 @@ const RUN_LIMIT_MS = 45_000
 /**
  * Runs a sender to its end, in a locale that knows only ASCII. One that does not end is killed, together with the programs
  * that it has started; its code is null.
+ *
+ * @param more variables
  */
-export async function runSender([command = '', ...args]: string[], input: string): Promise<Ended> {
-  const env = { ...process.env, LC_ALL: 'C', no_proxy: '127.0.0.1', NO_PROXY: '127.0.0.1' }
+export async function runSender(
+  [command = '', ...args]: string[],
+  input: string,
+  more: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const env = { ...process.env, ...more, LC_ALL: 'C', no_proxy: '127.0.0.1', NO_PROXY: '127.0.0.1' }
   const child = spawn(command, args, { cwd: ROOT, env, detached: true })
   const { pid } = child
   const limit = setTimeout(() => pid !== undefined && process.kill(-pid, 'SIGKILL'), RUN_LIMIT_MS)

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 type SendEvent = (
   apiUrl: string,
   event: object,
-  options?: { timeoutMs?: number; maxAttempts?: number },
+  options?: { apiKey?: string | undefined; timeoutMs?: number; maxAttempts?: number },
 ) => Promise<string>
 const snippet = new URL('../../../examples/send-event.mjs', import.meta.url).href
 const { sendEvent }: { sendEvent: SendEvent } = await import(snippet)
@@ -52,7 +52,7 @@ test('the backoff of sendEvent() is at most 30 s, and it gives up after maxAttem
 })
 
 test('sendEvent() keeps a given id, and fails at once on a permanent error', async (t) => {
-  for (const status of [200, 400, 404, 413, 415, 422]) {
+  for (const status of [200, 400, 401, 403, 404, 413, 415, 422]) {
     const fetched = t.mock.method(globalThis, 'fetch', async () => new Response('why', { status }))
     const sent = sendEvent('http://api.example', { event_id: 'mine', user_id: 1, metadata: {} })
     await assert.rejects(sent, { message: `Event mine: ${status} why` })
@@ -71,6 +71,20 @@ test('sendEvent() makes an id and a timestamp also if the event has null or unde
     assert.equal(body.event_id, id)
     assert.ok(Math.abs(Date.parse(body.timestamp ?? '') - Date.now()) < 60_000, body.timestamp)
   }
+})
+
+test('sendEvent() sends a key with each attempt, and nothing without one', async (t) => {
+  const sent: unknown[] = []
+  t.mock.method(globalThis, 'fetch', async (_: URL, { headers }: RequestInit) => {
+    sent.push(headers)
+    return new Response('', { status: sent.length === 1 ? 500 : 202 })
+  })
+  recordWaits(t)
+  await sendEvent('http://api.example', { metadata: {} }, { apiKey: 'fh_server_a' })
+  for (const apiKey of [undefined, '']) await sendEvent('http://api.example', { metadata: {} }, { apiKey })
+  const json = { 'Content-Type': 'application/json' }
+  const withKey = { ...json, Authorization: 'Bearer fh_server_a' }
+  assert.deepEqual(sent, [withKey, withKey, json, json])
 })
 
 /** A request that hangs until its timeout; rejects after 5 s if there is none. */
