@@ -127,6 +127,28 @@ test('I2: an acknowledged event is not accounted for by a dead letter with anoth
   assert.deepEqual([other.ok, why(other.acked_different)], [false, ['session_id']])
 })
 
+test('I2: the label that the API gives an event without a source is no difference; any other source is one', async () => {
+  const without = full(1, { source: undefined })
+  await store(full(1, { source: 'web-shop.2' }), full(2, { source: 'web-shop' }), full(3, { source: 'a b' }))
+  const { ok, stored, acked_stored, acked_different } = await check(
+    without,
+    full(2, { source: 'other' }),
+    full(3, { source: null }),
+  )
+  assert.deepEqual({ ok, stored, acked_stored }, { ok: false, stored: 3, acked_stored: 1 })
+  assert.deepEqual(why(acked_different), ['source', 'source'])
+})
+
+test('I2: an acknowledged event is accounted for by a dead letter to which the API gave a source', async () => {
+  await store(full(1))
+  await bench.send(full(1, { source: 'web-shop', event_name: 'other' }))
+  await bench.letters(1)
+  const { acked_dead, acked_different_count } = await check(
+    full(1, { source: undefined, event_name: 'other' }),
+  )
+  assert.deepEqual({ acked_dead, acked_different_count }, { acked_dead: 1, acked_different_count: 0 })
+})
+
 test('I2: the letter of an anonymous event is replayed with all its fields, and is the same event afterwards', async () => {
   const visit = (n: number, change: Record<string, unknown> = {}): string =>
     full(n, { user_id: undefined, ...change })

@@ -1,4 +1,4 @@
-import { CAREFUL, isSameSent, sentDifferences, sentFields, type UserIdType } from './fields-sql.ts'
+import { CAREFUL, differencesFromSent, isStoredAsSent, sentFields, type UserIdType } from './fields-sql.ts'
 import { cutoff, inBothForms, type Judgement } from './records-sql.ts'
 
 /* The SQL for a range of lines of the ack file. */
@@ -23,7 +23,7 @@ SELECT l.line, l.event_id, p.partition, p."offset",
       CROSS JOIN LATERAL (SELECT pg_temp.as_object(d.value) AS object OFFSET 0) o
       CROSS JOIN LATERAL (SELECT ${sentFields(CAREFUL, type)} OFFSET 0) s
       WHERE d.cluster_id = $1 AND d.topic = $2 AND d.event_id = f.event_id AND (d.value IS NULL
-        OR ${isSameSent('s', 'f')} AND s.metadata::text = f.metadata::text)) THEN 'dead'
+        OR ${isStoredAsSent('s', 'f')} AND s.metadata::text = f.metadata::text)) THEN 'dead'
     WHEN p.verdict = 'unread' THEN 'unread'
     WHEN p.verdict = 'past_retention' THEN 'past_retention'
     WHEN p.partition IS NULL AND $3::boolean THEN 'unjudged'
@@ -41,7 +41,7 @@ LEFT JOIN LATERAL (
   SELECT partition, "offset", verdict FROM verify_places WHERE event_id = f.event_id
   ORDER BY verdict = 'changed' DESC, verdict = 'unread' DESC, verdict = 'past_retention' DESC, partition, "offset" LIMIT 1
 ) p ON true
-CROSS JOIN LATERAL (SELECT concat_ws(', ', ${sentDifferences('e', 'f')},
+CROSS JOIN LATERAL (SELECT concat_ws(', ', ${differencesFromSent('e', 'f')},
   CASE WHEN NOT record_image_eq(row(e.metadata), row(f.metadata)) AND e.metadata::text IS DISTINCT FROM f.metadata::text
     THEN 'metadata' END) AS other OFFSET 0) c`,
   )

@@ -12,6 +12,9 @@ const SENT = ['user_id', '"timestamp"', ...TEXTS]
 /** What the API knows of the client. It belongs to one request, so that it may differ between two records of an event. */
 const OF_CLIENT = ['ip_address', 'user_agent']
 
+/** The form of a key's label, which the API stores as the source of an event that was sent without one. */
+const KEY_LABEL = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
+
 /** The members of a record that are not ignored, as SQL literals. */
 const MEMBERS = ['event_id', ...SENT, 'received_at', ...OF_CLIENT, 'metadata']
   .map((name) => `'${name.replaceAll('"', '')}'`)
@@ -157,6 +160,11 @@ export function isSameSent(a: string, b: string): string {
   return isSame(SENT, a, b)
 }
 
+/** As isSameSent(), of what was stored and what a client sent, to which the API may have added a source. */
+export function isStoredAsSent(stored: string, sent: string): string {
+  return SENT.map((name) => `NOT (${differsFromSent(name, stored, sent)})`).join(' AND ')
+}
+
 export function isSameClient(a: string, b: string): string {
   return isSame(OF_CLIENT, a, b)
 }
@@ -170,14 +178,25 @@ export function sentDifferences(a: string, b: string): string {
   return differences(SENT, a, b)
 }
 
+/** As sentDifferences(), with isStoredAsSent(). */
+export function differencesFromSent(stored: string, sent: string): string {
+  return SENT.map((name) => named(name, differsFromSent(name, stored, sent))).join(', ')
+}
+
 export function clientDifferences(a: string, b: string): string {
   return differences(OF_CLIENT, a, b)
 }
 
 function differences(names: readonly string[], a: string, b: string): string {
-  return names
-    .map(
-      (name) => `CASE WHEN ${a}.${name} IS DISTINCT FROM ${b}.${name} THEN '${name.replaceAll('"', '')}' END`,
-    )
-    .join(', ')
+  return names.map((name) => named(name, `${a}.${name} IS DISTINCT FROM ${b}.${name}`)).join(', ')
+}
+
+function differsFromSent(name: string, stored: string, sent: string): string {
+  const differs = `${stored}.${name} IS DISTINCT FROM ${sent}.${name}`
+  if (name !== 'source') return differs
+  return `${differs} AND NOT (${sent}.source IS NULL AND ${stored}.source ~ '${KEY_LABEL}')`
+}
+
+function named(name: string, differs: string): string {
+  return `CASE WHEN ${differs} THEN '${name.replaceAll('"', '')}' END`
 }
