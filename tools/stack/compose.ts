@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { freePorts } from '../../embedded/ports.ts'
 import { UserError } from '../../embedded/user-error.ts'
 import { spawnWatcher } from './guard.ts'
+import { separateEnv } from './separate-env.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -37,7 +38,7 @@ export class ComposeStack {
     const [api = 0, postgres = 0, kafka = 0, kafka2 = 0, kafka3 = 0] = ports
     this.#options = options
     this.#env = {
-      ...process.env,
+      ...separateEnv(process.env),
       API_PORT: String(api),
       POSTGRES_PORT: String(postgres),
       KAFKA_PORT: String(kafka),

@@ -10,6 +10,7 @@ import { newTables } from '../../postgres/new-tables.ts'
 import { type Backend, type BackendOptions, type CloseOptions, startBackend } from './backends.ts'
 import { endsOf, isCaughtUp } from './caught-up.ts'
 import { spawnGuard } from './guard.ts'
+import { separateEnv } from './separate-env.ts'
 import { type Verdict, verify } from '../verify/verify.ts'
 
 /** A complete Firehose on a backend, with each of our services in its own process, as when deployed. */
@@ -26,7 +27,7 @@ export class Pipeline {
   private constructor(backend: Backend, env: NodeJS.ProcessEnv) {
     this.backend = backend
     this.env = {
-      ...process.env,
+      ...separateEnv(process.env),
       KAFKA_BOOTSTRAP_SERVERS: backend.kafka.bootstrapServers,
       DATABASE_URL: backend.postgres.url,
       KAFKA_TOPIC_PARTITIONS: '4',
