@@ -1,5 +1,5 @@
 // Keeps a server saturated from a separate process: on each connection the next request follows the response at once.
-// Prints the start and the end of the measured interval; see saturate.ts.
+// Prints the start and the end of the measured interval; see saturate.ts. The key, if there is one, is in API_KEY.
 import { CommonHeaders } from '../load/common-headers.ts'
 import { namedEvents, openRun, plainEvents } from '../load/events.ts'
 import { HttpPool } from '../load/http-client.ts'
@@ -23,7 +23,8 @@ const options: DriverOptions = JSON.parse(process.argv[2] ?? '{}')
 const { host, port } = localTarget(options.url)
 const run = openRun({ seed: `bench ${Math.random()}`, startedAtMs: Date.now() })
 const events = options.hasTexts === true ? namedEvents(run) : plainEvents(run)
-const headers = new CommonHeaders(`${host}:${port}`)
+const { API_KEY: text } = process.env
+const headers = new CommonHeaders(`${host}:${port}`, text ? { text } : undefined)
 const pool = new HttpPool({ host, port, connections: options.connections, timeoutMs: 30_000 })
 let [sent, accepted, failed, open] = [0, 0, 0, 0]
 let isOver = false

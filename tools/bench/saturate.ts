@@ -30,12 +30,14 @@ export function spanOf(seconds: number): Pick<DriverOptions, 'warmUpMs' | 'measu
 /**
  * Saturates the server with this pid and measures its CPU time over the interval.
  *
+ * @param credential what the clients send as `Authorization: Bearer`
  * @throws if a response was not 202
  */
-export async function saturate(pid: number, options: DriverOptions): Promise<Saturated> {
+export async function saturate(pid: number, options: DriverOptions, credential = ''): Promise<Saturated> {
   const driver = fileURLToPath(new URL('./driver.ts', import.meta.url))
   const child = spawn(process.execPath, [driver, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, API_KEY: credential },
   })
   if (child.pid !== undefined) pin(child.pid, OTHER_CORE)
   const exit = once(child, 'exit')
