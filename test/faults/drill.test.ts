@@ -73,6 +73,18 @@ test('if PostgreSQL stays down, the missing comparison is a problem too', async 
   assert.ok(stretch.acked > 0)
 })
 
+test('a key gets a new secret under load, and no request of the clients is refused', async () => {
+  let seed = 1
+  while (plan(seed, 1)[0]?.kind !== 'key_rotated') seed++
+  const { code, output } = await drill('--seed', String(seed), '--faults', '1')
+  assert.equal(code, 0, output)
+  assert.match(
+    output,
+    /key_rotated +the new secret was accepted after [0-4]\.\d s, and the old one refused after/,
+  )
+  assert.match(output, /\n {3}compared: [1-9]\d* acknowledged .*0 lost, 0 twice\n/)
+})
+
 function seedWhoseSecondIs(kind: Kind): number {
   for (let seed = 1; ; seed++) {
     const [first, second] = plan(seed, 2)

@@ -19,8 +19,8 @@ import { TcpProxy } from './tcp-proxy.ts'
 const TOPIC = 'events'
 /** `long` exceeds the default timeouts (10 s each). */
 const TIMES = { brief: 2_000, long: 15_000, sinkLong: 15_000 }
-/** Faults only for the embedded stage: they need a proxy inside the stack's network, or a separate disk. */
-const ELSEWHERE = /^(disk_full|two_sinks|(sink_postgres|sink_kafka|api_kafka)_\w+)$/
+/** Faults only for the embedded stage: they need a proxy inside the stack's network, a separate disk, or a key. */
+const ELSEWHERE = /^(disk_full|two_sinks|key_rotated|(sink_postgres|sink_kafka|api_kafka)_\w+)$/
 const MOMENTS: readonly Moment[] = ['under_load', 'before_http_answer']
 const run = promisify(execFile)
 
@@ -68,6 +68,7 @@ export async function startComposeStage(onLog: (line: string) => void, signal: A
       postgres: await partOf('PostgreSQL', 'postgres', async () => await databaseAnswers(databaseUrl)),
       databaseUrl,
       httpProxy,
+      key: undefined, // as shipped: on a loopback address, none is needed
       kafkaProxy: undefined,
       disk: undefined,
       times: TIMES,

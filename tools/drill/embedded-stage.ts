@@ -6,6 +6,7 @@ import { freePorts } from '../../embedded/ports.ts'
 import { NODE_FLAGS, NODE_VARIABLES } from '../../platform/node-conf.ts'
 import { backendName, type CloseOptions, type ServiceBackend } from '../stack/backends.ts'
 import { Pipeline } from '../stack/pipeline.ts'
+import { DrillKey } from './drill-key.ts'
 import { HttpTap } from './http-tap.ts'
 import { KafkaTap } from './kafka-tap.ts'
 import type { StartMaintenance } from './maintenance-fault.ts'
@@ -32,7 +33,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
  * Child processes with empty data (or Kafka and PostgreSQL in containers, with FIREHOSE_BACKEND=containers), and a proxy
- * on every connection between them. The disk can be filled if a small file system can be mounted.
+ * on every connection between them. The API takes only events with a key. The disk can be filled if a small file system can
+ * be mounted.
  */
 export async function startEmbeddedStage(): Promise<Stage> {
   const [kafkaPort = 0] = await freePorts(1)
@@ -53,7 +55,8 @@ export async function startEmbeddedStage(): Promise<Stage> {
   }
   try {
     await shrinkPostgres(pipeline)
-    const api = await pipeline.startApi()
+    const key = await DrillKey.create(pipeline.path('keys.json'))
+    const api = await pipeline.startApi({ API_KEYS_FILE: key.file })
     const httpProxy = await TcpProxy.start(addressOf(api.url), () => new HttpTap())
     proxies.push(httpProxy)
     const sinks = [await startSink(pipeline, 'sink 1'), await startSink(pipeline, 'sink 2')] as const
@@ -68,6 +71,7 @@ export async function startEmbeddedStage(): Promise<Stage> {
       postgres: backendPart('PostgreSQL', postgres, async () => await databaseAnswers(postgres.url)),
       databaseUrl: postgres.url,
       httpProxy,
+      key,
       kafkaProxy,
       disk,
       times: TIMES,

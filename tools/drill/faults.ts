@@ -1,4 +1,5 @@
 import { backendTerminated, connectionsExhausted, diskFull, tableLocked } from './database-faults.ts'
+import { keyRotated } from './key-fault.ts'
 import { maintainFrozen, maintainKilled } from './maintenance-fault.ts'
 import {
   apiToKafka,
@@ -67,4 +68,5 @@ const STRIKES: Record<Kind, Strike> = {
   rolling_restart: rollingRestart,
   maintain_killed: maintainKilled,
   maintain_frozen: maintainFrozen,
+  key_rotated: keyRotated,
 }

@@ -5,6 +5,7 @@ import { RANGES_AHEAD, UNIT_MS } from '../../postgres/partitions/ranges.ts'
 import { readLayout } from '../../postgres/partitions/tree.ts'
 import { eventOf, openRun } from '../load/events.ts'
 import { ask } from '../stack/ask.ts'
+import { authorization } from './drill-key.ts'
 import { seededRandom } from './plan.ts'
 import type { Scene, Strike } from './scene.ts'
 import type { Stage } from './stage.ts'
@@ -184,7 +185,7 @@ async function storeEvents(scene: Scene, atMs: number): Promise<void> {
   const events = Array.from({ length: EVENTS }, (_, n) => eventOf(run, n))
   await fetch(`http://127.0.0.1:${stage.httpProxy.port}/events`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...authorization(stage.key) },
     body: `[${events.map(({ body }) => body).join(',')}]`,
     signal,
   })

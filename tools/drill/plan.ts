@@ -52,6 +52,7 @@ export const KINDS = {
   rolling_restart: ['under_load'],
   maintain_killed: ['under_load', 'within_copy', 'before_commit'],
   maintain_frozen: ['under_load', 'within_copy', 'before_commit'],
+  key_rotated: ['under_load'],
 } as const satisfies Record<string, readonly Moment[]>
 
 export type Kind = keyof typeof KINDS

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ask } from '../stack/ask.ts'
 import type { CloseOptions } from '../stack/backends.ts'
 import type { Verdict } from '../verify/verify.ts'
+import type { DrillKey } from './drill-key.ts'
 import type { StartMaintenance } from './maintenance-fault.ts'
 import { type Part, PROBE_MS, type SinkPart } from './part.ts'
 import type { Kind, Kinds } from './plan.ts'
@@ -22,6 +23,8 @@ export interface Stage {
   readonly databaseUrl: string
   /** The proxy between the clients and the API. */
   readonly httpProxy: TcpProxy
+  /** The key of the clients; undefined if the API needs none. */
+  readonly key: DrillKey | undefined
   /** The proxy between Kafka and all its clients; a link's `client` is the client id. */
   readonly kafkaProxy: TcpProxy | undefined
   /** The small file system with PostgreSQL's data, if there is one. */

@@ -73,6 +73,7 @@ export async function runStretch(
   const stopLoad = new AbortController()
   const loading = load({
     url: `http://127.0.0.1:${stage.httpProxy.port}`,
+    ...(stage.key === undefined ? {} : { key: stage.key }),
     rate,
     connections: CONNECTIONS,
     seconds: 24 * 3600, // until we stop it
@@ -101,7 +102,9 @@ export async function runStretch(
   } finally {
     stopLoad.abort()
     await attempt('the load failed', async () => {
-      figures.acked = (await loading).acked
+      const { acked, errors } = await loading
+      figures.acked = acked
+      problems.push(...unauthorized(errors))
     })
   }
   problems.push(...reports.flatMap(problemOf))
@@ -155,6 +158,14 @@ async function playFault(stage: Stage, fault: Fault, signal: AbortSignal): Promi
 
 function problemOf({ index, kind, moment, problem }: FaultReport): string[] {
   return problem === undefined ? [] : [`fault ${index + 1}, ${kind} ${moment}: ${problem}`]
+}
+
+/** What the load was refused because of its key, which is valid all the time. Pure. */
+export function unauthorized(errors: Readonly<Record<string, number>>): string[] {
+  return ['401', '403'].flatMap((status) => {
+    const events = errors[status]
+    return events === undefined ? [] : [`the API answered ${events} events with ${status}`]
+  })
 }
 
 async function caughtUp(stage: Stage, signal: AbortSignal): Promise<void> {

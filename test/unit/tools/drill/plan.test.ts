@@ -17,10 +17,10 @@ test('a seed gives the same faults, whichever part of the plan is requested; ano
 test("a seed's plan does not change between versions, so that faults can be repeated", () => {
   const cards = plan(1, 4).map(({ kind, moment, sink, arrives }) => [kind, moment, sink, arrives])
   assert.deepEqual(cards, [
-    ['table_locked', 'before_fence', 0, true],
-    ['kafka_frozen_long', 'before_hint', 1, true],
-    ['sink_postgres_half_open', 'under_load', 1, false],
-    ['postgres_frozen_long', 'within_copy', 0, true],
+    ['sink_ended', 'before_commit', 0, false],
+    ['kafka_frozen_long', 'before_hint', 0, false],
+    ['postgres_frozen_long', 'before_commit', 1, true],
+    ['response_lost', 'before_commit_answer', 0, true],
   ])
 })
 
@@ -40,7 +40,7 @@ test('the faults of a compose stack need no proxy inside it', () => {
   assert.deepEqual([...moments].toSorted(), ['before_http_answer', 'under_load'])
   const kinds = deck(COMPOSE_KINDS).map(({ kind }) => kind)
   assert.deepEqual(
-    kinds.filter((kind) => /kafka_(cut|half|delay)|postgres_(cut|half|delay)|disk|two/.test(kind)),
+    kinds.filter((kind) => /kafka_(cut|half|delay)|postgres_(cut|half|delay)|disk|two|key/.test(kind)),
     [],
   )
 })
