@@ -17,9 +17,16 @@ chmodSync(dir, 0o711) // under root, PostgreSQL runs as another user
 after(() => rmSync(dir, { recursive: true, force: true }))
 
 test('the hints of npm start carry the variables of its stack, and undo those that lead elsewhere', async (t) => {
-  const [api, sink, maintain, kafka, postgres] = (await freePorts(5)).map(String)
+  const [api, ops, sink, maintain, kafka, postgres] = (await freePorts(6)).map(String)
   const elsewhere = { PGUSER: 'nobody', PGDATABASE: 'nothing', KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:1' }
-  const ports = { PORT: api, SINK_PORT: sink, MAINTAIN_PORT: maintain, KAFKA_PORT: kafka, PG_PORT: postgres }
+  const ports = {
+    PORT: api,
+    OPS_PORT: ops,
+    SINK_PORT: sink,
+    MAINTAIN_PORT: maintain,
+    KAFKA_PORT: kafka,
+    PG_PORT: postgres,
+  }
   const env = { ...ports, FIREHOSE_DIR: dir }
   const start = spawn(join(ROOT, 'firehose'), ['start'], {
     cwd: ROOT,
@@ -37,6 +44,8 @@ test('the hints of npm start carry the variables of its stack, and undo those th
   const hint = (title: string): string => new RegExp(`^${title}: +(.*)$`, 'm').exec(output)?.[1] ?? ''
   assert.equal(hint('Database'), `postgresql://firehose:firehose@127.0.0.1:${postgres}/firehose`)
 
+  assert.equal(hint('Try the API'), `http://127.0.0.1:${ops}/docs`)
+  assert.equal((await fetch(hint('Try the API'))).status, 200)
   const sent = await runLine(hint('Send an event'), elsewhere)
   assert.match(sent.out, /202 Accepted/)
   for (const exported of [{}, elsewhere]) {
