@@ -14,7 +14,8 @@ LABEL org.opencontainers.image.title=Firehose org.opencontainers.image.licenses=
 COPY --from=dependencies /usr/local/bin/node /usr/local/bin/node
 RUN groupadd --system --gid 10001 firehose \
  && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin firehose \
- && install -d -o firehose /app/.compile-cache
+ && install -d -o firehose /app/.compile-cache \
+ && install -d -o firehose -g firehose -m 700 /keys
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 # Readable by every user, whatever the umask of the checkout.

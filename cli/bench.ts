@@ -19,6 +19,7 @@ import {
 } from '../tools/bench/report.ts'
 import { reaches } from '../tools/bench/measurement.ts'
 import { benchSink } from '../tools/bench/sink.ts'
+import { compareAccess, isWithinAccessBound } from '../tools/bench/access.ts'
 import { compareTexts, isWithinBound } from '../tools/bench/texts.ts'
 import { benchSweep } from '../tools/bench/sweep.ts'
 import { UserError } from '../embedded/user-error.ts'
@@ -28,7 +29,7 @@ import { newCommand, partOf, positive } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const BENCHES = { api: benchApi, batch: benchBatch, sink: benchSink, broker: benchBroker }
-const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'compare', 'texts', 'plot']
+const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'compare', 'texts', 'access', 'plot']
 
 interface Values {
   pairs?: string
@@ -50,7 +51,7 @@ export const command = newCommand(
   .argument('[part]', 'one of those below')
   .option(
     '--pairs <N>',
-    'number of pairs of Firehose and the baseline (8; growth 4, sweep 2; compare, texts: at most, 32)',
+    'number of pairs of Firehose and the baseline (8; growth 4, sweep 2; compare, texts: at most 32, access: at most 12)',
   )
   .option('--seconds <N>', 'length of each measurement (5; e2e and growth 30)')
   .option('--rows <N>', 'rows in the backlog', '500000')
@@ -88,6 +89,7 @@ Parts:
            memory over time (memory). Not part of \`all\`, because it takes about an hour and 40 GB of disk
   compare  CPU time of this checkout and of another one (--with), in turns, until the 95 % interval of their ratio lies
            within 0.97 to 1.03 or outside it
+  access   CPU time of POST /event with a key and limits, and with a token, and without, in turns
   texts    CPU time for events with four short texts and without, in turns: POST /event, and draining a backlog
   plot     draws docs/bench-latency.svg (from e2e) and docs/bench-drain.svg (from sweep)
 
@@ -107,7 +109,9 @@ could not run. 64: wrong usage.`,
             ? await compareWith(values)
             : part === 'texts'
               ? await texts(values)
-              : await main(part, values)
+              : part === 'access'
+                ? await access(values)
+                : await main(part, values)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       process.stderr.write(`${error.message}\n`)
@@ -179,6 +183,12 @@ async function texts(values: Values): Promise<number> {
   const comparisons = await compareTexts(benchOf(values, 32, 5))
   process.stdout.write(`\n${comparisonTable(comparisons, 'without', 'with')}\n`)
   return comparisons.every(isWithinBound) ? 0 : 1
+}
+
+async function access(values: Values): Promise<number> {
+  const comparisons = await compareAccess(benchOf(values, 12, 5))
+  process.stdout.write(`\n${comparisonTable(comparisons, 'without', 'with')}\n`)
+  return comparisons.every(isWithinAccessBound) ? 0 : 1
 }
 
 /** @throws {UsageError} unless they are whole numbers in ascending order */

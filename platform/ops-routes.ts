@@ -10,8 +10,8 @@ export interface Ops {
   metrics: Registry
 }
 
-/** The routes `/livez` (the process is alive), `/readyz` (it can work), `/health` (JSON) and `/metrics` (Prometheus). */
-export function opsRoutes(ops: Ops): Router {
+/** The routes `/livez` (the process is alive) and `/readyz` (it can work), which load balancers ask for. */
+export function probeRoutes(ops: Ops): Router {
   const router = new Router()
   router.get('/livez', (ctx) => {
     ctx.body = { status: 'ok' }
@@ -21,6 +21,12 @@ export function opsRoutes(ops: Ops): Router {
     ctx.status = ready.ok ? 200 : 503
     ctx.body = ready.ok ? { status: 'ok' } : { status: 'unavailable', reason: ready.reason }
   })
+  return router
+}
+
+/** The routes `/health` (JSON) and `/metrics` (Prometheus), for operators. */
+export function reportRoutes(ops: Ops): Router {
+  const router = new Router()
   router.get('/health', (ctx) => {
     ctx.body = ops.health()
   })

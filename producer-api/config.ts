@@ -3,10 +3,20 @@ import type { HeadLimits } from './http/head-limits.ts'
 import { clientConfig, clientSettings } from './client-settings.ts'
 import type { ClientCapture } from './http/client-facts.ts'
 import type { CorsOrigins } from './http/cors.ts'
+import { type FrontDoorConfig, frontDoorConfig, frontDoorSettings } from './front-door/settings.ts'
 import type { UserIdType } from '../event/kinds.ts'
 import { userIdTypeSetting } from '../event/user-id-setting.ts'
 import { MAX_BATCH_BODY_BYTES, MAX_ENCODED_BATCH_BYTES, MAX_EVENT_BYTES } from '../event/limits.ts'
-import { collectProblems, ConfigError, integer, list, oneOf, parseSettings, text } from '../platform/env.ts'
+import {
+  collectProblems,
+  ConfigError,
+  integer,
+  list,
+  oneOf,
+  optionalInteger,
+  parseSettings,
+  text,
+} from '../platform/env.ts'
 import type { KafkaConnection } from '../kafka/client.ts'
 import { kafkaConfig, kafkaSettings } from '../kafka/settings.ts'
 import type { TopicConfig } from '../kafka/topic.ts'
@@ -81,7 +91,13 @@ export const apiSettings = {
     '',
     'Origins whose pages may send events: `*`, or a comma-separated list such as `https://example.com`, `https://*.example.com` (any subdomain) or `capacitor://localhost` (`null` and `file://` for pages in sandboxes and files). With a list, pages of other origins get 403',
   ),
+  ...frontDoorSettings,
   ...clientSettings,
+  OPS_PORT: optionalInteger(
+    0,
+    65_535,
+    'Port for `/health`, `/metrics`, `/docs` and `/openapi.json`, which are then no longer on `PORT`; 0 picks any free port. By default all are on `PORT`',
+  ),
   LOG_LEVEL: oneOf(LOG_LEVELS, 'info', `Minimum level to log: ${LOG_LEVELS.join(', ')}`),
   SHUTDOWN_DELAY_MS: integer(
     0,
@@ -118,7 +134,10 @@ export interface ApiConfig {
   headLimits: HeadLimits
   /** Either `*` or a list of origins; empty disables CORS. */
   corsOrigins: CorsOrigins
+  frontDoor: FrontDoorConfig
   client: ClientCapture
+  /** Undefined: health, metrics and documentation are on `port`. */
+  opsPort: number | undefined
   logLevel: (typeof LOG_LEVELS)[number]
   shutdownDelayMs: number
   shutdownTimeoutMs: number
@@ -152,8 +171,10 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     }
   }
   const client = collectProblems(problems, () => clientConfig(values))
+  const frontDoor = collectProblems(problems, () => frontDoorConfig(values))
   const kafka = collectProblems(problems, () => kafkaConfig(values))
-  if (problems.length > 0 || client === undefined || kafka === undefined) throw new ConfigError(problems)
+  if (problems.length > 0 || client === undefined || kafka === undefined || frontDoor === undefined)
+    throw new ConfigError(problems)
   return {
     host: values.HOST,
     port: values.PORT,
@@ -174,7 +195,9 @@ export function readApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
     maxConnections: values.MAX_CONNECTIONS,
     headLimits: { maxHeaders: values.MAX_HEADERS, maxHeaderBytes: values.MAX_HEADER_BYTES },
     corsOrigins,
+    frontDoor,
     client,
+    opsPort: values.OPS_PORT,
     logLevel: values.LOG_LEVEL,
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_MS,

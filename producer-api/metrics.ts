@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import { scrapedCounter } from '../platform/scraped-metrics.ts'
 import type { Batcher } from './delivery/batcher.ts'
+import type { Entrance } from './front-door/entrance.ts'
 import { type ApiStats, LATENCY_BUCKETS_S } from './stats.ts'
 
 export interface MetricSources {
@@ -9,6 +10,7 @@ export interface MetricSources {
   bufferLimitBytes: number
   availablePartitions: () => number
   ready: () => boolean
+  entrance: Entrance
 }
 
 /** Every metric of the API. Values are read on each scrape, so requests do not pay for them. */
@@ -78,7 +80,54 @@ export function createMetrics(sources: MetricSources): Registry {
     },
   )
   registerLatency(registry, stats)
+  registerAccess(registry, stats, sources.entrance)
   return registry
+}
+
+/** What concerns keys and tokens, if any are taken. */
+function registerAccess(registry: Registry, { acceptedByKey }: ApiStats, { keys, tokens }: Entrance): void {
+  if (keys !== undefined) {
+    const accepted = new Counter({
+      name: 'firehose_api_key_events_accepted_total',
+      help: 'Events answered 202, by the label of their key',
+      labelNames: ['key'],
+      registers: [registry],
+      collect: () => {
+        accepted.reset()
+        for (const [key, events] of acceptedByKey) accepted.inc({ key }, events)
+      },
+    })
+    flag(registry, 'firehose_api_key_file_ok', '1 when the key file could be read last time', () => {
+      return keys.status.problem === undefined
+    })
+  }
+  if (tokens !== undefined) {
+    flag(
+      registry,
+      'firehose_api_token_keys_ok',
+      '1 when the keys of tokens could be fetched last time',
+      () => {
+        return tokens.status.problem === undefined
+      },
+    )
+    scrapedCounter(
+      registry,
+      'firehose_api_token_keys_fetches_total',
+      'Attempts to fetch the keys of tokens',
+      () => {
+        return tokens.status.fetches
+      },
+    )
+  }
+}
+
+function flag(registry: Registry, name: string, help: string, read: () => boolean): void {
+  const metric: Gauge = new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect: () => metric.set(read() ? 1 : 0),
+  })
 }
 
 /** A histogram that reads the existing counts; prom-client's own must observe each value. */

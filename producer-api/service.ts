@@ -1,8 +1,14 @@
 import type { Server } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { KeyStore } from '../access/key-store.ts'
 import type { Logger } from '../platform/log.ts'
-import { createApp } from './http/app.ts'
+import { serveOps } from '../platform/ops-server.ts'
+import { createEntrance } from './front-door/entrance.ts'
+import { createApp, inside } from './http/app.ts'
+import { clientAddress } from './http/client-address.ts'
+import { foreignOrigins } from './http/cors.ts'
+import { pageOrigins } from './http/page-origins.ts'
 import { Batcher } from './delivery/batcher.ts'
 import type { ApiConfig } from './config.ts'
 import { type Publisher, systemClock } from './delivery/publisher.ts'
@@ -26,7 +32,7 @@ export interface ApiService {
   server: Server
   /** I8: answers all accepted requests, then disconnects from Kafka. Resolves when every connection is closed. */
   drain: () => Promise<void>
-  /** Starts connecting to Kafka in the background. */
+  /** Starts connecting to Kafka, and whatever else goes on in the background. */
   connect: () => void
 }
 
@@ -35,6 +41,7 @@ export function createService(
   config: ApiConfig,
   publisher: Publisher & { ready: () => { ok: true } | { ok: false; reason: string } },
   logger: Logger,
+  keys?: KeyStore,
 ): ApiService {
   const stats = new ApiStats()
   const batcher = new Batcher(config.batcher, publisher, systemClock)
@@ -56,7 +63,14 @@ export function createService(
     total_rejected: Object.fromEntries(stats.rejected),
     in_flight: batcher.waitingEvents,
     user_id_type: config.userIdType,
+    access: entrance.health(),
     uptime: (performance.now() - stats.startedAt) / 1_000,
+  })
+  const entrance = createEntrance(config.frontDoor, {
+    keys,
+    addressOf: clientAddress(config.client.proxies),
+    isForeign: foreignOrigins(config.corsOrigins),
+    logger,
   })
   const metrics = createMetrics({
     stats,
@@ -64,30 +78,41 @@ export function createService(
     bufferLimitBytes: config.batcher.maxBufferBytes,
     availablePartitions: () => publisher.availablePartitions().length,
     ready: () => ready().ok,
+    entrance,
   })
+  const { frontDoor } = entrance
   const reading = new MemoryBudget(config.batcher.maxBufferBytes)
   const pending = new MemoryBudget(config.batcher.maxBufferBytes / 2)
-  const ingest = new Ingest(config, { batcher, reading, faultLists: new FaultLists(pending), stats })
-  const { corsOrigins, headLimits } = config
+  const ingest = new Ingest(config, {
+    frontDoor,
+    batcher,
+    reading,
+    faultLists: new FaultLists(pending),
+    stats,
+  })
+  const { headLimits, opsPort } = config
+  const pages = pageOrigins(config.corsOrigins, keys && (() => keys.ring))
+  const ops = { ready, health, metrics }
   const app = createApp({
     ingest,
     userIdType: config.userIdType,
-    ops: { ready, health, metrics },
-    corsOrigins,
+    ops,
+    hasOpsPort: opsPort !== undefined,
+    pageOrigins: pages,
     headLimits,
     logger,
     draining: () => draining,
   })
   const koa = app.callback()
   const general: RequestHandler = (request, response) => void koa(request, response)
-  const handler = fastPath({ ingest, general, corsOrigins, headLimits, draining: () => draining })
+  const handler = fastPath({ ingest, general, pageOrigins: pages, headLimits, draining: () => draining })
   const { server, endIdle } = createHttpServer(handler, {
     requestTimeoutMs: config.requestTimeoutMs,
     deliveryTimeoutMs: config.batcher.deliveryTimeoutMs,
     keepAliveMs: config.keepAliveMs,
     maxConnections: config.maxConnections,
     headLimits,
-    corsOrigins,
+    pageOrigins: pages,
     pending,
     onCut: () => (stats.connectionsCut += 1),
     onRefused: countRefusedConnections(stats, config.maxConnections, logger),
@@ -101,10 +126,22 @@ export function createService(
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
     await Promise.all([batcher.drain(), delay(LATE_REQUESTS_MS)])
     await closeConnections(closed, server, endIdle)
+    entrance.close()
+    closeOps?.()
     await publisher.close()
     logger.info({ accepted: stats.accepted }, 'stopped')
   }
-  return { server, drain, connect: () => publisher.connect(() => batcher.pump()) }
+  let closeOps: (() => void) | undefined
+  const connect = (): void => {
+    entrance.open()
+    if (opsPort !== undefined) {
+      const address = { host: config.host, port: opsPort, variable: 'OPS_PORT' }
+      const onListening = (port: number): void => logger.info({ port }, 'serving health and metrics')
+      closeOps = serveOps(ops, address, logger, onListening, inside({ ops, userIdType: config.userIdType }))
+    }
+    publisher.connect(() => batcher.pump())
+  }
+  return { server, drain, connect }
 }
 
 function status(ready: { ok: true } | { ok: false; reason: string }): object {

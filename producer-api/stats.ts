@@ -2,7 +2,7 @@ import type { NotAcceptedReason } from './delivery/publisher.ts'
 import type { ProblemKind } from './http/problem.ts'
 
 /** Why events were not accepted: the values of the label `reason`. */
-export type RejectReason = ProblemKind | NotAcceptedReason | 'aborted'
+export type RejectReason = ProblemKind | NotAcceptedReason | 'aborted' | 'token_undecided'
 
 /** Upper bounds of the latency histogram, in seconds. */
 export const LATENCY_BUCKETS_S = [
@@ -20,6 +20,8 @@ export class ApiStats {
   received = 0
   accepted = 0
   readonly rejected = new Map<RejectReason, number>()
+  /** Events answered 202, by the label of their key. */
+  readonly acceptedByKey = new Map<string, number>()
   /** Requests answered 202 per bucket; the last bucket is +Inf. */
   readonly latencyCounts = new Float64Array(LATENCY_BUCKETS_S.length + 1)
   latencySumSeconds = 0
@@ -32,8 +34,10 @@ export class ApiStats {
     this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + events)
   }
 
-  accept(events: number, latencySeconds: number): void {
+  /** @param label of the key, if there was one */
+  accept(events: number, latencySeconds: number, label?: string): void {
     this.accepted += events
+    if (label !== undefined) this.acceptedByKey.set(label, (this.acceptedByKey.get(label) ?? 0) + events)
     this.latencySumSeconds += latencySeconds
     let bucket = 0
     while (latencySeconds > (LATENCY_BUCKETS_S[bucket] ?? Number.POSITIVE_INFINITY)) bucket++

@@ -7,6 +7,7 @@ import {
   IP_ADDRESS,
   METADATA,
   RECEIVED_AT,
+  SOURCE,
   USER_AGENT,
 } from '../fields.ts'
 import { EventSlices } from './encode-fast.ts'
@@ -34,25 +35,34 @@ export interface ClientFacts {
  * body.
  *
  * @param receivedAtText the result of receivedAt()
+ * @param source the source of events that have none; it needs no escaping in JSON
  */
 export function encodeRecords(
   events: readonly CanonicalEvent[],
   receivedAtText: string,
   facts: ClientFacts = {},
+  source?: string,
 ): Records {
   const setText = setByApi(receivedAtText, facts)
   const middle = Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + setText)
+  const withSource = source === undefined ? setText : around(SOURCE, source) + setText
+  const middleWithSource =
+    source === undefined ? middle : Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + withSource)
   let size = 0
   const heads = events.map((event) => {
-    const isSliced = event instanceof EventSlices
-    const text = isSliced ? '' : head(event, setText)
-    size += isSliced ? event.sentBytes + middle.length : Buffer.byteLength(text) + event.metadata.length + 1
+    if (event instanceof EventSlices) {
+      size += event.sentBytes + (event.hasSource ? middle : middleWithSource).length
+      return ''
+    }
+    const text = head(event, event.source === undefined ? withSource : setText)
+    size += Buffer.byteLength(text) + event.metadata.length + 1
     return text
   })
   const bytes = Buffer.allocUnsafe(size)
   let at = 0
   const ends = events.map((event, n) => {
-    if (event instanceof EventSlices) at = event.writeRecord(bytes, at, middle)
+    if (event instanceof EventSlices)
+      at = event.writeRecord(bytes, at, event.hasSource ? middle : middleWithSource)
     else {
       at += bytes.write(heads[n]!, at)
       at += event.metadata.copy(bytes, at)

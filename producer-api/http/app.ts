@@ -4,13 +4,14 @@ import type { UserIdType } from '../../event/kinds.ts'
 import { InvariantError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { exitOnBug } from '../../platform/shutdown.ts'
-import { type Ops, opsRoutes } from '../../platform/ops-routes.ts'
+import { type Ops, probeRoutes, reportRoutes } from '../../platform/ops-routes.ts'
 import { answerProblem } from './answer-problem.ts'
-import { type CorsOrigins, corsMiddleware } from './cors.ts'
+import { corsMiddleware } from './cors.ts'
 import { docsRoutes } from '../openapi/docs.ts'
 import type { Ingest } from '../intake/ingest.ts'
 import { openApiDocument } from '../openapi/document.ts'
 import { type HeadLimits, headLimitsText, isOverLimit } from './head-limits.ts'
+import type { PageOrigins } from './page-origins.ts'
 import { isAlone } from './pipeline-limit.ts'
 import { PROBLEMS } from './problem.ts'
 import { requestId } from './request-id.ts'
@@ -20,7 +21,9 @@ export interface AppOptions {
   ingest: Ingest
   userIdType: UserIdType
   ops: Ops
-  corsOrigins: CorsOrigins
+  pageOrigins: PageOrigins
+  /** Whether health, metrics and documentation are served by another port (OPS_PORT). */
+  hasOpsPort: boolean
   headLimits: HeadLimits
   logger: Logger
   /** True during shutdown: connections are closed after their next response. */
@@ -33,23 +36,29 @@ export function createApp(options: AppOptions): Koa {
   // Connection errors, such as a client that disconnects during the response.
   app.on('error', (error: unknown) => options.logger.debug({ err: error }, 'connection error'))
   app.use(outermost(options))
-  if (options.corsOrigins.length > 0) app.use(corsMiddleware(options.corsOrigins))
+  if (options.pageOrigins.isOn) app.use(corsMiddleware(options.pageOrigins))
   app.use(limitHead(options.headLimits))
-  app.use(unmatchedRoute)
+  app.use(unmatchedRoute(options.hasOpsPort))
   const router = new Router({ sensitive: true, strict: true })
   router.post('/event', options.ingest.handler('/event'))
   router.post('/events', options.ingest.handler('/events'))
+  router.get('/problems/:name', describeProblem)
+  app.use(router.routes())
+  app.use(probeRoutes(options.ops).routes())
+  if (!options.hasOpsPort) for (const inner of inside(options)) app.use(inner.routes())
+  return app
+}
+
+/** What only operators need: health, metrics and the documentation. */
+export function inside({ ops, userIdType }: Pick<AppOptions, 'ops' | 'userIdType'>): Router[] {
+  const router = new Router()
   // Serialized once and shared by all responses.
-  const document = Buffer.from(JSON.stringify(openApiDocument(options.userIdType)))
+  const document = Buffer.from(JSON.stringify(openApiDocument(userIdType)))
   router.get('/openapi.json', (ctx) => {
     ctx.type = 'application/json'
     ctx.body = document
   })
-  router.get('/problems/:name', describeProblem)
-  app.use(router.routes())
-  app.use(opsRoutes(options.ops).routes())
-  app.use(docsRoutes().routes())
-  return app
+  return [router, reportRoutes(ops), docsRoutes()]
 }
 
 /** Sets the request id, logs refused requests, and turns exceptions into 500. */
@@ -93,13 +102,22 @@ function limitHead(limits: HeadLimits): Middleware {
 }
 
 /** Responds to unmatched requests with 404 or 405, and to OPTIONS with the methods of the path. */
-const unmatchedRoute: Middleware = async (ctx, next) => {
-  await next()
-  if (ctx.status !== 404 || ctx.body !== undefined || ctx.respond === false) return
+function unmatchedRoute(hasOpsPort: boolean): Middleware {
+  const nothingHere = hasOpsPort
+    ? 'No resource exists at this path.'
+    : 'No resource exists at this path; see /docs.'
+  return async (ctx, next) => {
+    await next()
+    if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false)
+      answerUnmatched(ctx, nothingHere)
+  }
+}
+
+function answerUnmatched(ctx: Context, nothingHere: string): void {
   const matched: { methods: string[] }[] = ctx.matched ?? []
   const methods = new Set(matched.flatMap((layer) => layer.methods))
   if (methods.size === 0) {
-    answerProblem(ctx, 'not-found', 'No resource exists at this path; see /docs.')
+    answerProblem(ctx, 'not-found', nothingHere)
     return
   }
   const allow = [...methods, 'OPTIONS'].toSorted().join(', ')

@@ -3,11 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import cors from '@koa/cors'
 import type { Middleware } from 'koa'
 import { originMatcher } from '../../access/origins.ts'
+import type { PageOrigins } from './page-origins.ts'
 
-/** The origins whose pages may send events, as rules (isOriginRule()); empty if CORS is off. */
+/** CORS_ORIGINS: the origins whose pages may send events; empty if CORS is off. Items as isOriginRule() takes them. */
 export type CorsOrigins = '*' | readonly string[]
 
-const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Preference-Applied']
+const EXPOSED_HEADERS = ['X-Request-Id', 'Retry-After', 'Preference-Applied', 'RateLimit', 'RateLimit-Policy']
 const PREFLIGHT_MAX_AGE_S = 7_200
 
 /**
@@ -21,13 +22,18 @@ export function foreignOrigins(origins: CorsOrigins): (request: IncomingMessage)
     origin !== undefined && !allows(origin) && origin.slice(origin.indexOf('://') + 3) !== host
 }
 
-/** Answers preflight requests, and adds the headers to every other response. */
-export function corsMiddleware(origins: CorsOrigins): Middleware {
-  const allows = originMatcher(origins)
+/**
+ * Answers preflight requests, and adds the headers to every other response. Credentials of the browser (which beacons with
+ * JSON bodies always send) are allowed only to origins that are listed themselves, never by a wildcard.
+ */
+export function corsMiddleware(origins: PageOrigins): Middleware {
   return cors({
-    // `*` does not allow credentials, which beacons with JSON bodies always send: they need an explicit origin.
-    origin: origins === '*' ? '*' : (ctx) => (allows(ctx.get('Origin')) ? ctx.get('Origin') : ''),
-    credentials: origins !== '*',
+    origin: (ctx) => {
+      if (origins.isAny) return '*'
+      const origin = ctx.get('Origin')
+      return origins.match(origin) === undefined ? '' : origin
+    },
+    credentials: (ctx) => origins.match(ctx.get('Origin')) === 'exact',
     allowMethods: ['GET', 'HEAD', 'POST'],
     exposeHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_MAX_AGE_S,
@@ -35,18 +41,19 @@ export function corsMiddleware(origins: CorsOrigins): Middleware {
 }
 
 /** The headers of the response to a POST with this Origin, names and values in turn, as corsMiddleware() sets them. */
-export function corsHeaders(origins: CorsOrigins): (origin: string | undefined) => readonly string[] {
+export function corsHeaders(origins: PageOrigins): (origin: string | undefined) => readonly string[] {
   const vary = ['Vary', 'Origin']
   const expose = ['Access-Control-Expose-Headers', EXPOSED_HEADERS.join(',')]
-  if (origins === '*') {
+  if (origins.isAny) {
     const anyOrigin = [...vary, 'Access-Control-Allow-Origin', '*', ...expose]
     return () => anyOrigin
   }
-  const none = origins.length === 0 ? [] : vary
-  const allows = originMatcher(origins)
+  const none = origins.isOn ? vary : []
   const credentials = ['Access-Control-Allow-Credentials', 'true']
-  return (origin) =>
-    origin !== undefined && allows(origin)
-      ? [...vary, 'Access-Control-Allow-Origin', origin, ...credentials, ...expose]
-      : none
+  return (origin) => {
+    const match = origin === undefined ? undefined : origins.match(origin)
+    if (match === undefined) return none
+    const allowed = [...vary, 'Access-Control-Allow-Origin', origin!]
+    return match === 'exact' ? [...allowed, ...credentials, ...expose] : [...allowed, ...expose]
+  }
 }

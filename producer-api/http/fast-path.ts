@@ -5,10 +5,11 @@
  * This is only an optimization: Koa handles every request the same way.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { corsHeaders, type CorsOrigins } from './cors.ts'
+import { corsHeaders } from './cors.ts'
 import { type HeadLimits, isOverLimit } from './head-limits.ts'
 import type { Ingested } from '../intake/answer.ts'
 import type { Ingest, Path } from '../intake/ingest.ts'
+import type { PageOrigins } from './page-origins.ts'
 import type { RequestHandler } from './pipeline-limit.ts'
 import { requestId } from './request-id.ts'
 
@@ -16,7 +17,7 @@ export interface FastPathOptions {
   ingest: Ingest
   /** Koa's handler. */
   general: RequestHandler
-  corsOrigins: CorsOrigins
+  pageOrigins: PageOrigins
   headLimits: HeadLimits
   /** True during shutdown, when Koa must send the response because it sets `Connection: close`. */
   draining: () => boolean
@@ -24,8 +25,8 @@ export interface FastPathOptions {
 
 /** Handles ordinary requests, and passes the rest to `general`. */
 export function fastPath(options: FastPathOptions): RequestHandler {
-  const { ingest, general, corsOrigins, headLimits, draining } = options
-  const corsHeadersFor = corsHeaders(corsOrigins)
+  const { ingest, general, pageOrigins, headLimits, draining } = options
+  const corsHeadersFor = corsHeaders(pageOrigins)
   const handle = async (path: Path, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const ingested = await ingest
       .ingest(path, request, response)
@@ -52,7 +53,7 @@ function fastPathOf(request: IncomingMessage, headLimits: HeadLimits): Path | un
   return url === '/event' || url === '/events' ? url : pathBeforeQuery(url ?? '')
 }
 
-/** Some clients, such as tracking scripts, add a query, which says nothing here. */
+/** Pages may send their key in the query (front-door/credential.ts); the rest of it says nothing here. */
 function pathBeforeQuery(url: string): Path | undefined {
   if (url.startsWith('/event?')) return '/event'
   return url.startsWith('/events?') ? '/events' : undefined

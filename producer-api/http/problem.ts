@@ -13,6 +13,8 @@ export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is not valid HTTP' },
   'not-json': { status: 400, title: 'The body is not JSON' },
   'not-utf8': { status: 400, title: 'The body is not UTF-8' },
+  unauthorized: { status: 401, title: 'The credential is missing or not valid' },
+  forbidden: { status: 403, title: 'The credential does not allow this' },
   'foreign-origin': { status: 403, title: 'Pages of this origin may not send events' },
   'not-found': { status: 404, title: 'The path does not exist' },
   'method-not-allowed': { status: 405, title: 'The path does not allow this method' },

@@ -5,7 +5,13 @@ import type { ProblemKind } from './problem.ts'
 
 export type ReadBody =
   | { kind: 'body'; body: Buffer }
-  | { kind: 'refused'; problem: ProblemKind; detail: string; headers?: Record<string, string> }
+  | {
+      kind: 'refused'
+      problem: ProblemKind
+      detail: string
+      headers?: Record<string, string>
+      reason?: 'buffer_full'
+    }
   /** The client disconnected. */
   | { kind: 'aborted' }
 
@@ -17,6 +23,7 @@ export const NO_MEMORY = {
   problem: 'not-accepted',
   detail: 'Too many requests are being read at once; nothing was accepted.',
   headers: { 'Retry-After': '1' },
+  reason: 'buffer_full',
 } as const satisfies ReadBody
 
 const NOTHING = Buffer.alloc(0)

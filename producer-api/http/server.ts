@@ -1,8 +1,9 @@
 import { createServer, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { MemoryBudget } from '../memory-budget.ts'
-import { corsHeaders, type CorsOrigins } from './cors.ts'
+import { corsHeaders } from './cors.ts'
 import { type HeadLimits, headLimitsText, SPARE_BYTES } from './head-limits.ts'
+import type { PageOrigins } from './page-origins.ts'
 import { limitPipelining, type RequestHandler } from './pipeline-limit.ts'
 import { PROBLEM_CONTENT_TYPE, type ProblemKind, problem } from './problem.ts'
 import { requestId } from './request-id.ts'
@@ -35,7 +36,7 @@ export interface HttpServerOptions {
   keepAliveMs: number
   maxConnections: number
   headLimits: HeadLimits
-  corsOrigins: CorsOrigins
+  pageOrigins: PageOrigins
   /** Charged for requests that wait for earlier ones of their connection. */
   pending: MemoryBudget
   /** Called for each connection that is closed for too many unanswered requests. */
@@ -79,8 +80,8 @@ export function createHttpServer(handler: RequestHandler, options: HttpServerOpt
 }
 
 /** Answers requests that Node's parser refuses, with the headers that let a page read the response. */
-function parserErrorHandler({ headLimits, corsOrigins }: HttpServerOptions) {
-  const corsHeadersFor = corsHeaders(corsOrigins)
+function parserErrorHandler({ headLimits, pageOrigins }: HttpServerOptions) {
+  const corsHeadersFor = corsHeaders(pageOrigins)
   const tooLarge: Refusal = { kind: 'headers-too-large', detail: headLimitsText(headLimits) }
   return (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void => {
     // Node's internal property for the response that this connection is waiting for.

@@ -4,6 +4,7 @@ import type { NotAcceptedReason, Outcome } from '../delivery/publisher.ts'
 import { answerProblem } from '../http/answer-problem.ts'
 import { LENIENT_APPLIED } from '../http/prefer.ts'
 import type { ProblemError, ProblemKind } from '../http/problem.ts'
+import type { RejectReason } from '../stats.ts'
 import { faultForLog } from './explain-faults.ts'
 import type { FaultLists } from './fault-lists.ts'
 import type { ListedFaults } from './parse-faults.ts'
@@ -36,6 +37,8 @@ export interface Refusal {
   errors?: ProblemError[] | undefined
   /** Number of events that are refused for this problem, if known. */
   events?: number | undefined
+  /** Why, for the metric, if the problem does not say it. */
+  reason?: RejectReason
 }
 
 const NOT_ACCEPTED: Record<NotAcceptedReason, { detail: string; retryAfterSeconds: number }> = {

@@ -12,9 +12,10 @@ const UUID_BYTES = 16
  * lists have the same text.
  *
  * @param time canonical
- * @param names what identifies the event within its time: source and id
+ * @param label of the key with which it was sent: clients with different keys need not know each other's sources and ids
  */
-export function cloudEventId(time: string, ...names: readonly string[]): string {
+export function cloudEventId(time: string, source: string, id: string, label?: string): string {
+  const names = label === undefined ? [source, id] : [source, id, label]
   const since1970Ms = Date.parse(`${time.slice(0, MILLISECONDS_BYTES)}Z`)
   const uuid = Buffer.alloc(UUID_BYTES)
   uuid.writeUIntBE(Math.max(0, since1970Ms), 0, TIME_BYTES)

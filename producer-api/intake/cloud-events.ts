@@ -68,7 +68,7 @@ function readCloudEvent(
   buf: Buffer,
   scan: JsonScan,
   prefix: string,
-  { userIdType }: EventOptions,
+  { userIdType, label }: EventOptions,
   mode: Mode,
 ): CanonicalEvent | ProblemError[] {
   if (scan.kind !== KIND_OBJECT) return [{ pointer: prefix, detail: 'A CloudEvent must be a JSON object.' }]
@@ -100,7 +100,7 @@ function readCloudEvent(
   }
   if (errors.length > 0) return errors
   const id = text('id')
-  const eventId = canonicalUuid(id) ?? cloudEventId(String(event.timestamp), text('source'), id)
+  const eventId = canonicalUuid(id) ?? cloudEventId(String(event.timestamp), text('source'), id, label)
   return { metadata: NO_DATA, ...event, eventId } as CanonicalEvent
 }
 

@@ -7,7 +7,8 @@ import { type ClientFacts, encodeRecords, eventIdsJson, receivedAt } from '../..
 import type { Records } from '../../event/record/records.ts'
 import type { Batcher } from '../delivery/batcher.ts'
 import { type ClientCapture, clientFacts } from '../http/client-facts.ts'
-import { type CorsOrigins, foreignOrigins } from '../http/cors.ts'
+import type { Caller } from '../front-door/callers.ts'
+import type { FrontDoor } from '../front-door/front-door.ts'
 import { LENIENT_APPLIED, prefersLenient } from '../http/prefer.ts'
 import { NO_MEMORY, readBody } from '../http/read-body.ts'
 import { headBytes, type MemoryBudget } from '../memory-budget.ts'
@@ -16,10 +17,10 @@ import { acceptedBatch, acceptedEvent, answer, type Ingested, type Refusal } fro
 import { BATCH_PARSERS, EVENT_PARSERS, type Parsers, parserFor } from './choose-parser.ts'
 import type { LenientFaults, ParseOptions } from './event-list.ts'
 import { type FaultLists, listBytes } from './fault-lists.ts'
+import { otherUsers } from './other-users.ts'
 import type { ListedFaults } from './parse-faults.ts'
 
 export interface IngestOptions {
-  corsOrigins: CorsOrigins
   client: ClientCapture
   userIdType: UserIdType
   maxEventBytes: number
@@ -28,6 +29,7 @@ export interface IngestOptions {
 }
 
 export interface IngestParts {
+  frontDoor: FrontDoor
   batcher: Batcher
   /** Charged for the URL, headers and body of requests being read. */
   reading: MemoryBudget
@@ -38,6 +40,7 @@ export interface IngestParts {
 /** Valid events, encoded for Kafka. */
 interface Encoded {
   kind: 'encoded'
+  caller: Caller
   records: Records
   /** The event ids as JSON array elements, without the brackets; in a lenient batch, null for each refused event. */
   eventIds: string
@@ -58,28 +61,24 @@ interface Endpoint {
 /** Room for white space around the event. */
 const EVENT_BODY_MARGIN_BYTES = 1_024
 
-const FOREIGN_ORIGIN: Refusal = {
-  kind: 'refused',
-  problem: 'foreign-origin',
-  detail: 'Pages of this origin may not send events; CORS_ORIGINS lists those that may.',
-}
+const ABORTED = { kind: 'aborted' } as const
 
 /** Reads, parses and encodes the events of a request, and passes them to the batcher. */
 export class Ingest {
   readonly #endpoints: Record<Path, Endpoint>
+  readonly #frontDoor: FrontDoor
   readonly #batcher: Batcher
   readonly #stats: ApiStats
   readonly #budget: MemoryBudget
   readonly #faultLists: FaultLists
   readonly #parseOptions: ParseOptions
   readonly #lenientOptions: ParseOptions
-  readonly #isForeign: (request: IncomingMessage) => boolean
   readonly #factsOf: ((request: IncomingMessage) => ClientFacts) | undefined
   /** Requests already processed on the fast path whose response is left to Koa. */
   readonly #handedOver = new WeakMap<IncomingMessage, Ingested>()
 
-  constructor(options: IngestOptions, { batcher, reading, faultLists, stats }: IngestParts) {
-    const { client, corsOrigins, userIdType, maxEventBytes, maxBodyBytes } = options
+  constructor(options: IngestOptions, { frontDoor, batcher, reading, faultLists, stats }: IngestParts) {
+    const { client, userIdType, maxEventBytes, maxBodyBytes } = options
     this.#endpoints = {
       '/event': {
         parsers: EVENT_PARSERS,
@@ -88,13 +87,13 @@ export class Ingest {
       },
       '/events': { parsers: BATCH_PARSERS, maxBytes: maxBodyBytes, isBatch: true },
     }
+    this.#frontDoor = frontDoor
     this.#batcher = batcher
     this.#stats = stats
     this.#budget = reading
     this.#faultLists = faultLists
     this.#parseOptions = { newId: v7, userIdType, maxEventBytes }
     this.#lenientOptions = { ...this.#parseOptions, isLenient: true }
-    this.#isForeign = foreignOrigins(corsOrigins)
     this.#factsOf = clientFacts(client)
   }
 
@@ -121,13 +120,13 @@ export class Ingest {
       this.#countRefused(encoded)
       return encoded
     }
-    const { records, eventIds, faults } = encoded
+    const { caller, records, eventIds, faults } = encoded
     const events = records.ends.length
     this.#stats.received += events
     const faultBytes = faults === undefined ? 0 : listBytes(faults.errors) + eventIds.length
     const outcome = await this.#batcher.add(records, head + faultBytes)
     if (outcome.kind === 'accepted') {
-      this.#stats.accept(events, (performance.now() - startedAt) / 1_000)
+      this.#stats.accept(events, (performance.now() - startedAt) / 1_000, caller.label)
       if (faults !== undefined) return { kind: 'accepted-leniently', count: events, eventIds, faults }
       const body = endpoint.isBatch ? acceptedBatch(eventIds, events) : acceptedEvent(eventIds)
       return { kind: 'accepted', body }
@@ -150,7 +149,13 @@ export class Ingest {
     { parsers, maxBytes }: Endpoint,
     heldBytes: number,
   ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
-    if (this.#isForeign(request)) return FOREIGN_ORIGIN
+    let caller = this.#frontDoor.admit(request)
+    if (caller instanceof Promise) {
+      caller = await caller
+      // Its 'close' was emitted while nobody listened.
+      if (request.destroyed) return ABORTED
+    }
+    if (caller.kind === 'refused') return caller
     const parse = parserFor(request, parsers)
     if (typeof parse === 'string') {
       const headers = { Accept: [...parsers.byType.keys()].join(', ') }
@@ -162,7 +167,7 @@ export class Ingest {
       const facts = this.#factsOf?.(request)
       const read = await readBody(request, response, maxBytes, this.#budget)
       if (read.kind !== 'body') return read
-      const options = prefersLenient(request) ? this.#lenientOptions : this.#parseOptions
+      const options = this.#optionsFor(request, caller)
       const parsed = parse(read.body, options)
       const { lenient } = parsed
       if (lenient !== undefined) this.#countFaulty(lenient)
@@ -171,14 +176,17 @@ export class Ingest {
         const headers = lenient === undefined ? {} : LENIENT_APPLIED
         return { kind: 'refused', problem, detail, headers, errors, events: count }
       }
-      const records = encodeRecords(parsed.events, receivedAt(Date.now()), facts)
-      const events = records.ends.length
+      const events = parsed.events.length
+      const refusal = otherUsers(parsed.events, caller.onlyUser, options) ?? caller.takeRest(events)
+      if (refusal !== undefined) return { ...refusal, events }
+      const records = encodeRecords(parsed.events, receivedAt(Date.now()), facts, caller.label)
       if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
         const eventIds = eventIdsJson(records)
-        if (lenient === undefined) return { kind: 'encoded', records, eventIds }
+        if (lenient === undefined) return { kind: 'encoded', caller, records, eventIds }
         const { errors, mayBeMore, isGood } = lenient
         return {
           kind: 'encoded',
+          caller,
           records,
           eventIds: idsInOrder(eventIds, isGood),
           faults: { errors, mayBeMore },
@@ -189,6 +197,11 @@ export class Ingest {
     } finally {
       this.#budget.giveBack(heldBytes)
     }
+  }
+
+  #optionsFor(request: IncomingMessage, { label }: Caller): ParseOptions {
+    const options = prefersLenient(request) ? this.#lenientOptions : this.#parseOptions
+    return label === undefined ? options : { ...options, label }
   }
 
   /** Counts the faulty events of a lenient batch, each by its own problem. */
@@ -204,7 +217,7 @@ export class Ingest {
     if (events === 0) return
     this.#stats.received += events
     if (refusal.kind === 'aborted') this.#stats.reject('aborted', events)
-    else this.#stats.reject(refusal.problem === 'not-accepted' ? 'buffer_full' : refusal.problem, events)
+    else this.#stats.reject(refusal.reason ?? refusal.problem, events)
   }
 }
 

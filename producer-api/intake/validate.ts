@@ -17,6 +17,8 @@ export interface EventOptions {
   userIdType: UserIdType
   /** Generates a canonical UUIDv7 for an event without event_id. */
   newId: () => string
+  /** Of the key with which the event is sent. */
+  label?: string | undefined
 }
 
 /** The event in `scan`, a view of `buf`, or undefined if it has any fault. */

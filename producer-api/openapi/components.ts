@@ -115,6 +115,20 @@ export const responseSchemas = {
       },
       in_flight: { ...count, description: 'Events of requests that have not been answered.' },
       user_id_type: { enum: USER_ID_TYPES, description: 'USER_ID_TYPE.' },
+      access: {
+        description: 'Who may send events, the key file, and the keys of tokens, if there are any.',
+        type: 'object',
+        required: ['anonymous'],
+        properties: {
+          anonymous: {
+            enum: ['no', 'local', 'public'],
+            description:
+              'Whether a credential is needed; if not, whether the API is published on a loopback address.',
+          },
+          keys: { type: 'object' },
+          tokens: { type: 'object' },
+        },
+      },
       uptime: { type: 'number', description: 'Seconds since the start.' },
     },
   },
@@ -123,7 +137,8 @@ export const responseSchemas = {
 /** Problem responses by status; `default` for those that any route may return. */
 export const problemResponses = {
   400: response(['not-json', 'not-utf8', 'bad-request']),
-  403: response(['foreign-origin']),
+  401: response(['unauthorized'], {}, challenge()),
+  403: response(['forbidden', 'foreign-origin']),
   408: response(['request-timeout']),
   413: response(['too-large']),
   415: response(['unsupported-media-type']),
@@ -133,6 +148,10 @@ export const problemResponses = {
   429: response(['rate-limited'], {}, { ...retryAfter(), ...rateLimit() }),
   503: response(['not-accepted', 'outcome-unknown'], { eventIds: [EXAMPLE_ID] }, retryAfter()),
   default: response(['not-found', 'method-not-allowed', 'headers-too-large', 'internal'], {}, allow()),
+}
+
+function challenge(): object {
+  return { 'WWW-Authenticate': { description: 'RFC 6750.', schema: { type: 'string' } } }
 }
 
 function kinds(): ProblemKind[] {

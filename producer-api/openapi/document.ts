@@ -61,9 +61,16 @@ export function openApiDocument(userIdType: UserIdType): object {
     components: {
       schemas: { ...eventSchemas(userIdType), ...responseSchemas },
       parameters: { RequestId: requestId, Prefer: prefer },
+      securitySchemes,
       responses: problemResponses,
     },
   }
+}
+
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'A key, or a token (JWT).' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key.' },
+  queryKey: { type: 'apiKey', in: 'query', name: 'key', description: 'A browser key.' },
 }
 
 const requestId = {
@@ -92,12 +99,16 @@ function problems(statuses: string[]): object {
   return Object.fromEntries(entries)
 }
 
-const EVENT_PROBLEMS = ['400', '403', '408', '413', '415', '422', '503']
+const EVENT_PROBLEMS = ['400', '401', '403', '408', '413', '415', '422', '429', '503']
+
+/** Alternatives; whether one is needed depends on the installation. */
+const SECURITY = [{ bearer: [] }, { apiKey: [] }, { queryKey: [] }, {}]
 
 function postEvent(): object {
   const event = { schema: { $ref: '#/components/schemas/Event' } }
   return {
     tags: ['events'],
+    security: SECURITY,
     operationId: 'postEvent',
     summary: 'Send one event',
     description: `Returns 202 once Kafka has the event on all in-sync replicas. Unless configured otherwise, the event may have up to ${MAX_EVENT_BYTES} bytes and ${MAX_DEPTH} levels of nesting, and the body up to ${MAX_EVENT_BODY_BYTES} bytes. ${TYPES} ${CLOUD_EVENTS} ${CODINGS} ${RETRY}`,
@@ -127,6 +138,7 @@ function postEvent(): object {
 function postEvents(): object {
   return {
     tags: ['events'],
+    security: SECURITY,
     operationId: 'postEvents',
     summary: `Send 1 to ${MAX_BATCH_EVENTS} events`,
     description: `Either all events are accepted or none, unless \`Prefer: handling=lenient\` is sent: then the good ones are accepted, \`event_ids\` has null for each of the others, and \`errors\` lists what is wrong with them. A batch without a good event, one that is not a JSON array or not UTF-8, and one with too many events are still refused. The body is a JSON array or, as \`application/x-ndjson\`, one event per line; blank lines are ignored. ${TYPES} ${CLOUD_EVENTS} A single one is a batch of one; several are sent in batched mode (\`application/cloudevents-batch+json\`). Unless configured otherwise, the body may have up to ${MAX_BATCH_BODY_BYTES} bytes, and the encoded events up to ${MAX_ENCODED_BATCH_BYTES} bytes. ${CODINGS} ${RETRY}`,

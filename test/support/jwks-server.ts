@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { TestContext } from 'node:test'
 import type { Signer } from './signer.ts'
 
 /** An issuer's server, which publishes a JWKS; how it answers can be changed at any time. */
@@ -17,7 +16,7 @@ export class JwksServer {
     this.url = new URL(`http://127.0.0.1:${port}/keys?canary=hunter2`)
   }
 
-  static async start(t: TestContext, ...signers: Signer[]): Promise<JwksServer> {
+  static async start(t: { after: (end: () => void) => void }, ...signers: Signer[]): Promise<JwksServer> {
     const server = createServer((request, response) => {
       jwks.asked += 1
       jwks.answer(response, request)

@@ -33,7 +33,7 @@ interface Compose {
 const fixedByCompose = [
   /^((SINK|MAINTAIN)_)?(HOST|PORT)$/,
   /^KAFKA_(SSL|SASL)/,
-  /^(DATABASE_URL|SHUTDOWN_TIMEOUT_MS|KAFKA_BOOTSTRAP_SERVERS)$/,
+  /^(DATABASE_URL|SHUTDOWN_TIMEOUT_MS|KAFKA_BOOTSTRAP_SERVERS|PUBLISHED_ADDRESS)$/,
 ]
 
 for (const [service, settings] of [

@@ -161,11 +161,7 @@ export function comparisonOf(part: string, all: Readonly<Record<keyof Variants, 
 }
 
 /** Runs the variants until the interval says which it is, and at most `rounds` times. */
-export async function untilResolved(
-  part: ComparedPart,
-  variants: Variants,
-  bench: Bench,
-): Promise<Comparison> {
+export async function untilResolved(part: string, variants: Variants, bench: Bench): Promise<Comparison> {
   const all: Record<keyof Variants, number[]> = { other: [], this: [], again: [] }
   for (;;) {
     const results = await inTurns(STEP, variants, () => {})

@@ -1,5 +1,6 @@
 import { isHttpAddress } from '../../../platform/address.ts'
 import { boolean, ConfigError, list, optionalText, type Setting } from '../../../platform/env.ts'
+import { isLoopback } from '../anonymous.ts'
 import { readJwksFile } from './jwks-source.ts'
 import { ALGORITHMS, parseKeySet } from './key-set.ts'
 import type { TokenSettings } from './tokens.ts'
@@ -105,9 +106,4 @@ function keysOf(
       'JWT_JWKS_URL must begin with https://, unless it is on this machine (127.0.0.1, ::1, localhost): whoever can change what is sent could replace the keys',
     )
   return { url: address }
-}
-
-/** @param hostname as URL writes it: addresses in their usual form */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { pageOrigins } from '../../../../producer-api/http/page-origins.ts'
 import { createHttpServer } from '../../../../producer-api/http/server.ts'
 import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
 import { isAlone } from '../../../../producer-api/http/pipeline-limit.ts'
@@ -33,7 +34,7 @@ async function slowServer(t: TestContext, pending = new MemoryBudget(128 * 1024 
       deliveryTimeoutMs: 10_000,
       keepAliveMs: 75_000,
       headLimits: { maxHeaders: 100, maxHeaderBytes: 16_384 },
-      corsOrigins: [],
+      pageOrigins: pageOrigins([]),
       maxConnections: 1_000,
       pending,
       onCut: () => (counts.cut += 1),

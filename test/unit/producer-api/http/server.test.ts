@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { pageOrigins } from '../../../../producer-api/http/page-origins.ts'
 import { createHttpServer } from '../../../../producer-api/http/server.ts'
 import { MemoryBudget } from '../../../../producer-api/memory-budget.ts'
 import { closed, sent } from '../../../support/clients.ts'
@@ -14,7 +15,7 @@ test('I7: above MAX_CONNECTIONS a connection is closed at once and counted; a cl
     deliveryTimeoutMs: 10_000,
     keepAliveMs: 75_000,
     headLimits: { maxHeaders: 100, maxHeaderBytes: 16_384 },
-    corsOrigins: [],
+    pageOrigins: pageOrigins([]),
     maxConnections: 3,
     pending: new MemoryBudget(1_000_000),
     onCut: () => {},
