@@ -1,3 +1,4 @@
+import { keysFileSetting } from '../access/read-key-file.ts'
 import { runChecks } from '../doctor/checks.ts'
 import type { Progress } from '../doctor/facts.ts'
 import { type CheckName, CHECKS, EXIT_CODES, type Finding, sortFindings, worstOf } from '../doctor/finding.ts'
@@ -12,6 +13,7 @@ import {
   layoutSettings,
   retentionSetting,
 } from '../postgres/partitions/settings.ts'
+import { frontDoorSettings } from '../producer-api/front-door/settings.ts'
 import { collect, newCommand } from './command.ts'
 import { readSettingsOfSink } from './command-settings.ts'
 import {
@@ -34,10 +36,13 @@ interface Values {
   maintain?: string
 }
 
-const maintenanceSettings = {
+/** Of other services, as far as the checks need them. */
+const otherSettings = {
   EVENTS_USER_INDEX: layoutSettings.EVENTS_USER_INDEX,
   EVENTS_RETENTION_DAYS: retentionSetting,
   DEAD_LETTERS_RETENTION_DAYS: deadLetterRetentionSetting,
+  API_KEYS_FILE: keysFileSetting,
+  KEY_EVENTS_PER_SECOND: frontDoorSettings.KEY_EVENTS_PER_SECOND,
 }
 
 export const command = newCommand(
@@ -111,14 +116,14 @@ function optionsOf(given: Values): DoctorOptions {
   const opsUrl = collectProblems(problems, () => apiOpsUrl(api?.url, given.api))
   const sink = collectProblems(problems, () => sinkUrl(given.sink))
   const maintain = collectProblems(problems, () => maintainUrl(given.maintain))
-  const policy = collectProblems(problems, () => readSettings(maintenanceSettings, process.env))
+  const others = collectProblems(problems, () => readSettings(otherSettings, process.env))
   if (
     config === undefined ||
     api === undefined ||
     opsUrl === undefined ||
     sink === undefined ||
     maintain === undefined ||
-    policy === undefined
+    others === undefined
   )
     throw new ConfigError(problems)
   return {
@@ -132,9 +137,11 @@ function optionsOf(given: Values): DoctorOptions {
     api: { ...api, opsUrl },
     sink,
     maintain,
-    userIndex: policy.EVENTS_USER_INDEX,
-    retentionDays: policy.EVENTS_RETENTION_DAYS,
-    deadLetterDays: policy.DEAD_LETTERS_RETENTION_DAYS,
+    userIndex: others.EVENTS_USER_INDEX,
+    retentionDays: others.EVENTS_RETENTION_DAYS,
+    deadLetterDays: others.DEAD_LETTERS_RETENTION_DAYS,
+    keysFile: others.API_KEYS_FILE,
+    keyEventsPerSecond: others.KEY_EVENTS_PER_SECOND,
   }
 }
 

@@ -1,6 +1,8 @@
+import { checkAccess } from './check-access.ts'
 import { checkEventIds } from './check-event-ids.ts'
 import { checkEventRetention } from './check-event-retention.ts'
 import { checkKafka } from './check-kafka.ts'
+import { checkKeyFile } from './check-key-file.ts'
 import { checkLag } from './check-lag.ts'
 import { checkMachines } from './check-machines.ts'
 import { checkMaintenance } from './check-maintenance.ts'
@@ -25,6 +27,8 @@ export function runChecks(facts: Facts): Finding[] {
     checkEventRetention,
     checkEventIds,
     checkMachines,
+    checkAccess,
+    checkKeyFile,
     checkUserIdType,
   ]
   return sortFindings(checks.flatMap((check) => check(facts)))

@@ -2,6 +2,7 @@ import type { GroupDescription } from '../kafka/group-members.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { UserIndexTime } from '../postgres/partitions/settings.ts'
 import type { Result } from './finding.ts'
+import type { KeyFileFacts } from './facts-access.ts'
 import type { DiskFacts } from './facts-disk.ts'
 import type { KafkaFacts } from './facts-kafka.ts'
 import type { LockFacts, OffsetFacts, PostgresFacts } from './facts-postgres.ts'
@@ -19,6 +20,8 @@ export interface DoctorSettings {
   /** Undefined: kept for ever. */
   retentionDays: number | undefined
   deadLetterDays: number | undefined
+  /** The limit of keys without their own; undefined: none. */
+  keyEventsPerSecond: number | undefined
 }
 
 /** The difference between two observations a short time apart. */
@@ -67,6 +70,8 @@ export interface Facts {
   /** Undefined unless Kafka and PostgreSQL answer and the topic exists. */
   comparison: Result<Comparison> | undefined
   disks: DiskFacts[]
+  /** Undefined if API_KEYS_FILE is not set. */
+  keyFile: KeyFileFacts | undefined
   api: ServiceFacts
   sink: ServiceFacts
   maintain: ServiceFacts

@@ -43,6 +43,8 @@ export const CHECKS = {
   disk: 'free disk space of Kafka and PostgreSQL, if it can be determined',
   clocks: 'differences between clocks',
   api: 'the health that the API reports',
+  access: 'who may write events, and whether the API could read its keys',
+  keys: 'the key file (API_KEYS_FILE): who can read it, keys that expire, browser keys without origins or limit',
   sink: 'the health that a sink reports',
   maintain: 'the health that `firehose maintain --every` reports',
 } as const

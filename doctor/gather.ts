@@ -3,6 +3,7 @@ import { sleep } from '../platform/sleep.ts'
 import type { UserIndexTime } from '../postgres/partitions/settings.ts'
 import type { Watermarks } from '../kafka/topic-ends.ts'
 import type { Comparison, Facts, HeldBack, Progress } from './facts.ts'
+import { readKeyFacts } from './facts-access.ts'
 import { kafkaDisk, postgresDisk } from './facts-disk.ts'
 import { KafkaProbe } from './facts-kafka.ts'
 import { type LockFacts, type OffsetFacts, PostgresProbe } from './facts-postgres.ts'
@@ -25,6 +26,9 @@ export interface DoctorOptions {
   userIndex: UserIndexTime
   retentionDays: number | undefined
   deadLetterDays: number | undefined
+  /** API_KEYS_FILE. */
+  keysFile: string | undefined
+  keyEventsPerSecond: number | undefined
 }
 
 /** How long Kafka and PostgreSQL each may take to answer; monitoring systems do not wait longer. */
@@ -64,6 +68,7 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
         userIndex: options.userIndex,
         retentionDays: options.retentionDays,
         deadLetterDays: options.deadLetterDays,
+        keyEventsPerSecond: options.keyEventsPerSecond,
       },
       kafka,
       postgres,
@@ -72,6 +77,7 @@ export async function gather(options: DoctorOptions): Promise<Facts> {
         ...(kafka.ok ? [await kafkaDisk(kafka.value, options.startDir)] : []),
         ...(postgres.ok ? [await postgresDisk(postgres.value)] : []),
       ],
+      keyFile: options.keysFile === undefined ? undefined : await readKeyFacts(options.keysFile),
       api,
       sink,
       maintain,

@@ -1,3 +1,5 @@
+import type { Key, Secret } from '../../../access/key-file.ts'
+import type { KeyFile } from '../../../doctor/facts-access.ts'
 import type { Comparison, Facts } from '../../../doctor/facts.ts'
 import type { KafkaFacts } from '../../../doctor/facts-kafka.ts'
 import type { PostgresFacts, ServerFacts } from '../../../doctor/facts-postgres.ts'
@@ -19,15 +21,17 @@ export function healthy(): Facts {
       userIndex: 'immediate',
       retentionDays: undefined,
       deadLetterDays: undefined,
+      keyEventsPerSecond: undefined,
     },
     kafka: ok(healthyKafka()),
     postgres: ok(healthyPostgres()),
     comparison: ok(healthyComparison()),
     disks: [{ of: 'PostgreSQL', directory: '/data', space: { totalBytes: 100e9, freeBytes: 50e9 } }],
+    keyFile: keyFileOf(serverKey('app', secret('a1'))),
     api: {
       url: 'http://api:8000',
       named: true,
-      answer: ok({ ready: true, reason: undefined, health: { user_id_type: 'bigint' } }),
+      answer: ok({ ready: true, reason: undefined, health: { user_id_type: 'bigint', access: ACCESS } }),
     },
     sink: {
       url: 'http://sink:8001',
@@ -44,6 +48,30 @@ export function healthy(): Facts {
       }),
     },
   }
+}
+
+/** When the key file was read. */
+export const READ_AT_MS = Date.parse('2027-01-31T12:00:00Z')
+const DAY_MS = 86_400_000
+/** What an API that takes keys says of it in /health. */
+const ACCESS = { anonymous: 'no', keys: { path: '/keys/keys.json', loadedAtMs: 1, keys: 1 } }
+
+export function keyFileOf(...keys: Key[]): KeyFile {
+  const [mode, folderMode] = [0o100600, 0o40700]
+  return { kind: 'read', path: '/keys/keys.json', keys, mode, folder: '/keys', folderMode, atMs: READ_AT_MS }
+}
+
+export function serverKey(label: string, ...secrets: Secret[]): Key {
+  return { label, kind: 'server', origins: [], eventsPerSecond: undefined, burst: undefined, secrets }
+}
+
+/**
+ * @param endDays when it ends, in days from when the file was read; undefined: never
+ * @param createdDays when it was made
+ */
+export function secret(id: string, endDays?: number, createdDays = -365): Secret {
+  const expiresMs = endDays === undefined ? undefined : READ_AT_MS + endDays * DAY_MS
+  return { id, sha256: id.padEnd(64, '0'), createdMs: READ_AT_MS + createdDays * DAY_MS, expiresMs }
 }
 
 export function ok<T>(value: T): { ok: true; value: T } {
