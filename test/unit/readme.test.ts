@@ -122,6 +122,16 @@ test('every metric that the documents name exists', () => {
     assert.ok(sources.includes(`'${what}'`), `${document}: ${what}`)
 })
 
+test('every detail that the runbook explains is one of the API', () => {
+  const section = /## Clients get 401 or 403\n([\s\S]*?)\n## /.exec(read('docs/RUNBOOK.md'))?.[1] ?? ''
+  const [, ...details] = [...section.matchAll(/^\| (.+?) \|/gm)].map(([, detail = '']) => detail)
+  assert.ok(details.length > 10, 'the runbook has lost its table')
+  assert.deepEqual(
+    details.filter((detail) => !sources.includes(detail)),
+    [],
+  )
+})
+
 test('every variable that the documents name is read somewhere', () => {
   for (const { document, what } of said(/`([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])(?:=[^`]*)?`/g))
     assert.match(
