@@ -101,7 +101,7 @@ test('what has no valid credential of the right kind is refused, each in its own
   assert.equal(await records(), earlier)
 })
 
-test('no request without a valid credential changes the topic, in whatever form it comes', async () => {
+test('I10: no request without a valid credential changes the topic, in whatever form it comes', async () => {
   const earlier = await records()
   const wrong = fc.constantFrom(
     '',
