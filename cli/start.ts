@@ -97,7 +97,7 @@ function welcome(config: LaunchConfig, { api, postgres, ignoredVariables }: Laun
   const logs = relative(process.cwd(), `${config.dir}/logs`)
   const firehose = `${commandPrefix(config, ignoredVariables)}npx firehose`
   const send = config.needsKey
-    ? `${firehose} send --user-id 1 --name page_viewed    (export API_KEY, or API_KEY_FILE, before)`
+    ? `${firehose} send --user-id 1 --name page_viewed\n${' '.repeat(17)}with API_KEY, or API_KEY_FILE, set to the secret of a key`
     : `curl -i ${api.url}/event -H 'content-type: application/json' -d '${JSON.stringify(event)}'`
   screen.say(`Ready in ${seconds.toFixed(1)} s.
 
