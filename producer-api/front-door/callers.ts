@@ -1,7 +1,7 @@
 /** Whom requests come from, once their credential was checked. */
 import type { Key } from '../../access/key-file.ts'
 import type { Refusal } from '../intake/answer.ts'
-import { type KeyLimits, type SubjectLimit, tooMany } from './limits/limits.ts'
+import { type KeyLimits, type Over, type SubjectLimit, tooMany } from './limits/limits.ts'
 
 export interface Caller {
   readonly kind: 'caller'
@@ -9,9 +9,12 @@ export interface Caller {
   readonly label: string | undefined
   /** The subject of its token, if all events must have it as their user_id. */
   readonly onlyUser: string | undefined
-  /** Asks the limit for one request, which stands for its first event. */
-  takeRequest: () => Refusal | undefined
-  /** Asks the limit for the events after the first one. */
+  /** Asks the limit for one request, which stands for its first event. @param nowMs of performance.now() */
+  takeRequest: (nowMs: number) => Refusal | undefined
+  /**
+   * Asks the limit for the events after the first one. If they are too many, the first one is given back: else who sends
+   * batches too fast would get far less than the rate, because each refused request would take what the next one lacks.
+   */
   takeRest: (events: number) => Refusal | undefined
 }
 
@@ -26,34 +29,41 @@ export const ANYONE: Caller = {
 
 /** The caller of a key; one for all its requests. */
 export function callerOfKey(key: Key, limits: KeyLimits): Caller {
-  const take = (events: number): Refusal | undefined => {
-    const over = limits.take(key, events, performance.now())
-    return over && tooMany(over)
-  }
-  return {
-    kind: 'caller',
-    label: key.label,
-    onlyUser: undefined,
-    takeRequest: () => take(1),
-    takeRest: (events) => (events > 1 ? take(events - 1) : undefined),
-  }
+  return limitedCaller({ label: key.label, onlyUser: undefined }, (events, nowMs) =>
+    limits.take(key, events, nowMs),
+  )
 }
 
-/** The caller of a token. @param subject undefined if the token has none: then all such tokens share one limit */
+/** The caller of a token. @param subject undefined if the token has none: all such tokens share one limit */
 export function callerOfToken(
   subject: string | undefined,
   limit: SubjectLimit | undefined,
   mustBeUser: boolean,
 ): Caller {
-  const take = (events: number): Refusal | undefined => {
-    const over = limit?.take(subject ?? '', events, performance.now())
-    return over && tooMany(over)
-  }
+  const onlyUser = mustBeUser ? (subject ?? '') : undefined
+  return limitedCaller({ label: undefined, onlyUser }, (events, nowMs) =>
+    limit?.take(subject ?? '', events, nowMs),
+  )
+}
+
+function limitedCaller(
+  who: Pick<Caller, 'label' | 'onlyUser'>,
+  take: (events: number, nowMs: number) => Over | undefined,
+): Caller {
   return {
     kind: 'caller',
-    label: undefined,
-    onlyUser: mustBeUser ? (subject ?? '') : undefined,
-    takeRequest: () => take(1),
-    takeRest: (events) => (events > 1 ? take(events - 1) : undefined),
+    ...who,
+    takeRequest: (nowMs) => {
+      const over = take(1, nowMs)
+      return over && tooMany(over)
+    },
+    takeRest: (events) => {
+      if (events <= 1) return undefined
+      const nowMs = performance.now()
+      const over = take(events - 1, nowMs)
+      if (over === undefined) return undefined
+      take(-1, nowMs)
+      return tooMany(over)
+    },
   }
 }

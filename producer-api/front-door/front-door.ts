@@ -62,10 +62,10 @@ export class FrontDoor {
     this.#parts = parts
   }
 
-  /** A promise only for a token that must still be verified. Never rejects. */
-  admit(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
+  /** @param nowMs of performance.now() @returns a promise, which never rejects, only for a token that must be verified */
+  admit(request: IncomingMessage, nowMs: number): Caller | Refusal | Promise<Caller | Refusal> {
     const { addressLimit, addressOf, isAnonymous, keys, tokens } = this.#parts
-    const over = addressLimit?.take(addressOf(request), performance.now())
+    const over = addressLimit?.take(addressOf(request), nowMs)
     if (over !== undefined) return tooMany(over)
     if (keys === undefined && tokens === undefined) return this.#anyone(request)
     const sent = credentialOf(request)
@@ -73,18 +73,18 @@ export class FrontDoor {
     if (sent.kind === 'unusable') return unauthorized(sent.detail)
     const { text, inQuery } = sent
     const isToken = tokens !== undefined && !inQuery && !text.startsWith('fh_')
-    if (!isToken) return this.#byKey(request, text, inQuery)
+    if (!isToken) return this.#byKey(request, text, inQuery, nowMs)
     const verdict = tokens.check(text)
     return verdict instanceof Promise
-      ? verdict.then((later) => this.#byToken(request, later))
-      : this.#byToken(request, verdict)
+      ? verdict.then((later) => this.#byToken(request, later, performance.now()))
+      : this.#byToken(request, verdict, nowMs)
   }
 
   #anyone(request: IncomingMessage): Caller | Refusal {
     return this.#parts.isForeign(request) ? FOREIGN_ORIGIN : ANYONE
   }
 
-  #byKey(request: IncomingMessage, text: string, inQuery: boolean): Caller | Refusal {
+  #byKey(request: IncomingMessage, text: string, inQuery: boolean, nowMs: number): Caller | Refusal {
     const found = this.#parts.keys?.ring.find(text, Date.now())
     if (found === undefined) return unknownKey(text)
     if (found === 'expired') return EXPIRED
@@ -95,16 +95,16 @@ export class FrontDoor {
       caller = callerOfKey(found.key, this.#parts.keyLimits)
       this.#callers.set(found, caller)
     }
-    return caller.takeRequest() ?? caller
+    return caller.takeRequest(nowMs) ?? caller
   }
 
-  #byToken(request: IncomingMessage, verdict: TokenVerdict): Caller | Refusal {
+  #byToken(request: IncomingMessage, verdict: TokenVerdict, nowMs: number): Caller | Refusal {
     if (verdict.kind === 'invalid') return unauthorized(verdict.detail)
     if (verdict.kind === 'no-keys') return undecided(verdict.detail, verdict.retryAfterSeconds)
     const { isForeign, subjectLimit, subjectIsUser } = this.#parts
     if (isForeign(request)) return FOREIGN_ORIGIN
     const caller = callerOfToken(verdict.subject, subjectLimit, subjectIsUser)
-    return caller.takeRequest() ?? caller
+    return caller.takeRequest(nowMs) ?? caller
   }
 }
 

@@ -115,7 +115,7 @@ export class Ingest {
     const startedAt = performance.now()
     const endpoint = this.#endpoints[path]
     const head = headBytes(request)
-    const encoded = await this.#read(request, response, endpoint, head)
+    const encoded = await this.#read(request, response, endpoint, head, startedAt)
     if (encoded.kind !== 'encoded') {
       this.#countRefused(encoded)
       return encoded
@@ -142,14 +142,16 @@ export class Ingest {
    * twice (I7).
    *
    * @param heldBytes memory of the URL and headers, charged until the body is encoded
+   * @param nowMs of performance.now()
    */
   async #read(
     request: IncomingMessage,
     response: ServerResponse,
     { parsers, maxBytes }: Endpoint,
     heldBytes: number,
+    nowMs: number,
   ): Promise<Encoded | Refusal | { kind: 'aborted' }> {
-    let caller = this.#frontDoor.admit(request)
+    let caller = this.#frontDoor.admit(request, nowMs)
     if (caller instanceof Promise) {
       caller = await caller
       // Its 'close' was emitted while nobody listened.

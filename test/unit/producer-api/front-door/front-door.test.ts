@@ -35,7 +35,7 @@ const request = (headers: Record<string, string> = {}, url = '/event'): Incoming
 const bearer = ({ text }: Made): Record<string, string> => ({ authorization: `Bearer ${text}` })
 
 function admit(frontDoor: FrontDoor, asked: IncomingMessage): Caller | Refusal {
-  const admitted = frontDoor.admit(asked)
+  const admitted = frontDoor.admit(asked, performance.now())
   assert.ok(!(admitted instanceof Promise))
   return admitted
 }
@@ -98,6 +98,20 @@ test('the limit of the address counts before the credential, that of the key aft
   const address = admit(closed, wrong)
   assert.ok(address.kind === 'refused')
   assert.match(address.detail, /from this address/)
+})
+
+test('a request whose events are too many takes nothing from its limit', (t) => {
+  const key = makeKey('backend', 'server', { eventsPerSecond: 1, burst: 1_000 })
+  const closed = door(t, [key])
+  const batchOf = (events: number): string => {
+    const caller = admit(closed, request(bearer(key)))
+    if (caller.kind === 'refused') return 'at the door'
+    return caller.takeRest(events) === undefined ? 'accepted' : 'too many events'
+  }
+  assert.equal(batchOf(600), 'accepted')
+  for (let n = 0; n < 100; n += 1) assert.equal(batchOf(600), 'too many events')
+  assert.equal(batchOf(400), 'accepted')
+  assert.equal(batchOf(1), 'at the door')
 })
 
 test('a refusal repeats nothing of what was sent', (t) => {
