@@ -109,7 +109,7 @@ for (const [line, sentence] of [
   ['drill --faults 1.5', '--faults must be a whole number from 1 to 100000, not "1.5".'],
   [
     'bench',
-    'A part is missing; the parts are api, batch, sink, broker, e2e, all, sweep, growth, compare, texts, plot.',
+    'A part is missing; the parts are api, batch, sink, broker, e2e, all, sweep, growth, compare, texts, access, plot.',
   ],
   ['bench compare', 'compare needs --with DIR, another checkout.'],
   ['profile api --top x', '--top must be a number above 0, not "x".'],
