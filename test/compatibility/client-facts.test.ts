@@ -42,15 +42,16 @@ const [ERASE = ''] =
 
 const bench = await DeadLetterBench.open()
 const { pipeline, sink } = bench
-const HOST = hasIpv6 ? '::' : '0.0.0.0'
-const silent = await pipeline.startApi({ HOST })
+/** On every address of the machine, which the network of the test does not leave. */
+const address = { HOST: hasIpv6 ? '::' : '0.0.0.0', ALLOW_ANONYMOUS: 'true' }
+const silent = await pipeline.startApi(address)
 const whole = await pipeline.startApi({
-  HOST,
+  ...address,
   CAPTURE_CLIENT: 'ip,user_agent',
   CLIENT_ADDRESS_HEADER: 'X-Forwarded-For',
   TRUST_PROXY: PROXY,
 })
-const truncated = await pipeline.startApi({ HOST, CAPTURE_CLIENT: 'ip-truncated' })
+const truncated = await pipeline.startApi({ ...address, CAPTURE_CLIENT: 'ip-truncated' })
 const proxy = createServer(forward).listen(0, '127.0.0.1')
 
 after(async () => {

@@ -86,7 +86,7 @@ test('what Kubernetes sets for a Service is a warning in the log', async () => {
   // Neither can listen there, so both end by themselves.
   const nowhere = 'not.a.name.invalid'
   for (const [name, settings] of [
-    ['api', { HOST: nowhere, PORT: 'tcp://10.0.0.9:8000' }],
+    ['api', { HOST: nowhere, PUBLISHED_ADDRESS: '127.0.0.1', PORT: 'tcp://10.0.0.9:8000' }],
     ['sink', { SINK_HOST: nowhere, SINK_PORT: 'tcp://10.0.0.9:8001' }],
   ] as const) {
     const env = { KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:1', ...settings }

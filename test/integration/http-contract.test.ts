@@ -339,6 +339,7 @@ test('livez, readyz, health and metrics are consistent', async () => {
     'total_rejected',
     'in_flight',
     'user_id_type',
+    'access',
     'uptime',
   ])
   const rejected = Object.values(health?.total_rejected ?? {}).reduce((sum, n) => sum + n, 0)
