@@ -43,6 +43,8 @@ for (const { target, image } of images) {
       'ALL',
       '--health-interval',
       '1s',
+      '--env',
+      'PUBLISHED_ADDRESS=127.0.0.1',
       image,
     )
     try {
@@ -65,3 +67,22 @@ for (const { target, image } of images) {
     assert.match(stderr, /KAFKA_BOOTSTRAP_SERVERS must be host:port or \[IPv6 address\]:port, not "none"/)
   })
 }
+
+test('producer-api refuses to take events from anyone on an address that others can reach, and names the remedies', async () => {
+  const image = images[0]!.image
+  for (const published of ['', '0.0.0.0', '192.0.2.1']) {
+    const failed: unknown = await docker(
+      'run',
+      '--rm',
+      '--env',
+      `PUBLISHED_ADDRESS=${published}`,
+      image,
+    ).catch((error: unknown) => error)
+    const { code, stderr } = failed as { code: number; stderr: string }
+    assert.equal(code, 78, stderr)
+    assert.match(
+      stderr,
+      /anyone who reaches .* could write events: set API_KEYS_FILE .*; or set ALLOW_ANONYMOUS=true/,
+    )
+  }
+})

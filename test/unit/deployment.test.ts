@@ -27,6 +27,7 @@ interface Compose {
   read_only?: boolean
   cap_drop?: string[]
   security_opt?: string[]
+  ports?: string[]
 }
 
 /** Settings fixed by the stack: addresses, Kafka without TLS, and those that match stop_grace_period. */
@@ -63,6 +64,13 @@ test('maintain is as hardened as the sink and has its image, and no service depe
   for (const [name, { depends_on = {} }] of Object.entries(compose.services))
     assert.ok(!('maintain' in depends_on), name)
   assert.deepEqual(Object.keys(maintain.depends_on ?? {}), ['migrate'])
+})
+
+test('the API of compose knows the address that its port is published on', () => {
+  const { environment, ports = [] } = compose.services['producer-api']!
+  const published = String(environment.PUBLISHED_ADDRESS)
+  assert.match(published, /^\$\{API_ADDRESS:-127\.0\.0\.1\}$/)
+  assert.ok(ports.every((port) => port.startsWith(`${published}:`)))
 })
 
 test('whatever runs migrate gets what must be the same for the API and the sink', () => {
