@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -12,6 +12,9 @@ import { endsOf, isCaughtUp } from './caught-up.ts'
 import { spawnGuard } from './guard.ts'
 import { separateEnv } from './separate-env.ts'
 import { type Verdict, verify } from '../verify/verify.ts'
+
+/** The secret of a key as access/secret.ts makes it, or a JWT. */
+const SECRET = /\bfh_[a-z]+_[0-9A-Za-z]{8}_[0-9A-Za-z]{20}|\beyJ[\w-]{10,}\.eyJ/
 
 /** A complete Firehose on a backend, with each of our services in its own process, as when deployed. */
 export class Pipeline {
@@ -149,6 +152,12 @@ export class Pipeline {
     })
   }
 
+  /** Whatever was done with the services: no log may hold the secret of a key, or a token. */
+  #logsWithSecrets(): string[] {
+    const logs = readdirSync(this.#dir).filter((name) => name.endsWith('.log'))
+    return logs.filter((name) => SECRET.test(readFileSync(this.path(name), 'latin1')))
+  }
+
   /** Stops everything and removes the data, unless `keep` is set. */
   async close({ keep }: CloseOptions = { keep: false }): Promise<void> {
     await Promise.all(this.#services.map(async (service) => await service.kill()))
@@ -160,7 +169,9 @@ export class Pipeline {
       this.#guard.stdin?.end('keep\n')
       return
     }
+    const secrets = this.#logsWithSecrets()
     rmSync(this.#dir, { recursive: true, force: true })
     this.#guard.stdin?.end()
+    if (secrets.length > 0) throw new Error(`secrets of keys, or tokens, are in ${secrets.join(', ')}`)
   }
 }
