@@ -17,13 +17,15 @@ const OTHER_SCHEME: Sent = {
   kind: 'unusable',
   detail: 'Authorization must be "Bearer" and a key or a token.',
 }
+const AUTHORIZATION = 'authorization'
 /** RFC 6750, 2.1; the name of a scheme may be in any case (RFC 9110, 11.1). */
 const BEARER = /^bearer +/i
 
 /** The credential of a request. Several are refused, because a proxy could have checked another one (RFC 6750, 2). */
-export function credentialOf({ headers, url = '' }: IncomingMessage): Sent {
+export function credentialOf({ headers, rawHeaders, url = '' }: IncomingMessage): Sent {
   const { authorization } = headers
   const apiKey = headers['x-api-key'] as string | undefined
+  if (authorization !== undefined && isRepeated(AUTHORIZATION, rawHeaders)) return SEVERAL
   const query = url.indexOf('?')
   const inQuery = query < 0 ? undefined : keysIn(url.slice(query + 1))
   if (inQuery === undefined) {
@@ -33,6 +35,16 @@ export function credentialOf({ headers, url = '' }: IncomingMessage): Sent {
   const [text = '', ...more] = inQuery
   if (authorization !== undefined || apiKey !== undefined || more.length > 0) return SEVERAL
   return { kind: 'one', text, inQuery: true }
+}
+
+/** Whether several lines have this name: Node keeps the first Authorization and drops the others. */
+function isRepeated(name: string, rawHeaders: readonly string[]): boolean {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const each = rawHeaders[i]!
+    if (each.length === name.length && each.toLowerCase() === name) count++
+  }
+  return count > 1
 }
 
 function bearer(authorization: string): Sent {

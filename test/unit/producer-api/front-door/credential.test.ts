@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { credentialOf } from '../../../../producer-api/front-door/credential.ts'
 
 const of = (headers: Record<string, string>, url = '/event') =>
-  credentialOf({ headers, url } as unknown as IncomingMessage)
+  credentialOf({ headers, rawHeaders: Object.entries(headers).flat(), url } as unknown as IncomingMessage)
 const one = (text: string, inQuery = false) => ({ kind: 'one', text, inQuery })
 
 test('a credential is sent as Authorization: Bearer, as X-API-Key or as ?key=', () => {
@@ -24,6 +24,13 @@ test('several credentials are not usable, wherever they are', () => {
   assert.equal(of({ 'x-api-key': 'a' }, '/event?key=a').kind, 'unusable')
   assert.equal(of({ authorization: 'Bearer a' }, '/event?key=a').kind, 'unusable')
   assert.equal(of({}, '/event?key=a&key=a').kind, 'unusable')
+})
+
+test('two Authorization headers are several credentials, although Node keeps only the first', () => {
+  const rawHeaders = ['Host', 'x', 'Authorization', 'Bearer a', 'AUTHORIZATION', 'Bearer b']
+  const headers = { host: 'x', authorization: 'Bearer a' }
+  const request = { headers, rawHeaders, url: '/event' } as unknown as IncomingMessage
+  assert.equal(credentialOf(request).kind, 'unusable')
 })
 
 test('schemes other than Bearer are not taken', () => {

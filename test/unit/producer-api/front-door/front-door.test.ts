@@ -31,7 +31,7 @@ function door(t: TestContext, made: Made[], change: Partial<FrontDoorParts> = {}
 }
 
 const request = (headers: Record<string, string> = {}, url = '/event'): IncomingMessage =>
-  ({ headers, url }) as unknown as IncomingMessage
+  ({ headers, rawHeaders: Object.entries(headers).flat(), url }) as unknown as IncomingMessage
 const bearer = ({ text }: Made): Record<string, string> => ({ authorization: `Bearer ${text}` })
 
 function admit(frontDoor: FrontDoor, asked: IncomingMessage): Caller | Refusal {
