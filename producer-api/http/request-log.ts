@@ -15,6 +15,8 @@ export interface RefusedRequest {
 
 /** During an outage every request is refused, and logging each one would cost more than answering it. */
 const LINES_PER_SECOND = 50
+/** Parts of a path that are as long as those of keys and tokens. */
+const LONG_PART = /[\w-]{20,}/g
 
 /** Logs refused requests up to a rate limit, and the number of lines that it suppressed. */
 export class RequestLog {
@@ -40,6 +42,12 @@ export class RequestLog {
       return
     }
     this.#lines += 1
-    this.#logger[request.status >= 500 ? 'warn' : 'info'](request, 'request refused')
+    const path = withoutSecrets(request.path)
+    this.#logger[request.status >= 500 ? 'warn' : 'info']({ ...request, path }, 'request refused')
   }
+}
+
+/** A client may put its key into the path by mistake: `/event&key=...`, or a `?` that was percent-encoded. */
+function withoutSecrets(path: string): string {
+  return path.replace(LONG_PART, '***')
 }
