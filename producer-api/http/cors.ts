@@ -29,9 +29,10 @@ export function foreignOrigins(origins: CorsOrigins): (request: IncomingMessage)
 export function corsMiddleware(origins: PageOrigins): Middleware {
   return cors({
     origin: (ctx) => {
-      if (origins.isAny) return '*'
       const origin = ctx.get('Origin')
-      return origins.match(origin) === undefined ? '' : origin
+      const match = origins.match(origin)
+      if (match === 'exact') return origin
+      return origins.isAny ? '*' : match === undefined ? '' : origin
     },
     credentials: (ctx) => origins.match(ctx.get('Origin')) === 'exact',
     allowMethods: ['GET', 'HEAD', 'POST'],
@@ -44,15 +45,12 @@ export function corsMiddleware(origins: PageOrigins): Middleware {
 export function corsHeaders(origins: PageOrigins): (origin: string | undefined) => readonly string[] {
   const vary = ['Vary', 'Origin']
   const expose = ['Access-Control-Expose-Headers', EXPOSED_HEADERS.join(',')]
-  if (origins.isAny) {
-    const anyOrigin = [...vary, 'Access-Control-Allow-Origin', '*', ...expose]
-    return () => anyOrigin
-  }
-  const none = origins.isOn ? vary : []
+  const anyOrigin = [...vary, 'Access-Control-Allow-Origin', '*', ...expose]
+  const none = origins.isAny ? anyOrigin : origins.isOn ? vary : []
   const credentials = ['Access-Control-Allow-Credentials', 'true']
   return (origin) => {
     const match = origin === undefined ? undefined : origins.match(origin)
-    if (match === undefined) return none
+    if (match === undefined || (origins.isAny && match === 'wildcard')) return none
     const allowed = [...vary, 'Access-Control-Allow-Origin', origin!]
     return match === 'exact' ? [...allowed, ...credentials, ...expose] : [...allowed, ...expose]
   }

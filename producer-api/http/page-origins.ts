@@ -11,17 +11,17 @@ export interface PageOrigins {
   readonly isOn: boolean
   /** Whether all origins are allowed (`*`). */
   readonly isAny: boolean
-  /** Whether pages of this origin may read answers: `exact` if the origin itself is listed, `wildcard` if a `*.` covers it. */
+  /** Whether pages of this origin may read answers: `exact` if the origin itself is listed, `wildcard` if a `*` covers it. */
   match: (origin: string) => 'exact' | 'wildcard' | undefined
 }
 
 /** @param ring the keys at this moment; undefined if no keys are taken */
 export function pageOrigins(corsOrigins: CorsOrigins, ring?: () => KeyRing): PageOrigins {
-  if (corsOrigins === '*') return { isOn: true, isAny: true, match: () => 'wildcard' }
-  const listed = matcher(corsOrigins)
-  if (ring === undefined) return { isOn: corsOrigins.length > 0, isAny: false, match: listed }
+  const isAny = corsOrigins === '*'
+  const listed: PageOrigins['match'] = isAny ? () => 'wildcard' : matcher(corsOrigins)
+  if (ring === undefined) return { isOn: isAny || corsOrigins.length > 0, isAny, match: listed }
   const ofKeys = new OriginsOfKeys(ring)
-  return { isOn: true, isAny: false, match: (origin) => best(listed(origin), ofKeys.match(origin)) }
+  return { isOn: true, isAny, match: (origin) => best(listed(origin), ofKeys.match(origin)) }
 }
 
 type Match = ReturnType<PageOrigins['match']>

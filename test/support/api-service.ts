@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import type { KeyStore } from '../../access/key-store.ts'
 import { createLogger } from '../../platform/log.ts'
 import { readApiConfig } from '../../producer-api/config.ts'
 import type { Published, Publisher } from '../../producer-api/delivery/publisher.ts'
@@ -9,6 +10,7 @@ import { type ApiService, createService } from '../../producer-api/service.ts'
 export async function listeningService(
   env: NodeJS.ProcessEnv,
   publish: Publisher['publish'] = async (): Promise<Published> => ({ baseOffset: 0n }),
+  keys?: KeyStore,
 ): Promise<{ service: ApiService; port: number }> {
   const publisher = {
     connect: (onAvailable: () => void) => onAvailable(),
@@ -17,7 +19,7 @@ export async function listeningService(
     ready: () => ({ ok: true }) as const,
     close: async () => {},
   }
-  const service = createService(readApiConfig(env), publisher, createLogger('test', 'silent'))
+  const service = createService(readApiConfig(env), publisher, createLogger('test', 'silent'), keys)
   service.connect()
   service.server.listen(0, '127.0.0.1')
   await once(service.server, 'listening')

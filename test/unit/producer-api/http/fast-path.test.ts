@@ -2,8 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { test } from 'node:test'
+import { KeyStore } from '../../../../access/key-store.ts'
+import { createLogger } from '../../../../platform/log.ts'
+import type { Publisher } from '../../../../producer-api/delivery/publisher.ts'
 import { PublishError } from '../../../../producer-api/errors.ts'
 import { listeningService } from '../../../support/api-service.ts'
+import { KeyFileFixture, makeKey } from '../../../support/key-files.ts'
 
 const ID = '0198c0de-7a5b-7000-8000-0123456789a'
 const event = (n: number, user = '1'): string =>
@@ -22,10 +26,13 @@ async function answers(
   env: NodeJS.ProcessEnv,
   requests: readonly Request[],
 ): Promise<object[]> {
-  const { service, port } = await listeningService(env, async (_partition, sent) => {
+  const publish: Publisher['publish'] = async (_partition, sent) => {
     if (!sent.some(({ bytes }) => bytes.includes('"user_id":13,'))) return { baseOffset: 0n }
     throw new PublishError('no', { code: 'NO', retryable: false, mayHaveWritten: false })
-  })
+  }
+  const keysFile = env.API_KEYS_FILE
+  const keys = keysFile === undefined ? undefined : KeyStore.open(keysFile, createLogger('test', 'silent'))
+  const { service, port } = await listeningService(env, publish, keys)
   const seen: object[] = []
   try {
     for (const [path, type, body, origin] of requests) {
@@ -106,4 +113,26 @@ test('with a query or an Origin, too, the fast path answers as Koa does', async 
   assert.equal(headers['access-control-allow-origin'], 'https://shop.example')
   assert.equal(headers['access-control-allow-credentials'], 'true')
   assert.equal(headers.vary, 'Origin')
+})
+
+test('with a key in the query, too, the fast path answers as Koa does, whatever CORS_ORIGINS is', async (t) => {
+  const shop = 'https://shop.example'
+  const key = makeKey('shop', 'browser', { origins: [shop, 'https://*.a.example'] })
+  const { path } = KeyFileFixture.of(t, key)
+  const origins = [shop, 'https://x.a.example', 'https://evil.example', undefined]
+  const requests = origins.map(
+    (origin): Request => [`/event?key=${key.text}`, 'application/json', event(1), origin],
+  )
+  for (const CORS_ORIGINS of ['', '*', 'https://x.a.example']) {
+    const env = { API_KEYS_FILE: path, CORS_ORIGINS }
+    const fast = await answers('fast path', env, requests)
+    assert.deepEqual(fast, await answers('koa', env, requests))
+    assert.deepEqual(
+      fast.map((answer): unknown => Reflect.get(answer, 'status')),
+      [202, 202, 403, 403],
+    )
+    const headers = Reflect.get(fast[0]!, 'headers') as Record<string, string>
+    assert.equal(headers['access-control-allow-origin'], shop)
+    assert.equal(headers['access-control-allow-credentials'], 'true')
+  }
 })

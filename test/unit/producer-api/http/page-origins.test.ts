@@ -41,3 +41,16 @@ test('the origins of browser keys are allowed as long as the keys live and are i
   assert.equal(origins.match('https://a.example'), undefined)
   assert.equal(origins.match('https://c.example'), 'exact')
 })
+
+test('with *, pages of browser keys may still send credentials, as their beacons always do', () => {
+  const key = makeKey('a', 'browser', { origins: ['https://a.example', 'https://*.b.example'] })
+  const ring = new KeyRing({ keys: [key.key] })
+  const headersFor = corsHeaders(pageOrigins('*', () => ring))
+  const allowed = (origin?: string): (string | undefined)[] =>
+    ['Vary', 'Access-Control-Allow-Origin', 'Access-Control-Allow-Credentials'].map((name) =>
+      value(headersFor(origin), name),
+    )
+  assert.deepEqual(allowed('https://a.example'), ['Origin', 'https://a.example', 'true'])
+  for (const origin of ['https://x.b.example', 'https://c.example', undefined])
+    assert.deepEqual(allowed(origin), ['Origin', '*', undefined])
+})
