@@ -26,7 +26,7 @@ export const frontDoorSettings = {
   ADDRESS_REQUESTS_PER_SECOND: optionalInteger(
     1,
     MAX_EVENTS_PER_SECOND,
-    'Requests per second that each client address may send to this process; above it, the API answers 429. By default no limit',
+    'Requests with events per second that each client address may send to this process; above it, the API answers 429. By default no limit',
   ),
   ADDRESS_BURST: integer(
     MIN_BURST,

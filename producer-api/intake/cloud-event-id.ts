@@ -6,8 +6,8 @@ const TIME_BYTES = 6
 const UUID_BYTES = 16
 
 /**
- * The event_id of a CloudEvent whose id is no UUID: a UUIDv8 (RFC 9562), which depends on nothing but the event, so that the
- * same event sent again has the same one. It begins with the milliseconds since 1970 (0 for earlier times), as a UUIDv7
+ * The event_id of a CloudEvent whose id is no UUID: a UUIDv8 (RFC 9562), which depends on nothing but the event and the label
+ * of its key, so that the same event sent again has the same one. It begins with the milliseconds since 1970 (0 for earlier times), as a UUIDv7
  * does, so that ids stay in order of time; the rest is from the SHA-256 of a JSON array of time and names, where no two
  * lists have the same text.
  *
