@@ -75,6 +75,10 @@ test('what clients send as credentials and in queries appears nowhere', async ()
     `POST /event?key=${browser.text}&x=${CANARY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.text}\r\nBroken\r\n\r\n`,
     `POST /event?key=${browser.text}&x=${CANARY} HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(40_000)}\r\n\r\n`,
     `POST /nowhere?key=${browser.text}&x=${CANARY} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+    `POST /event&key=${browser.text} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+    `POST /event%3Fkey=${browser.text} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+    `POST /event/${token} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+    `POST /event HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${server.text}\r\nAuthorization: Bearer ${server.text}\r\n\r\n`,
     `DELETE /event?key=${browser.text}&x=${CANARY} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
   ]
   for (const text of raw) answers.push(await rawExchange(api.url, [text]))

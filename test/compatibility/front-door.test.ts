@@ -111,6 +111,7 @@ test('I10: no request without a valid credential changes the topic, in whatever 
     `Authorization: Basic ${btoa(server.text)}\r\n`,
     `Authorization: ${server.text}\r\n`,
     `Authorization: Bearer\r\nAuthorization: Bearer ${server.text}\r\n`,
+    `Authorization: Bearer ${server.text}\r\nAuthorization: Bearer ${server.text}\r\n`,
     `X-API-Key: ${revoked.text}\r\nX-API-Key: ${server.text}\r\n`,
     `Cookie: key=${server.text}\r\n`,
     `Authorization: Bearer ${server.text}\r\nOrigin: ${SHOP}\r\n`,
