@@ -38,7 +38,9 @@ const FOREIGN_ORIGIN: Refusal = {
   detail: 'Pages of this origin may not send events; CORS_ORIGINS lists those that may.',
 }
 const MISSING = unauthorized('A key or a token is needed: send it as Authorization: Bearer.', true)
-const UNKNOWN = unauthorized('The key is not known: it was revoked, or it is a key of another installation.')
+const UNKNOWN = unauthorized(
+  'The key is not known here: it was revoked, or it belongs to another installation.',
+)
 const MISTYPED = unauthorized('The key has a typing error: its checksum does not match.')
 const EXPIRED = unauthorized('The key has expired.')
 const NOT_A_KEY = unauthorized('The credential is not a key of Firehose.')

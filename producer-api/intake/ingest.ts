@@ -179,7 +179,9 @@ export class Ingest {
         return { kind: 'refused', problem, detail, headers, errors, events: count }
       }
       const events = parsed.events.length
-      const refusal = otherUsers(parsed.events, caller.onlyUser, options) ?? caller.takeRest(events)
+      const refusal =
+        otherUsers(parsed.events, caller.onlyUser, options) ??
+        caller.takeRest(lenient?.isGood.length ?? events)
       if (refusal !== undefined) return { ...refusal, events }
       const records = encodeRecords(parsed.events, receivedAt(Date.now()), facts, caller.label)
       if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
