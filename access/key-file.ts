@@ -3,6 +3,7 @@ import { ConfigError } from '../platform/env.ts'
 import { instant } from '../platform/units.ts'
 import { faultsOf, isRecord, type Members, wholeNumber } from './members.ts'
 import { isOriginRule } from './origins.ts'
+import { hasRepeatedMember } from './repeated-member.ts'
 import { isSecretId, KEY_KINDS, type KeyKind } from './secret.ts'
 
 export interface Secret {
@@ -96,7 +97,8 @@ export function isLabel(text: string): boolean {
 }
 
 /**
- * Reads a key file. Unknown members are faults: a typing error in `expires` must not make a key last for ever.
+ * Reads a key file. Unknown and repeated members are faults: a typing error in `expires`, or a second one that somebody
+ * has overlooked, must not make a key last longer.
  *
  * @throws {ConfigError} that lists all faults. They name labels, ids and members, and show nothing else of the text
  */
@@ -132,6 +134,7 @@ function keysOf(text: string): Record<string, unknown>[] {
   if (Buffer.byteLength(text) > MAX_KEY_FILE_BYTES) throw new ConfigError(['it is larger than 1 MiB'])
   if (text.trim() === '') throw new ConfigError(['it is empty'])
   const file = parseJson(text)
+  if (hasRepeatedMember(text)) throw new ConfigError(['it has an object with two members of the same name'])
   const keys = isRecord(file) && Object.keys(file).join() === 'keys' ? file.keys : undefined
   if (!Array.isArray(keys) || !keys.every(isRecord))
     throw new ConfigError(['it must be an object with one member, "keys", an array of objects'])

@@ -183,3 +183,18 @@ test('anything else that parses is refused or read, and never throws another err
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void faultsOf(text)))
   fc.assert(fc.property(fc.array(fc.object()), (keys) => void faultsOf(JSON.stringify({ keys }))))
 })
+
+test('a member that is there twice is a fault: the last one would count, and people may see the first', () => {
+  const text = JSON.stringify({
+    keys: [{ ...KEY, secrets: [{ ...SECRET, expires: '2027-01-01T00:00:00Z' }] }],
+  })
+  const twice = ['it has an object with two members of the same name']
+  assert.deepEqual(faultsOf(text), [])
+  const late = '"2099-01-01T00:00:00Z"'
+  assert.deepEqual(faultsOf(text.replace('"expires"', `"expires":${late},"expires"`)), twice)
+  assert.deepEqual(faultsOf(text.replace('"expires"', `"expires" : ${late}, "\\u0065xpires"`)), twice)
+  assert.deepEqual(faultsOf(text.replace('{', '{"keys":[],')), twice)
+  // As values, and in different objects, texts may repeat.
+  const origins = ['https://a.example', 'https://a.example']
+  assert.deepEqual(faultsOfKey({ kind: 'browser', origins }), [])
+})
