@@ -14,6 +14,7 @@ export interface LiveKey {
 
 interface BrowserOrigins {
   list: readonly string[]
+  fromMs: number
   untilMs: number
 }
 
@@ -26,7 +27,7 @@ export class KeyRing {
    * texts have the same digest.
    */
   readonly #byText = new Map<string, LiveKey>()
-  #origins: BrowserOrigins = { list: [], untilMs: 0 }
+  #origins: BrowserOrigins = { list: [], fromMs: 0, untilMs: 0 }
 
   constructor({ keys }: KeyFile) {
     this.keys = keys
@@ -45,7 +46,9 @@ export class KeyRing {
 
   /** The rules of all browser keys that have a live secret, each once. The same array until one of them expires. */
   browserOrigins(nowMs: number): readonly string[] {
-    if (nowMs >= this.#origins.untilMs) this.#origins = originsAt(this.keys, nowMs)
+    const { fromMs, untilMs } = this.#origins
+    // Before fromMs if the clock was set back: what had expired by then may live again.
+    if (nowMs < fromMs || nowMs >= untilMs) this.#origins = originsAt(this.keys, nowMs)
     return this.#origins.list
   }
 
@@ -66,5 +69,5 @@ function originsAt(keys: readonly Key[], nowMs: number): BrowserOrigins {
     for (const origin of origins) list.add(origin)
     untilMs = Math.min(untilMs, endMs)
   }
-  return { list: [...list], untilMs }
+  return { list: [...list], fromMs: nowMs, untilMs }
 }

@@ -90,3 +90,11 @@ test('the origins of browser keys are those of live secrets, each once, as time 
   assert.deepEqual(ring.browserOrigins(NOW_MS + 2_000), ['https://b.example', 'https://both.example'])
   assert.deepEqual(ring.browserOrigins(NOW_MS + 5_000), [])
 })
+
+test('when the clock is set back, the origins of keys that are live again are allowed again', () => {
+  const { key, texts } = made('a', 'browser', [NOW_MS + 1_000], ['https://a.example'])
+  const ring = new KeyRing({ keys: [key] })
+  assert.deepEqual(ring.browserOrigins(NOW_MS + 1_000), [])
+  assert.ok(found(ring, texts[0]).allowsOrigin('https://a.example'))
+  assert.deepEqual(ring.browserOrigins(NOW_MS), ['https://a.example'])
+})
