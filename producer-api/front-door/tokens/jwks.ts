@@ -98,9 +98,17 @@ export class Jwks {
     return { keys, fetchedAtMs: this.#readAtMs, problem: this.#problem, fetches: this.#reads }
   }
 
+  /** Reads now if the next read is overdue: timers stand still while a machine sleeps, and the keys grow too old. */
+  catchUp(nowMs: number): void {
+    const isOverdue = this.#readAtMs !== undefined && nowMs >= this.#nextAtMs
+    if (isOverdue && this.#reading === undefined && !this.#isClosed) void this.#read()
+  }
+
   /** In how many seconds, at least 1, the next read may have succeeded. */
   retryAfterSeconds(nowMs: number): number {
-    return Math.max(1, Math.ceil((this.#nextAtMs - nowMs) / 1_000))
+    // No longer than we wait ourselves, even if the clock was set back.
+    const ms = Math.min(this.#nextAtMs - nowMs, this.#source.retry.lastMs)
+    return Math.max(1, Math.ceil(ms / 1_000))
   }
 
   #read(): Promise<void> {

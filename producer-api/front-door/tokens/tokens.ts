@@ -84,7 +84,10 @@ export class Tokens {
   check(token: string): TokenVerdict | Promise<TokenVerdict> {
     const nowMs = this.#clock.now()
     const keys = this.#jwks.usable(nowMs)
-    if (keys === undefined) return this.#noKeys(nowMs, 'No keys are known to check tokens with.')
+    if (keys === undefined) {
+      this.#jwks.catchUp(nowMs)
+      return this.#noKeys(nowMs, 'No keys are known to check tokens with.')
+    }
     if (token.length > MAX_LENGTH) return TOO_LONG
     const digest = hash('sha256', token, 'base64')
     return this.#cache.find(digest, nowMs) ?? this.#judge(token, digest, keys, nowMs)

@@ -199,6 +199,28 @@ test('the keys are used for 24 h after they were read; then no token is judged, 
   assert.equal((await tokens.check(token)).kind, 'valid')
 })
 
+test('after a day in which the machine slept, the first token makes us read the keys again, once', async (t) => {
+  const server = await JwksServer.start(t, signer)
+  const { tokens, clock } = tokensOf(t, server)
+  await started(tokens, clock)
+  clock.advance(25 * HOUR_MS, false) // timers have stood still
+  const token = await signer.token(clock.time)
+  for (let each = 0; each < 10; each++) assert.equal((await tokens.check(token)).kind, 'no-keys')
+  await until('the keys are read', () => tokens.status.keys === 1)
+  assert.equal((await tokens.check(token)).kind, 'valid')
+  assert.equal(tokens.status.fetches, 2)
+})
+
+test('when the clock was set back, no client is told to wait longer than we wait ourselves', async (t) => {
+  const server = await JwksServer.start(t, signer)
+  server.goDown()
+  const { tokens, clock } = tokensOf(t, server)
+  await started(tokens, clock)
+  clock.time -= 365 * 24 * HOUR_MS
+  const verdict = await tokens.check('x')
+  assert.ok(verdict.kind === 'no-keys' && verdict.retryAfterSeconds <= 30)
+})
+
 test('the keys are read again when their answer says so, between a minute and an hour; else within 5 minutes', async (t) => {
   assert.equal(freshMs(null), 5 * MINUTE_MS)
   assert.equal(freshMs('public, no-transform'), 5 * MINUTE_MS)
