@@ -54,6 +54,8 @@ export const MAX_BURST = 10_000_000
 /** Shorter than every secret and every digest, so neither can be taken for a label, which is shown. */
 const LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const DIGEST = /^[0-9a-f]{64}$/
+/** Some editors on Windows write it, and nobody sees it (RFC 8259, 8.1). */
+const BYTE_ORDER_MARK = /^\uFEFF/
 const TIME = 'be a time such as 2027-01-02T03:04:05Z'
 
 const keyMembers: Members<KeyMembers> = {
@@ -145,7 +147,7 @@ function keysOf(text: string): Record<string, unknown>[] {
 /** @throws {ConfigError} without the parser's message, which quotes the text */
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text.replace(BYTE_ORDER_MARK, ''))
   } catch (error) {
     const [where = ''] = /line \d+ column \d+/.exec((error as Error).message) ?? []
     throw new ConfigError([`it is not JSON${where && ` (${where})`}`])

@@ -55,6 +55,7 @@ test('a file as people write it', () => {
   }
   assert.deepEqual(parseKeyFile(text), expected)
   assert.deepEqual(parseKeyFile('{"keys":[]}'), { keys: [] })
+  assert.deepEqual(parseKeyFile('\uFEFF{"keys":[]}\r\n'), { keys: [] }, 'as editors on Windows write it')
 })
 
 test('a text that is no key file is refused with one sentence', () => {
