@@ -5,6 +5,7 @@ import { keysFileSetting } from '../access/read-key-file.ts'
 import type { KeyKind } from '../access/secret.ts'
 import { ConfigError, readSettings } from '../platform/env.ts'
 import { escapeControls } from '../platform/escape-controls.ts'
+import { shellWord } from '../platform/shell-word.ts'
 import { systemReason } from '../platform/system-reason.ts'
 import { UsageError } from '../platform/usage-error.ts'
 import { capital } from '../platform/units.ts'
@@ -40,11 +41,18 @@ export async function onKeyFile(
     say(await work(path))
     return 0
   } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError(error.problems.map((each) => `${name} ${each}`))
+    const whole = (text: string): string => (file === undefined ? text : withFile(text, file))
+    if (error instanceof ConfigError)
+      throw new ConfigError(error.problems.map((each) => whole(`${name} ${each}`)))
     if (!(error instanceof KeyChangeError)) throw error
-    say(`${capital(error.message)}.`)
+    say(`${capital(whole(error.message))}.`)
     return 1
   }
+}
+
+/** A text whose commands work on the same file. */
+function withFile(text: string, file: string): string {
+  return text.replaceAll(/"npx firehose keys [^"]+/g, (command) => `${command} --file ${shellWord(file)}`)
 }
 
 function placeOf(file: string | undefined): { name: string; path: string } {

@@ -232,3 +232,16 @@ test('a secret that cannot be printed is lost, and the command that is quoted ma
   assert.equal(find(path, secretIn(await quoted(path, again))), 'app')
   assert.equal(find(path, text), 'app', 'the overlap is that of the command that failed')
 })
+
+test('a command that is quoted works on the file that was given, whatever its path', async () => {
+  const path = join(newPath(), '..', "it's a file.json")
+  const env = { API_KEYS_FILE: newPath() }
+  const withFile = async (line: string): Promise<Ended> =>
+    await runFirehose(env, 'keys', ...line.split(' '), '--file', path)
+  const quotedLine = ({ err }: Ended): string => /"npx( firehose keys [^"]+)"/.exec(err)?.[1]?.trim() ?? ''
+  secretIn(await withFile('create app --kind server'))
+  const again = await runLine(`./${quotedLine(await withFile('create app --kind server'))}`, env)
+  assert.equal(find(path, secretIn(again)), 'app')
+  const listed = await runLine(`./${quotedLine(await withFile('revoke other'))}`, env)
+  assert.match(listed.out, /^app +\| server /m)
+})
