@@ -1,3 +1,4 @@
+import { shellWord } from '../platform/shell-word.ts'
 import { plural } from '../platform/units.ts'
 import { type Access, accessOf } from './check-access.ts'
 import { judgeKeys } from './check-keys.ts'
@@ -35,7 +36,7 @@ function notSeen(url: string, access: Access | undefined): Finding[] {
       check: 'keys',
       level: 'note',
       text: `The keys of the API at ${url} cannot be checked, because API_KEYS_FILE is not set here.`,
-      mend: `Where the API has its file: API_KEYS_FILE=${access.keys.path ?? 'FILE'} npx firehose doctor`,
+      mend: `Where the API has its file: API_KEYS_FILE=${shellWord(access.keys.path ?? 'FILE')} npx firehose doctor`,
     },
   ]
 }
@@ -80,7 +81,7 @@ function notTaken(url: string, access: Access | undefined, { path, keys }: KeyFi
       check: 'keys',
       level: 'warning',
       text: `${path} has ${plural(keys.length, 'key')}, but the API at ${url} takes none: it was started without API_KEYS_FILE.`,
-      mend: `Set API_KEYS_FILE=${path} for the API as well, and restart it.`,
+      mend: `Set API_KEYS_FILE=${shellWord(path)} for the API as well, and restart it.`,
     },
   ]
 }
@@ -94,7 +95,7 @@ function openToAll({ path, mode, folder, folderMode }: KeyFile): Finding[] {
         check: 'keys',
         level: 'critical',
         text: `Every user of this machine can ${isReplaceable ? 'replace' : 'change'} ${path}, and so make keys.`,
-        mend: `chmod o-rwx ${path}${isReplaceable ? ` && chmod o-w ${folder}` : ''}`,
+        mend: `chmod o-rwx ${shellWord(path)}${isReplaceable ? ` && chmod o-w ${shellWord(folder)}` : ''}`,
       },
     ]
   if ((mode & ALL_READ) === 0) return []
@@ -103,7 +104,7 @@ function openToAll({ path, mode, folder, folderMode }: KeyFile): Finding[] {
       check: 'keys',
       level: 'warning',
       text: `Every user of this machine can read ${path}. It has no secret, but says which keys there are, from where they may be used, and until when.`,
-      mend: `chmod o-rwx ${path}`,
+      mend: `chmod o-rwx ${shellWord(path)}`,
     },
   ]
 }

@@ -141,3 +141,18 @@ function apply(keys: readonly Key[], command: string): readonly Key[] {
   }
   return rotateKey({ keys }, name, next, { nowMs: READ_AT_MS, overlapMs: 7 * DAY_MS }).keys
 }
+
+test('commands to copy have a path as one word, also one that an API says', () => {
+  const path = '/keys/a; id #.json'
+  const open = { ...keyFileOf(forever), path, mode: 0o100604 }
+  const mends = (facts: Facts): string[] => findings(facts).flatMap(({ mend = '' }) => mend)
+  assert.deepEqual(mends({ ...healthy(), keyFile: open }), [`chmod o-rwx '${path}'`])
+  const { api } = healthy()
+  assert.ok(api.answer.ok)
+  const access = { anonymous: 'no', keys: { path, keys: 1 } }
+  const value = { ...api.answer.value, health: { ...api.answer.value.health, access } }
+  assert.deepEqual(
+    mends({ ...healthy(), keyFile: undefined, api: { ...api, answer: { ok: true, value } } }),
+    [`Where the API has its file: API_KEYS_FILE='${path}' npx firehose doctor`],
+  )
+})
