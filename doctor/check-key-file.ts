@@ -87,15 +87,19 @@ function notTaken(url: string, access: Access | undefined, { path, keys }: KeyFi
 }
 
 /** Permissions of the group are left alone: it may be there for the API. */
-function openToAll({ path, mode, folder, folderMode }: KeyFile): Finding[] {
-  const isReplaceable = (folderMode & ALL_WRITE) !== 0 && (folderMode & STICKY) === 0
+function openToAll({ path, mode, folders }: KeyFile): Finding[] {
+  const open = folders.filter((each) => (each.mode & ALL_WRITE) !== 0 && (each.mode & STICKY) === 0)
+  const isReplaceable = open.length > 0
   if (isReplaceable || (mode & ALL_WRITE) !== 0)
     return [
       {
         check: 'keys',
         level: 'critical',
         text: `Every user of this machine can ${isReplaceable ? 'replace' : 'change'} ${path}, and so make keys.`,
-        mend: `chmod o-rwx ${shellWord(path)}${isReplaceable ? ` && chmod o-w ${shellWord(folder)}` : ''}`,
+        mend: [
+          `chmod o-rwx ${shellWord(path)}`,
+          ...open.map((each) => `chmod o-w ${shellWord(each.path)}`),
+        ].join(' && '),
       },
     ]
   if ((mode & ALL_READ) === 0) return []

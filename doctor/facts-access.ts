@@ -13,9 +13,8 @@ export interface KeyFile {
   keys: readonly Key[]
   /** Permissions, as in st_mode. */
   mode: number
-  /** Where a change replaces it: `path` may be a link. */
-  folder: string
-  folderMode: number
+  /** Where somebody could replace it: its folder and, if `path` is a link, the folder of the link. */
+  folders: readonly { path: string; mode: number }[]
   /** When it was read, milliseconds since 1970. */
   atMs: number
 }
@@ -33,13 +32,17 @@ export async function readKeyFacts(path: string): Promise<KeyFileFacts> {
   try {
     const text = await readKeyTextAsync(path)
     const { mode } = await stat(path)
-    const folder = dirname(await realpath(path))
-    const { mode: folderMode } = await stat(folder)
+    const folders = await foldersOf(path)
     kind = 'wrong'
     const { keys } = parseKeysAt(path, text)
-    return { kind: 'read', path, keys, mode, folder, folderMode, atMs: Date.now() }
+    return { kind: 'read', path, keys, mode, folders, atMs: Date.now() }
   } catch (error) {
     const problems = error instanceof ConfigError ? error.problems : [`cannot be read: ${path}`]
     return { kind, path, problems }
   }
+}
+
+async function foldersOf(path: string): Promise<KeyFile['folders']> {
+  const paths = new Set([dirname(await realpath(path)), await realpath(dirname(path))])
+  return await Promise.all([...paths].map(async (each) => ({ path: each, mode: (await stat(each)).mode })))
 }

@@ -108,7 +108,7 @@ testBroken([
   ],
   [
     'a folder that every user can change',
-    withFile({ folderMode: 0o40777 }),
+    withFile({ folders: [{ path: '/keys', mode: 0o40777 }] }),
     'keys',
     'critical',
     /can replace \/keys\/keys\.json, and so make keys/,
@@ -212,7 +212,9 @@ test('only addresses that others can reach contradict an API that takes its own 
 
 test('a folder for all with the sticky bit, and permissions of the group, are fine', () => {
   assert.deepEqual(
-    found(withFile({ mode: 0o100660, folderMode: 0o41777 })).map(({ level }) => level),
+    found(withFile({ mode: 0o100660, folders: [{ path: '/keys', mode: 0o41777 }] })).map(
+      ({ level }) => level,
+    ),
     ['ok', 'ok'],
   )
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { formatKeyFile } from '../../../access/key-file.ts'
 import { newSecret } from '../../../access/secret.ts'
@@ -28,7 +28,7 @@ const TEXT = formatKeyFile({
   ],
 })
 
-test('keys and permissions are read, also behind a link: those of the folder in which the file is replaced', async () => {
+test('keys and permissions are read, also behind a link: those of the folders in which it can be replaced', async () => {
   mkdirSync(join(dir, 'real'))
   writeFileSync(join(dir, 'real', 'keys.json'), TEXT)
   chmodSync(join(dir, 'real', 'keys.json'), 0o604)
@@ -40,8 +40,14 @@ test('keys and permissions are read, also behind a link: those of the folder in 
     facts.keys.map(({ label }) => label),
     ['app'],
   )
-  assert.deepEqual([facts.mode & 0o7777, facts.folderMode & 0o7777], [0o604, 0o703])
-  assert.ok(facts.folder.endsWith('/real'), facts.folder)
+  assert.equal(facts.mode & 0o7777, 0o604)
+  assert.deepEqual(
+    facts.folders.map(({ path, mode }) => [basename(path), mode & 0o7777]),
+    [
+      ['real', 0o703],
+      [basename(dir), 0o700],
+    ],
+  )
   assert.ok(Math.abs(facts.atMs - Date.now()) < 60_000)
 })
 
@@ -66,6 +72,23 @@ test('who can read or change the file, or replace it, is said with the commands 
       ['ok'],
     )
   }
+})
+
+test('a link to the file that anybody can replace is a finding, too', async () => {
+  for (const name of ['closed', 'links']) mkdirSync(join(dir, name), { mode: 0o700 })
+  writeFileSync(join(dir, 'closed', 'keys.json'), TEXT, { mode: 0o600 })
+  const path = join(dir, 'links', 'keys.json')
+  symlinkSync('../closed/keys.json', path)
+  chmodSync(join(dir, 'links'), 0o777)
+  const findings = async (): Promise<Finding[]> =>
+    checkKeyFile({ ...healthy(), keyFile: await readKeyFacts(path) })
+  const [open] = await findings()
+  assert.equal(open?.level, 'critical')
+  assert.equal((await runLine(open.mend ?? '', {})).code, 0)
+  assert.deepEqual(
+    (await findings()).map(({ level }) => level),
+    ['ok'],
+  )
 })
 
 test('a file that is missing, or no file, is unreadable; one with faults is wrong, and nothing of it is shown', async () => {

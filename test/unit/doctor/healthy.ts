@@ -57,8 +57,8 @@ const DAY_MS = 86_400_000
 const ACCESS = { anonymous: 'no', keys: { path: '/keys/keys.json', loadedAtMs: 1, keys: 1 } }
 
 export function keyFileOf(...keys: Key[]): KeyFile {
-  const [mode, folderMode] = [0o100600, 0o40700]
-  return { kind: 'read', path: '/keys/keys.json', keys, mode, folder: '/keys', folderMode, atMs: READ_AT_MS }
+  const folders = [{ path: '/keys', mode: 0o40700 }]
+  return { kind: 'read', path: '/keys/keys.json', keys, mode: 0o100600, folders, atMs: READ_AT_MS }
 }
 
 export function serverKey(label: string, ...secrets: Secret[]): Key {
