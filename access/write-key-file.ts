@@ -143,13 +143,15 @@ function realPath(path: string): string {
   }
 }
 
-/** Of a file that is not there yet. A link may lead to it. */
+/** Of a file that is not there yet. Links may lead to it, each from the folder in which it really is. */
 function targetOf(path: string): string {
+  let target: string
   try {
-    return resolve(dirname(path), readlinkSync(path))
+    target = resolve(realpathSync(dirname(path)), readlinkSync(path))
   } catch {
     return resolve(path)
   }
+  return realPath(target)
 }
 
 /** Makes the rename durable. Some file systems do not offer it, and the keys are in place, so an error is no failure. */

@@ -82,6 +82,18 @@ test('a file that is there keeps its mode and, if root changes it, its owner', (
   assert.deepEqual([now.mode, now.uid, now.gid], [before.mode, before.uid, before.gid])
 })
 
+test('links to links are followed to a file that is not there yet, also relative ones in a linked folder', () => {
+  const target = newPath()
+  const folder = join(root, 'deep', 'er')
+  mkdirSync(folder, { recursive: true })
+  symlinkSync(folder, join(root, 'short'))
+  symlinkSync(target, join(root, 'deep', 'to-target'))
+  symlinkSync('../to-target', join(folder, 'keys.json'))
+  for (const label of ['a', 'b']) add(join(root, 'short', 'keys.json'), label)
+  assert.equal(parseKeyFile(readFileSync(target, 'utf8')).keys.length, 2)
+  assert.ok(lstatSync(join(root, 'deep', 'to-target')).isSymbolicLink())
+})
+
 test('a link is followed, also to a file that is not there yet', () => {
   const target = newPath()
   const link = newPath()
