@@ -52,6 +52,7 @@ export const MIN_BURST = 1_000
 export const MAX_BURST = 10_000_000
 
 /** Shorter than every secret and every digest, so neither can be taken for a label, which is shown. */
+export const MAX_LABEL_LENGTH = 63
 const LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const DIGEST = /^[0-9a-f]{64}$/
 /** Some editors on Windows write it, and nobody sees it (RFC 8259, 8.1). */

@@ -1,7 +1,14 @@
 // The options of `firehose keys` as values. Pure; each function throws a UsageError.
-import { isLabel, MAX_BURST, MAX_EVENTS_PER_SECOND, MIN_BURST, type Key } from '../access/key-file.ts'
+import {
+  isLabel,
+  MAX_BURST,
+  MAX_EVENTS_PER_SECOND,
+  MAX_LABEL_LENGTH,
+  MIN_BURST,
+  type Key,
+} from '../access/key-file.ts'
 import { isOriginRule } from '../access/origins.ts'
-import { KEY_KINDS, type KeyKind } from '../access/secret.ts'
+import { KEY_KINDS, type KeyKind, readSecret } from '../access/secret.ts'
 import { canonicalTimestamp } from '../event/timestamp.ts'
 import { parseDuration } from '../platform/duration.ts'
 import { UsageError } from '../platform/usage-error.ts'
@@ -14,8 +21,19 @@ export interface KeyOptions {
   burst?: string
 }
 
+/** Refuses a secret as the name of a key, or of a secret, without showing it again. */
+export function checkName(given: string): void {
+  const read = given.length > MAX_LABEL_LENGTH ? readSecret(given) : undefined
+  if (read === undefined) return
+  const id = read === 'mistyped' ? '' : `: ${read.id}`
+  throw new UsageError(
+    `A secret must not be on a command line, which others can read: its id is enough, the third part of it${id}.`,
+  )
+}
+
 /** The key that the options describe, without its secret. */
 export function keyOf(label: string, options: KeyOptions): Omit<Key, 'secrets'> {
+  checkName(label)
   if (!isLabel(label))
     throw new UsageError(
       `A label has 1 to 63 letters (A to Z), digits, dots, underscores and hyphens, and begins with a letter or digit, unlike "${label}".`,

@@ -1,6 +1,7 @@
 import { revokeKey } from '../access/change-keys.ts'
 import { changeKeyFile } from '../access/write-key-file.ts'
 import { type FileOption, keysCommand, onKeyFile } from './keys-file.ts'
+import { checkName } from './keys-options.ts'
 
 export const revokeCommand = keysCommand(
   'revoke',
@@ -10,6 +11,7 @@ export const revokeCommand = keysCommand(
 )
   .argument('<LABEL|ID>', 'the label of a key, or the id of a secret')
   .action(async (name: string, values: FileOption) => {
+    checkName(name)
     process.exitCode = await onKeyFile(values, (path) => {
       const { keys } = changeKeyFile(path, (file) => revokeKey(file, name))
       const revoked = `"${name}" is revoked: APIs that read ${path} refuse it within 5 s.`

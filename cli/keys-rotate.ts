@@ -4,7 +4,7 @@ import { newSecret } from '../access/secret.ts'
 import { changeKeyFile } from '../access/write-key-file.ts'
 import { instant } from '../platform/units.ts'
 import { type FileOption, howToUse, keysCommand, onKeyFile, printSecret } from './keys-file.ts'
-import { expiryOf, overlapOf, wholeSeconds } from './keys-options.ts'
+import { checkName, expiryOf, overlapOf, wholeSeconds } from './keys-options.ts'
 
 interface Values extends FileOption {
   overlap: string
@@ -27,6 +27,7 @@ before. Secrets of the key that have expired are removed from the file.`,
     'as for create; by default, the new secret lasts as long as the one before was to',
   )
   .action(async (label: string, values: Values) => {
+    checkName(label)
     const nowMs = wholeSeconds(Date.now())
     const overlapMs = overlapOf(values.overlap)
     const expiresMs = values.expires === undefined ? undefined : expiryOf(values.expires, nowMs)

@@ -245,3 +245,23 @@ test('a command that is quoted works on the file that was given, whatever its pa
   const listed = await runLine(`./${quotedLine(await withFile('revoke other'))}`, env)
   assert.match(listed.out, /^app +\| server /m)
 })
+
+test('a secret on the command line is refused, not shown, and its id does what was meant', async () => {
+  const path = newPath()
+  const text = secretIn(await keys(path, 'create app --kind server'))
+  for (const line of [
+    'create TEXT --kind server',
+    'rotate TEXT --overlap 1d',
+    'revoke TEXTx',
+    'revoke TEXT',
+  ]) {
+    const { code, out, err } = await keys(path, line.replace('TEXT', text))
+    assert.deepEqual([code, out], [64, ''])
+    assert.match(err, /^A secret must not be on a command line, .* the third part of it.*\. Try --help\.\n$/)
+    assert.ok(!err.includes(text.slice(-30)))
+    if (line !== 'revoke TEXT') continue
+    const [, id = ''] = /: (\w{8})\./.exec(err) ?? []
+    assert.equal((await keys(path, `revoke ${id}`)).code, 0)
+  }
+  assert.equal(find(path, text), undefined)
+})
