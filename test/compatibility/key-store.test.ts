@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import pino from 'pino'
-import { createKey, revokeKey, rotateKey } from '../../../access/change-keys.ts'
-import { formatKeyFile, type Key } from '../../../access/key-file.ts'
-import { KeyStore } from '../../../access/key-store.ts'
-import { newSecret } from '../../../access/secret.ts'
-import { changeKeyFile } from '../../../access/write-key-file.ts'
-import { ConfigError } from '../../../platform/env.ts'
-import { until } from '../../support/until.ts'
+import { createKey, revokeKey, rotateKey } from '../../access/change-keys.ts'
+import { formatKeyFile, type Key } from '../../access/key-file.ts'
+import { KeyStore } from '../../access/key-store.ts'
+import { newSecret } from '../../access/secret.ts'
+import { changeKeyFile } from '../../access/write-key-file.ts'
+import { ConfigError } from '../../platform/env.ts'
+import { until } from '../support/until.ts'
 
 /* What a service with keys does when the key file changes. All of it has to happen within 5 s. */
 
@@ -275,7 +275,7 @@ describe('the key file while a service runs', { concurrency: true }, () => {
 
   test('it does not keep a process alive', async () => {
     const { path } = new Site()
-    const module = new URL('../../../access/key-store.ts', import.meta.url).href
+    const module = new URL('../../access/key-store.ts', import.meta.url).href
     const script = `import { KeyStore } from '${module}'; KeyStore.open(${JSON.stringify(path)}, {}).watch()`
     const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
       timeout: 20_000,

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { parseKeyFile } from '../../../access/key-file.ts'
-import { KeyRing } from '../../../access/key-ring.ts'
-import { readSecret } from '../../../access/secret.ts'
-import { type Ended, runFirehose, runLine } from '../../support/run-firehose.ts'
+import { parseKeyFile } from '../../access/key-file.ts'
+import { KeyRing } from '../../access/key-ring.ts'
+import { readSecret } from '../../access/secret.ts'
+import { type Ended, runFirehose, runLine } from '../support/run-firehose.ts'
 
 /* `firehose keys` as a process. What it says to do is done, and then works. */
 
