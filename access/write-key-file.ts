@@ -42,12 +42,17 @@ export function changeKeyFile(path: string, change: (file: KeyFile) => KeyFile):
   try {
     return replace(realPath(path), change)
   } catch (error) {
-    const { errno, code } = error as NodeJS.ErrnoException
-    if (errno === undefined) throw error
-    const reason =
-      code === 'EBUSY' ? 'it is mounted by itself; mount its folder instead' : systemReason(error)
-    throw new KeyChangeError(`the key file ${path} cannot be changed: ${reason}`, error)
+    if ((error as NodeJS.ErrnoException).errno === undefined) throw error
+    throw new KeyChangeError(`the key file ${path} cannot be changed: ${reasonOf(error)}`, error)
   }
+}
+
+function reasonOf(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EBUSY') return 'it is mounted by itself; mount its folder instead'
+  if (code === 'ENOENT')
+    return 'its folder does not exist; make it, or, if it is in a volume of docker compose, run "docker compose run --rm cli keys"'
+  return systemReason(error)
 }
 
 function replace(path: string, change: (file: KeyFile) => KeyFile): KeyFile {

@@ -141,7 +141,7 @@ test('a folder that is not there is named with the reason', () => {
   const path = join(root, 'none', 'keys.json')
   assert.throws(() => add(path, 'a'), {
     name: 'KeyChangeError',
-    message: `the key file ${path} cannot be changed: no such file or directory`,
+    message: `the key file ${path} cannot be changed: its folder does not exist; make it, or, if it is in a volume of docker compose, run "docker compose run --rm cli keys"`,
   })
   mkdirSync(join(root, 'none'))
   add(path, 'a')
