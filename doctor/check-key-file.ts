@@ -55,7 +55,7 @@ function notUsable(url: string, access: Access | undefined, { kind, problems }: 
       check: 'keys',
       level: 'unknown',
       text: `This could not be checked: ${problem}. The API at ${url} can read its own.`,
-      mend: 'Run the doctor where the API has its file, as a user who may read it; or use --skip keys.',
+      mend: 'Run the doctor where the API has its file (with compose: docker compose run --rm cli doctor), as a user who may read it; or use --skip keys.',
     }
   return {
     check: 'keys',
