@@ -5,7 +5,13 @@ import { benchBatch } from '../tools/bench/batch.ts'
 import type { Bench } from '../tools/bench/bench.ts'
 import { benchBroker } from '../tools/bench/broker.ts'
 import { writeCharts } from '../tools/bench/charts.ts'
-import { compare, COMPARED_PARTS, comparisonTable, conclusion } from '../tools/bench/compare.ts'
+import {
+  compare,
+  COMPARED_PARTS,
+  type Comparison,
+  comparisonTable,
+  conclusion,
+} from '../tools/bench/compare.ts'
 import { benchGrowth, type Growth, GROWTH_PARTS, growthTables, staysFlat } from '../tools/bench/growth.ts'
 import { benchLatency } from '../tools/bench/latency.ts'
 import { describeMachine } from '../tools/bench/machine.ts'
@@ -29,7 +35,14 @@ import { newCommand, partOf, positive } from './command.ts'
 import { endOnSignal } from './stop-on-signal.ts'
 
 const BENCHES = { api: benchApi, batch: benchBatch, sink: benchSink, broker: benchBroker }
-const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', 'compare', 'texts', 'access', 'plot']
+/** Parts whose results have a form of their own. */
+const ALONE: Record<string, (values: Values) => number | Promise<number>> = {
+  compare: compareWith,
+  texts,
+  access,
+  plot,
+}
+const PARTS = [...Object.keys(BENCHES), 'e2e', 'all', 'sweep', 'growth', ...Object.keys(ALONE)]
 
 interface Values {
   pairs?: string
@@ -102,16 +115,7 @@ could not run. 64: wrong usage.`,
     backendName() // reports a mistake before anything starts
     endOnSignal()
     try {
-      process.exitCode =
-        part === 'plot'
-          ? plot(values)
-          : part === 'compare'
-            ? await compareWith(values)
-            : part === 'texts'
-              ? await texts(values)
-              : part === 'access'
-                ? await access(values)
-                : await main(part, values)
+      process.exitCode = await (ALONE[part] ?? main)(values, part)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       process.stderr.write(`${error.message}\n`)
@@ -137,7 +141,7 @@ function plot(values: Values): number {
   return 0
 }
 
-async function main(part: string, values: Values): Promise<number> {
+async function main(values: Values, part: string): Promise<number> {
   const results: Results = {
     startedAt: new Date().toISOString(),
     commit: commit(),
@@ -180,15 +184,17 @@ async function compareWith(values: Values): Promise<number> {
 }
 
 async function texts(values: Values): Promise<number> {
-  const comparisons = await compareTexts(benchOf(values, 32, 5))
-  process.stdout.write(`\n${comparisonTable(comparisons, 'without', 'with')}\n`)
-  return comparisons.every(isWithinBound) ? 0 : 1
+  return withAndWithout(await compareTexts(benchOf(values, 32, 5)), isWithinBound)
 }
 
 async function access(values: Values): Promise<number> {
-  const comparisons = await compareAccess(benchOf(values, 12, 5))
+  return withAndWithout(await compareAccess(benchOf(values, 12, 5)), isWithinAccessBound)
+}
+
+/** Prints what something costs, beside the same without it. @returns the exit code */
+function withAndWithout(comparisons: Comparison[], isWithin: (comparison: Comparison) => boolean): number {
   process.stdout.write(`\n${comparisonTable(comparisons, 'without', 'with')}\n`)
-  return comparisons.every(isWithinAccessBound) ? 0 : 1
+  return comparisons.every(isWithin) ? 0 : 1
 }
 
 /** @throws {UsageError} unless they are whole numbers in ascending order */

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { readMaintainConfig } from '../maintenance/config.ts'
 import { dataDirSetting } from '../platform/data-dir.ts'
 import { collectProblems, ConfigError, integer, optionalInteger, parseSettings } from '../platform/env.ts'
+import { shellWord } from '../platform/shell-word.ts'
 import { readApiConfig } from '../producer-api/config.ts'
 import { readSinkConfig } from '../sink-worker/config.ts'
 import { isPortFree } from './ports.ts'
@@ -146,11 +147,6 @@ export function commandPrefix(config: LaunchConfig, ignored: readonly string[]):
     if (value !== usual) words.push(`${name}=${shellWord(String(value))}`)
   }
   return words.map((word) => `${word} `).join('')
-}
-
-/** Quoted for the shell if it has to be. */
-function shellWord(text: string): string {
-  return /^[\w./:-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 /** The log file of a service. */

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
-import { scrapedCounter } from '../platform/scraped-metrics.ts'
+import { scrapedCounter, scrapedGauge } from '../platform/scraped-metrics.ts'
 import type { Batcher } from './delivery/batcher.ts'
 import type { Entrance } from './front-door/entrance.ts'
 import { type ApiStats, LATENCY_BUCKETS_S } from './stats.ts'
@@ -21,29 +21,20 @@ export function createMetrics(sources: MetricSources): Registry {
 
   const counter = (name: string, help: string, read: () => number): void =>
     scrapedCounter(registry, name, help, read)
-  const gauge = (name: string, help: string, read: () => number): void => {
-    const metric: Gauge = new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect: () => metric.set(read()),
-    })
-  }
+  const gauge = (name: string, help: string, read: () => number): void =>
+    scrapedGauge(registry, name, help, read)
 
   counter('firehose_api_events_received_total', 'Events received: accepted, rejected and in flight', () => {
     return stats.received
   })
   counter('firehose_api_events_accepted_total', 'Events answered 202', () => stats.accepted)
-  const rejected = new Counter({
-    name: 'firehose_api_events_rejected_total',
-    help: 'Events not answered 202, by reason; a body that cannot be read as events counts as one',
-    labelNames: ['reason'],
-    registers: [registry],
-    collect: () => {
-      rejected.reset()
-      for (const [reason, events] of stats.rejected) rejected.inc({ reason }, events)
-    },
-  })
+  countByLabel(
+    registry,
+    'firehose_api_events_rejected_total',
+    'Events not answered 202, by reason; a body that cannot be read as events counts as one',
+    'reason',
+    stats.rejected,
+  )
   gauge('firehose_api_events_in_flight', 'Events whose request has not been answered', () => {
     return batcher.waitingEvents
   })
@@ -68,7 +59,7 @@ export function createMetrics(sources: MetricSources): Registry {
   gauge('firehose_api_kafka_available_partitions', 'Partitions that can accept events', () => {
     return sources.availablePartitions()
   })
-  gauge('firehose_api_ready', '1 when /readyz answers 200', () => (sources.ready() ? 1 : 0))
+  flag(registry, 'firehose_api_ready', '1 when /readyz answers 200', sources.ready)
   counter('firehose_api_connections_cut_total', 'Connections closed for too many unanswered requests', () => {
     return stats.connectionsCut
   })
@@ -87,16 +78,13 @@ export function createMetrics(sources: MetricSources): Registry {
 /** What concerns keys and tokens, if any are taken. */
 function registerAccess(registry: Registry, { acceptedByKey }: ApiStats, { keys, tokens }: Entrance): void {
   if (keys !== undefined) {
-    const accepted = new Counter({
-      name: 'firehose_api_key_events_accepted_total',
-      help: 'Events answered 202, by the label of their key',
-      labelNames: ['key'],
-      registers: [registry],
-      collect: () => {
-        accepted.reset()
-        for (const [key, events] of acceptedByKey) accepted.inc({ key }, events)
-      },
-    })
+    countByLabel(
+      registry,
+      'firehose_api_key_events_accepted_total',
+      'Events answered 202, by the label of their key',
+      'key',
+      acceptedByKey,
+    )
     flag(registry, 'firehose_api_key_file_ok', '1 when the key file could be read last time', () => {
       return keys.status.problem === undefined
     })
@@ -122,11 +110,26 @@ function registerAccess(registry: Registry, { acceptedByKey }: ApiStats, { keys,
 }
 
 function flag(registry: Registry, name: string, help: string, read: () => boolean): void {
-  const metric: Gauge = new Gauge({
+  scrapedGauge(registry, name, help, () => (read() ? 1 : 0))
+}
+
+/** A counter with the counts that a map has at each scrape, by the values of one label. */
+function countByLabel(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: string,
+  counts: ReadonlyMap<string, number>,
+): void {
+  const metric: Counter = new Counter({
     name,
     help,
+    labelNames: [label],
     registers: [registry],
-    collect: () => metric.set(read() ? 1 : 0),
+    collect: () => {
+      metric.reset()
+      for (const [value, events] of counts) metric.inc({ [label]: value }, events)
+    },
   })
 }
 

@@ -5,7 +5,7 @@ import type { KeyStore } from '../access/key-store.ts'
 import type { Logger } from '../platform/log.ts'
 import { serveOps } from '../platform/ops-server.ts'
 import { createEntrance } from './front-door/entrance.ts'
-import { createApp, inside } from './http/app.ts'
+import { createApp, documentation } from './http/app.ts'
 import { clientAddress } from './http/client-address.ts'
 import { foreignOrigins } from './http/cors.ts'
 import { pageOrigins } from './http/page-origins.ts'
@@ -137,7 +137,7 @@ export function createService(
     if (opsPort !== undefined) {
       const address = { host: config.host, port: opsPort, variable: 'OPS_PORT' }
       const onListening = (port: number): void => logger.info({ port }, 'serving health and metrics')
-      closeOps = serveOps(ops, address, logger, onListening, inside({ ops, userIdType: config.userIdType }))
+      closeOps = serveOps(ops, address, logger, onListening, documentation(config.userIdType))
     }
     publisher.connect(() => batcher.pump())
   }

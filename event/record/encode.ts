@@ -44,14 +44,16 @@ export function encodeRecords(
   source?: string,
 ): Records {
   const setText = setByApi(receivedAtText, facts)
-  const middle = Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + setText)
   const withSource = source === undefined ? setText : around(SOURCE, source) + setText
-  const middleWithSource =
-    source === undefined ? middle : Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + withSource)
+  // Made when the first event needs it: few requests have events of both kinds.
+  let middle: Buffer | undefined
+  let middleWithSource: Buffer | undefined
+  const middleOf = (event: EventSlices): Buffer =>
+    event.hasSource ? (middle ??= middleBytes(setText)) : (middleWithSource ??= middleBytes(withSource))
   let size = 0
   const heads = events.map((event) => {
     if (event instanceof EventSlices) {
-      size += event.sentBytes + (event.hasSource ? middle : middleWithSource).length
+      size += event.sentBytes + middleOf(event).length
       return ''
     }
     const text = head(event, event.source === undefined ? withSource : setText)
@@ -61,8 +63,7 @@ export function encodeRecords(
   const bytes = Buffer.allocUnsafe(size)
   let at = 0
   const ends = events.map((event, n) => {
-    if (event instanceof EventSlices)
-      at = event.writeRecord(bytes, at, event.hasSource ? middle : middleWithSource)
+    if (event instanceof EventSlices) at = event.writeRecord(bytes, at, middleOf(event))
     else {
       at += bytes.write(heads[n]!, at)
       at += event.metadata.copy(bytes, at)
@@ -71,6 +72,11 @@ export function encodeRecords(
     return at
   })
   return { bytes, ends }
+}
+
+/** What stands between the last value that was sent and metadata: with the quote that ends the former. */
+function middleBytes(text: string): Buffer {
+  return Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + text)
 }
 
 /** Encodes one event; see encodeRecords(). */

@@ -45,12 +45,14 @@ export function createApp(options: AppOptions): Koa {
   router.get('/problems/:name', describeProblem)
   app.use(router.routes())
   app.use(probeRoutes(options.ops).routes())
-  if (!options.hasOpsPort) for (const inner of inside(options)) app.use(inner.routes())
+  if (!options.hasOpsPort)
+    for (const more of [reportRoutes(options.ops), ...documentation(options.userIdType)])
+      app.use(more.routes())
   return app
 }
 
-/** What only operators need: health, metrics and the documentation. */
-export function inside({ ops, userIdType }: Pick<AppOptions, 'ops' | 'userIdType'>): Router[] {
+/** The description of the API, for programs and for people. */
+export function documentation(userIdType: UserIdType): Router[] {
   const router = new Router()
   // Serialized once and shared by all responses.
   const document = Buffer.from(JSON.stringify(openApiDocument(userIdType)))
@@ -58,7 +60,7 @@ export function inside({ ops, userIdType }: Pick<AppOptions, 'ops' | 'userIdType
     ctx.type = 'application/json'
     ctx.body = document
   })
-  return [router, reportRoutes(ops), docsRoutes()]
+  return [router, docsRoutes()]
 }
 
 /** Sets the request id, logs refused requests, and turns exceptions into 500. */

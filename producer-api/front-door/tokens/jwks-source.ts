@@ -1,6 +1,6 @@
 import { readFileSync, type Stats, statSync } from 'node:fs'
-import { getSystemErrorMessage } from 'node:util'
 import type { Backoff } from '../../../platform/backoff.ts'
+import { systemReason } from '../../../platform/system-reason.ts'
 
 /** Where a JWKS is read from. */
 export interface JwksSource {
@@ -42,9 +42,7 @@ export function readJwksFile(path: string): string {
     stats = statSync(path)
     if (stats.isFile() && stats.size <= MAX_BYTES) return readFileSync(path, 'utf8')
   } catch (error) {
-    const { errno } = error as NodeJS.ErrnoException
-    const reason = errno === undefined ? String(error) : getSystemErrorMessage(errno)
-    throw new Error(`cannot be read: ${reason}`, { cause: error })
+    throw new Error(`cannot be read: ${systemReason(error)}`, { cause: error })
   }
   throw new Error(stats.isFile() ? TOO_LARGE : 'is no file')
 }
