@@ -35,6 +35,8 @@ interface FieldRow {
   readonly missing: 'refused' | 'filled' | 'null'
   /** It is only NULL if the event has this other field; else the event is refused. */
   readonly unless?: string
+  /** It has no column of its own: it is stored in that of this field, which comes before it, if the record lacks that. */
+  readonly standsFor?: string
   /** For the JSON Schemas, of events and of records. */
   readonly about: { readonly event?: string; readonly record: string }
   readonly examples: { readonly event?: readonly unknown[]; readonly record: readonly unknown[] }
@@ -150,6 +152,18 @@ export const FIELDS = [
     examples: { record: ['2025-01-31T12:00:00.250000Z'] },
   },
   {
+    name: 'key_label',
+    key: 'keyLabel',
+    kind: CLASS_TEXT,
+    isFromClient: false,
+    missing: 'null',
+    standsFor: 'source',
+    about: {
+      record: 'The label of the key with which the event was sent: stored as source if the record has none.',
+    },
+    examples: { record: ['backend'] },
+  },
+  {
     name: 'ip_address',
     key: 'ipAddress',
     kind: INET,
@@ -190,6 +204,9 @@ type Client = Extract<Row, { isFromClient: true }>
 type Nullable = Extract<Row, { missing: 'null' }>
 /** The optional texts: many rows have none, so a row has them together (record/row-texts.ts). */
 type Text = Exclude<Extract<Nullable, { kind: { type: 'text' } }>, { name: 'user_id' }>
+/** The fields that have a column. */
+type Column = Exclude<Row, { standsFor: string }>
+export type ColumnName = Column['name']
 
 type Canonical<F extends Row> = Exclude<ReturnType<F['kind']['read']>, undefined>
 type Stored<F extends Row> = ReturnType<F['kind']['toStored']>
@@ -201,6 +218,15 @@ const TABLES: Readonly<Record<UserIdType, readonly Field[]>> = {
 }
 export function fieldsFor(userIdType: UserIdType): readonly Field[] {
   return TABLES[userIdType]
+}
+
+/** The fields that have a column, in the order of the table. */
+export function columnsFor(userIdType: UserIdType): readonly (Field & { name: ColumnName })[] {
+  return fieldsFor(userIdType).filter(hasColumn)
+}
+
+function hasColumn(field: Field): field is Field & { name: ColumnName } {
+  return field.standsFor === undefined
 }
 
 /** What a client may send, the fields first that an event may not lack. */
@@ -235,8 +261,11 @@ export type EventRow = {
   readonly variableBytes: number
 }
 
-export type TextName = Text['name']
-/** The order of the optional texts in a row: that of a record. ip_address, which is no text in a row, has a place, too. */
+export type TextName = (Text & Column)['name']
+/**
+ * The order of the optional texts in a row: that of a record. ip_address, which is no text in a row, and a field without a
+ * column have a place, too.
+ */
 export const TEXT_NAMES: readonly FieldName[] = FIELDS.filter(
   ({ name, missing }) => missing === 'null' && name !== 'user_id',
 ).map(({ name }) => name)
@@ -248,8 +277,8 @@ export const EVENT_ID = numberOf('event_id')
 export const USER_ID = numberOf('user_id')
 export const TIMESTAMP = numberOf('timestamp')
 export const ANONYMOUS_ID = numberOf('anonymous_id')
-export const SOURCE = numberOf('source')
 export const RECEIVED_AT = numberOf('received_at')
+export const KEY_LABEL = numberOf('key_label')
 export const IP_ADDRESS = numberOf('ip_address')
 export const USER_AGENT = numberOf('user_agent')
 export const METADATA = numberOf('metadata')

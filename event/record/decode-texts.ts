@@ -31,6 +31,8 @@ export const NO_USER = -1
 
 const FIELDS = [...SENT_TEXTS, ...SET_TEXTS]
 const ANONYMOUS_ID = FIELDS.findIndex(({ key }) => key === 'anonymousId')
+const SOURCE = FIELDS.findIndex(({ key }) => key === 'source')
+const KEY_LABEL = FIELDS.findIndex(({ key }) => key === 'keyLabel')
 const IP_ADDRESS = FIELDS.findIndex(({ key }) => key === 'ipAddress')
 const USER_AGENT = FIELDS.findIndex(({ key }) => key === 'userAgent')
 
@@ -43,7 +45,7 @@ let receivedAt = 0
 /** After the value of the last field that the API set, before its quote. */
 let setEnd = 0
 let metadataAt = 0
-/** The start and the end of each field; equal if it is absent. */
+/** The start and the end of each field; equal if it is absent. A source that is absent is where the label of the key is. */
 const starts = FIELDS.map(() => 0)
 const ends = FIELDS.map(() => 0)
 
@@ -118,10 +120,10 @@ let placed: Buffer | undefined
 class TextRow implements EventRow {
   readonly #value: Buffer
   readonly #userEnd: number
-  /** The lengths of the first three fields, of the next three, and of the last one. */
+  /** The lengths of the first three fields, of the next three, and of the last two. */
   readonly #first: number
   readonly #second: number
-  readonly #agent: number
+  readonly #third: number
 
   /** The lengths are those of the values in place. */
   constructor(value: Buffer, userEnd: number) {
@@ -129,7 +131,7 @@ class TextRow implements EventRow {
     this.#userEnd = userEnd
     this.#first = packedLengths(0)
     this.#second = packedLengths(LENGTHS)
-    this.#agent = lengthOf(USER_AGENT)
+    this.#third = lengthOf(IP_ADDRESS) | (lengthOf(USER_AGENT) << BITS)
   }
 
   get eventId(): string {
@@ -165,7 +167,7 @@ class TextRow implements EventRow {
     const value = this.#inPlace()
     let bytes = value.length - 1 - metadataAt
     if (this.#userEnd !== NO_USER) bytes += userIdBytes(value, USER_ID_AT, this.#userEnd)
-    for (let n = 0; n < FIELDS.length; n++) if (n !== IP_ADDRESS) bytes += lengthOf(n)
+    for (let n = 0; n < FIELDS.length; n++) if (n !== IP_ADDRESS && n !== KEY_LABEL) bytes += lengthOf(n)
     return lengthOf(IP_ADDRESS) === 0 ? bytes : bytes + INET_BYTES
   }
 
@@ -176,9 +178,17 @@ class TextRow implements EventRow {
     sentEnd = placeTexts(timestampAt + TIMESTAMP_BYTES, this.#first, 0, LENGTHS)
     sentEnd = placeTexts(sentEnd, this.#second, LENGTHS, SENT_TEXTS.length)
     receivedAt = sentEnd + BEFORE_RECEIVED_AT.length
-    const addressLength = this.#second >> (BITS * (IP_ADDRESS - LENGTHS))
-    setEnd = placeTexts(receivedAt + TIMESTAMP_BYTES, addressLength, IP_ADDRESS, USER_AGENT)
-    setEnd = placeText(USER_AGENT, setEnd, this.#agent)
+    setEnd = placeText(
+      KEY_LABEL,
+      receivedAt + TIMESTAMP_BYTES,
+      this.#second >> (BITS * (KEY_LABEL - LENGTHS)),
+    )
+    setEnd = placeText(IP_ADDRESS, setEnd, this.#third & MASK)
+    setEnd = placeText(USER_AGENT, setEnd, this.#third >> BITS)
+    if (lengthOf(SOURCE) === 0) {
+      starts[SOURCE] = starts[KEY_LABEL]!
+      ends[SOURCE] = ends[KEY_LABEL]!
+    }
     metadataAt = setEnd + BEFORE_METADATA.length
     placed = this.#value
     return placed

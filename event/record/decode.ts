@@ -144,22 +144,29 @@ function readMembers(
 
   const row: Record<string, unknown> = { eventId }
   const texts: (Buffer | undefined)[] = []
-  let variableBytes = 0
+  let otherBytes = 0
   const canonical: (string | Buffer | undefined)[] = [eventId]
   for (const [n, field] of fields.entries()) {
     if (n === EVENT_ID) continue
     const found = valueOf(n, field, memberOf, record, value, identity)
     if ('fault' in found) return { ...found, eventId }
     const isText = field.kind.type === 'text' && n !== USER_ID
-    if (isText) texts[TEXT_NAMES.indexOf(field.name)] = found.stored as Buffer | undefined
-    else row[field.key] = found.stored
-    if (found.stored instanceof Buffer) variableBytes += found.stored.length
+    if (isText) texts[placeOf(field)] ??= found.stored as Buffer | undefined
+    else {
+      row[field.key] = found.stored
+      if (found.stored instanceof Buffer) otherBytes += found.stored.length
+    }
     canonical[n] = found.canonical
   }
-  row.texts = rowTexts(texts)
+  const rest = rowTexts(texts)
+  row.texts = rest
   row.sentCheck = checkOf(canonical)
-  row.variableBytes = variableBytes
+  row.variableBytes = otherBytes + (rest?.bytes.length ?? 0)
   return { row: row as unknown as EventRow, canonical }
+}
+
+function placeOf({ name, standsFor = name }: Field): number {
+  return TEXT_NAMES.findIndex((each) => each === standsFor)
 }
 
 function lackText({ name, unless }: Field): string {

@@ -84,10 +84,6 @@ export class EventSlices implements CanonicalEvent {
     return this.#body.subarray(this.#metadata, this.#metadataEnd)
   }
 
-  get hasSource(): boolean {
-    return this.#texts !== undefined && this.#texts.at(-2) !== this.#texts.at(-1)
-  }
-
   /** Length of the record, without what the API sets. */
   get sentBytes(): number {
     let bytes = SHORTEST_BYTES + this.#metadataEnd - this.#metadata

@@ -5,9 +5,9 @@ import {
   type Field,
   FIELDS,
   IP_ADDRESS,
+  KEY_LABEL,
   METADATA,
   RECEIVED_AT,
-  SOURCE,
   USER_AGENT,
 } from '../fields.ts'
 import { EventSlices } from './encode-fast.ts'
@@ -22,8 +22,10 @@ const AROUND = FIELDS.map((field: Field) => ({
 }))
 const SENT = AROUND.slice(0, RECEIVED_AT)
 
-/** What the API knows of the client (CAPTURE_CLIENT). */
+/** What the API knows of the client. */
 export interface ClientFacts {
+  /** The label of its key, which needs no escaping in JSON. */
+  readonly keyLabel?: string | undefined
   /** An IP address or a network, as PostgreSQL's inet reads it. */
   readonly ipAddress?: string | undefined
   /** Any text of 1 to USER_AGENT_CHARACTERS characters without NUL. */
@@ -35,35 +37,29 @@ export interface ClientFacts {
  * body.
  *
  * @param receivedAtText the result of receivedAt()
- * @param source the source of events that have none; it needs no escaping in JSON
  */
 export function encodeRecords(
   events: readonly CanonicalEvent[],
   receivedAtText: string,
   facts: ClientFacts = {},
-  source?: string,
 ): Records {
   const setText = setByApi(receivedAtText, facts)
-  const withSource = source === undefined ? setText : around(SOURCE, source) + setText
-  // Made when the first event needs it: few requests have events of both kinds.
-  let middle: Buffer | undefined
-  let middleWithSource: Buffer | undefined
-  const middleOf = (event: EventSlices): Buffer =>
-    event.hasSource ? (middle ??= middleBytes(setText)) : (middleWithSource ??= middleBytes(withSource))
+  // With the quote that ends the last value that was sent.
+  const middle = Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + setText)
   let size = 0
   const heads = events.map((event) => {
     if (event instanceof EventSlices) {
-      size += event.sentBytes + middleOf(event).length
+      size += event.sentBytes + middle.length
       return ''
     }
-    const text = head(event, event.source === undefined ? withSource : setText)
+    const text = head(event, setText)
     size += Buffer.byteLength(text) + event.metadata.length + 1
     return text
   })
   const bytes = Buffer.allocUnsafe(size)
   let at = 0
   const ends = events.map((event, n) => {
-    if (event instanceof EventSlices) at = event.writeRecord(bytes, at, middleOf(event))
+    if (event instanceof EventSlices) at = event.writeRecord(bytes, at, middle)
     else {
       at += bytes.write(heads[n]!, at)
       at += event.metadata.copy(bytes, at)
@@ -72,11 +68,6 @@ export function encodeRecords(
     return at
   })
   return { bytes, ends }
-}
-
-/** What stands between the last value that was sent and metadata: with the quote that ends the former. */
-function middleBytes(text: string): Buffer {
-  return Buffer.from(quote(FIELDS[RECEIVED_AT]!.kind) + text)
 }
 
 /** Encodes one event; see encodeRecords(). */
@@ -108,8 +99,9 @@ function head(event: CanonicalEvent, setText: string): string {
 }
 
 /** The record from the name of received_at up to the value of metadata. */
-function setByApi(receivedAtText: string, { ipAddress, userAgent }: ClientFacts): string {
+function setByApi(receivedAtText: string, { keyLabel, ipAddress, userAgent }: ClientFacts): string {
   let text = around(RECEIVED_AT, receivedAtText)
+  if (keyLabel !== undefined) text += around(KEY_LABEL, keyLabel)
   if (ipAddress !== undefined) text += around(IP_ADDRESS, ipAddress)
   if (userAgent !== undefined) text += around(USER_AGENT, JSON.stringify(userAgent).slice(1, -1))
   return text + AROUND[METADATA]!.open

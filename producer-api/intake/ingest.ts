@@ -71,7 +71,7 @@ export class Ingest {
   readonly #stats: ApiStats
   readonly #budget: MemoryBudget
   readonly #faultLists: FaultLists
-  readonly #parseOptions: ParseOptions
+  readonly #parseOptions: Required<ParseOptions>
   readonly #lenientOptions: ParseOptions
   readonly #factsOf: ((request: IncomingMessage) => ClientFacts) | undefined
   /** Requests already processed on the fast path whose response is left to Koa. */
@@ -92,7 +92,7 @@ export class Ingest {
     this.#stats = stats
     this.#budget = reading
     this.#faultLists = faultLists
-    this.#parseOptions = { newId: v7, userIdType, maxEventBytes }
+    this.#parseOptions = { newId: v7, userIdType, maxEventBytes, isLenient: false, label: undefined }
     this.#lenientOptions = { ...this.#parseOptions, isLenient: true }
     this.#factsOf = clientFacts(client)
   }
@@ -166,7 +166,7 @@ export class Ingest {
     if (!this.#budget.take(heldBytes)) return NO_MEMORY
     try {
       // Before the body: a client that resets the connection has no address any more.
-      const facts = this.#factsOf?.(request)
+      const facts = { ...this.#factsOf?.(request), keyLabel: caller.label }
       const read = await readBody(request, response, maxBytes, this.#budget)
       if (read.kind !== 'body') return read
       const options = this.#optionsFor(request, caller)
@@ -183,7 +183,7 @@ export class Ingest {
         otherUsers(parsed.events, caller.onlyUser, options) ??
         caller.takeRest(lenient?.isGood.length ?? events)
       if (refusal !== undefined) return { ...refusal, events }
-      const records = encodeRecords(parsed.events, receivedAt(Date.now()), facts, caller.label)
+      const records = encodeRecords(parsed.events, receivedAt(Date.now()), facts)
       if (records.bytes.length + events * RECORD_OVERHEAD_BYTES <= MAX_ENCODED_BATCH_BYTES) {
         const eventIds = eventIdsJson(records)
         if (lenient === undefined) return { kind: 'encoded', caller, records, eventIds }
@@ -203,9 +203,12 @@ export class Ingest {
     }
   }
 
+  /** Made anew only for keys. All have the same members, so that the parsers' code is compiled for one form of object. */
   #optionsFor(request: IncomingMessage, { label }: Caller): ParseOptions {
-    const options = prefersLenient(request) ? this.#lenientOptions : this.#parseOptions
-    return label === undefined ? options : { ...options, label }
+    const isLenient = prefersLenient(request)
+    if (label === undefined) return isLenient ? this.#lenientOptions : this.#parseOptions
+    const { userIdType, maxEventBytes } = this.#parseOptions
+    return { newId: v7, userIdType, maxEventBytes, isLenient, label }
   }
 
   /** Counts the faulty events of a lenient batch, each by its own problem. */

@@ -1,8 +1,8 @@
 import {
+  type ColumnName,
+  columnsFor,
   type EventRow,
   type Field,
-  type FieldName,
-  FIELDS,
   type RowTexts,
   TEXT_NAMES,
 } from '../../event/fields.ts'
@@ -164,10 +164,11 @@ const VALUE_BYTES: Record<Field['kind']['type'], number> = {
   'timestamp with time zone': 8,
   jsonb: 1,
 }
+const COLUMNS = columnsFor('bigint')
 const COUNT_BYTES = 2
 const FIXED_ROW_BYTES =
   COUNT_BYTES +
-  FIELDS.reduce((sum, { kind }) => sum + LENGTH_BYTES + VALUE_BYTES[kind.type], 0) +
+  COLUMNS.reduce((sum, { kind }) => sum + LENGTH_BYTES + VALUE_BYTES[kind.type], 0) +
   LENGTH_BYTES +
   VALUE_BYTES.bigint // sent_check
 
@@ -179,12 +180,12 @@ function rowBytes({ variableBytes }: EventRow): number {
 /** Writes the length and the value of a column. The row's texts are passed on, because reading them takes a while. */
 type Writer = (chunk: Chunk, row: EventRow, texts: EventRow['texts']) => void
 
-function textWriter(name: FieldName): Writer {
+function textWriter(name: ColumnName): Writer {
   const k = TEXT_NAMES.indexOf(name)
   return (chunk, _, texts) => chunk.text(texts, k)
 }
 
-const WRITE: Record<FieldName, Writer> = {
+const WRITE: Record<ColumnName, Writer> = {
   event_id: (chunk, row) => chunk.uuid(row.eventId),
   user_id: (chunk, row) => chunk.userId(row.userId),
   timestamp: (chunk, row) => chunk.int8(row.timestamp),
@@ -198,8 +199,8 @@ const WRITE: Record<FieldName, Writer> = {
   user_agent: textWriter('user_agent'),
   metadata: (chunk, row) => chunk.jsonb(row.metadata),
 }
-const WRITERS = FIELDS.map(({ name }) => WRITE[name])
-const USUAL_WRITERS = FIELDS.filter(({ name }) => !TEXT_NAMES.includes(name)).map(({ name }) => WRITE[name])
+const WRITERS = COLUMNS.map(({ name }) => WRITE[name])
+const USUAL_WRITERS = COLUMNS.filter(({ name }) => !TEXT_NAMES.includes(name)).map(({ name }) => WRITE[name])
 
 function writeRow(chunk: Chunk, row: EventRow, writers: readonly Writer[], ordinal?: number): void {
   chunk.int16(writers.length + (ordinal === undefined ? 1 : 2))

@@ -1,4 +1,4 @@
-import { type Field, FIELDS, fieldsFor, TEXT_NAMES } from '../../event/fields.ts'
+import { columnsFor, fieldsFor, TEXT_NAMES } from '../../event/fields.ts'
 import { USER_ID_TYPES, type UserIdType } from '../../event/kinds.ts'
 import type { Database } from '../../postgres/database.ts'
 import { TableMismatchError } from '../errors.ts'
@@ -7,7 +7,7 @@ import { TableMismatchError } from '../errors.ts'
 
 /** The check of what the client sent (event/record/sent-check.ts), which is no field of an event. */
 const SENT_CHECK = { name: 'sent_check', type: 'bigint' }
-const NAMES = [...FIELDS.map(({ name }) => name), SENT_CHECK.name]
+const NAMES = [...columnsFor('bigint').map(({ name }) => name), SENT_CHECK.name]
 
 /** The columns that the sink writes, in the order of the encoded rows. */
 export const EVENT_COLUMNS = NAMES.map(column).join(', ')
@@ -27,7 +27,7 @@ export interface TableShape {
 
 /** The columns with their types, for a table that holds such rows. */
 export function eventColumnDefinitions(userIdType: UserIdType): string {
-  const fields = fieldsFor(userIdType).map(
+  const fields = columnsFor(userIdType).map(
     ({ name, kind, missing }) => `${column(name)} ${kind.type}${missing === 'null' ? '' : ' NOT NULL'}`,
   )
   return [...fields, `${SENT_CHECK.name} ${SENT_CHECK.type}`].join(', ')
@@ -52,7 +52,7 @@ export const EVENT_COLUMN_TYPES: Readonly<Record<UserIdType, string>> = {
 
 function columnTypes(userIdType: UserIdType): string {
   return [
-    ...fieldsFor(userIdType).map(({ name, kind }: Field) => `${name} ${kind.type}`),
+    ...columnsFor(userIdType).map(({ name, kind }) => `${name} ${kind.type}`),
     `${SENT_CHECK.name} ${SENT_CHECK.type}`,
   ]
     .toSorted()

@@ -72,6 +72,23 @@ test('it needs an Origin, which a program can forge; it may send any source, and
   ])
 })
 
+test('I2: an event that is sent again with another key is the same event, with the label of the first', async () => {
+  const [plain, named] = [1, 2].map((n) => `01941f29-7c00-7000-8000-00000000010${n}`)
+  for (const more of [{ event_id: plain }, { event_id: named, source: 'app' }]) {
+    assert.equal(await send(browser, event(77, more), SHOP), 202)
+    assert.equal(await send(server, event(77, more)), 202)
+    assert.equal(await send(browser, event(77, more), SHOP), 202)
+  }
+  await until('four duplicates', async () => (await sink.health())?.total_duplicates === 4)
+  assert.deepEqual(await pipeline.query('SELECT source FROM events WHERE user_id = 77 ORDER BY event_id'), [
+    { source: 'shop' },
+    { source: 'app' },
+  ])
+  assert.deepEqual(await pipeline.query('SELECT reason FROM dead_letters'), [])
+  const { code, out } = await runFirehose(pipeline.env, 'verify')
+  assert.equal(code, 0, out)
+})
+
 test('who knows an id takes it first: the true event is a conflict, which --new-id stores', async () => {
   const event_id = '01941f29-7c00-7000-8000-000000000001'
   assert.equal(await send(browser, event(666, { event_id }), SHOP), 202)

@@ -96,6 +96,10 @@ test('I2: a field that is null, or not there, is NULL, and the same in any order
     full(108, { event_name: undefined, 'event_n!ame': 'x' }).replace('!', '\\u0000'),
     full(109, { source: undefined, 'sour!ce': 'x' }).replace('!', '\\ud800'),
     full(107, { received_at: undefined, ip_address: undefined }),
+    full(110, { source: undefined, key_label: 'shop' }),
+    full(111, { source: null, key_label: 'shop', ip_address: undefined }),
+    full(112, { key_label: 'shop' }),
+    full(113, { key_label: null }),
   ]
   await store(...without, ...named)
   const { ok, records, stored, acked_stored } = await check(...without, ...named)
@@ -129,7 +133,11 @@ test('I2: an acknowledged event is not accounted for by a dead letter with anoth
 
 test('I2: the label that the API gives an event without a source is no difference; any other source is one', async () => {
   const without = full(1, { source: undefined })
-  await store(full(1, { source: 'web-shop.2' }), full(2, { source: 'web-shop' }), full(3, { source: 'a b' }))
+  await store(
+    full(1, { source: undefined, key_label: 'web-shop.2' }),
+    full(2, { key_label: 'other' }),
+    full(3, { source: 'a b' }),
+  )
   const { ok, stored, acked_stored, acked_different } = await check(
     without,
     full(2, { source: 'other' }),
@@ -141,7 +149,7 @@ test('I2: the label that the API gives an event without a source is no differenc
 
 test('I2: an acknowledged event is accounted for by a dead letter to which the API gave a source', async () => {
   await store(full(1))
-  await bench.send(full(1, { source: 'web-shop', event_name: 'other' }))
+  await bench.send(full(1, { source: undefined, key_label: 'web-shop', event_name: 'other' }))
   await bench.letters(1)
   const { acked_dead, acked_different_count } = await check(
     full(1, { source: undefined, event_name: 'other' }),

@@ -16,7 +16,7 @@ const OF_CLIENT = ['ip_address', 'user_agent']
 const KEY_LABEL = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
 
 /** The members of a record that are not ignored, as SQL literals. */
-const MEMBERS = ['event_id', ...SENT, 'received_at', ...OF_CLIENT, 'metadata']
+const MEMBERS = ['event_id', ...SENT, 'received_at', 'key_label', ...OF_CLIENT, 'metadata']
   .map((name) => `'${name.replaceAll('"', '')}'`)
   .join(', ')
 
@@ -133,7 +133,10 @@ export const PLAIN: Reading = {
   address: (text) => `(${text})::inet`,
 }
 
-/** What was sent, from `o.object`, as a list of expressions. */
+/**
+ * What was sent, from `o.object`, as a list of expressions. The source is what is stored as such: if none was sent, the label
+ * of the key.
+ */
 export function sentFields(as: Reading, type: UserIdType): string {
   const userId = as.userId(`(o.object -> 'user_id')`, type)
   const texts = TEXTS.map((name) => `${textOf(name)} AS ${name}`)
@@ -152,7 +155,8 @@ function collated(text: string): string {
 }
 
 function textOf(name: string): string {
-  return collated(`o.object ->> '${name}'`)
+  const member = `o.object ->> '${name}'`
+  return collated(name === 'source' ? `coalesce(${member}, o.object ->> 'key_label')` : member)
 }
 
 /** Whether all that was sent, except metadata, is the same in two relations. */

@@ -1,4 +1,4 @@
-import { type FieldName, FIELDS } from '../../event/fields.ts'
+import { type ColumnName, columnsFor } from '../../event/fields.ts'
 import type { KafkaConnection } from '../../kafka/client.ts'
 import { withClusterInspector } from '../../kafka/cluster-inspector.ts'
 import { rootMessage } from '../../kafka/errors.ts'
@@ -8,12 +8,12 @@ import { type SinkOffset, unstoredRecords } from '../verify/sink-bounds.ts'
 import { SINK_OFFSETS } from '../verify/verify-sql.ts'
 
 /** The columns of the optional fields, besides user_id. */
-export const OPTIONAL = FIELDS.filter(({ name, missing }) => missing === 'null' && name !== 'user_id').map(
-  ({ name }) => name,
-)
+export const OPTIONAL = columnsFor('bigint')
+  .filter(({ name, missing }) => missing === 'null' && name !== 'user_id')
+  .map(({ name }) => name)
 
 /** The row of an event, with the values as PostgreSQL writes them; times in UTC. */
-export interface StoredEvent extends Readonly<Partial<Record<FieldName, string | null>>> {
+export interface StoredEvent extends Readonly<Partial<Record<ColumnName, string | null>>> {
   user_id: string | null
   /** The same as JSON: digits, a string or null. */
   user_id_json: string

@@ -47,7 +47,11 @@ const optional = {
 const facts = fc.oneof(
   fc.constant({}),
   fc.record(
-    { ipAddress: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constant('2001:db8:1::/48')), userAgent: text },
+    {
+      keyLabel: fc.stringMatching(/^[a-z][a-z0-9._-]{0,62}$/),
+      ipAddress: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constant('2001:db8:1::/48')),
+      userAgent: text,
+    },
     { requiredKeys: [] },
   ),
 )

@@ -139,6 +139,25 @@ test('the sink decodes what the API encodes: metadata byte for byte, each text a
   )
 })
 
+test('the label of the key is the source of an event without one, and no part of what was sent', () => {
+  const others = { user_agent: '"curl/8"', ip_address: '"::1"', session_id: '"s"' }
+  for (const [fields, source] of [
+    [{}, 'backend'],
+    [{ source: 'null' }, 'backend'],
+    [others, 'backend'],
+    [{ source: '"web"' }, 'web'],
+    [{ source: '"web"', ...others }, 'web'],
+  ] as const) {
+    const sent = rowOf(objectOf({ ...FIELDS, ...fields }))
+    const row = rowOf(objectOf({ ...FIELDS, key_label: '"backend"', ...fields }))
+    assert.equal(textOf(row, 'source'), source)
+    assert.equal(row.sentCheck, sent.sentCheck)
+    for (const name of ['session_id', 'user_agent'] as const)
+      assert.equal(textOf(row, name), textOf(sent, name))
+  }
+  assert.equal(textOf(rowOf(objectOf(FIELDS)), 'source'), undefined)
+})
+
 test('an optional field that is null is absent; one that is invalid is a dead letter that names it', () => {
   const names = [
     'anonymous_id',
@@ -146,6 +165,7 @@ test('an optional field that is null is absent; one that is invalid is a dead le
     'event_type',
     'session_id',
     'source',
+    'key_label',
     'ip_address',
     'user_agent',
   ]
@@ -158,6 +178,7 @@ test('an optional field that is null is absent; one that is invalid is a dead le
     event_type: 100,
     session_id: 255,
     source: 100,
+    key_label: 100,
     user_agent: 1_000,
   }
   for (const [name, limit] of Object.entries(limits)) {

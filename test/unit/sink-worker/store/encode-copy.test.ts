@@ -23,8 +23,9 @@ const text = fc.oneof(
   fc.constant(undefined),
   anyText.map((value) => Buffer.from(value)),
 )
-/** The optional texts, in their order. */
-const texts = fc.tuple(text, text, text, text, text, fc.constant(undefined), text)
+const absent = fc.constant(undefined)
+/** The optional texts, in their order, with the places of key_label and ip_address. */
+const texts = fc.tuple(text, text, text, text, text, absent, absent, text)
 
 const eventRow: fc.Arbitrary<EventRow> = fc
   .tuple(
