@@ -27,43 +27,61 @@ export const ANYONE: Caller = {
   takeRest: () => undefined,
 }
 
-/** The caller of a key; one for all its requests. */
-export function callerOfKey(key: Key, limits: KeyLimits): Caller {
-  return limitedCaller({ label: key.label, onlyUser: undefined }, (events, nowMs) =>
-    limits.take(key, events, nowMs),
-  )
+abstract class LimitedCaller implements Caller {
+  readonly kind = 'caller'
+  readonly label: string | undefined
+  readonly onlyUser: string | undefined
+
+  constructor(label: string | undefined, onlyUser: string | undefined) {
+    this.label = label
+    this.onlyUser = onlyUser
+  }
+
+  /** Takes events from the limit, all or none; negative, gives them back. */
+  protected abstract take(events: number, nowMs: number): Over | undefined
+
+  takeRequest(nowMs: number): Refusal | undefined {
+    const over = this.take(1, nowMs)
+    return over && tooMany(over)
+  }
+
+  takeRest(events: number): Refusal | undefined {
+    if (events <= 1) return undefined
+    const nowMs = performance.now()
+    const over = this.take(events - 1, nowMs)
+    if (over === undefined) return undefined
+    this.take(-1, nowMs)
+    return tooMany(over)
+  }
 }
 
-/** The caller of a token. @param subject undefined if the token has none: all such tokens share one limit */
-export function callerOfToken(
-  subject: string | undefined,
-  limit: SubjectLimit | undefined,
-  mustBeUser: boolean,
-): Caller {
-  const onlyUser = mustBeUser ? (subject ?? '') : undefined
-  return limitedCaller({ label: undefined, onlyUser }, (events, nowMs) =>
-    limit?.take(subject ?? '', events, nowMs),
-  )
+export class KeyCaller extends LimitedCaller {
+  readonly #key: Key
+  readonly #limits: KeyLimits
+
+  constructor(key: Key, limits: KeyLimits) {
+    super(key.label, undefined)
+    this.#key = key
+    this.#limits = limits
+  }
+
+  protected take(events: number, nowMs: number): Over | undefined {
+    return this.#limits.take(this.#key, events, nowMs)
+  }
 }
 
-function limitedCaller(
-  who: Pick<Caller, 'label' | 'onlyUser'>,
-  take: (events: number, nowMs: number) => Over | undefined,
-): Caller {
-  return {
-    kind: 'caller',
-    ...who,
-    takeRequest: (nowMs) => {
-      const over = take(1, nowMs)
-      return over && tooMany(over)
-    },
-    takeRest: (events) => {
-      if (events <= 1) return undefined
-      const nowMs = performance.now()
-      const over = take(events - 1, nowMs)
-      if (over === undefined) return undefined
-      take(-1, nowMs)
-      return tooMany(over)
-    },
+export class TokenCaller extends LimitedCaller {
+  readonly #subject: string
+  readonly #limit: SubjectLimit | undefined
+
+  /** @param subject undefined if the token has none: all such tokens share one limit */
+  constructor(subject: string | undefined, limit: SubjectLimit | undefined, mustBeUser: boolean) {
+    super(undefined, mustBeUser ? (subject ?? '') : undefined)
+    this.#subject = subject ?? ''
+    this.#limit = limit
+  }
+
+  protected take(events: number, nowMs: number): Over | undefined {
+    return this.#limit?.take(this.#subject, events, nowMs)
   }
 }

@@ -8,7 +8,7 @@ import type { LiveKey } from '../../access/key-ring.ts'
 import type { KeyStore } from '../../access/key-store.ts'
 import { readSecret } from '../../access/secret.ts'
 import type { Refusal } from '../intake/answer.ts'
-import { ANYONE, type Caller, callerOfKey, callerOfToken } from './callers.ts'
+import { ANYONE, type Caller, KeyCaller, TokenCaller } from './callers.ts'
 import { credentialOf } from './credential.ts'
 import { type AddressLimit, type KeyLimits, type SubjectLimit, tooMany } from './limits/limits.ts'
 import { forbidden, unauthorized, undecided } from './refusals.ts'
@@ -57,8 +57,6 @@ const NO_PAGE = forbidden('Browser keys may only be used by pages: requests with
 /** Decides which requests may send events. */
 export class FrontDoor {
   readonly #parts: FrontDoorParts
-  /** One for each key in use. */
-  readonly #callers = new WeakMap<LiveKey, Caller>()
 
   constructor(parts: FrontDoorParts) {
     this.#parts = parts
@@ -92,11 +90,7 @@ export class FrontDoor {
     if (found === 'expired') return EXPIRED
     const refusal = refusalOf(found, request.headers.origin, inQuery)
     if (refusal !== undefined) return refusal
-    let caller = this.#callers.get(found)
-    if (caller === undefined) {
-      caller = callerOfKey(found.key, this.#parts.keyLimits)
-      this.#callers.set(found, caller)
-    }
+    const caller = new KeyCaller(found.key, this.#parts.keyLimits)
     return caller.takeRequest(nowMs) ?? caller
   }
 
@@ -105,7 +99,7 @@ export class FrontDoor {
     if (verdict.kind === 'no-keys') return undecided(verdict.detail, verdict.retryAfterSeconds)
     const { isForeign, subjectLimit, subjectIsUser } = this.#parts
     if (isForeign(request)) return FOREIGN_ORIGIN
-    const caller = callerOfToken(verdict.subject, subjectLimit, subjectIsUser)
+    const caller = new TokenCaller(verdict.subject, subjectLimit, subjectIsUser)
     return caller.takeRequest(nowMs) ?? caller
   }
 }
