@@ -187,6 +187,7 @@ if (import.meta.main) await main(process.argv.slice(2))
 
 /** @param words the command line after `firehose` */
 async function main(words: readonly string[]): Promise<void> {
+  endWithReader()
   const args = inFull(words)
   try {
     completeEnvironment(args[0])
@@ -198,6 +199,16 @@ async function main(words: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error)
   }
+}
+
+/** Ends a command whose output nobody reads any more (`| head`) as SIGTERM does, so with all that it has started. */
+function endWithReader(): void {
+  let isEnding = false
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    if (!isEnding) process.kill(process.pid, 'SIGTERM')
+    isEnding = true
+  })
 }
 
 /** Prints what a command throws to end itself. @returns the exit code @throws any other error */

@@ -74,7 +74,7 @@ export class FrontDoor {
     const { text, inQuery } = sent
     const isToken = tokens !== undefined && !inQuery && !text.startsWith('fh_')
     if (!isToken) return this.#byKey(request, text, inQuery, nowMs)
-    const verdict = tokens.check(text)
+    const verdict = tokens.check(text, request.socket)
     return verdict instanceof Promise
       ? verdict.then((later) => this.#byToken(request, later, performance.now()))
       : this.#byToken(request, verdict, nowMs)

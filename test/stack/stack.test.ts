@@ -157,6 +157,32 @@ test('SIGTERM under load: both services exit with 0 within seconds, and nothing 
   await allStoredOnce(result, ackedFile, t)
 })
 
+test('published on all addresses, the stack needs a key: the README tells how to make one, and each change counts', async (t) => {
+  await under.stack.change({ API_ADDRESS: '0.0.0.0' }, {}, false)
+  const [api = ''] = await under.stack.containers('producer-api')
+  await until('the API has refused to start', async () => {
+    return (await docker('inspect', '--format', '{{.State.ExitCode}}', api)) === '78'
+  })
+  const log = await under.stack.compose('logs', '--no-color', 'producer-api')
+  for (const remedy of [/API_KEYS_FILE/, /ALLOW_ANONYMOUS=true/]) assert.match(log, remedy)
+
+  const keys = async (...args: string[]): Promise<string> =>
+    await under.stack.compose('run', '--rm', '--no-TTY', 'cli', 'keys', ...args)
+  const first = await keys('create', 'backend', '--kind', 'server')
+  await under.stack.change({ API_KEYS_FILE: '/keys/keys.json' }, {})
+  assert.equal((await postEvent()).status, 401)
+  const ackedFile = under.path('acked-keys.tsv')
+  const options = { url: under.stack.apiUrl, key: { text: first }, rate, connections, seconds: 3, ackedFile }
+  await allStoredOnce(await load(options), ackedFile, t)
+
+  const second = await keys('rotate', 'backend', '--overlap', '0s')
+  await until('the first secret is refused', async () => (await statusWith(first)) === 401, 5_000)
+  assert.equal(await statusWith(second), 202)
+  await keys('revoke', 'backend')
+  await until('the second one is refused', async () => (await statusWith(second)) === 401, 5_000)
+  await under.stack.change({ API_ADDRESS: undefined, API_KEYS_FILE: undefined }, {})
+})
+
 test('docker compose down keeps the rows and the offsets, down -v removes everything', async () => {
   const count = async () => (await under.query<{ count: string }>('SELECT count(*) FROM events'))[0]?.count
   const rows = await count()
@@ -174,9 +200,18 @@ test('docker compose down keeps the rows and the offsets, down -v removes everyt
   assert.equal(await docker('network', 'ls', '--quiet', '--filter', label), '')
 })
 
-async function postEvent(body = '{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}') {
-  const headers = { 'content-type': 'application/json' }
+const EVENT = '{"user_id":1,"timestamp":"2026-01-02T03:04:05Z","metadata":{}}'
+
+async function postEvent(body = EVENT, key?: string): Promise<Response> {
+  const headers = {
+    'content-type': 'application/json',
+    ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+  }
   return await fetch(`${under.stack.apiUrl}/event`, { method: 'POST', headers, body })
+}
+
+async function statusWith(key: string): Promise<number> {
+  return (await postEvent(EVENT, key)).status
 }
 
 async function allStoredOnce(

@@ -11,14 +11,14 @@ import { CLIENTS, saturate, spanOf } from './saturate.ts'
 import { eventsInTopic, startStack } from './stack.ts'
 
 /*
- * What the front door costs: the same build, with credentials and limits and without, in turns. Each side has several
- * processes, because two processes of the same program differ, too: the compiler optimises each by what it happened to see.
- * All are of the same age, because a process takes a fifth less after half a minute under load.
+ * What the front door costs: the same build, with credentials and limits and without, in turns. Two processes of the same
+ * program differ, too, because the compiler optimises each by what it happened to see: each side has several. All are of the
+ * same age, because a process takes a fifth less after half a minute under load.
  */
 
 const PROCESSES = 2
-/** Runs of each process that are not counted. */
-const WARM_UPS = 5
+/** Rounds that are not counted. */
+const WARM_UPS = 8
 
 /** The most that the CPU time of a request may be of that without. */
 const BOUNDS: Readonly<Record<string, number>> = { 'key and limits': 1.05, token: 1.1 }
@@ -57,21 +57,21 @@ export async function compareAccess(bench: Bench): Promise<Comparison[]> {
     }
     const runOf = async (env: NodeJS.ProcessEnv, credential?: string): Promise<Run> => {
       const apis: NodeService[] = []
-      for (let n = 0; n < PROCESSES; n++) {
-        const api = await pinService(pipeline.startApi(env), MEASURED_CORE)
-        for (let i = 0; i < WARM_UPS; i++) await run(api, credential)
-        apis.push(api)
-      }
+      for (let n = 0; n < PROCESSES; n++) apis.push(await pinService(pipeline.startApi(env), MEASURED_CORE))
       let next = 0
       return async () => await run(apis[next++ % PROCESSES]!, credential)
     }
     const comparisons: Comparison[] = []
     const entries = [keyEntry(pipeline.path('keys.json')), await tokenEntry(pipeline.path('jwks.json'))]
     for (const { part, env, credential } of entries) {
+      const [other, first, again] = [
+        await runOf({}),
+        await runOf(env, credential),
+        await runOf(env, credential),
+      ]
+      const variants = { other, this: first, again }
       bench.say(`${part}: warming up`)
-      const plain = await runOf({})
-      const guarded = await runOf(env, credential)
-      const variants = { other: plain, this: guarded, again: guarded }
+      await inTurns(WARM_UPS, variants, () => {})
       const results = await inTurns(bench.rounds, variants, (name, round, cpuUs) => {
         bench.say(`${part}, pair ${round}, ${NAMES[name]}: ${cpuUs.toFixed(2)} us`)
       })

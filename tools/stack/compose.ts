@@ -73,11 +73,15 @@ export class ComposeStack {
     return stack
   }
 
-  /** Applies other settings or scales, as `docker compose up` does; unaffected containers keep running. */
-  async change(env: NodeJS.ProcessEnv, scale: Record<string, number>): Promise<void> {
+  /**
+   * Applies other settings or scales, as `docker compose up` does; unaffected containers keep running.
+   *
+   * @param wait whether to wait until all are healthy
+   */
+  async change(env: NodeJS.ProcessEnv, scale: Record<string, number>, wait = true): Promise<void> {
     Object.assign(this.#env, env)
     const scales = Object.entries(scale).flatMap(([name, count]) => ['--scale', `${name}=${count}`])
-    await this.#stream(['up', '--detach', '--wait', ...scales])
+    await this.#stream(['up', '--detach', ...(wait ? ['--wait'] : []), ...scales])
   }
 
   /** Runs docker compose for this stack. @returns its output, trimmed */

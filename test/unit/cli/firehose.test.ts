@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text as textIn } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { COMMANDS } from '../../../cli/firehose.ts'
@@ -55,6 +57,17 @@ test('--help lists every command in its group, and loads none of them', () => {
     assert.equal(section.length, 1, name)
     assert.ok(section[0]?.toLowerCase().startsWith(group), `${name} is in the group ${group}`)
   }
+})
+
+test('a command whose output nobody reads any more ends quietly, as SIGTERM ends it', async () => {
+  const child = spawn(process.execPath, ['cli/firehose.ts', '--help'], {
+    cwd: root,
+    env: { PATH: process.env.PATH },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  child.stdout.destroy()
+  const [said, [, signal]] = await Promise.all([textIn(child.stderr), once(child, 'exit')])
+  assert.deepEqual([said, signal], ['', 'SIGTERM'])
 })
 
 test('a command loads its own file and no other; its help has its options', () => {

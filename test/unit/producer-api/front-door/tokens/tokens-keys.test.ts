@@ -98,6 +98,36 @@ test('when the keys change, every token is checked again', async (t) => {
   assert.equal((await tokens.check(first)).kind, 'invalid')
 })
 
+test('on one connection, each token is judged for itself, also after it expired or the keys have changed', async (t) => {
+  const server = await JwksServer.start(t)
+  const { tokens, clock } = tokensOf(t, server)
+  server.publish(one, two)
+  await started(tokens, clock)
+  const connection = {}
+  const check = async (token: string): Promise<string | undefined> => {
+    const verdict = await tokens.check(token, connection)
+    return verdict.kind === 'valid' ? verdict.subject : verdict.kind
+  }
+  const soon = await one.token(clock.time, { sub: 'anna', exp: clock.time / 1_000 + 100 })
+  const later = await two.token(clock.time, { sub: 'berta' })
+  const changed = `${later.slice(0, -8)}AAAAAAAA`
+  for (const [token, subject] of [
+    [soon, 'anna'],
+    [soon, 'anna'],
+    [later, 'berta'],
+    [soon, 'anna'],
+    [changed, 'invalid'],
+    [soon, 'anna'],
+  ] as const)
+    for (let n = 0; n < 2; n++) assert.equal(await check(token), subject)
+  clock.advance(200_000)
+  assert.equal(await check(soon), 'invalid')
+  assert.equal(await check(later), 'berta')
+  server.publish(one)
+  await nextRead(clock)
+  assert.equal(await check(later), 'invalid')
+})
+
 test('a token that is being checked while the keys change is not remembered', async (t) => {
   const server = await JwksServer.start(t, one)
   const { tokens, clock } = tokensOf(t, server)
