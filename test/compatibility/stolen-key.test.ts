@@ -87,6 +87,7 @@ test('I2: an event that is sent again with another key is the same event, with t
   assert.deepEqual(await pipeline.query('SELECT reason FROM dead_letters'), [])
   const { code, out } = await runFirehose(pipeline.env, 'verify')
   assert.equal(code, 0, out)
+  assert.match(out, /duplicates +4\n  changed in the database since +0\n/)
 })
 
 test('who knows an id takes it first: the true event is a conflict, which --new-id stores', async () => {

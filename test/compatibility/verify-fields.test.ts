@@ -31,7 +31,8 @@ const RECEIVED = '2026-01-02T03:04:06.000000Z'
 function full(n: number, change: Record<string, unknown> = {}): string {
   const { user_id, timestamp, metadata } = JSON.parse(record(n))
   const sent = { event_id: idOf(n), user_id, timestamp, ...TEXTS }
-  return JSON.stringify({ ...sent, received_at: RECEIVED, ...CLIENT, metadata, ...change })
+  const added = { received_at: RECEIVED, key_label: undefined, ...CLIENT }
+  return JSON.stringify({ ...sent, ...added, metadata, ...change })
 }
 
 async function store(...records: string[]): Promise<void> {
@@ -45,6 +46,11 @@ async function check(...acked: string[]): Promise<Verdict> {
   const file = pipeline.path('acked.tsv')
   writeFileSync(file, acked.map((body) => `${JSON.parse(body).event_id}\t${body}\n`).join(''))
   return await pipeline.verify(file)
+}
+
+/** The same members in the opposite order, which is not the canonical form. */
+function reversed(text: string): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(text)).toReversed()))
 }
 
 const why = (findings: readonly Finding[]): string[] => findings.map((finding) => finding.why)
@@ -91,7 +97,7 @@ test('I2: a field that is null, or not there, is NULL, and the same in any order
     record(102, Object.fromEntries(names.slice(1).map((name) => [name, null]))),
     full(103, { user_id: '42' }),
     full(104).replace('é', '\\u00e9').replace('/', '\\/'),
-    JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(full(105))).toReversed())),
+    reversed(full(105)),
     full(106, { note: 'ignored' }).replace('"ignored"', '"\\u0000 \\ud800"'),
     full(108, { event_name: undefined, 'event_n!ame': 'x' }).replace('!', '\\u0000'),
     full(109, { source: undefined, 'sour!ce': 'x' }).replace('!', '\\ud800'),
@@ -100,6 +106,8 @@ test('I2: a field that is null, or not there, is NULL, and the same in any order
     full(111, { source: null, key_label: 'shop', ip_address: undefined }),
     full(112, { key_label: 'shop' }),
     full(113, { key_label: null }),
+    reversed(full(114, { source: undefined, key_label: 'a.b-c' })),
+    reversed(full(115, { source: null, key_label: null })),
   ]
   await store(...without, ...named)
   const { ok, records, stored, acked_stored } = await check(...without, ...named)
@@ -118,6 +126,29 @@ test('I2: the event again from another address is a duplicate; the row must have
   assert.deepEqual({ ok, stored, duplicates }, { ok: true, stored: 1, duplicates: 2 })
   await pipeline.query(`UPDATE events SET ip_address = '203.0.113.7', sent_check = NULL`)
   assert.deepEqual(why((await check()).different), ['ip_address'])
+})
+
+test('I2: the event again with another key, or without one, is a duplicate; the row must have the label of the record that made it', async () => {
+  const again = { received_at: '2026-01-02T03:04:07.000000Z' }
+  const plain = { source: undefined }
+  await store(
+    full(1, { ...plain, key_label: 'shop' }),
+    full(1, { ...plain, ...again, key_label: 'app' }),
+    full(1, { ...plain, ...again }),
+    reversed(full(1, { ...plain, ...again, key_label: 'a b' })),
+    reversed(full(1, { ...plain, ...again })),
+    full(2, plain),
+    full(2, { ...plain, ...again, key_label: 'app' }),
+    reversed(full(2, { ...plain, ...again, key_label: 'shop' })),
+  )
+  const { ok, stored, duplicates, changed } = await check(full(1, plain), full(2, plain))
+  assert.deepEqual({ ok, stored, duplicates, changed }, { ok: true, stored: 2, duplicates: 6, changed: 0 })
+  const lost = await check(full(1, { ...plain, session_id: 'another' }))
+  assert.deepEqual([lost.ok, why(lost.acked_different)], [false, ['session_id']])
+  await pipeline.query(`UPDATE events SET source = 'other' WHERE event_id = '${idOf(2)}'`)
+  assert.deepEqual([(await check()).ok, (await check()).changed], [true, 1])
+  await pipeline.query(`UPDATE events SET source = 'other', sent_check = NULL WHERE event_id = '${idOf(1)}'`)
+  assert.deepEqual(new Set(why((await check()).different)), new Set(['source']))
 })
 
 test('I2: an acknowledged event is not accounted for by a dead letter with another event_name', async () => {
@@ -155,6 +186,8 @@ test('I2: an acknowledged event is accounted for by a dead letter to which the A
     full(1, { source: undefined, event_name: 'other' }),
   )
   assert.deepEqual({ acked_dead, acked_different_count }, { acked_dead: 1, acked_different_count: 0 })
+  const other = await check(full(1, { source: 'web-shop', event_name: 'other' }))
+  assert.deepEqual([other.acked_dead, why(other.acked_different)], [0, ['event_name, source']])
 })
 
 test('I2: the letter of an anonymous event is replayed with all its fields, and is the same event afterwards', async () => {

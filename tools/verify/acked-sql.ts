@@ -1,4 +1,4 @@
-import { CAREFUL, differencesFromSent, isStoredAsSent, sentFields, type UserIdType } from './fields-sql.ts'
+import { CAREFUL, differencesFromSent, isSameSent, sentFields, type UserIdType } from './fields-sql.ts'
 import { cutoff, inBothForms, type Judgement } from './records-sql.ts'
 
 /* The SQL for a range of lines of the ack file. */
@@ -23,7 +23,7 @@ SELECT l.line, l.event_id, p.partition, p."offset",
       CROSS JOIN LATERAL (SELECT pg_temp.as_object(d.value) AS object OFFSET 0) o
       CROSS JOIN LATERAL (SELECT ${sentFields(CAREFUL, type)} OFFSET 0) s
       WHERE d.cluster_id = $1 AND d.topic = $2 AND d.event_id = f.event_id AND (d.value IS NULL
-        OR ${isStoredAsSent('s', 'f')} AND s.metadata::text = f.metadata::text)) THEN 'dead'
+        OR ${isSameSent('s', 'f')} AND s.metadata::text = f.metadata::text)) THEN 'dead'
     WHEN p.verdict = 'unread' THEN 'unread'
     WHEN p.verdict = 'past_retention' THEN 'past_retention'
     WHEN p.partition IS NULL AND $3::boolean THEN 'unjudged'

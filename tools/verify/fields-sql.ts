@@ -9,6 +9,8 @@ export type UserIdType = 'bigint' | 'text'
 /** The texts that a client may send; JSON null is the same as no member. */
 const TEXTS = ['anonymous_id', 'event_name', 'event_type', 'session_id', 'source']
 const SENT = ['user_id', '"timestamp"', ...TEXTS]
+/** The source is judged on its own: of an event without one, a row has the label of the key. */
+const BUT_SOURCE = SENT.filter((name) => name !== 'source')
 /** What the API knows of the client. It belongs to one request, so that it may differ between two records of an event. */
 const OF_CLIENT = ['ip_address', 'user_agent']
 
@@ -133,10 +135,7 @@ export const PLAIN: Reading = {
   address: (text) => `(${text})::inet`,
 }
 
-/**
- * What was sent, from `o.object`, as a list of expressions. The source is what is stored as such: if none was sent, the label
- * of the key.
- */
+/** What was sent, from `o.object`, as a list of expressions. */
 export function sentFields(as: Reading, type: UserIdType): string {
   const userId = as.userId(`(o.object -> 'user_id')`, type)
   const texts = TEXTS.map((name) => `${textOf(name)} AS ${name}`)
@@ -144,9 +143,10 @@ export function sentFields(as: Reading, type: UserIdType): string {
     ${texts.join(', ')}, o.object -> 'metadata' AS metadata`
 }
 
-/** What the API recorded of the client, from `o.object`. */
+/** What the API recorded of the key and the client, from `o.object`. */
 export function clientFields(as: Reading): string {
-  return `${as.address(`o.object ->> 'ip_address'`)} AS ip_address, ${textOf('user_agent')} AS user_agent`
+  return `${textOf('key_label')} AS key_label, ${as.address(`o.object ->> 'ip_address'`)} AS ip_address,
+    ${textOf('user_agent')} AS user_agent`
 }
 
 /** Texts are compared by their bytes, whatever collation a column has. */
@@ -155,8 +155,7 @@ function collated(text: string): string {
 }
 
 function textOf(name: string): string {
-  const member = `o.object ->> '${name}'`
-  return collated(name === 'source' ? `coalesce(${member}, o.object ->> 'key_label')` : member)
+  return collated(`o.object ->> '${name}'`)
 }
 
 /** Whether all that was sent, except metadata, is the same in two relations. */
@@ -164,9 +163,22 @@ export function isSameSent(a: string, b: string): string {
   return isSame(SENT, a, b)
 }
 
-/** As isSameSent(), of what was stored and what a client sent, to which the API may have added a source. */
-export function isStoredAsSent(stored: string, sent: string): string {
-  return SENT.map((name) => `NOT (${differsFromSent(name, stored, sent)})`).join(' AND ')
+/** The same without the source, for isSameSource(). */
+export function isSameButSource(a: string, b: string): string {
+  return isSame(BUT_SOURCE, a, b)
+}
+
+/**
+ * Whether a row has the source of a record: the one that was sent, else the label of the key. The label belongs to one
+ * request: if the record did not make the row, the row may have another label, or none. Then the checks of what was sent say
+ * whether neither event had a source of its own.
+ *
+ * @param check that of the record; null if the record is in another form than the API's
+ */
+export function isSameSource(row: string, record: string, check: string): string {
+  return `CASE WHEN ${record}.source IS NOT NULL THEN ${row}.source IS NOT DISTINCT FROM ${record}.source
+    ELSE ${row}.source IS NOT DISTINCT FROM ${record}.key_label OR ${row}.received_at IS DISTINCT FROM ${record}.received_at
+      AND (${check} IS NULL OR ${row}.sent_check IS NOT DISTINCT FROM ${check}) END`
 }
 
 export function isSameClient(a: string, b: string): string {
@@ -177,12 +189,12 @@ function isSame(names: readonly string[], a: string, b: string): string {
   return names.map((name) => `${a}.${name} IS NOT DISTINCT FROM ${b}.${name}`).join(' AND ')
 }
 
-/** Arguments of concat_ws(): the names of what differs. */
-export function sentDifferences(a: string, b: string): string {
-  return differences(SENT, a, b)
+/** Arguments of concat_ws(): the names of what differs, apart from the source. */
+export function differencesButSource(a: string, b: string): string {
+  return differences(BUT_SOURCE, a, b)
 }
 
-/** As sentDifferences(), with isStoredAsSent(). */
+/** The same of a row and what a client sent, to which the API may have added a source. */
 export function differencesFromSent(stored: string, sent: string): string {
   return SENT.map((name) => named(name, differsFromSent(name, stored, sent))).join(', ')
 }

@@ -2,11 +2,12 @@ import {
   CAREFUL,
   clientDifferences,
   clientFields,
+  differencesButSource,
+  isSameButSource,
   isSameClient,
-  isSameSent,
+  isSameSource,
   PLAIN,
   type Reading,
-  sentDifferences,
   sentFields,
   type UserIdType,
 } from './fields-sql.ts'
@@ -31,8 +32,8 @@ export function inBothForms(statement: (as: Reading) => string): Judgement {
  *
  * If received_at is equal, this record made the row: the metadata must be identical, down to the last digit of each number,
  * and the row must have what the API recorded of the client. If it differs, the record is a duplicate, and an equal value
- * of what was sent is enough (1.0 and 1.00). record_image_eq compares bytes, which settles most rows. OFFSET 0 makes each
- * step run once per record.
+ * of what was sent is enough (1.0 and 1.00), whatever the label of its key is. record_image_eq compares bytes, which settles
+ * most rows. OFFSET 0 makes each step run once per record.
  *
  * A row that differs, but has the check of what was sent, was stored and changed since, on purpose (a trigger, an UPDATE).
  *
@@ -57,7 +58,8 @@ SELECT r.partition, r."offset", f.event_id, coalesce(r.replayed_id, f.event_id),
     WHEN d.is_dead THEN 'the dead letter holds another value'
     WHEN jsonb_typeof(o.object) IS DISTINCT FROM 'object' THEN 'not a JSON object, and no dead letter'
     WHEN e.event_id IS NULL THEN 'neither in events nor in dead_letters'
-    WHEN NOT c.is_same THEN concat_ws(', ', ${sentDifferences('e', 'f')},
+    WHEN NOT c.is_same THEN concat_ws(', ', ${differencesButSource('e', 'f')},
+      CASE WHEN NOT m.is_same_source THEN 'source' END,
       CASE WHEN NOT m.is_same_client THEN concat_ws(', ', ${clientDifferences('e', 'f')}) END,
       CASE WHEN NOT m.is_same_metadata THEN 'metadata' END)
   END
@@ -81,11 +83,12 @@ LEFT JOIN ${rows} e
 CROSS JOIN LATERAL (
   SELECT record_image_eq(row(e.metadata), row(f.metadata)) OR coalesce(e.metadata = f.metadata
       AND (e.received_at IS DISTINCT FROM f.received_at OR e.metadata::text = f.metadata::text), false) AS is_same_metadata,
-    e.received_at IS DISTINCT FROM f.received_at OR ${isSameClient('e', 'f')} AS is_same_client
+    e.received_at IS DISTINCT FROM f.received_at OR ${isSameClient('e', 'f')} AS is_same_client,
+    ${isSameSource('e', 'f', 'r.sent_check')} AS is_same_source
   OFFSET 0
 ) m
 CROSS JOIN LATERAL (
-  SELECT m.is_same_metadata AND m.is_same_client AND ${isSameSent('e', 'f')} AS is_same
+  SELECT m.is_same_metadata AND m.is_same_client AND m.is_same_source AND ${isSameButSource('e', 'f')} AS is_same
 ) c`,
   )
 }
