@@ -103,6 +103,7 @@ const extra = fc.tuple(
     'color',
     'a/b~',
     'received_at',
+    'key_label',
     'ip_address',
     'user_agent',
     'user_id',
