@@ -7,7 +7,8 @@ import { ATTRIBUTES, BINARY_DATA, DATA_TYPE, SPECVERSION } from '../intake/cloud
 const JSON_TYPE = '^[A-Za-z0-9.-]+/([A-Za-z0-9.+-]+\\+)?json(; ?charset=(utf-8|UTF-8))?$'
 
 const ABOUT: Readonly<Record<string, string>> = {
-  event_id: 'The event_id if it is a UUID; else a UUID is made of it, `source` and `time`.',
+  event_id:
+    'The event_id if it is a UUID; else a UUID is made of it, `source`, `time` and the label of the key.',
   user_id: 'The user_id. Required unless `anonymousid` is there.',
 }
 
