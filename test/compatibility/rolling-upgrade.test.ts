@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import type { NodeService } from '../../embedded/node-service.ts'
 import { Pipeline } from '../../tools/stack/pipeline.ts'
 import { checkOut, hasCommit } from '../support/checkout.ts'
-import { idOf } from '../support/records.ts'
+import { idOf, record, withProducer } from '../support/records.ts'
 import { ROOT } from '../support/run-firehose.ts'
 import { SHORT_TIMEOUTS, assertDrained, postBatch, range } from '../support/sink-faults.ts'
 import { until } from '../support/until.ts'
@@ -25,6 +25,7 @@ let remove = (): void => {}
 let pipeline: Pipeline
 let sent = 0
 let oldSinkAgain: NodeService
+let sink: NodeService
 
 before(async () => {
   if (!isThere) return
@@ -105,7 +106,33 @@ test('a sink from before stores what an API of this version writes, if it has no
   const api = await startApi(ROOT)
   await send(api)
   await oldSinkAgain.stop(20_000)
-  const sink = await startSink(ROOT)
+  sink = await startSink(ROOT)
   await send(api, NEW)
   await assertDrained(pipeline, sink)
+})
+
+test('a sink from before ignores the label of a key; the event sent again with another key is a duplicate', {
+  skip,
+}, async () => {
+  const id = sent
+  const labelled = async (key_label: string, received_at: string): Promise<void> => {
+    const { metadata, ...rest } = JSON.parse(record(id, { received_at, key_label }))
+    const value = JSON.stringify({ ...rest, metadata })
+    await withProducer(pipeline.backend.kafka.bootstrapServers, async (produce) => {
+      await produce([{ value, partition: 0 }])
+    })
+  }
+  await sink.stop(20_000)
+  const sinkBefore = await startSink(old)
+  await labelled('shop', '2026-01-02T03:04:06.000000Z')
+  sent += 1
+  await until('stored', async () => (await pipeline.countEvents()) === sent)
+  await sinkBefore.stop(20_000)
+  sink = await startSink(ROOT)
+  await labelled('app', '2026-01-02T03:04:07.000000Z')
+  await until('a duplicate', async () => (await sink.health())?.total_duplicates === 1)
+  const rows = await pipeline.query('SELECT source FROM events WHERE event_id = $1', [idOf(id)])
+  assert.deepEqual(rows, [{ source: null }])
+  const { ok, changed, dead } = await pipeline.verify()
+  assert.deepEqual({ ok, changed, dead }, { ok: true, changed: 1, dead: 0 })
 })
