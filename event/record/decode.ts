@@ -3,6 +3,7 @@ import {
   EVENT_ID,
   type EventRow,
   type Field,
+  FIELDS,
   fieldOf,
   fieldsFor,
   isAbsent,
@@ -35,6 +36,11 @@ const END_OF_YEAR_9999_MS = 253_402_300_800_000
 
 /** Shared, because scans are synchronous. */
 const scan = new JsonScan()
+
+/** For each field its place among the optional texts: that of the field for which it stands. */
+const PLACES = FIELDS.map(({ name, standsFor = name }: Field) =>
+  TEXT_NAMES.findIndex((each) => each === standsFor),
+)
 
 /** Decodes records into rows and dead letters. */
 export function decodeRecords(
@@ -151,7 +157,7 @@ function readMembers(
     const found = valueOf(n, field, memberOf, record, value, identity)
     if ('fault' in found) return { ...found, eventId }
     const isText = field.kind.type === 'text' && n !== USER_ID
-    if (isText) texts[placeOf(field)] ??= found.stored as Buffer | undefined
+    if (isText) texts[PLACES[n]!] ??= found.stored as Buffer | undefined
     else {
       row[field.key] = found.stored
       if (found.stored instanceof Buffer) otherBytes += found.stored.length
@@ -163,10 +169,6 @@ function readMembers(
   row.sentCheck = checkOf(canonical)
   row.variableBytes = otherBytes + (rest?.bytes.length ?? 0)
   return { row: row as unknown as EventRow, canonical }
-}
-
-function placeOf({ name, standsFor = name }: Field): number {
-  return TEXT_NAMES.findIndex((each) => each === standsFor)
 }
 
 function lackText({ name, unless }: Field): string {
