@@ -6,9 +6,9 @@ const TEXT = String.raw`"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0[1-7bef]|1[\da
 const TIME = String.raw`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"`
 const TEXTS = ['anonymous_id', 'event_name', 'event_type', 'session_id', 'source']
 /** What the API adds to what was sent. */
-const ADDED = `(?<added>${optional('received_at', TIME)}${optional('key_label', '"[\\w.-]+"')}${optional('ip_address', '"[\\da-f.:/]+"')}${optional('user_agent', TEXT)})`
+const ADDED = `(?<added>${optional('received_at', TIME)}${optional('key_label', TEXT)}${optional('ip_address', '"[\\da-f.:/]+"')}${optional('user_agent', TEXT)})`
 const METADATA = Buffer.from('"metadata":{')
-/** More than the canonical text before metadata can be long: five texts and a User-Agent, as escapes of 6 bytes. */
+/** More than the canonical text before metadata can be long: all its texts as escapes of 6 bytes. */
 const HEAD_BYTES = 16 * 1024
 
 /** A user_id is an integer or a text, whatever type the column has now. */

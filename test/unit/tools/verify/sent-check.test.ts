@@ -23,7 +23,7 @@ function stored(value: Buffer, userIdType: UserIdType): bigint {
 for (const userIdType of USER_ID_TYPES) {
   test(`the check of any record that the API writes is that of the sink (user_id of ${userIdType})`, () => {
     const facts = fc.record({
-      keyLabel: fc.constantFrom(undefined, 'backend', 'Shop_2.eu-1'),
+      keyLabel: fc.constantFrom(undefined, 'backend', 'Shop_2.eu-1', 'of another producer: é'),
       ipAddress: fc.constantFrom(undefined, '203.0.113.7', '2001:db8:1::/48'),
       userAgent: fc.option(anyText, { nil: undefined }),
     })
