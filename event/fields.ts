@@ -35,7 +35,7 @@ interface FieldRow {
   readonly missing: 'refused' | 'filled' | 'null'
   /** It is only NULL if the event has this other field; else the event is refused. */
   readonly unless?: string
-  /** It has no column of its own: it is stored in that of this field, which comes before it, if the record lacks that. */
+  /** It has no column: it is stored as this field, which comes before it, if the record lacks that one. */
   readonly standsFor?: string
   /** For the JSON Schemas, of events and of records. */
   readonly about: { readonly event?: string; readonly record: string }
