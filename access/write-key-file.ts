@@ -110,7 +110,9 @@ function openAlone(next: string): number {
 function whoHas(next: string): string {
   const { text, since } = lookAt(next)
   const [who = 'another process'] = /^process \d+ on [\w.-]+(?=\n)/.exec(text) ?? []
-  return `${who} is changing the keys${since === undefined ? '' : ` since ${instant(since)}`} and has ${next}`
+  const isChanging =
+    since === undefined ? 'is changing the keys' : `has been changing the keys since ${instant(since)}`
+  return `${who} ${isChanging} and holds ${next}`
 }
 
 function lookAt(next: string): { text: string; since?: number } {

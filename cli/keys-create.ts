@@ -44,6 +44,6 @@ Example: firehose keys create shop --kind browser --origin https://shop.example.
       changeKeyFile(path, (file) => createKey(file, whole))
       await printSecret(text, `npx firehose keys rotate ${label} --overlap 0s`)
       const until = expiresMs === undefined ? '' : `, and expires at ${instant(expiresMs)}`
-      return `Key "${label}" (${key.kind}) is in ${path}${until}. Its secret ${id} is on standard output. ${howToUse(key.kind)}`
+      return `Key "${label}" (${key.kind}) is in ${path}${until}. Its secret ${id} is on standard output. ${howToUse('The secret', key.kind)}`
     })
   })

@@ -82,10 +82,10 @@ export async function printSecret(text: string, remedy: string): Promise<void> {
   }
 }
 
-/** What to do with a secret of this kind: one sentence. */
-export function howToUse(kind: KeyKind): string {
+/** What to do with a secret of this kind. @param which begins the sentence: `The secret` */
+export function howToUse(which: string, kind: KeyKind): string {
   const query = kind === 'browser' ? '; where a page cannot set headers, as "?key=SECRET"' : ''
-  return `It is shown only now: clients send it as "Authorization: Bearer SECRET" or "X-API-Key: SECRET"${query}.`
+  return `${which} is shown only now: clients send it as "Authorization: Bearer SECRET" or "X-API-Key: SECRET"${query}. APIs that read the file take it within 5 s.`
 }
 
 function say(text: string): void {

@@ -42,7 +42,7 @@ before. Secrets of the key that have expired are removed from the file.`,
       })
       await printSecret(text, `npx firehose keys rotate ${label} --overlap ${values.overlap}`)
       const key = keyWithLabel(file, label)
-      return `${rotatedText(key)} ${howToUse(key.kind)}`
+      return `${rotatedText(key)} ${howToUse('The new secret', key.kind)}`
     })
   })
 
@@ -56,6 +56,6 @@ function rotatedText({ label, secrets }: Key): string {
   const { id, expiresMs } = secrets.at(-1) ?? {}
   const old = secrets.slice(0, -1).map((each) => `${each.id} until ${instant(each.expiresMs ?? 0)}`)
   const until = expiresMs === undefined ? '' : `, and expires at ${instant(expiresMs)}`
-  const valid = old.length === 0 ? 'The old one is not valid any more.' : `Still valid: ${old.join(', ')}.`
+  const valid = old.length === 0 ? 'APIs refuse the old one within 5 s.' : `Still valid: ${old.join(', ')}.`
   return `Key "${label}" has the new secret ${id}, which is on standard output${until}. ${valid}`
 }

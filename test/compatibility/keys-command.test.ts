@@ -52,7 +52,7 @@ test('a key from its creation to its end', async () => {
   const first = secretIn(created)
   assert.match(
     created.err,
-    /^Key "shop" \(browser\) is in \S+keys\.json, and expires at \S+Z\. Its secret \w{8} is on standard output\. It is shown only now: clients send it as "Authorization: Bearer SECRET" or "X-API-Key: SECRET"; where a page cannot set headers, as "\?key=SECRET"\.\n$/,
+    /^Key "shop" \(browser\) is in \S+keys\.json, and expires at \S+Z\. Its secret \w{8} is on standard output\. The secret is shown only now: clients send it as "Authorization: Bearer SECRET" or "X-API-Key: SECRET"; where a page cannot set headers, as "\?key=SECRET"\. APIs that read the file take it within 5 s\.\n$/,
   )
   assert.ok(!created.err.includes(first))
   const file = readFileSync(path, 'utf8')
@@ -67,7 +67,7 @@ test('a key from its creation to its end', async () => {
   assert.match(
     rotated.err,
     new RegExp(
-      `^Key "shop" has the new secret ${id2}, which is on standard output, and expires at \\S+Z\\. Still valid: ${id1} until \\S+Z\\. It is shown`,
+      `^Key "shop" has the new secret ${id2}, which is on standard output, and expires at \\S+Z\\. Still valid: ${id1} until \\S+Z\\. The new secret is shown`,
     ),
   )
   const days = (count: number): number => Date.now() + count * 86_400_000
@@ -102,6 +102,11 @@ test('a key from its creation to its end', async () => {
   assert.equal(readFileSync(path, 'utf8'), '{\n  "keys": []\n}\n')
   assert.equal((await keys(path, 'list')).out, 'There are no keys.\n')
   secretIn(await keys(path, 'create app --kind server'))
+  const ended = await keys(path, 'rotate app --overlap 0s')
+  assert.match(
+    ended.err,
+    / is on standard output\. APIs refuse the old one within 5 s\. The new secret is shown/,
+  )
 })
 
 test('list never shows a digest, in no form, and says which secrets have expired', async () => {

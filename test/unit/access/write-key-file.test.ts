@@ -176,7 +176,7 @@ test('while another process changes the keys, it is named, and a later attempt w
   assert.throws(() => add(path, 'b'), {
     name: 'KeyChangeError',
     message: new RegExp(
-      `^process ${child.pid} on ${hostname()} is changing the keys since 20\\d\\d-\\S+Z and has ${path}.new: try again later, or delete that file if the process was killed$`,
+      `^process ${child.pid} on ${hostname()} has been changing the keys since 20\\d\\d-\\S+Z and holds ${path}.new: try again later, or delete that file if the process was killed$`,
     ),
   })
   child.stdin?.end()
@@ -206,7 +206,7 @@ test('a FILE.new with anything else in it is in the way as well, and its content
   writeFileSync(`${path}.new`, 'process 1 on \u001b[2J fh_server_x\n')
   assert.throws(
     () => add(path, 'a'),
-    /^KeyChangeError: another process is changing the keys since \S+ and has \S+: try/,
+    /^KeyChangeError: another process has been changing the keys since \S+ and holds \S+: try/,
   )
 })
 
