@@ -24,7 +24,7 @@ export function anonymousWriting(published: Published): Anonymous {
   const address = publishedAddress ?? host
   if (isLoopback(address)) return 'local'
   throw new Error(
-    `Without keys, anyone who reaches ${address} could write events: set API_KEYS_FILE (firehose keys create makes the file) or JWT_JWKS_URL; or set ALLOW_ANONYMOUS=true, if anyone may write`,
+    `Without keys, anyone who reaches ${address} could write events: set API_KEYS_FILE ("npx firehose keys create" makes the file), JWT_JWKS_URL or JWT_JWKS_FILE; or set ALLOW_ANONYMOUS=true, if anyone may write`,
   )
 }
 

@@ -39,19 +39,19 @@ const FOREIGN_ORIGIN: Refusal = {
 }
 const MISSING = unauthorized('A key or a token is needed: send it as Authorization: Bearer.', true)
 const UNKNOWN = unauthorized(
-  'The key is not known here: it was revoked, or it belongs to another installation.',
+  'The key is not known here: it was revoked, is less than 5 s old, or belongs to another installation.',
 )
-const MISTYPED = unauthorized('The key has a typing error: its checksum does not match.')
-const EXPIRED = unauthorized('The key has expired.')
-const NOT_A_KEY = unauthorized('The credential is not a key of Firehose.')
+const MISTYPED = unauthorized(
+  'The key has a typing error, because its checksum does not match: copy the whole key again.',
+)
+const EXPIRED = unauthorized('The key has expired. Get a new one.')
+const NOT_A_KEY = unauthorized('The credential is not a key of Firehose, which begins with "fh_".')
 const NO_WRITING = forbidden('Keys of this kind may not send events; server and browser keys may.')
 const NOT_IN_QUERY = forbidden(
   'Only browser keys may be sent in the query: send this one as Authorization: Bearer.',
 )
 const NOT_FROM_PAGES = forbidden('Server keys may not be used by pages: make a browser key for them.')
-const OTHER_PAGES = forbidden(
-  'Pages of this origin may not use this key; its origins are given when it is made.',
-)
+const OTHER_PAGES = forbidden('Pages of this origin may not use this key; the key file lists those that may.')
 const NO_PAGE = forbidden('Browser keys may only be used by pages: requests with them need an Origin.')
 
 /** Decides which requests may send events. */

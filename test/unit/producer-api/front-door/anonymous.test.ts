@@ -37,7 +37,7 @@ test('without credentials, anyone may write on a loopback address only', () => {
   assert.equal(anonymousWriting(published), 'local')
   assert.throws(
     () => anonymousWriting({ ...published, host: '0.0.0.0' }),
-    /reaches 0\.0\.0\.0 could write events: set API_KEYS_FILE .* or JWT_JWKS_URL; or set ALLOW_ANONYMOUS=true/,
+    /reaches 0\.0\.0\.0 could write events: set API_KEYS_FILE \("npx firehose keys create" makes the file\), JWT_JWKS_URL or JWT_JWKS_FILE; or set ALLOW_ANONYMOUS=true/,
   )
 })
 
