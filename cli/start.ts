@@ -105,7 +105,7 @@ Send an event:   ${send}
 See the rows:    ${firehose} sql "select * from events order by received_at desc limit 5"
 Check it:        ${firehose} doctor
 Database:        ${postgres.url}
-Try the API:     ${api.opsUrl}/docs
+Documentation:   ${api.opsUrl}/docs
 Logs:            ${logs}/*.log
 Ctrl-C stops everything; the data are kept.
 `)

@@ -44,8 +44,8 @@ test('the hints of npm start carry the variables of its stack, and undo those th
   const hint = (title: string): string => new RegExp(`^${title}: +(.*)$`, 'm').exec(output)?.[1] ?? ''
   assert.equal(hint('Database'), `postgresql://firehose:firehose@127.0.0.1:${postgres}/firehose`)
 
-  assert.equal(hint('Try the API'), `http://127.0.0.1:${ops}/docs`)
-  assert.equal((await fetch(hint('Try the API'))).status, 200)
+  assert.equal(hint('Documentation'), `http://127.0.0.1:${ops}/docs`)
+  assert.equal((await fetch(hint('Documentation'))).status, 200)
   const sent = await runLine(hint('Send an event'), elsewhere)
   assert.match(sent.out, /202 Accepted/)
   for (const exported of [{}, elsewhere]) {
