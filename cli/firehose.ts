@@ -205,7 +205,11 @@ async function main(words: readonly string[]): Promise<void> {
 function endWithReader(): void {
   let isEnding = false
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code !== 'EPIPE') {
+      // Whoever listens as well says what was lost (keys), or goes on without it (logs).
+      if (process.stdout.listenerCount('error') === 1) throw error
+      return
+    }
     if (!isEnding) process.kill(process.pid, 'SIGTERM')
     isEnding = true
   })
