@@ -205,11 +205,9 @@ async function main(words: readonly string[]): Promise<void> {
 function endWithReader(): void {
   let isEnding = false
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') {
-      // Whoever listens as well says what was lost (keys), or goes on without it (logs).
-      if (process.stdout.listenerCount('error') === 1) throw error
-      return
-    }
+    // Whoever listens as well says what was lost (keys), or goes on without its log (services).
+    if (process.stdout.listenerCount('error') > 1) return
+    if (error.code !== 'EPIPE') throw error
     if (!isEnding) process.kill(process.pid, 'SIGTERM')
     isEnding = true
   })
