@@ -27,6 +27,7 @@ export const ANYONE: Caller = {
   takeRest: () => undefined,
 }
 
+/** Whoever has a limit; the subclasses say which. Made for each request, so without closures. */
 abstract class LimitedCaller implements Caller {
   readonly kind = 'caller'
   readonly label: string | undefined
@@ -55,6 +56,7 @@ abstract class LimitedCaller implements Caller {
   }
 }
 
+/** The caller of a key: its limit is that of the key, by its label. */
 export class KeyCaller extends LimitedCaller {
   readonly #key: Key
   readonly #limits: KeyLimits
@@ -70,6 +72,7 @@ export class KeyCaller extends LimitedCaller {
   }
 }
 
+/** The caller of a token: its limit is that of the token's subject. */
 export class TokenCaller extends LimitedCaller {
   readonly #subject: string
   readonly #limit: SubjectLimit | undefined

@@ -71,7 +71,7 @@ export class Ingest {
   readonly #stats: ApiStats
   readonly #budget: MemoryBudget
   readonly #faultLists: FaultLists
-  readonly #parseOptions: Required<ParseOptions>
+  readonly #parseOptions: ParseOptions
   readonly #lenientOptions: ParseOptions
   readonly #factsOf: ((request: IncomingMessage) => ClientFacts) | undefined
   /** Requests already processed on the fast path whose response is left to Koa. */
@@ -92,6 +92,7 @@ export class Ingest {
     this.#stats = stats
     this.#budget = reading
     this.#faultLists = faultLists
+    // All members, so that the parsers' code is compiled for one form of object, whatever a request needs.
     this.#parseOptions = { newId: v7, userIdType, maxEventBytes, isLenient: false, label: undefined }
     this.#lenientOptions = { ...this.#parseOptions, isLenient: true }
     this.#factsOf = clientFacts(client)
@@ -203,12 +204,9 @@ export class Ingest {
     }
   }
 
-  /** Made anew only for keys. All have the same members, so that the parsers' code is compiled for one form of object. */
   #optionsFor(request: IncomingMessage, { label }: Caller): ParseOptions {
-    const isLenient = prefersLenient(request)
-    if (label === undefined) return isLenient ? this.#lenientOptions : this.#parseOptions
-    const { userIdType, maxEventBytes } = this.#parseOptions
-    return { newId: v7, userIdType, maxEventBytes, isLenient, label }
+    const options = prefersLenient(request) ? this.#lenientOptions : this.#parseOptions
+    return label === undefined ? options : { ...options, label }
   }
 
   /** Counts the faulty events of a lenient batch, each by its own problem. */
